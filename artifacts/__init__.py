@@ -1,0 +1,1 @@
+"""The store: keys, publishing, manifests, the Prefect cache policy, run records."""

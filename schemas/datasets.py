@@ -1,0 +1,105 @@
+"""What a labelled IDX data set is: its files, checksums, shape, classes and what to check."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from schemas.parameters import Parameters
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Severity = Literal["ignore", "warn", "error"]
+
+
+class RemoteFile(Parameters):
+    """
+    One `.gz` file on a mirror.
+
+    Without a published `sha256` the first download is trusted, written down, and held to ever after;
+    `dataset` then tells it from a file of the same name in another set.
+    """
+
+    outside_key: ClassVar[frozenset[str]] = frozenset({"mirrors"})
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="file name, appended to each mirror")
+    dataset: str
+    bytes: int | None = Field(default=None, gt=0, description="size of the .gz")
+    sha256: Sha256 | None = Field(default=None, description="published SHA-256 of the .gz")
+    mirrors: tuple[str, ...] = Field(description="base addresses, tried in order: http, https or file")
+
+
+class Shard(Parameters):
+    """One pair of files: images, and the labels that belong to them."""
+
+    images: RemoteFile
+    labels: RemoteFile
+
+
+class TableSpec(Parameters):
+    """What the images and labels of one split have to look like."""
+
+    outside_key: ClassVar[frozenset[str]] = frozenset({"dataset", "split"})
+    dataset: str
+    split: Literal["train", "test"]
+    shape: tuple[Annotated[int, Field(gt=0, le=4096)], Annotated[int, Field(gt=0, le=4096)]] = Field(
+        description="rows and columns of an image, in pixels"
+    )
+    classes: tuple[str, ...] = Field(min_length=2, max_length=65536, description="class names, in label order")
+    label_offset: int = Field(default=0, description="the stored label of the first class")
+    label_column: int | None = Field(default=None, ge=0, description="column of a two-dimensional label file")
+    samples: int | None = Field(default=None, gt=0, description="published number of images")
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of an image."""
+        return self.shape[0] * self.shape[1]
+
+
+class Checks(Parameters):
+    """How grave a finding of the validate stage is for this data set."""
+
+    blank: Severity = Field(default="warn", description="images whose pixels are all equal")
+    duplicate: Severity = Field(default="warn", description="images that occur more than once in a split")
+    missing_class: Severity = Field(default="error", description="a class without a train image")
+    imbalance: Severity = Field(default="warn", description="largest class over smallest above `max_imbalance`")
+    max_imbalance: float = Field(default=10.0, ge=1)
+    drift: Severity = Field(default="warn", description="the test split's profile is unlike the train split's")
+    max_drift: float = Field(default=0.2, gt=0, description="population stability index that counts as drift")
+
+
+class Split(Parameters):
+    """A list of shards that together make one table."""
+
+    spec: TableSpec
+    shards: tuple[Shard, ...] = Field(min_length=1)
+
+    @property
+    def files(self) -> tuple[RemoteFile, ...]:
+        """Every file of the split: images and labels of each shard in turn."""
+        return tuple(file for shard in self.shards for file in (shard.images, shard.labels))
+
+
+class Dataset(Parameters):
+    """A labelled image set with a train and a test split."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    title: str
+    source: str = Field(description="where the set comes from and under which licence")
+    splits: dict[Literal["train", "test"], Split]
+    checks: Checks = Checks()
+
+    @model_validator(mode="after")
+    def _has_both_splits(self) -> Dataset:
+        if set(self.splits) != {"train", "test"}:
+            raise ValueError(f"splits: expected train and test, found {', '.join(self.splits) or 'none'}")
+        return self
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, in label order."""
+        return self.splits["train"].spec.classes
+
+    @property
+    def files(self) -> tuple[RemoteFile, ...]:
+        """Every file of the data set."""
+        return tuple(file for split in self.splits.values() for file in split.files)

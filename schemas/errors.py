@@ -1,0 +1,90 @@
+"""
+Every error that idxflow raises on purpose, as one tree.
+
+    IdxflowError
+    ├── UsageError            a wrong option, value or data set name: nothing has run yet (exit code 2)
+    ├── StageError            a stage could not do its work (exit code 1)
+    │   ├── DownloadFailed    no mirror gave the expected file
+    │   ├── ChecksumMismatch  the bytes on the disk are not the expected ones
+    │   ├── BadGzip           truncated, damaged, oversized, or followed by garbage
+    │   ├── BadIdx            a malformed IDX header or body
+    │   ├── BadTable          images and labels that do not belong together
+    │   ├── InvalidData       the table breaks its schema
+    │   └── TrainingDiverged  the loss is no longer a number
+    ├── StoreError            the artifact store cannot be read or written
+    │   └── ArtifactDamaged   a stored artifact is not what its manifest says; it is in quarantine
+    └── ServerError           the Prefect server cannot be found, started or stopped
+"""
+
+from __future__ import annotations
+
+
+class IdxflowError(Exception):
+    """
+    An expected failure, told in four parts.
+
+    Args:
+        subject:  what the error is about: a file, an option, an artifact.
+        expected: what should have been there.
+        found:    what was there.
+        way_out:  what a person can do about it.
+    """
+
+    def __init__(self, subject: str, *, expected: str, found: str, way_out: str) -> None:
+        self.subject, self.expected, self.found, self.way_out = subject, expected, found, way_out
+        super().__init__(f"{subject}: expected {expected}, found {found}. {way_out}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.subject, self.expected, self.found, self.way_out)
+
+
+def _rebuild(kind: type[IdxflowError], subject: str, expected: str, found: str, way_out: str) -> IdxflowError:
+    return kind(subject, expected=expected, found=found, way_out=way_out)
+
+
+class UsageError(IdxflowError):
+    """A wrong option, value or name; nothing has run."""
+
+
+class StageError(IdxflowError):
+    """A stage could not do its work."""
+
+
+class DownloadFailed(StageError):
+    """No mirror gave the expected file."""
+
+
+class ChecksumMismatch(StageError):
+    """The bytes on the disk are not the expected ones."""
+
+
+class BadGzip(StageError):
+    """A gzip file is truncated, damaged, larger than allowed, or followed by garbage."""
+
+
+class BadIdx(StageError):
+    """An IDX header or body is malformed."""
+
+
+class BadTable(StageError):
+    """Images and labels do not belong together, or a table is not one of ours."""
+
+
+class InvalidData(StageError):
+    """A table breaks its schema."""
+
+
+class TrainingDiverged(StageError):
+    """The loss is no longer a number."""
+
+
+class StoreError(IdxflowError):
+    """The artifact store cannot be read or written."""
+
+
+class ArtifactDamaged(StoreError):
+    """A stored artifact is not what its manifest says; it has been put in quarantine."""
+
+
+class ServerError(IdxflowError):
+    """The Prefect server cannot be found, started or stopped."""

@@ -1,0 +1,19 @@
+"""The base of every typed parameter of a stage."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Parameters(BaseModel):
+    """
+    An immutable, strict parameter model.
+
+    Fields named in `outside_key` say where something lies or what it is called, not what it is; they
+    stay out of cache keys, so that a store, a mirror or a name can change and nothing is recomputed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    outside_key: ClassVar[frozenset[str]] = frozenset()
