@@ -10,6 +10,10 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 from schemas.errors import StoreError
 
 
+RESERVED = frozenset({"manifest.json", "result.json", "record.json"})
+"""Files of an artifact's folder that belong to the store."""
+
+
 class Ref(BaseModel):
     """
     Which artifact, and the digest of what is in it; never where it lies.
@@ -35,17 +39,19 @@ class Ref(BaseModel):
         bound._folder = folder
         return bound
 
-    def file(self, name: str) -> Path:
+    def file(self, name: str | None = None) -> Path:
         """
-        Return the path of one of the artifact's files.
+        Return the path of one of the artifact's files; without `name`, of its only one.
 
         Raises: StoreError: the reference is not bound to a store, or the artifact has no such file.
         """
-        if self._folder is None or not (path := self._folder / name).is_file():
+        found = [path for path in sorted(self._folder.iterdir()) if path.name not in RESERVED] if self._folder else []
+        match = [path for path in found if name is None or path.name == name]
+        if len(match) != 1:
             raise StoreError(
                 f"artifact {self.stage} {self.version}",
-                expected=f"a file {name}",
-                found="none" if self._folder else "a reference outside a store",
+                expected=f"the file {name}" if name else "one file",
+                found=", ".join(path.name for path in found) or "none",
                 way_out=f"Run `idxflow run --refresh {self.stage}` to make it anew.",
             )
-        return path
+        return match[0]

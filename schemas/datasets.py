@@ -25,6 +25,7 @@ class RemoteFile(Parameters):
     dataset: str
     bytes: int | None = Field(default=None, gt=0, description="size of the .gz")
     sha256: Sha256 | None = Field(default=None, description="published SHA-256 of the .gz")
+    raw_bytes: int | None = Field(default=None, gt=0, description="published size of the decompressed file")
     mirrors: tuple[str, ...] = Field(description="base addresses, tried in order: http, https or file")
 
 

@@ -53,7 +53,21 @@ class StageChanged:
     bytes: int = 0
 
 
-Event = Progress | StageChanged
+@dataclass(frozen=True)
+class RunChanged:
+    """
+    A run began or ended; its record lies at `<home>/runs/<id>.json`.
+
+    Args:
+        id:    12 hexadecimal digits.
+        state: as in the record.
+    """
+
+    id: str
+    state: Literal["running", "completed", "failed"]
+
+
+Event = Progress | StageChanged | RunChanged
 _listeners: list[Callable[[Event], None]] = []
 
 

@@ -1,0 +1,52 @@
+"""The record that every run leaves: `<home>/runs/<id>.json`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.training import Training
+
+
+class StageRecord(BaseModel):
+    """One stage of a run."""
+
+    model_config = ConfigDict(frozen=True)
+    stage: str
+    name: str = Field(description="of what: a file, a split, or empty where the run has only one")
+    version: str
+    cached: bool
+    seconds: float = Field(description="of the check when cached, of the computation otherwise")
+    bytes: int
+    path: str = Field(description="the artifact's folder")
+
+
+class Score(BaseModel):
+    """The headline of one split."""
+
+    model_config = ConfigDict(frozen=True)
+    accuracy: float
+    loss: float
+
+
+class RunRecord(BaseModel):
+    """What one run did, from which parameters, and what came of it."""
+
+    model_config = ConfigDict(frozen=True)
+    id: str = Field(description="12 hexadecimal digits, the end of the Prefect flow run's id")
+    dataset: str
+    profile: str
+    seed: int
+    state: Literal["running", "completed", "failed"]
+    started: str = Field(description="UTC, ISO 8601")
+    seconds: float
+    stages: tuple[StageRecord, ...] = ()
+    metrics: dict[str, Score] = Field(default_factory=dict, description="by split")
+    report: str | None = Field(default=None, description="path of the HTML page")
+    model: str | None = Field(default=None, description="path of the .keras file")
+    dashboard: str | None = Field(default=None, description="address of the flow run")
+    flow_run: str = Field(description="id of the Prefect flow run")
+    training: Training
+    warnings: tuple[str, ...] = ()
+    error: str | None = None
