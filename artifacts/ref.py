@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 from schemas.errors import StoreError
 
 
-RESERVED = frozenset({"manifest.json", "result.json", "record.json"})
+RESERVED = frozenset({"manifest.json", "result.json", "record.json", "hashed.json"})
 """Files of an artifact's folder that belong to the store."""
 
 

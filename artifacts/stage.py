@@ -1,12 +1,168 @@
-"""Temporary signature while the floor is being built; replaced by the real one."""
-from collections.abc import Callable
-from typing import Any
+"""
+The decorator that makes a function a stage: its key, cache, publishing, lock and run name.
+
+A stage's arguments are references (alone, in lists or in dicts), `Parameters` models and plain values; they make
+the key. Four names are injected and make no key: `out`, the empty folder for the artifact's files; `scratch`, a
+folder that stays between runs; `known`, which finds a stored file by its SHA-256; `trust`, the first uses.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from artifacts.code import code_digests
+from artifacts.environment import current_environment, package_versions
+from artifacts.keys import KeyParts, content_digest, plain, references
+from artifacts.manifest import Input, Manifest
+from artifacts.ref import Ref
+from schemas.errors import StoreError
+from schemas.events import StageChanged, emit
+from schemas.summary import Summary
+
+if TYPE_CHECKING:
+    from artifacts.run import Run
+
+INJECTED = frozenset({"out", "scratch", "known", "trust"})
+
 
 class Stage:
-    def __init__(self, function: Callable[..., Any], stage: str, name: str, packages: tuple[str, ...], on_main_thread: bool) -> None:
-        self.function = function
+    """
+    One stage of the pipeline. Calling it inside a recorded flow submits it as a Prefect task.
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+    Args:
+        function:       the work itself; testable alone, as it stands.
+        stage:          one of `schemas.stages.STAGES`.
+        name:           of what, as a format over the arguments: "{file.name}"; empty where a run has one only.
+        packages:       those whose version decides the result's bits.
+        on_main_thread: run where the flow's body runs, so that Ctrl-C and a cancellation interrupt it.
+    """
 
-def stage(stage: str, *, name: str = "", packages: tuple[str, ...] = (), on_main_thread: bool = False) -> Callable[[Callable[..., Any]], Stage]:
+    def __init__(
+        self, function: Callable[..., Summary], stage: str, name: str, packages: tuple[str, ...], on_main_thread: bool
+    ) -> None:
+        self.function, self.stage, self.name = function, stage, name
+        self.packages, self.on_main_thread = packages, on_main_thread
+        self.__doc__ = function.__doc__
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """
+        Submit the stage; its arguments may be what other stages returned.
+
+        Returns: a Prefect future of the artifact's reference; the reference itself from a main-thread stage.
+        Raises:  RuntimeError: not inside a flow that is decorated with `recorded`.
+        """
+        from artifacts.run import current_run
+
+        return current_run().submit(self, args, kwargs)
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        """The function's signature without what is injected."""
+        whole = inspect.signature(self.function)
+        return whole.replace(parameters=[p for p in whole.parameters.values() if p.name not in INJECTED])
+
+    @cached_property
+    def wants(self) -> frozenset[str]:
+        """Which of the injected arguments the function takes."""
+        return INJECTED & inspect.signature(self.function).parameters.keys()
+
+    @cached_property
+    def code(self) -> dict[str, str]:
+        """Digests of the modules that the stage runs."""
+        return code_digests(self.function.__module__)
+
+    def parts(self, arguments: Mapping[str, Any]) -> KeyParts:
+        """Return what the result depends on; `arguments` by name, references as objects."""
+        inputs = {name for name, value in arguments.items() if references(value)}
+        return KeyParts(
+            stage=self.stage,
+            parameters={name: plain(value) for name, value in arguments.items() if name not in inputs},
+            inputs={name: plain(arguments[name]) for name in inputs},
+            code=self.code,
+            packages=package_versions(self.packages),
+        )
+
+    def compute(self, run: Run, arguments: dict[str, Any]) -> Ref:
+        """
+        Check the inputs, do the work in a staging folder, and publish it.
+
+        Raises: ArtifactDamaged: an input is not what it was; StoreError: the disk; whatever the function raises.
+        """
+        parts, store = self.parts(arguments), run.store
+        name = self.name.format(**arguments)
+        emit(StageChanged(self.stage, name, "started", parts.version))
+        started = time.perf_counter()
+        bound = {argument: _each(value, store.open) for argument, value in arguments.items()}
+        with store.staging(self.stage, parts.version) as out:
+            known: Callable[[str], Any] = (
+                (lambda _: None) if self.stage in run.refresh else (lambda sha256: store.find_file(self.stage, sha256))
+            )
+            offered = {"out": out, "scratch": store.incoming, "known": known, "trust": store.trust}
+            summary = self.function(**bound, **{each: offered[each] for each in self.wants})
+            entries = store.entries(out, summary.content)
+            manifest = Manifest(
+                stage=self.stage,
+                name=name,
+                version=parts.version,
+                key=parts.key,
+                parts=parts,
+                inputs=tuple(
+                    Input(argument=argument, stage=ref.stage, name=ref.name, version=ref.version, digest=ref.digest)
+                    for argument, value in arguments.items()
+                    for ref in references(value)
+                ),
+                files=entries,
+                digest=content_digest({file: entry.content for file, entry in entries.items()}),
+                summary=summary.model_dump(mode="json"),
+                created=datetime.now(UTC).isoformat(timespec="seconds"),
+                seconds=round(time.perf_counter() - started, 6),
+                environment=current_environment(),
+                run=run.id,
+                flow_run=run.flow_run,
+            )
+            return store.publish(out, manifest)
+
+
+def stage(
+    stage: str, *, name: str = "", packages: tuple[str, ...] = (), on_main_thread: bool = False
+) -> Callable[[Callable[..., Summary]], Stage]:
+    """Make a function a stage; see `Stage` for the arguments."""
     return lambda function: Stage(function, stage, name, packages, on_main_thread)
+
+
+def parse_references(value: Any) -> Any:
+    """Turn what Prefect hands over (plain dicts, in lists and dicts) back into references."""
+    if isinstance(value, dict):
+        if value.keys() == Ref.model_fields.keys():
+            return Ref.model_validate(value)
+        return {name: parse_references(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [parse_references(item) for item in value]
+    return value
+
+
+def _each(value: Any, bind: Callable[[Ref], Ref]) -> Any:
+    """Apply `bind` to every reference in an argument."""
+    match value:
+        case Ref():
+            return bind(value)
+        case list():
+            return [_each(item, bind) for item in value]
+        case dict():
+            return {name: _each(item, bind) for name, item in value.items()}
+    return value
+
+
+def uncommitted(ref: Ref) -> StoreError:
+    """Make the error for a stage whose result could not be recorded; Prefect itself only logs that."""
+    return StoreError(
+        f"artifact {ref.stage} {ref.version}",
+        expected="its record to be written",
+        found="none; the log above says why",
+        way_out="See that the home folder can be written and has space, then run again.",
+    )

@@ -1,0 +1,296 @@
+"""One run of a recorded flow: it submits stages, notes what they used, heals what is damaged, leaves a record."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import os
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ParamSpec, cast
+from uuid import UUID
+
+from prefect import Task
+from prefect.context import FlowRunContext
+from prefect.futures import PrefectFuture
+from prefect.transactions import IsolationLevel, get_transaction
+from prefect.utilities.urls import url_for
+
+from artifacts.files import write_atomically
+from artifacts.locks import FlockManager
+from artifacts.ref import Ref
+from artifacts.records import SERIALIZER, ContentPolicy, RecordStorage, storage_key
+from artifacts.run_record import RunRecord, Score, StageRecord
+from artifacts.stage import Stage, parse_references, uncommitted
+from artifacts.store import Store, Stored, disk
+from schemas.errors import ArtifactDamaged
+from schemas.events import RunChanged, StageChanged, emit
+from schemas.metrics import Metrics
+from schemas.stages import STAGES
+from schemas.training import Training
+
+P = ParamSpec("P")
+ATTEMPTS = 3
+"""How often a flow's body runs when artifacts turn out damaged while they are used."""
+logger = logging.getLogger("idxflow.run")
+_current: ContextVar[Run] = ContextVar("run")
+
+
+def current_run() -> Run:
+    """
+    Return the run that this code is part of.
+
+    Raises: RuntimeError: outside of a recorded flow.
+    """
+    try:
+        return _current.get()
+    except LookupError:
+        raise RuntimeError("Stages run inside a flow decorated with `recorded`; use `.function` without one.") from None
+
+
+def home_folder() -> Path:
+    """Return the folder of all run-time data: IDXFLOW_HOME, or `.idxflow` in the working folder."""
+    return Path(os.environ.get("IDXFLOW_HOME") or ".idxflow").absolute()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a recorded flow's body returns: the artifacts that a person asks for first."""
+
+    scores: Any
+    model: Any
+    report: Any
+
+
+class Run:
+    """The state of one flow run; see `recorded`."""
+
+    def __init__(self, store: Store, flow_run: UUID, training: Training, refresh: set[str], dataset: str) -> None:
+        self.store, self.training, self.refresh, self.dataset = store, training, refresh, dataset
+        self.flow_run, self.id = str(flow_run), flow_run.hex[-12:]
+        self.started, self._clock = datetime.now(UTC), time.perf_counter()
+        self.warnings: list[str] = []
+        self.outcome: Outcome | None = None
+        self._rows: dict[tuple[str, str], StageRecord] = {}
+        self._order: dict[tuple[str, str], int] = {}
+        self._computed: list[Ref] = []
+        self._errors: list[BaseException] = []
+        self._futures: list[PrefectFuture[Any]] = []
+        self._tasks: dict[str, Task[..., Any]] = {}
+        self._locks = FlockManager(store.locks)
+        self._storage = RecordStorage().bind(store, self._note)
+
+    def submit(self, stage: Stage, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Start a stage; see `Stage.__call__`."""
+        arguments = stage.signature.bind(*args, **kwargs).arguments
+        self._order.setdefault((stage.stage, stage.name.format(**arguments)), len(self._order))
+        task = self._tasks.setdefault(stage.stage, self._task(stage))
+        if stage.on_main_thread:
+            return task(*args, **kwargs)
+        self._futures.append(future := task.submit(*args, **kwargs))
+        return future
+
+    def attempt(self, body: Callable[[], Outcome]) -> None:
+        """
+        Run the flow's body, and again when an artifact turns out damaged: that one is then made anew.
+
+        Raises: the first error of any stage, rather than what it led to in those that wait for it.
+        """
+        for left in reversed(range(ATTEMPTS)):
+            self._errors.clear()
+            self._futures.clear()
+            self._tasks.clear()
+            try:
+                self.outcome = body()
+            except Exception as error:
+                self._settle()
+                self._errors.append(error)
+            else:
+                self._settle()
+            if not self._errors:
+                self._check_committed()
+                return
+            first = next((e for e in self._errors if isinstance(e, ArtifactDamaged)), self._errors[0])
+            if not isinstance(first, ArtifactDamaged) or not left:
+                for other in self._errors[1:]:
+                    if type(other) is type(first) and str(other) != str(first):
+                        logger.warning("%s", other)
+                raise first
+            # What was forced anew in this attempt need not be forced again in the next.
+            self.refresh -= {row.stage for row in self._rows.values() if not row.cached}
+
+    def save(self, state: str, error: BaseException | None = None) -> RunRecord:
+        """Write the run's record to `<home>/runs/<id>.json`."""
+        done = self.outcome if state == "completed" else None
+        record = RunRecord.model_validate(
+            {
+                "id": self.id,
+                "dataset": self.dataset,
+                "profile": self.training.profile,
+                "seed": self.training.seed,
+                "state": state,
+                "started": self.started.isoformat(timespec="seconds"),
+                "seconds": round(time.perf_counter() - self._clock, 3),
+                "stages": tuple(sorted(self._rows.values(), key=self._place)),
+                "metrics": self._scores(done.scores) if done else {},
+                "report": str(self._ref(done.report).file("report.html")) if done else None,
+                "model": str(self._ref(done.model).file("model.keras")) if done else None,
+                "dashboard": url_for("flow-run", obj_id=self.flow_run),
+                "flow_run": self.flow_run,
+                "training": self.training,
+                "warnings": tuple(self.warnings),
+                "error": None if error is None else str(error) or type(error).__name__,
+            }
+        )
+        path = self.store.runs / f"{self.id}.json"
+        with disk(path.parent):
+            write_atomically(path, record.model_dump_json(indent=2).encode())
+        emit(RunChanged(self.id, record.state))
+        return record
+
+    def _task(self, stage: Stage) -> Task[..., Any]:
+        """Make the Prefect task of a stage, over this run's store."""
+
+        def version_of(inputs: dict[str, Any]) -> str:
+            return stage.parts({name: parse_references(value) for name, value in inputs.items()}).version
+
+        def work(*args: Any, **kwargs: Any) -> dict[str, Any]:
+            bound = stage.signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            arguments = {name: parse_references(value) for name, value in bound.arguments.items()}
+            try:
+                transaction = get_transaction()
+                expected = storage_key(stage.stage, stage.parts(arguments).version)
+                if transaction is None or transaction.key != expected:
+                    raise RuntimeError(f"{stage.stage}: Prefect runs it under another key than {expected}")
+                ref = stage.compute(self, arguments)
+            except BaseException as error:
+                self._errors.append(error)
+                raise
+            self._computed.append(ref)
+            return ref.model_dump()
+
+        work.__name__ = work.__qualname__ = stage.stage
+        work.__module__, work.__doc__ = stage.function.__module__, stage.function.__doc__
+        work.__signature__ = stage.signature  # type: ignore[attr-defined]
+        return Task(
+            work,
+            name=stage.stage,
+            task_run_name=f"{stage.stage} {stage.name}".strip(),
+            cache_policy=ContentPolicy(
+                key_storage=self._storage,
+                isolation_level=IsolationLevel.SERIALIZABLE,
+                lock_manager=self._locks,
+                stage=stage.stage,
+                version_of=version_of,
+            ),
+            persist_result=True,
+            result_storage=self.store.artifacts,
+            result_serializer=SERIALIZER,
+            cache_result_in_memory=False,
+            refresh_cache=stage.stage in self.refresh or None,
+        )
+
+    def _note(self, stored: Stored, cached: bool, seconds: float) -> None:
+        """Put down an artifact that the run uses."""
+        manifest = stored.manifest
+        row = StageRecord(
+            stage=manifest.stage,
+            name=manifest.name,
+            version=manifest.version,
+            cached=cached,
+            seconds=round(seconds, 4),
+            bytes=manifest.bytes,
+            path=str(stored.folder),
+        )
+        # A later attempt finds cached what an earlier one computed: the run did compute it.
+        if not (cached and (row.stage, row.version) in self._rows):
+            self._rows[row.stage, row.version] = row
+        emit(
+            StageChanged(row.stage, row.name, "cached" if cached else "computed", row.version, row.seconds, row.bytes)
+        )
+
+    def _settle(self) -> None:
+        """Wait for every stage that was submitted, and collect what went wrong outside of their own code."""
+        for future in self._futures:
+            future.wait()
+            if not future.state.is_completed() and not self._errors:
+                found = future.result(raise_on_failure=False)
+                if isinstance(found, Exception):
+                    self._errors.append(found)
+
+    def _check_committed(self) -> None:
+        for ref in self._computed:
+            if (ref.stage, ref.version) not in self._rows:
+                raise uncommitted(ref)
+
+    def _ref(self, result: Any) -> Ref:
+        """Turn what a stage's call returned into a reference bound to the store."""
+        ref = Ref.model_validate(result.result() if isinstance(result, PrefectFuture) else result)
+        return ref.at(self.store.folder(ref.stage, ref.version))
+
+    def _scores(self, scores: Any) -> dict[str, Score]:
+        metrics = Metrics.model_validate_json(self._ref(scores).file("metrics.json").read_bytes())
+        return {
+            "train": Score(accuracy=metrics.train.accuracy, loss=metrics.train.loss),
+            "test": Score(accuracy=metrics.test.accuracy, loss=metrics.test.loss),
+        }
+
+    def _place(self, row: StageRecord) -> tuple[int, int, str]:
+        stage = STAGES.index(cast("Any", row.stage))
+        return stage, self._order.get((row.stage, row.name), len(self._order)), row.name
+
+
+class _WarningKeeper(logging.Handler):
+    """Puts every warning of idxflow's loggers into a run's record, once."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(logging.WARNING)
+        self._run = run
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if (message := record.getMessage()) not in self._run.warnings:
+            self._run.warnings.append(message)
+
+
+def recorded(body: Callable[P, Outcome]) -> Callable[P, RunRecord]:
+    """
+    Make a function the body of a flow whose stages are cached and whose runs are recorded.
+
+    The body takes `training`, `refresh` (names of stages to compute anew) and `dataset` (a name, or None) beside
+    whatever else it wants. The outer decorator is Prefect's `flow`.
+
+    Returns: a function that returns the run's record.
+    Raises:  the first error of any stage, after the record has been written with state `failed`.
+    """
+
+    @functools.wraps(body)
+    def run_body(*args: P.args, **kwargs: P.kwargs) -> RunRecord:
+        bound = inspect.signature(body).bind(*args, **kwargs)
+        bound.apply_defaults()
+        context = FlowRunContext.get()
+        if context is None or context.flow_run is None:
+            raise RuntimeError(f"{body.__name__} runs as a Prefect flow; call the decorated one.")
+        training, refresh = bound.arguments["training"], set(bound.arguments["refresh"])
+        run = Run(Store(home_folder()), context.flow_run.id, training, refresh, bound.arguments["dataset"] or "")
+        keeper, root, token = _WarningKeeper(run), logging.getLogger("idxflow"), _current.set(run)
+        root.addHandler(keeper)
+        try:
+            run.save("running")
+            run.attempt(lambda: body(*args, **kwargs))
+            return run.save("completed")
+        except BaseException as error:
+            run.save("failed", error)
+            raise
+        finally:
+            root.removeHandler(keeper)
+            _current.reset(token)
+
+    # `wraps` copies the body's annotations, its return type too.
+    run_body.__annotations__ = {**body.__annotations__, "return": "RunRecord"}
+    return run_body

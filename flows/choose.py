@@ -1,0 +1,65 @@
+"""Which data set a run is about, when nobody has said so."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import TimeoutError as NoAnswer
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from artifacts.run import current_run
+from schemas.catalog import load_dataset
+from schemas.datasets import Dataset
+
+ANSWER_SECONDS = 3.0
+logger = logging.getLogger("idxflow.dataset")
+
+
+def choose_dataset(name: str | None, mirrors: tuple[str, ...]) -> Dataset:
+    """
+    Load the named data set; without a name MNIST when it is stored or a mirror answers, else the bundled digits.
+
+    Raises: UsageError: no such data set.
+    """
+    run = current_run()
+    if name is None:
+        dataset = load_dataset("mnist", mirrors)
+        if not all(run.store.find_file("download", file.sha256 or "") for file in dataset.files) and not any_answers(
+            dataset.files[0].mirrors, dataset.files[0].name
+        ):
+            logger.warning(
+                "NOT MNIST: it is not in the store and no mirror answered within %g s, so this run is about the bundled "
+                "8 x 8 digits. Bring a mirror with --mirror, or ask for --dataset digits to be content.",
+                ANSWER_SECONDS,
+            )
+            dataset = load_dataset("digits")
+    else:
+        dataset = load_dataset(name, mirrors)
+    run.dataset = dataset.name
+    return dataset
+
+
+def any_answers(mirrors: tuple[str, ...], file: str, seconds: float = ANSWER_SECONDS) -> bool:
+    """Tell whether one of the mirrors says, within `seconds`, that it has `file`."""
+    pool = ThreadPoolExecutor(len(mirrors) or 1, thread_name_prefix="probe")
+    try:
+        probes = [pool.submit(_answers, mirror, file, seconds) for mirror in mirrors]
+        return any(probe.result() for probe in as_completed(probes, timeout=seconds))
+    except NoAnswer:
+        return False
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _answers(mirror: str, file: str, seconds: float) -> bool:
+    address = urlsplit(f"{mirror.rstrip('/')}/{file}")
+    if address.scheme == "file":
+        return Path(url2pathname(address.path)).is_file()
+    import requests
+
+    try:
+        return requests.head(address.geturl(), timeout=seconds, allow_redirects=True).ok
+    except requests.RequestException:
+        return False
