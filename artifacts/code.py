@@ -82,7 +82,7 @@ def _without_type_checking(tree: ast.Module) -> ast.Module:
     """Drop the blocks under `if TYPE_CHECKING:`, which never run."""
 
     class Dropper(ast.NodeTransformer):
-        def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:  # noqa: N802 - the name ast asks for
+        def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
             self.generic_visit(node)
             return node.orelse if ast.unparse(node.test).endswith("TYPE_CHECKING") else node
 

@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from schemas.errors import StoreError
 
-
 RESERVED = frozenset({"manifest.json", "result.json", "record.json", "hashed.json"})
 """Files of an artifact's folder that belong to the store."""
 

@@ -23,8 +23,8 @@ from prefect.utilities.urls import url_for
 
 from artifacts.files import write_atomically
 from artifacts.locks import FlockManager
-from artifacts.ref import Ref
 from artifacts.records import SERIALIZER, ContentPolicy, RecordStorage, storage_key
+from artifacts.ref import Ref
 from artifacts.run_record import RunRecord, Score, StageRecord
 from artifacts.stage import Stage, parse_references, uncommitted
 from artifacts.store import Store, Stored, disk
@@ -112,8 +112,8 @@ class Run:
                 self._errors.append(error)
             else:
                 self._settle()
+            self._check_committed()
             if not self._errors:
-                self._check_committed()
                 return
             first = next((e for e in self._errors if isinstance(e, ArtifactDamaged)), self._errors[0])
             if not isinstance(first, ArtifactDamaged) or not left:
@@ -211,9 +211,7 @@ class Run:
         # A later attempt finds cached what an earlier one computed: the run did compute it.
         if not (cached and (row.stage, row.version) in self._rows):
             self._rows[row.stage, row.version] = row
-        emit(
-            StageChanged(row.stage, row.name, "cached" if cached else "computed", row.version, row.seconds, row.bytes)
-        )
+        emit(StageChanged(row.stage, row.name, "cached" if cached else "computed", row.version, row.seconds, row.bytes))
 
     def _settle(self) -> None:
         """Wait for every stage that was submitted, and collect what went wrong outside of their own code."""

@@ -6,12 +6,16 @@ One small JSON file a remote file, under `<home>/trust/<dataset>/`, written once
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from artifacts import files
 from schemas.datasets import RemoteFile
+from schemas.errors import StoreError
 
 
 class Expected(BaseModel):
@@ -30,24 +34,62 @@ class Trust:
         self._folder = folder
 
     def expected(self, file: RemoteFile) -> Expected:
-        """Return what the catalog publishes of `file`, else what its first use found."""
+        """
+        Return what the catalog publishes of `file`, else what its first use found.
+
+        Raises: StoreError: the record of the first use does not read.
+        """
         if file.sha256 is not None:
             return Expected(sha256=file.sha256, bytes=file.bytes, origin="published")
         path = self._path(file)
         if path.is_file():
-            return Expected.model_validate_json(path.read_bytes())
+            return self._read(path)
         return Expected(sha256=None, bytes=file.bytes, origin="first use")
 
     def remember(self, file: RemoteFile, sha256: str, size: int) -> Expected:
         """
         Write down what the first use of `file` found, unless something is known of it already.
 
+        Of two runs that are first at once, one is: a link never replaces a file.
+
+        Args:    sha256: 64 hexadecimal digits.  size: in bytes.
         Returns: what is expected of the file from now on; the caller compares.
+        Raises:  StoreError: the record of the first use does not read.
         """
         known = self.expected(file)
-        if known.sha256 is None:
-            raise NotImplementedError
+        if known.sha256 is not None:
+            return known
+        path, first = self._path(file), Expected(sha256=sha256, bytes=size, origin="first use")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as temporary:
+            temporary.write(first.model_dump_json(indent=2).encode())
+            temporary.flush()
+            os.fsync(temporary.fileno())
+            try:
+                os.link(temporary.name, path)
+            except FileExistsError:
+                return self._read(path)
+        files.sync(path.parent)
+        return first
+
+    def _read(self, path: Path) -> Expected:
+        try:
+            known = Expected.model_validate_json(path.read_bytes())
+        except ValidationError:
+            known = None
+        if known is None or known.sha256 is None:
+            raise StoreError(
+                f"trust/{path.parent.name}/{path.name}",
+                expected="the SHA-256 and size of a first use",
+                found="a record that does not read",
+                way_out="Restore it from a backup, or delete it to trust the next download.",
+            )
         return known
+
+    @staticmethod
+    def way_out(file: RemoteFile) -> str:
+        """Say how a person makes a file that was changed on purpose be trusted anew."""
+        return f"If it was changed on purpose, delete trust/{file.dataset}/{file.name}.json in the home folder."
 
     def _path(self, file: RemoteFile) -> Path:
         return self._folder / file.dataset / f"{file.name}.json"

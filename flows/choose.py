@@ -30,8 +30,8 @@ def choose_dataset(name: str | None, mirrors: tuple[str, ...]) -> Dataset:
             dataset.files[0].mirrors, dataset.files[0].name
         ):
             logger.warning(
-                "NOT MNIST: it is not in the store and no mirror answered within %g s, so this run is about the bundled "
-                "8 x 8 digits. Bring a mirror with --mirror, or ask for --dataset digits to be content.",
+                "NOT MNIST: it is not in the store and no mirror answered within %g s. This run is about the bundled "
+                "8 x 8 digits instead. For MNIST bring a mirror: --dataset mnist --mirror URL.",
                 ANSWER_SECONDS,
             )
             dataset = load_dataset("digits")

@@ -26,7 +26,7 @@ def pipeline(
     dataset: str | None = None,
     training: Training = Training(),  # noqa: B008 - immutable
     mirrors: tuple[str, ...] = (),
-    refresh: tuple[StageName, ...] = (),
+    refresh: tuple[StageName, ...] = (),  # noqa: ARG001 - read by `recorded`
 ) -> Outcome:
     """
     Download, verify, decompress, parse, validate, normalize, train, evaluate, report: what is there is not redone.

@@ -1,0 +1,130 @@
+"""Digests of the code that a stage runs."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from artifacts import code
+from artifacts.code import code_digests
+
+STAGE = '''"""The stage."""
+from __future__ import annotations
+from typing import TYPE_CHECKING
+import numpy
+from schemas.shapes import area
+if TYPE_CHECKING:
+    from tasks import unrelated
+
+def work(x):
+    """Work."""
+    from tasks.helper import double  # late
+    return double(area(x)) + 1
+'''
+HELPER = "from . import constants\n\ndef double(x):\n    return constants.TWO * x\n"
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A project with a stage, a helper, constants, a schema and an unrelated module."""
+    for name, text in {
+        "tasks/__init__.py": "",
+        "tasks/work.py": STAGE,
+        "tasks/helper.py": HELPER,
+        "tasks/constants.py": "TWO = 2\n",
+        "tasks/unrelated.py": "X = 1\n",
+        "schemas/__init__.py": "",
+        "schemas/shapes.py": "def area(x):\n    return x * x\n",
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    kept = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] in code.ROOTS}
+    _forget()
+    yield tmp_path
+    sys.modules.update(kept)
+    _forget()
+
+
+def _forget() -> None:
+    importlib.invalidate_caches()
+    code._source.cache_clear()
+    code._scan.cache_clear()
+
+
+def digests(tree: Path, file: str = "", old: str = "", new: str = "") -> dict[str, str]:
+    """Digest the stage after replacing some text of a file."""
+    if file:
+        text = (tree / file).read_text()
+        assert old in text
+        (tree / file).write_text(text.replace(old, new))
+    _forget()
+    return code_digests("tasks.work")
+
+
+def test_what_a_stage_imports_is_found_transitively(tree: Path) -> None:
+    """Own module, packages, late and relative imports are in; third parties and type checking are not."""
+    assert list(digests(tree)) == [
+        "schemas",
+        "schemas.shapes",
+        "tasks",
+        "tasks.constants",
+        "tasks.helper",
+        "tasks.work",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("tasks/work.py", "  # late", "  # a helper"),
+        ("tasks/work.py", '"""Work."""', '"""Work, in other words."""'),
+        ("tasks/work.py", '    """Work."""\n', ""),
+        ("tasks/work.py", "double(area(x)) + 1", "(\n        double( area(x) )\n        + 1\n    )"),
+        ("tasks/helper.py", "def double", "\n\n\ndef double"),
+        ("tasks/unrelated.py", "1", "2"),
+    ],
+)
+def test_comments_docstrings_and_formatting_make_no_difference(tree: Path, file: str, old: str, new: str) -> None:
+    """An edit that changes nothing that runs, or nothing that this stage runs, changes no digest."""
+    before = digests(tree)
+    assert digests(tree, file, old, new) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "module", "old", "new"),
+    [
+        ("tasks/work.py", "tasks.work", "+ 1", "+ 1.0"),
+        ("tasks/work.py", "tasks.work", "+ 1", "+ True"),
+        ("tasks/helper.py", "tasks.helper", "constants.TWO * x", "x * constants.TWO"),
+        ("tasks/constants.py", "tasks.constants", "2", "3"),
+        ("schemas/shapes.py", "schemas.shapes", "x * x", "x ** 2"),
+    ],
+)
+def test_an_edit_changes_the_digest_of_its_module_only(tree: Path, file: str, module: str, old: str, new: str) -> None:
+    """A change of what runs is seen in any file that the stage imports, and names that file."""
+    before, after = digests(tree), digests(tree, file, old, new)
+    assert {name for name in before if before[name] != after[name]} == {module}
+
+
+def test_a_data_file_belongs_to_the_module_of_its_name(tree: Path) -> None:
+    """A template beside the module that fills it is part of that module's code."""
+    before = digests(tree)
+    (tree / "tasks/helper.html").write_text("<p>")
+    after = digests(tree)
+    assert {name for name in before if before[name] != after[name]} == {"tasks.helper"}
+
+
+@pytest.mark.parametrize("statement", ["x = None", "x = ()", "x = []", "x = 1j", "x: int", "x = ...", "x = b'1'"])
+def test_no_two_different_statements_look_alike(statement: str) -> None:
+    """Dropping empty fields must not make two programs equal."""
+    import ast
+
+    others = {"x = None", "x = ()", "x = []", "x = 1j", "x: int", "x = ...", "x = b'1'", "x = '1'"} - {statement}
+    shape = code._shape(ast.parse(statement))
+    assert all(shape != code._shape(ast.parse(other)) for other in others)

@@ -1,0 +1,246 @@
+"""Recorded flows on a real Prefect server: what is cached, what is healed, what is recorded."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterFlowRunId
+
+from artifacts import store as store_module
+from artifacts.run_record import RunRecord
+from artifacts.store import Store
+from schemas.errors import BadIdx, StoreError
+from schemas.training import Training
+from tests.artifacts.counting import counting, fetch
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+def run(**parameters: Any) -> RunRecord:
+    """Run the flow; mypy sees through two decorators only so far."""
+    record = counting(**parameters)
+    assert isinstance(record, RunRecord)
+    return record
+
+
+def counted(home: Path) -> list[str]:
+    """List what has been computed since the last call, sorted."""
+    path = Path(f"{home}.count")
+    lines = sorted(path.read_text().splitlines()) if path.exists() else []
+    path.unlink(missing_ok=True)
+    return lines
+
+
+ALL = ["download one", "download two", "train"]
+
+
+def test_a_second_run_computes_nothing(home: Path) -> None:
+    """Everything is computed once; the second run finds it, and says so."""
+    first, second = run(), run()
+    assert counted(home) == ALL
+    assert [stage.cached for stage in first.stages] == [False] * 3
+    assert [stage.cached for stage in second.stages] == [True] * 3
+    assert [(stage.stage, stage.name) for stage in second.stages] == [
+        ("download", "one"),
+        ("download", "two"),
+        ("train", ""),
+    ]
+    assert second.model is not None
+    assert Path(second.model).read_text() == "123 one two"
+
+
+def test_the_dashboard_shows_cached_states_and_telling_names(home: Path) -> None:
+    """On the server the task runs are named by stage and subject, and a hit is a state named Cached."""
+    run()
+    record = run()
+    wanted = TaskRunFilter(flow_run_id=TaskRunFilterFlowRunId(any_=[UUID(record.flow_run)]))
+    deadline = time.monotonic() + 20
+    names: dict[str, str | None] = {}
+    with get_client(sync_client=True) as client:
+        # Task runs reach the server as events, a moment after the flow has ended.
+        while len([state for state in names.values() if state == "Cached"]) < 3 and time.monotonic() < deadline:
+            names = {task.name: task.state_name for task in client.read_task_runs(task_run_filter=wanted)}
+            time.sleep(0.2)
+    assert names == {"download one": "Cached", "download two": "Cached", "train": "Cached"}
+
+
+def test_every_computed_artifact_has_its_record(home: Path) -> None:
+    """Prefect reports Completed before it writes the record and hides a failure to: it must be there."""
+    for stage in run().stages:
+        assert json.loads((Path(stage.path) / "record.json").read_bytes())["prefect"]["serializer"]["type"] == "json"
+
+
+def test_a_parameter_recomputes_only_what_takes_it(home: Path) -> None:
+    """Another seed trains again and downloads nothing; the first seed is still there."""
+    run()
+    counted(home)
+    run(training=Training(seed=7))
+    assert counted(home) == ["train"]
+    run()
+    assert counted(home) == []
+
+
+def test_a_refreshed_stage_is_computed_anew(home: Path) -> None:
+    """Refreshing a stage computes it, finds equal content, and leaves what follows cached."""
+    run()
+    counted(home)
+    record = run(refresh=("download",))
+    assert counted(home) == ALL[:2]
+    assert [stage.cached for stage in record.stages] == [False, False, True]
+
+
+def damage(home: Path, *, hidden: bool) -> Path:
+    """Change the file of one download; hidden: so that it looks as when it was hashed."""
+    path = next(path for path in home.glob("artifacts/download/*/file") if path.read_text() == "two")
+    path.chmod(0o644)
+    path.write_text("TWO")
+    if hidden:
+        (path.parent / "hashed.json").write_text(json.dumps({"file": store_module._identity(path)}))
+    return path
+
+
+def test_a_damaged_artifact_is_said_quarantined_and_rebuilt(home: Path) -> None:
+    """A changed byte in a stored file costs that artifact alone; what follows stays cached."""
+    run()
+    counted(home)
+    path = damage(home, hidden=False)
+    record = run()
+    assert counted(home) == ["download two"]
+    assert path.read_text() == "two"
+    assert list(home.glob("quarantine/download/*/*/file"))
+    assert any("expected SHA-256" in warning and "quarantine" in warning for warning in record.warnings)
+
+
+def test_damage_that_only_a_full_hash_sees_is_healed_in_the_same_run(home: Path) -> None:
+    """A stage that computes hashes its inputs first; a damaged one is made anew and the run goes on."""
+    run()
+    counted(home)
+    damage(home, hidden=True)
+    record = run(training=Training(seed=7))
+    assert counted(home) == ["download two", "train"]
+    assert record.state == "completed"
+    assert record.model is not None
+    assert Path(record.model).read_text() == "7 one two"
+    assert [stage.cached for stage in record.stages] == [True, False, False]
+
+
+@pytest.mark.parametrize("field", ["serializer", "decoder"])
+def test_a_record_that_names_another_serializer_runs_nothing(home: Path, tmp_path: Path, field: str) -> None:
+    """A record that asks for pickle, or for a decoder of its own, is refused and never executed."""
+    run()
+    counted(home)
+    canary = tmp_path / "canary"
+    folder = next(home.glob("artifacts/train/*"))
+    record = json.loads((folder / "record.json").read_bytes())
+    if field == "serializer":
+        record["prefect"]["serializer"] = {"type": "pickle", "picklelib": "cloudpickle"}
+    else:
+        record["prefect"]["serializer"] = {"type": "json", "object_decoder": "os.system"}
+    (folder / "record.json").write_text(json.dumps(record))
+    result = run()
+    assert counted(home) == ["train"]
+    assert not canary.exists()
+    assert any("serializer" in warning for warning in result.warnings)
+
+
+def test_a_moved_store_stays_cached(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records hold no path: a store that is moved is all cached where it is now."""
+    run()
+    counted(home)
+    shutil.move(home, tmp_path / "elsewhere")
+    monkeypatch.setenv("IDXFLOW_HOME", str(tmp_path / "elsewhere"))
+    record = run()
+    assert all(stage.cached for stage in record.stages)
+    assert record.model is not None
+    assert record.model.startswith(str(tmp_path / "elsewhere"))
+
+
+def test_the_first_error_is_raised_and_recorded(home: Path) -> None:
+    """A stage's own error comes out, not that of the stages that wait for it, and the record says failed."""
+    with pytest.raises(BadIdx, match="bad: expected good"):
+        run(names=("one", "bad"))
+    record = RunRecord.model_validate_json(next(home.glob("runs/*.json")).read_bytes())
+    assert record.state == "failed"
+    assert record.error is not None
+    assert record.error.startswith("bad: expected good")
+    assert [stage.name for stage in record.stages] == ["one"]
+    assert not list(home.glob("artifacts/*/.staging*"))
+
+
+def test_warnings_end_up_in_the_record_once(home: Path) -> None:
+    """What is logged as a warning under idxflow is in the record; nothing is left attached afterwards."""
+    before = list(logging.getLogger("idxflow").handlers)
+    assert run(names=("odd",)).warnings == ("odd: it is odd",)
+    assert logging.getLogger("idxflow").handlers == before
+
+
+def test_a_commit_that_fails_fails_the_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prefect only logs an error of the commit and calls the run completed; ours does not."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Store, "commit", full)
+    with pytest.raises(StoreError, match="expected its record to be written"):
+        run()
+
+
+def test_a_stage_runs_only_inside_a_recorded_flow() -> None:
+    """Called outside of a flow a stage says how it is meant to be used."""
+    with pytest.raises(RuntimeError, match="decorated with `recorded`"):
+        fetch("one")
+
+
+def start(home: Path, seed: int, sleep: float = 0) -> subprocess.Popen[str]:
+    """Start the flow as a process of its own on the same server."""
+    from prefect.settings import PREFECT_API_URL
+
+    environment = os.environ | {
+        "IDXFLOW_HOME": str(home),
+        "COUNTING_SLEEP": str(sleep),
+        "PREFECT_API_URL": PREFECT_API_URL.value() or "",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.artifacts.counting", str(seed)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_two_processes_compute_a_stage_once(home: Path) -> None:
+    """Of two runs that want the same at once, one computes and the other waits and finds it cached."""
+    runs = [start(home, 1, sleep=1) for _ in range(2)]
+    records = [RunRecord.model_validate_json(process.communicate(timeout=120)[0]) for process in runs]
+    assert counted(home) == ALL
+    for place in range(3):
+        assert sorted(record.stages[place].cached for record in records) == [False, True]
+
+
+@pytest.mark.slow
+def test_a_killed_run_leaves_nothing_that_is_believed(home: Path) -> None:
+    """After kill -9 in the middle of a stage the next run computes it, and the leftover folder goes."""
+    process = start(home, 1, sleep=30)
+    deadline = time.monotonic() + 60
+    while len(list(home.glob("artifacts/download/.staging*"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert counted(home) == ALL[:2]
+    assert run(training=Training(seed=1)).state == "completed"
+    assert counted(home) == ALL
+    assert not list(home.glob("artifacts/*/.staging*"))

@@ -1,0 +1,238 @@
+"""The store: what is committed is found, what is damaged is not believed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from artifacts import store as store_module
+from artifacts.ref import Ref
+from artifacts.store import Damage, Store
+from schemas.errors import ArtifactDamaged, StoreError
+from tests.artifacts.building import PREFECT, build, publish
+
+FILES = {"table.parquet": b"rows and rows", "notes.txt": b"x"}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store."""
+    return Store(tmp_path / "home")
+
+
+def writable(path: Path) -> Path:
+    path.chmod(0o644)
+    return path
+
+
+def test_what_is_committed_is_found(store: Store) -> None:
+    """A committed artifact reads back with its files, its manifest and Prefect's record."""
+    ref = build(store, FILES)
+    found = store.read(ref.stage, ref.version)
+    assert found is not None
+    stored, prefect = found
+    assert stored.ref.model_dump() == ref.model_dump()
+    assert prefect == PREFECT
+    assert stored.ref.file("notes.txt").read_bytes() == b"x"
+    assert stored.manifest.bytes == sum(map(len, FILES.values()))
+
+
+def test_files_are_read_only(store: Store) -> None:
+    """No file of an artifact can be written by accident."""
+    folder = store.folder("parse", build(store, FILES).version)
+    assert all(not path.stat().st_mode & 0o222 for path in folder.iterdir() if path.name in FILES)
+
+
+def test_without_its_commit_an_artifact_is_not_there(store: Store) -> None:
+    """A run killed between publishing and the record leaves nothing that counts, and the next one replaces it."""
+    ref = publish(store, FILES)
+    assert store.read(ref.stage, ref.version) is None
+    build(store, {"table.parquet": b"other"})
+    found = store.read(ref.stage, ref.version)
+    assert found is not None
+    assert found[0].ref.file("table.parquet").read_bytes() == b"other"
+    assert not list((store.artifacts / "parse").glob(".staging*"))
+
+
+def test_a_failed_computation_leaves_nothing(store: Store) -> None:
+    """When a stage raises, its staging folder goes."""
+    with pytest.raises(RuntimeError, match="half"), store.staging("parse", "0" * 16) as out:
+        (out / "half").write_text("half")
+        raise RuntimeError("half")
+    assert list((store.artifacts / "parse").iterdir()) == []
+
+
+def test_an_abandoned_staging_folder_goes(store: Store) -> None:
+    """What a killed process left is removed when the same version is computed again, another version's is not."""
+    mine, other = (store.artifacts / "parse" / f".staging-{digit * 16}-dead" for digit in "01")
+    mine.mkdir(parents=True)
+    other.mkdir()
+    with store.staging("parse", "0" * 16):
+        assert not mine.exists()
+        assert other.exists()
+
+
+def _flip(path: Path, position: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[position % len(content)] ^= 1 + position % 255
+    writable(path).write_bytes(bytes(content))
+
+
+@given(st.data())
+def test_any_flipped_byte_is_seen(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    """Whichever byte of whichever stored file changes: what is served is the true content, or nothing."""
+    store = Store(tmp_path_factory.mktemp("home"))
+    ref = build(store, FILES)
+    folder = store.folder(ref.stage, ref.version)
+    victim = data.draw(st.sampled_from(sorted(path.name for path in folder.iterdir())))
+    _flip(folder / victim, data.draw(st.integers(0, 10_000)))
+    found = store.read(ref.stage, ref.version)
+    if found is not None:
+        assert found[0].ref.digest == ref.digest
+        assert {name: found[0].ref.file(name).read_bytes() for name in FILES} == FILES
+    else:
+        assert not folder.exists()
+        assert list(store.quarantined.glob(f"parse/*/{ref.version}"))
+    # Only what the store can do without may be changed unseen: the note of when files were hashed, and
+    # Prefect's own record, whose serializer the Prefect side checks.
+    assert found is None or victim in ("hashed.json", "record.json")
+
+
+@pytest.mark.parametrize("victim", ["table.parquet", "manifest.json", "result.json"])
+@pytest.mark.parametrize("how", ["removed", "emptied", "link", "folder"])
+def test_a_replaced_file_is_not_believed(store: Store, tmp_path: Path, victim: str, how: str) -> None:
+    """A file that is gone, empty, a link or a folder puts the artifact in quarantine."""
+    ref = build(store, FILES)
+    path = store.folder(ref.stage, ref.version) / victim
+    copy = shutil.copy(path, tmp_path / "copy")
+    path.unlink()
+    if how == "emptied":
+        path.write_bytes(b"")
+    elif how == "link" and victim == "table.parquet":
+        path.symlink_to(copy)
+    elif how == "folder":
+        path.mkdir()
+    assert store.read(ref.stage, ref.version) is None
+    assert not store.folder(ref.stage, ref.version).exists()
+
+
+def test_a_file_too_many_is_not_believed(store: Store) -> None:
+    """A file that nobody published puts the artifact in quarantine."""
+    ref = build(store, FILES)
+    (store.folder(ref.stage, ref.version) / "extra").write_text("x")
+    assert store.read(ref.stage, ref.version) is None
+
+
+def test_a_manifest_from_another_version_is_not_believed(store: Store) -> None:
+    """Swapping manifest, result and record of two healthy artifacts is seen."""
+    one, two = build(store, FILES, salt=1), build(store, FILES, salt=2)
+    for name in ("manifest.json", "result.json", "record.json"):
+        source, target = store.folder("parse", one.version) / name, store.folder("parse", two.version) / name
+        target.unlink()
+        shutil.copy(source, target)
+    assert store.read("parse", two.version) is None
+    assert store.read("parse", one.version) is not None
+
+
+def test_the_quick_check_trusts_what_looks_untouched(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that looks as when it was hashed is not hashed again; one that is about to be read always is."""
+    ref, hashed = build(store, FILES), []
+    real = store_module._sha256
+    monkeypatch.setattr(store_module, "_sha256", lambda path: hashed.append(path.name) or real(path))
+    store.read(ref.stage, ref.version)
+    assert not set(FILES) & set(hashed)
+    store.open(ref)
+    assert set(FILES) <= set(hashed)
+
+
+def test_a_moved_store_stays_whole(store: Store, tmp_path: Path) -> None:
+    """A copied store, its files new inodes, is hashed once more and then believed without."""
+    ref = build(store, FILES)
+    moved = Store(Path(shutil.copytree(store.home, tmp_path / "moved")))
+    found = moved.read(ref.stage, ref.version)
+    assert found is not None
+    assert found[0].folder.is_relative_to(tmp_path / "moved")
+    note = json.loads((found[0].folder / "hashed.json").read_bytes())
+    assert note["notes.txt"][1] == (found[0].folder / "notes.txt").stat().st_ino
+
+
+def test_opening_a_damaged_artifact_is_an_error_that_says_so(store: Store) -> None:
+    """A stage never reads an input that is not what it was, however untouched it looks."""
+    ref = build(store, FILES)
+    folder = store.folder(ref.stage, ref.version)
+    writable(folder / "notes.txt").write_bytes(b"y")
+    identities = {name: store_module._identity(folder / name) for name in FILES}
+    (folder / "hashed.json").write_text(json.dumps(identities))
+    assert store.read(ref.stage, ref.version) is not None
+    with pytest.raises(ArtifactDamaged, match=r"artifact parse train .*: expected content .*, found a damaged"):
+        store.open(ref)
+    assert not folder.exists()
+
+
+def test_a_commit_holds_the_result_against_the_manifest(store: Store) -> None:
+    """A result that does not belong to what was published is not committed."""
+    ref = publish(store, FILES)
+    other = ref.model_dump() | {"manifest": "0" * 64}
+    (store.folder(ref.stage, ref.version) / "result.json").write_text(json.dumps(other))
+    with pytest.raises(Damage, match="manifest"):
+        store.commit(ref.stage, ref.version, dict(PREFECT))
+    assert store.read(ref.stage, ref.version) is None
+
+
+def test_publishing_again_replaces(store: Store) -> None:
+    """A version that is forced anew gives way to the new one."""
+    build(store, {"a": b"old"})
+    ref = build(store, {"a": b"new"})
+    assert store.open(ref).file().read_bytes() == b"new"
+
+
+def test_a_file_is_found_by_its_checksum(store: Store) -> None:
+    """A healthy file of a stage is found whatever its version; a damaged one is not."""
+    ref = build(store, FILES)
+    entry = next(iter(store.read("parse", ref.version) or ())).manifest.files["notes.txt"]  # type: ignore[union-attr]
+    found = store.find_file("parse", entry.sha256)
+    assert found is not None
+    assert found.read_bytes() == b"x"
+    assert store.find_file("train", entry.sha256) is None
+    writable(found).write_bytes(b"y")
+    assert store.find_file("parse", entry.sha256) is None
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "hashed.json", ".hidden"])
+def test_a_stage_may_not_use_the_stores_own_names(store: Store, name: str) -> None:
+    """A file that would be mistaken for the store's is refused."""
+    with pytest.raises(StoreError, match="names of their own"):
+        publish(store, {name: b"{}"})
+
+
+def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
+    """A home that is a file is named, with the way out."""
+    (tmp_path / "home").write_text("")
+    with pytest.raises(StoreError, match=r"home: expected a folder .* --home"):
+        Store(tmp_path / "home")
+
+
+def test_a_reference_names_its_files(store: Store) -> None:
+    """Asking for a file that is not there says what is."""
+    ref = build(store, FILES)
+    with pytest.raises(StoreError, match=r"expected the file model\.keras, found notes\.txt, table\.parquet"):
+        ref.file("model.keras")
+    with pytest.raises(StoreError, match=r"expected one file, found notes\.txt, table\.parquet"):
+        ref.file()
+    with pytest.raises(StoreError, match="found none"):
+        Ref.model_validate(ref.model_dump()).file()
+
+
+def test_environment_says_where_an_artifact_was_made(store: Store) -> None:
+    """The manifest holds interpreter, packages and git commit, and nothing that tells whose machine it was."""
+    found = store.read("parse", build(store, FILES).version)
+    assert found is not None
+    environment = found[0].manifest.environment
+    assert environment.packages.keys() >= {"tensorflow", "keras", "numpy", "prefect"}
+    assert os.uname().nodename not in environment.model_dump_json() or len(os.uname().nodename) < 3
