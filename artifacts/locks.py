@@ -39,7 +39,11 @@ class FlockManager:
         self.__dict__.update(state, _guard=threading.Lock())
 
     def acquire_lock(
-        self, key: str, holder: str, acquire_timeout: float | None = None, hold_timeout: float | None = None
+        self,
+        key: str,
+        holder: str,
+        acquire_timeout: float | None = None,
+        hold_timeout: float | None = None,  # noqa: ARG002 - Prefect's interface
     ) -> bool:
         """
         Wait for the lock of `key`, at most `acquire_timeout` seconds (None: for ever), and take it.

@@ -1,0 +1,192 @@
+"""The whole pipeline, as a user runs it: the command in a process of its own, on a real Prefect server."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from artifacts.run_record import RunRecord
+from schemas.metrics import Metrics
+from schemas.stages import STAGES
+
+PROJECT = Path(__file__).parents[2]
+FLOORS = ("idxflow", "flows", "tasks", "artifacts", "schemas")
+QUICK = ("--dataset", "digits", "--set", "training.epochs=3")
+
+
+class Command:
+    """The `idxflow` command over one home folder, from one copy of the source."""
+
+    def __init__(self, home: Path, source: Path) -> None:
+        from prefect.settings import PREFECT_API_URL
+
+        self.home, self.source = home, source
+        self.environment = os.environ | {
+            "IDXFLOW_HOME": str(home),
+            "PREFECT_API_URL": PREFECT_API_URL.value() or "",
+            "PYTHONPATH": str(source),
+            "PYTHONPROFILEIMPORTTIME": "",
+        }
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Start the command."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "idxflow", "run", "--json", *arguments],
+            cwd=self.home.parent,
+            env=self.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str, **environment: str) -> tuple[RunRecord, str]:
+        """Run the command to its end. Returns: its record and what it said beside it."""
+        process = self.start(*arguments, **environment)
+        output, errors = process.communicate(timeout=280)
+        assert process.returncode == 0, errors
+        return RunRecord.model_validate_json(output), errors
+
+
+@pytest.fixture
+def command(prefect_server: None, tmp_path: Path) -> Command:
+    """The command as it is in this tree."""
+    return Command(tmp_path / "home", PROJECT)
+
+
+@pytest.fixture
+def edited(prefect_server: None, tmp_path: Path) -> Command:
+    """The command from a copy of the source that a test may edit."""
+    for floor in FLOORS:
+        shutil.copytree(PROJECT / floor, tmp_path / "source" / floor, ignore=shutil.ignore_patterns("__pycache__"))
+    return Command(tmp_path / "home", tmp_path / "source")
+
+
+def computed(record: RunRecord) -> list[str]:
+    """Name the stages that were not cached, each once, in order."""
+    return sorted({stage.stage for stage in record.stages if not stage.cached}, key=lambda name: STAGES.index(name))  # type: ignore[arg-type]
+
+
+def test_digits_run_through_every_stage_once(command: Command) -> None:
+    """The bundled set goes from .gz to report; the second run computes nothing and never loads TensorFlow."""
+    first, _ = command.run("--dataset", "digits")
+    assert computed(first) == list(STAGES)
+    assert first.state == "completed"
+    assert first.metrics["train"].accuracy > 0.9
+    assert first.metrics["test"].accuracy > 0.8
+    for path in (first.report, first.model):
+        assert path is not None
+        assert Path(path).is_file()
+    scores = next(stage for stage in first.stages if stage.stage == "evaluate")
+    metrics = Metrics.model_validate_json((Path(scores.path) / "metrics.json").read_bytes())
+    assert (metrics.train.samples, metrics.test.samples) == (1500, 297)
+
+    second, said = command.run("--dataset", "digits", PYTHONPROFILEIMPORTTIME="1")
+    assert computed(second) == []
+    assert second.metrics == first.metrics
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in said.splitlines() if "|" in line}
+    assert "prefect" in imported
+    assert not imported & {"tensorflow", "keras", "pandas", "pandera", "matplotlib"}
+
+
+def test_stored_bytes_are_the_published_ones(command: Command) -> None:
+    """Each artifact's manifest names its inputs by content, down to the published checksums."""
+    record, _ = command.run(*QUICK)
+    manifests = [json.loads((Path(stage.path) / "manifest.json").read_bytes()) for stage in record.stages]
+    digests = {(manifest["stage"], manifest["version"]): manifest["digest"] for manifest in manifests}
+    for manifest in manifests:
+        for each in manifest["inputs"]:
+            assert digests[each["stage"], each["version"]] == each["digest"]
+    archive = next(m for m in manifests if m["stage"] == "download")
+    assert archive["files"][archive["name"]]["sha256"] == archive["parts"]["parameters"]["file"]["sha256"]
+
+
+def replace(command: Command, file: str, old: str, new: str) -> None:
+    """Edit a file of the copied source."""
+    path = command.source / file
+    text = path.read_text()
+    assert text.count(old) == 1, f"{file}: {old!r} stands there {text.count(old)} times"
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.slow
+def test_edits_recompute_what_they_touch(edited: Command) -> None:
+    """Comments and formatting recompute nothing; code recomputes its stage, and what follows only if content changed."""
+    edited.run(*QUICK)
+
+    for path in edited.source.rglob("*.py"):
+        path.write_text(f"# A comment.\n{path.read_text()}\n\n# Another one.\n")
+    reformatted = edited.source / "tasks/normalize.py"
+    reformatted.write_text(ast.unparse(ast.parse(reformatted.read_text())))
+    assert computed(edited.run(*QUICK)[0]) == []
+
+    reformatted.write_text(f"{reformatted.read_text()}\nUNUSED = 1\n")
+    assert computed(edited.run(*QUICK)[0]) == ["normalize"]
+
+    network = edited.source / "tasks/network.py"
+    network.write_text(f"{network.read_text()}\nUNUSED = 1\n")
+    assert set(computed(edited.run(*QUICK)[0])) <= {"train", "evaluate", "report"}
+    assert "train" in computed(edited.run(*QUICK, "--set", "training.seed=5")[0])
+
+
+@pytest.mark.slow
+def test_a_kill_during_training_costs_the_training_alone(command: Command) -> None:
+    """After kill -9 while the model trains, the next run has all before it cached and ends well."""
+    process = command.start("--dataset", "digits", "--set", "training.epochs=10000")
+    deadline = time.monotonic() + 120
+    while not list(command.home.glob("artifacts/train/.staging*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(2)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert list(command.home.glob("artifacts/train/.staging*"))
+    record, _ = command.run(*QUICK)
+    assert computed(record) == ["train", "evaluate", "report"]
+
+
+@pytest.mark.slow
+def test_a_flipped_byte_of_the_table_is_rebuilt(command: Command) -> None:
+    """One flipped byte in a stored table is said, quarantined and rebuilt; what follows stays cached."""
+    record, _ = command.run(*QUICK)
+    table = Path(next(stage.path for stage in record.stages if stage.stage == "parse")) / "table.parquet"
+    content = bytearray(table.read_bytes())
+    content[len(content) // 2] ^= 1
+    table.chmod(0o644)
+    table.write_bytes(bytes(content))
+    again, said = command.run(*QUICK)
+    assert computed(again) == ["parse"]
+    assert "table.parquet: expected SHA-256" in said
+    assert list(command.home.glob("quarantine/parse/*/*/table.parquet"))
+
+
+@pytest.mark.slow
+@pytest.mark.mnist
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_mnist_reaches_the_tutorials_figures(command: Command, mnist_files: Path, seed: int) -> None:
+    """The tutorial's network on the genuine files scores at least 98.5 % on train and 95.9 % on test."""
+    arguments = ("--dataset", "mnist", "--mirror", mnist_files.as_uri(), "--set", f"training.seed={seed}")
+    record, _ = command.run(*arguments)
+    assert record.metrics["train"].accuracy >= 0.985
+    assert record.metrics["test"].accuracy >= 0.959
+
+
+@pytest.mark.slow
+def test_the_same_configuration_gives_the_same_bits(command: Command, tmp_path: Path) -> None:
+    """Two homes, two processes, one configuration: the models' content is equal to the bit."""
+
+    def digest(home: Path) -> Any:
+        command.environment["IDXFLOW_HOME"] = str(home)
+        record, _ = command.run(*QUICK)
+        path = next(stage.path for stage in record.stages if stage.stage == "train")
+        return json.loads((Path(path) / "manifest.json").read_bytes())["digest"]
+
+    assert digest(tmp_path / "one") == digest(tmp_path / "two")
