@@ -39,7 +39,6 @@ class Shard(Parameters):
 class TableSpec(Parameters):
     """What the images and labels of one split have to look like."""
 
-    outside_key: ClassVar[frozenset[str]] = frozenset({"dataset", "split"})
     dataset: str
     split: Literal["train", "test"]
     shape: tuple[Annotated[int, Field(gt=0, le=4096)], Annotated[int, Field(gt=0, le=4096)]] = Field(
@@ -61,6 +60,7 @@ class Checks(Parameters):
 
     blank: Severity = Field(default="warn", description="images whose pixels are all equal")
     duplicate: Severity = Field(default="warn", description="images that occur more than once in a split")
+    leak: Severity = Field(default="warn", description="test images that occur in the train split as well")
     missing_class: Severity = Field(default="error", description="a class without a train image")
     imbalance: Severity = Field(default="warn", description="largest class over smallest above `max_imbalance`")
     max_imbalance: float = Field(default=10.0, ge=1)

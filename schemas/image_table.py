@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 METADATA_KEY = b"idxflow.table"
 ROW_GROUP = 20_000
+GROUP_BYTES = 64 * 2**20
 
 
 class TableMetadata(BaseModel):
@@ -65,16 +66,17 @@ class ImageTable:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        self._name = path.name
         try:
             self._file = pq.ParquetFile(path)
-            self.metadata = TableMetadata.model_validate_json(self._file.schema_arrow.metadata[METADATA_KEY])
-        except (pa.ArrowException, KeyError, TypeError, ValidationError) as error:
-            raise BadTable(
-                path.name,
-                expected="a Parquet table written by idxflow, with its metadata",
-                found=str(error).splitlines()[0],
-                way_out="Run `idxflow run --refresh parse` to write it anew.",
-            ) from error
+        except (pa.ArrowInvalid, OSError) as error:
+            raise self._bad("a Parquet table", error) from error
+        try:
+            self.metadata = TableMetadata.model_validate_json((self._file.schema_arrow.metadata or {})[METADATA_KEY])
+        except (KeyError, ValidationError) as error:
+            raise self._bad("a table written by idxflow, with its metadata", "none, or of another kind") from error
+        if not self._file.schema_arrow.equals(expected := arrow_schema(self.metadata)):
+            raise self._bad(f"columns {_columns(expected)}", _columns(self._file.schema_arrow))
 
     @property
     def samples(self) -> int:
@@ -88,26 +90,62 @@ class ImageTable:
         return rows * columns
 
     def batches(self) -> Iterator[Batch]:
-        """Yield one batch a row group, so that memory does not grow with the table."""
+        """
+        Yield one batch a row group, so that memory does not grow with the table.
+
+        Raises: BadTable: a row group is damaged.
+        """
         for group in range(self._file.num_row_groups):
-            yield self._batch(self._file.read_row_group(group))
+            try:
+                table = self._file.read_row_group(group)
+            except OSError as error:
+                raise self._bad(f"a whole row group {group}", error) from error
+            yield Batch(
+                table["sample_id"].to_numpy(), table["label"].to_numpy(), packed_pixels(table["image"], self.pixels)
+            )
 
     def read(self) -> Batch:
-        """Read the whole table."""
-        return self._batch(self._file.read())
+        """
+        Read the whole table.
 
-    def _batch(self, table: pa.Table) -> Batch:
-        width = self.pixels
-        chunks = [
-            # A chunk may be a slice of a larger buffer: its offset is in rows.
-            np.frombuffer(chunk.buffers()[1], np.uint8, len(chunk) * width, chunk.offset * width).reshape(-1, width)
-            for chunk in table.column("image").chunks
-            if len(chunk)
-        ]
-        image = chunks[0] if len(chunks) == 1 else np.concatenate([np.empty((0, width), np.uint8), *chunks])
-        return Batch(
-            sample_id=table.column("sample_id").to_numpy(), label=table.column("label").to_numpy(), image=image
+        Raises: BadTable: a row group is damaged.
+        """
+        whole = Batch(
+            np.empty(self.samples, np.uint32),
+            np.empty(self.samples, np.uint16),
+            np.empty((self.samples, self.pixels), np.uint8),
         )
+        start = 0
+        # Row group by row group: beside the whole table, memory holds one group instead of a second table.
+        for batch in self.batches():
+            stop = start + len(batch.label)
+            whole.sample_id[start:stop], whole.label[start:stop] = batch.sample_id, batch.label
+            whole.image[start:stop] = batch.image
+            start = stop
+        return whole
+
+    def _bad(self, expected: str, found: object) -> BadTable:
+        way_out = "Run `idxflow run --refresh parse` to write it anew."
+        return BadTable(self._name, expected=expected, found=str(found).splitlines()[0], way_out=way_out)
+
+
+def packed_pixels(column: pa.ChunkedArray, width: int) -> npt.NDArray[np.uint8]:
+    """Return a FixedSizeBinary(width) column as uint8 (n, width): a view of its buffer where it is in one chunk."""
+    chunks = [
+        # A chunk may be a slice of a larger buffer: its offset is in rows.
+        np.frombuffer(chunk.buffers()[1], np.uint8, len(chunk) * width, chunk.offset * width).reshape(-1, width)
+        for chunk in column.chunks
+    ]
+    return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
+
+
+def _columns(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name} {field.type}" for field in schema)
+
+
+def rows_per_group(pixels: int) -> int:
+    """Return how many images of `pixels` bytes make a row group: 20,000, or what 64 MiB hold, and at least one."""
+    return max(1, min(ROW_GROUP, GROUP_BYTES // pixels))
 
 
 def arrow_schema(metadata: TableMetadata) -> pa.Schema:
@@ -127,22 +165,33 @@ def arrow_schema(metadata: TableMetadata) -> pa.Schema:
 
 def write_table(path: Path, metadata: TableMetadata, batches: Iterable[Batch]) -> int:
     """
-    Write `batches` as row groups, one each.
+    Write `batches` as row groups, one each. Equal batches give equal bytes.
 
     Returns: the number of rows.
+    Raises:  BadTable: images that are not uint8 of the metadata's shape, or not as many as labels.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema, rows = arrow_schema(metadata), 0
-    # No dictionary: pixels do not repeat, and building one takes longer than writing the file.
-    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=False) as writer:
+    width = schema.field("image").type.byte_width
+    # No dictionary and no statistics of pixels: they do not repeat, and nobody searches for an image by its bytes.
+    with pq.ParquetWriter(
+        path, schema, compression="zstd", use_dictionary=False, write_statistics=["sample_id", "label"]
+    ) as writer:
         for batch in batches:
             if not len(batch.label):
                 continue
             pixels = np.ascontiguousarray(batch.image)
+            # Arrow takes the buffer as it is: a wrong shape would be read beyond its end.
+            if pixels.dtype != np.uint8 or pixels.shape != (len(batch.label), width):
+                expected, found = (
+                    f"uint8 images of shape {len(batch.label)} x {width}",
+                    f"{pixels.dtype} {pixels.shape}",
+                )
+                raise BadTable(path.name, expected=expected, found=found, way_out="Hand over packed images.")
             image = pa.Array.from_buffers(schema.field("image").type, len(pixels), [None, pa.py_buffer(pixels)])
             columns = [pa.array(batch.sample_id, pa.uint32()), pa.array(batch.label, pa.uint16()), image]
-            writer.write_table(pa.Table.from_arrays(columns, schema=schema), row_group_size=ROW_GROUP)
+            writer.write_table(pa.Table.from_arrays(columns, schema=schema), row_group_size=len(pixels))
             rows += len(pixels)
     return rows

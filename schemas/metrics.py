@@ -25,7 +25,7 @@ class SplitMetrics(BaseModel):
     loss: float = Field(description="mean categorical cross-entropy, in nats")
     classes: tuple[ClassMetrics, ...]
     confusion: tuple[tuple[int, ...], ...] = Field(description="[true class][predicted class], counts of images")
-    halves: tuple[float, float] = Field(description="accuracy of the first and of the last half of the rows")
+    halves: tuple[float, float] = Field(description="accuracy of the first samples // 2 rows, and of the others")
     first_labels: tuple[int, ...] = Field(description="labels of the first three rows")
     first_predictions: tuple[int, ...] = Field(description="predictions for the first three rows")
 

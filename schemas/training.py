@@ -31,7 +31,7 @@ class Training(Parameters):
     )
     learning_rate: float = Field(default=0.001, gt=0, le=10, description="step size of the first update")
     decay: float = Field(
-        default=1e-7, ge=0, le=1, description="at update t the step size is learning_rate / (1 + decay * t)"
+        default=1e-7, ge=0, le=1, description="at update t, from 0, the step size is learning_rate / (1 + decay * t)"
     )
     momentum: float = Field(default=0.9, ge=0, lt=1, description="momentum of the gradient descent")
     batch_size: int = Field(default=64, ge=1, le=65536, description="rows an update")
@@ -47,7 +47,8 @@ class Training(Parameters):
         """Lay the given values over those of the profile; an unknown profile is left for the field to refuse."""
         if not isinstance(given, dict):
             return given
-        return {**PROFILES.get(given.get("profile", "tutorial"), {}), **given}
+        name = given.get("profile", "tutorial")
+        return {**(PROFILES.get(name, {}) if isinstance(name, str) else {}), **given}
 
 
 PROFILES: dict[str, dict[str, Any]] = {"tutorial": {}}

@@ -1,0 +1,59 @@
+# idxflow: everything that is done with the project, on a machine with Python, make and a package index.
+# Indexes, proxies and certificates are whatever pip and uv find in the environment and in their own settings.
+
+# The interpreter of .venv: the first of these names that is Python 3.11, 3.12 or 3.13.
+PYTHON ?= python3 python3.13 python3.12 python3.11
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+# Bytecode makes the import of TensorFlow take 3 s instead of 8.
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-all lint format install lock clean
+
+help:  ## Show this list.
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+
+run: $(INSTALLED)  ## Run the pipeline: make run ARGS="--dataset digits"
+	@$(BIN)/idxflow run $(ARGS)
+
+test: lint  ## Run every check: format, lint, types, floors, tests.
+	$(BIN)/pytest $(ARGS)
+
+test-all: lint  ## The same, with the slow tests.
+	$(BIN)/pytest -m "" $(ARGS)
+
+lint: $(INSTALLED)  ## Run the checks that read the code only.
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED)  ## Format the code, and mend what ruff can mend.
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+install: $(INSTALLED)  ## Create .venv and install what requirements.lock names, and the project.
+
+# uv comes from the lock as well, hash and all; once it is there, it keeps itself at the lock's version.
+$(BIN)/uv:
+	@for python in $(PYTHON); do \
+	  if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then \
+	    echo "$$python -m venv .venv" && "$$python" -m venv --clear .venv && exit; exit 1; fi; \
+	done; echo "PYTHON: expected Python 3.11, 3.12 or 3.13, found none as: $(PYTHON). Name one: make PYTHON=/path/to/python3.12" >&2; exit 1
+	sed -n '/^uv==/,/# via/p' requirements.lock > .venv/uv.lock
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement .venv/uv.lock
+
+$(INSTALLED): requirements.lock pyproject.toml | $(BIN)/uv
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lock: | $(BIN)/uv  ## Make requirements.lock anew, with the newest versions that pyproject.toml allows.
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --generate-hashes \
+	  --no-emit-index-url --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+
+clean:  ## Remove .venv and the tools' caches; artifacts and runs in .idxflow stay.
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.idxflow/*' -prune -exec rm -rf {} +

@@ -1,0 +1,123 @@
+"""What the server needs of the machine: detached processes that can be told from others, free ports, locks."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+PROC = Path("/proc")
+_children: list[subprocess.Popen[bytes]] = []
+"""What this process started: kept so that one that has ended is reaped, not a zombie that seems alive."""
+
+
+class Process(NamedTuple):
+    """
+    A living process.
+
+    Args:
+        born:    its start time in the kernel's own words, by which a reused pid is seen.
+        command: its arguments, joined by spaces.
+    """
+
+    born: str
+    command: str
+
+
+def find_process(pid: int) -> Process | None:
+    """Return what is known of a process; None when there is none, or it has ended."""
+    for child in _children:
+        child.poll()
+    if (PROC / "self" / "stat").exists():
+        try:
+            # After the name in parentheses, which may hold anything: state, and 19 fields on the start time.
+            fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+            command = (PROC / str(pid) / "cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ")
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        return None if fields[0] in "ZX" else Process(fields[19], command.decode(errors="replace"))
+    # No /proc, as on macOS: `ps` tells the same, the start time in 24 characters.
+    asked = ["ps", "-ww", "-o", "lstart=,command=", "-p", str(pid)]
+    listed = subprocess.run(asked, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"})
+    line = listed.stdout.strip()
+    return Process(line[:24], line[24:].strip()) if line else None
+
+
+def start_process(command: list[str], environment: Mapping[str, str], log: Path, inherited: int) -> int:
+    """
+    Start a process that survives this one, its terminal and Ctrl-C.
+
+    Args:
+        log:       the file that takes its output; its folder is where the process works.
+        inherited: a descriptor that it keeps open.
+    Returns: its pid.
+    """
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=log.parent,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=(inherited,),
+        )
+    _children.append(process)
+    return process.pid
+
+
+@contextmanager
+def reserved_port(host: str, ports: range) -> Iterator[tuple[int, int] | None]:
+    """
+    Yield the first free port and a descriptor, or None when no port is free.
+
+    The descriptor holds a lock on the port's number. Whoever inherits it keeps every other caller of this
+    function off the port, also in the seconds before it listens there.
+    """
+    for port in ports:
+        path = Path(tempfile.gettempdir()) / f"idxflow-{os.getuid()}-port-{port}.lock"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            if _lock_at_once(descriptor) and _is_free(host, port):
+                yield port, descriptor
+                return
+        finally:
+            os.close(descriptor)
+    yield None
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock; the kernel frees it when the process ends."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _lock_at_once(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As the server itself binds: connections that linger from one that just stopped are no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno in {errno.EADDRINUSE, errno.EACCES}:
+                return False
+            raise
+    return True

@@ -1,0 +1,104 @@
+"""The work of `idxflow run`: environment, server, flow, summary."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from artifacts.run_record import RunRecord
+from idxflow.console import Console
+from idxflow.environment import prepare_environment, user_api_url
+from idxflow.server import api_answers, start_server, stop_command, wait_for_server
+from idxflow.settings import Settings
+from idxflow.summary import print_summary
+from schemas.errors import ServerError
+from schemas.stages import StageName
+from schemas.training import Training
+
+
+class Flow(Protocol):
+    """The main job; see `flows.pipeline.pipeline`."""
+
+    def __call__(
+        self, dataset: str | None, training: Training, mirrors: tuple[str, ...], refresh: tuple[StageName, ...]
+    ) -> RunRecord:
+        """Run it and return its record."""
+
+
+def run_pipeline(settings: Settings, console: Console, *, json: bool = False, flow: Flow | None = None) -> None:
+    """
+    Run the flow, show it, and print the summary; with `json` also the record, on standard output.
+
+    Args:   flow: the main job, unless another one is given.
+    Raises: whatever ended the run, after the summary of what it did.
+    """
+    prepare_environment(settings.home, verbose=settings.verbose, ephemeral=settings.ephemeral)
+    record, stop = None, None
+    with contextlib.ExitStack() as quiet:
+        if not settings.verbose:
+            quiet.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
+        try:
+            with console.watching(verbose=settings.verbose), _stdout_kept(json):
+                wait, stop = _connect(settings, console)
+                flow = flow or _main_job()  # a server that was just started boots while Prefect is imported
+                wait()
+                record = flow(settings.dataset, settings.training, settings.mirror, settings.refresh)
+        finally:
+            record = record or _saved(settings.home, console.run_id)
+            if record:
+                print_summary(console, record, settings.home, stop)
+            if record and json:
+                print(record.model_dump_json(indent=2), flush=True)
+
+
+def _main_job() -> Flow:
+    from flows.pipeline import pipeline
+
+    return pipeline
+
+
+def _stdout_kept(json: bool) -> contextlib.AbstractContextManager[object]:
+    """Send what a library prints to standard error, where standard output belongs to the record."""
+    return contextlib.redirect_stdout(sys.stderr) if json else contextlib.nullcontext()
+
+
+def _connect(settings: Settings, console: Console) -> tuple[Callable[[], None], str | None]:
+    """
+    Choose the Prefect API.
+
+    Returns: a function that waits until it answers, and the command that stops it if it was started here.
+    Raises:  ServerError: it cannot be started, or the one that was chosen does not answer.
+    """
+    if settings.ephemeral:
+        return lambda: None, None
+    if url := user_api_url():
+        if not api_answers(url, 5.0, healthy=False):
+            raise ServerError(
+                f"Prefect API {url}",
+                expected="an answer",
+                found="none within 5 s",
+                way_out="Start that server, or unset PREFECT_API_URL for one of idxflow's own; or use --ephemeral.",
+            )
+        return lambda: None, None
+    server, started = start_server(settings.home)
+    os.environ["PREFECT_API_URL"] = server.api
+    stop = stop_command(settings.home) if started else None
+    if stop:
+        console.line(f"Prefect server started at {server.address}; it stays for later runs. Stop it with: {stop}")
+    return lambda: wait_for_server(settings.home, server), stop
+
+
+def _saved(home: Path, run_id: str | None) -> RunRecord | None:
+    """Return the record that a run left."""
+    try:
+        return RunRecord.model_validate_json((home / "runs" / f"{run_id}.json").read_bytes()) if run_id else None
+    except (OSError, ValidationError):
+        return None

@@ -1,0 +1,207 @@
+"""
+The local Prefect server of a home folder: found, started, waited for, stopped.
+
+It outlives the run that starts it, and keeps its history in `<home>/prefect`. What runs is written down in
+`<home>/server.json`; a process is only believed to be it when its start time and its arguments agree. A lock on
+`<home>/server.lock` lets two runs at once start one server.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shlex
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from artifacts.files import write_atomically
+from idxflow.machine import find_process, locked, reserved_port, start_process
+from schemas.errors import ServerError
+
+HOST = "127.0.0.1"
+PORTS = range(4200, 4300)
+START_SECONDS = 120.0
+STOP_SECONDS = 10.0
+
+
+class Server(BaseModel):
+    """
+    A running server, as `<home>/server.json` has it.
+
+    Args:
+        pid, port: of the process, which listens on 127.0.0.1.
+        started:   UTC, ISO 8601.
+        born:      as in `idxflow.machine.Process`.
+        log:       path of what it prints.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    pid: int
+    port: int
+    started: str
+    born: str
+    log: str
+
+    @property
+    def address(self) -> str:
+        """The dashboard's address."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def api(self) -> str:
+        """What PREFECT_API_URL has to be."""
+        return f"{self.address}/api"
+
+
+def find_server(home: Path) -> Server | None:
+    """Return the server of `home` when its process is alive and really that server; it may still be starting."""
+    try:
+        server = Server.model_validate_json(_state(home).read_bytes())
+    except (OSError, ValidationError):
+        return None
+    process = find_process(server.pid)
+    is_it = process and process.born == server.born and process.command.endswith(" ".join(_arguments(server.port)))
+    return server if is_it else None
+
+
+def start_server(home: Path, *, ports: range = PORTS) -> tuple[Server, bool]:
+    """
+    Find the server of `home`, or start one on the first free port, without waiting until it answers.
+
+    Returns: the server, and whether this call started it.
+    Raises:  ServerError: no free port, or the process ended at once.
+    """
+    (home / "prefect").mkdir(parents=True, exist_ok=True)
+    with locked(home / "server.lock"):
+        if found := find_server(home):
+            return found, False
+        with reserved_port(HOST, ports) as reserved:
+            if reserved is None:
+                raise ServerError(
+                    "Prefect server",
+                    expected=f"a free port from {ports.start} to {ports.stop - 1}",
+                    found="all in use",
+                    way_out="Free one, set PREFECT_API_URL to a server of yours, or use --ephemeral.",
+                )
+            server = _spawn(home, *reserved)
+        write_atomically(_state(home), server.model_dump_json(indent=1).encode())
+        return server, True
+
+
+def wait_for_server(home: Path, server: Server, seconds: float = START_SECONDS) -> None:
+    """
+    Return when the server answers.
+
+    Raises: ServerError: it ended, or did not answer in time; it quotes the log's last lines.
+    """
+    deadline = time.monotonic() + seconds
+    while not api_answers(server.api):
+        if find_server(home) != server:
+            raise _failed(server, "the process ended")
+        if time.monotonic() > deadline:
+            raise _failed(server, f"no answer in {seconds:g} s")
+        time.sleep(0.05)
+
+
+def stop_server(home: Path, seconds: float = STOP_SECONDS) -> Server | None:
+    """
+    End the server of `home`, and no other process, and wait until it is gone.
+
+    Returns: the server that was stopped; None when none was running.
+    Raises:  ServerError: it does not end.
+    """
+    if not home.is_dir():
+        return None
+    with locked(home / "server.lock"):
+        server = find_server(home)
+        if server and not any(_end(server, number, seconds) for number in (signal.SIGTERM, signal.SIGKILL)):
+            raise ServerError(
+                f"Prefect server {server.address}",
+                expected="the process to end",
+                found=f"process {server.pid} still alive",
+                way_out=f"End it by hand: kill -9 {server.pid}.",
+            )
+        _state(home).unlink(missing_ok=True)
+        return server
+
+
+def api_answers(url: str, seconds: float = 2.0, *, healthy: bool = True) -> bool:
+    """
+    Ask an API's `/health`.
+
+    Args: healthy: only a good answer counts; otherwise any HTTP answer does.
+    """
+    address = urlsplit(url)
+    kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
+    connection = kind(address.hostname or "", address.port, timeout=seconds)
+    try:
+        connection.request("GET", f"{address.path.rstrip('/')}/health")
+        return connection.getresponse().status == http.HTTPStatus.OK or not healthy
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def stop_command(home: Path) -> str:
+    """Return the command that stops the server of `home`."""
+    elsewhere = "" if home == Path(".idxflow").absolute() else f" --home {shlex.quote(str(home))}"
+    return f"idxflow server stop{elsewhere}"
+
+
+def _state(home: Path) -> Path:
+    return home / "server.json"
+
+
+def _arguments(port: int) -> list[str]:
+    return ["-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
+
+
+def _spawn(home: Path, port: int, reservation: int) -> Server:
+    log, api = home / "prefect" / "server.log", f"http://{HOST}:{port}/api"
+    environment = {
+        **os.environ,
+        # The dashboard asks the API at the address that it is told, not where it was loaded from.
+        "PREFECT_API_URL": api,
+        "PREFECT_SERVER_UI_API_URL": api,
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
+    }
+    pid = start_process([sys.executable, *_arguments(port)], environment, log, reservation)
+    process, now = find_process(pid), datetime.now(UTC).isoformat(timespec="seconds")
+    server = Server(pid=pid, port=port, started=now, born=process.born if process else "", log=str(log))
+    if process is None:
+        raise _failed(server, "the process ended at once")
+    return server
+
+
+def _end(server: Server, number: signal.Signals, seconds: float) -> bool:
+    """Send a signal and tell whether the process is gone within `seconds`."""
+    deadline = time.monotonic() + seconds
+    try:
+        os.kill(server.pid, number)
+    except ProcessLookupError:
+        return True
+    # Its arguments are gone before it is: only its birth tells to the end that it is still this one.
+    while (process := find_process(server.pid)) and process.born == server.born:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _failed(server: Server, found: str) -> ServerError:
+    """Make the error of a server that does not come up, with the end of its log."""
+    log = Path(server.log)
+    lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
+    return ServerError(
+        f"Prefect server {server.address}",
+        expected="it to answer",
+        found=f"{found}; its log ends: {' | '.join(lines[-3:]) or '(empty)'}",
+        way_out=f"The whole log is {log}. --ephemeral does without a server of its own.",
+    )

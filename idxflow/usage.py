@@ -1,0 +1,143 @@
+"""Wrong settings, told in a person's words: where the value stands, what is allowed there, what was found."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from schemas.errors import UsageError
+
+FILES = ("idxflow.toml", "pyproject.toml")
+"""Files of the working folder that settings come from, the stronger first."""
+NOTHING_RAN = "Nothing has run."
+
+
+def explain(
+    error: ValidationError, model: type[BaseModel], flags: Mapping[str, Any], assigned: Mapping[str, Any]
+) -> UsageError:
+    """
+    Tell the first of pydantic's findings, and name the others.
+
+    Args:
+        model:    what was validated.
+        flags:    options of the command line, by field.
+        assigned: what `--set` gave, nested.
+    """
+    problem, *others = error.errors()
+    path = _names(problem["loc"])
+    schema = model.model_json_schema()
+    if problem["type"] == "extra_forbidden":
+        # The training configuration's profile is set one level up.
+        allowed = [name for name in _schema_at(schema, path[:-1])["properties"] if name != "profile" or len(path) == 1]
+        expected, found = f"one of {', '.join(sorted(allowed))}", f"the name {path[-1]}"
+        close = difflib.get_close_matches(path[-1], allowed, n=1)
+        way_out = f"Did you mean {close[0]}? " if close else ""
+    else:
+        expected, found, way_out = describe(_schema_at(schema, path)), repr(problem["input"]), ""
+    if more := {".".join(_names(other["loc"])) for other in others} - {".".join(path)}:
+        way_out += f"Also wrong: {', '.join(sorted(more))}. "
+    subject = _origin(path, flags, assigned)
+    return UsageError(subject, expected=expected, found=found, way_out=way_out + NOTHING_RAN)
+
+
+def describe(schema: Mapping[str, Any]) -> str:
+    """Say in words which values a JSON schema allows."""
+    match schema:
+        case {"enum": allowed}:
+            words = f"one of {', '.join(map(str, allowed))}"
+        case {"const": only}:
+            words = str(only)
+        case {"anyOf": [first, *_]}:
+            words = describe(first)
+        case {"type": "array", "items": items}:
+            most = f"at most {schema['maxItems']}" if "maxItems" in schema else "any number"
+            words = f"a list ({most}), each {describe(items)}"
+        case {"type": "integer" | "number" as kind}:
+            names = {
+                "minimum": "at least",
+                "exclusiveMinimum": "above",
+                "maximum": "at most",
+                "exclusiveMaximum": "below",
+            }
+            bounds = " and ".join(f"{name} {schema[key]}" for key, name in names.items() if key in schema)
+            words = f"{'a whole number' if kind == 'integer' else 'a number'} {bounds}".strip()
+        case {"type": "boolean"}:
+            words = "true or false"
+        case {"properties": names}:
+            words = f"a table with {', '.join(sorted(names))}"
+        case _:
+            words = "a text"
+    return words
+
+
+def refuse_misspelt_variables(model: type[BaseModel]) -> None:
+    """
+    Find environment variables that were meant for idxflow and would go unheard.
+
+    Only near misses count: other programs may well have an IDXFLOW_ variable of their own.
+
+    Raises: UsageError: it names the variable that was probably meant.
+    """
+    schema = model.model_json_schema()
+    known = set(_variables(schema, schema))
+    for variable in sorted(os.environ):
+        name = variable.upper()
+        # What stands below a known name is validated as any other value.
+        if not name.startswith("IDXFLOW_") or name in known or name.partition("__")[0] in known:
+            continue
+        if close := difflib.get_close_matches(name, known, n=1, cutoff=0.85):
+            raise UsageError(variable, expected=close[0], found="a name that nothing reads", way_out=NOTHING_RAN)
+
+
+def _variables(schema: Mapping[str, Any], level: Mapping[str, Any], prefix: str = "IDXFLOW_") -> Iterable[str]:
+    for name in level["properties"]:
+        yield f"{prefix}{name.upper()}"
+        below = _schema_at(schema, (name,)) if level is schema else {}
+        if "properties" in below:
+            yield from _variables(schema, below, f"{prefix}{name.upper()}__")
+
+
+def _names(location: Iterable[int | str]) -> tuple[str, ...]:
+    """Drop positions in lists from a location."""
+    return tuple(part for part in location if isinstance(part, str))
+
+
+def _schema_at(schema: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any]:
+    """Follow `path` into a JSON schema, through its references."""
+    level: Mapping[str, Any] = schema
+    for name in path:
+        level = level["properties"][name]
+        if "$ref" in level:
+            level = schema["$defs"][level["$ref"].rpartition("/")[2]]
+    return level
+
+
+def _origin(path: tuple[str, ...], flags: Mapping[str, Any], assigned: Mapping[str, Any]) -> str:
+    """Say where a value comes from: the strongest source that has it."""
+    dotted = ".".join(path)
+    if path[0] in flags:
+        return f"--{dotted}"
+    if _holds(assigned, path):
+        return f"--set {dotted}"
+    variables = {f"IDXFLOW_{'__'.join(path[:depth])}".upper() for depth in range(1, len(path) + 1)}
+    if found := [name for name, value in os.environ.items() if name.upper() in variables and value]:
+        return max(found, key=len)
+    for file in FILES:
+        document = tomllib.loads(Path(file).read_text("utf-8")) if Path(file).is_file() else {}
+        if _holds(document if file == FILES[0] else document.get("tool", {}).get("idxflow", {}), path):
+            return f"{file}: {dotted}"
+    return dotted
+
+
+def _holds(values: Any, path: tuple[str, ...]) -> bool:
+    for name in path:
+        if not isinstance(values, Mapping) or name not in values:
+            return False
+        values = values[name]
+    return True

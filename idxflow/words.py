@@ -1,0 +1,48 @@
+"""Durations, amounts and figures as a person reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def duration(seconds: float) -> str:
+    """Return `12 ms`, `1.2 s`, `2 min 05 s` or `3 h 04 min`."""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def amount(count: float, unit: str) -> str:
+    """Return `9.9 MB` for bytes (powers of 1000), else the count with its unit: `12 epochs`."""
+    if unit != "bytes":
+        return f"{count:.3g} {unit}" if isinstance(count, float) else f"{count} {unit}"
+    if count < 1000:
+        return f"{count:.0f} B"
+    power = next((power for power in (1, 2, 3) if count < 999.95 * 1000**power), 4)
+    return f"{count / 1000**power:.1f} {' kMGT'[power]}B"
+
+
+def progress_of(done: int, total: int | None, unit: str) -> str:
+    """Return `12/50 epochs`, `3.1/9.9 MB`, or without a total `3.1 MB`."""
+    so_far = amount(done, unit)
+    if total is None:
+        return so_far
+    whole = amount(total, unit)
+    number, name = so_far.split(" ")
+    return f"{number if whole.endswith(f' {name}') else so_far}/{whole}"
+
+
+def share(ratio: float) -> str:
+    """Return a ratio in [0, 1] as `96.32 %`."""
+    return f"{ratio:.2%}".replace("%", " %")
+
+
+def facts_line(facts: Mapping[str, float]) -> str:
+    """Return an epoch's figures: `loss 0.0712, accuracy 98.91 %, val loss 0.1301, ...`."""
+    return ", ".join(
+        f"{name.replace('_', ' ')} {share(value) if name.endswith('accuracy') else f'{value:.4f}'}"
+        for name, value in facts.items()
+    )

@@ -1,0 +1,150 @@
+"""
+The data sets that idxflow knows by name, one TOML file each: data, not code.
+
+What holds for every file of a set stands once, at the top: shape, classes, mirrors. A set of one's own is
+described in the same way and given by the path of its TOML; without `sha256` a file is trusted on first use.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError
+
+from schemas.datasets import Checks, Dataset
+from schemas.errors import UsageError
+from schemas.parameters import Parameters
+
+_FOLDER = Path(__file__).parent
+
+
+class _File(Parameters):
+    name: str
+    bytes: int | None = None
+    sha256: str | None = None
+    raw_bytes: int | None = None
+
+
+class _Shard(Parameters):
+    images: _File
+    labels: _File
+
+
+class _Split(Parameters):
+    samples: int | None = None
+    shards: tuple[_Shard, ...]
+
+
+class _Description(Parameters):
+    """A TOML file's structure. What its values may be, `Dataset` says."""
+
+    title: str
+    source: str
+    shape: tuple[int, int]
+    classes: tuple[str, ...]
+    label_offset: int = 0
+    label_column: int | None = None
+    mirrors: tuple[str, ...] = Field(min_length=1)
+    checks: Checks = Checks()
+    train: _Split
+    test: _Split
+
+    def dataset(self, name: str, mirrors: tuple[str, ...]) -> Dataset:
+        """Return the data set, with what stands at the top filled in for each split and file."""
+        return Dataset.model_validate(
+            {
+                "name": name,
+                "title": self.title,
+                "source": self.source,
+                "checks": self.checks,
+                "splits": {
+                    "train": self._split("train", self.train, name, mirrors),
+                    "test": self._split("test", self.test, name, mirrors),
+                },
+            }
+        )
+
+    def _split(
+        self, kind: Literal["train", "test"], split: _Split, name: str, mirrors: tuple[str, ...]
+    ) -> dict[str, Any]:
+        own = {"dataset": name, "mirrors": mirrors}
+        return {
+            "spec": {
+                "dataset": name,
+                "split": kind,
+                "samples": split.samples,
+                **self.model_dump(include={"shape", "classes", "label_offset", "label_column"}),
+            },
+            "shards": [
+                {"images": shard.images.model_dump() | own, "labels": shard.labels.model_dump() | own}
+                for shard in split.shards
+            ],
+        }
+
+
+def dataset_names() -> tuple[str, ...]:
+    """Return the names of the catalog's data sets, in alphabetical order."""
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
+
+
+def load_dataset(name_or_path: str, mirrors: tuple[str, ...] = ()) -> Dataset:
+    """
+    Load a data set from the catalog, or from one's own TOML file.
+
+    Args:
+        name_or_path: a name of `dataset_names()`, or a path that ends in `.toml`; the set is then called
+            as the file is.
+        mirrors: base addresses (http, https, file) or folders to try before those of the description;
+            folders are relative to the working folder, and in a description to the folder of its file.
+    Raises: UsageError: an unknown name, or a file that does not describe a data set; it says which field.
+    """
+    own = name_or_path.endswith(".toml")
+    if not own and name_or_path not in dataset_names():
+        raise UsageError(
+            "data set",
+            expected=f"one of {', '.join(dataset_names())}, or the path of a .toml file",
+            found=repr(name_or_path),
+            way_out="Describe a set of your own as schemas/catalog/mnist.toml does, and give that file's path.",
+        )
+    path = Path(name_or_path) if own else _FOLDER / f"{name_or_path}.toml"
+    try:
+        with path.open("rb") as file:
+            description = _Description.model_validate(tomllib.load(file))
+        addresses = [_address(mirror, Path()) for mirror in mirrors]
+        addresses += [_address(mirror, path.parent) for mirror in description.mirrors]
+        return description.dataset(path.stem, tuple(dict.fromkeys(addresses)))
+    except (OSError, ValueError) as error:  # TOMLDecodeError, UnicodeDecodeError and ValidationError are ValueErrors
+        raise UsageError(
+            name_or_path,
+            expected="a TOML file that describes a data set",
+            found="; ".join(_problems(error)),
+            way_out="See schemas/catalog/mnist.toml for one that does.",
+        ) from error
+
+
+def _address(mirror: str, folder: Path) -> str:
+    """Return `mirror` as a base address; what has no scheme is a folder, seen from `folder`."""
+    scheme = urlsplit(mirror).scheme
+    if scheme not in {"", "http", "https", "file"}:
+        raise UsageError(
+            f"mirror {mirror}",
+            expected="an http, https or file address, or a folder",
+            found=f"the scheme {scheme}",
+            way_out="An address without a scheme is a folder: write http:// before a host.",
+        )
+    return (mirror if scheme else (folder / mirror).resolve().as_uri()).rstrip("/") + "/"
+
+
+def _problems(error: Exception) -> list[str]:
+    """Return what is wrong, a line a field, the fields named as in the TOML file."""
+    if isinstance(error, OSError):
+        return [str(error.strerror)]
+    if not isinstance(error, ValidationError):
+        return [str(error)]
+    return [
+        f"{'.'.join(str(part) for part in problem['loc'] if part not in {'splits', 'spec'})}: {problem['msg']}"
+        for problem in error.errors()
+    ]

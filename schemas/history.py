@@ -1,0 +1,31 @@
+"""The course of a training run: what train leaves as `history.json`, a row an epoch in `curve.csv`."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class EpochRow(BaseModel):
+    """
+    One epoch, as Keras's `fit` reports it.
+
+    Loss and accuracy are means over the epoch's rows, each scored just before the update it takes part in; the
+    validation twins are measured after the epoch's last update, and None where no rows are held out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    epoch: int = Field(ge=1, description="1 for the first")
+    loss: float = Field(description="mean categorical cross-entropy, in nats")
+    accuracy: float = Field(ge=0, le=1, description="share of right predictions")
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+
+
+class History(BaseModel):
+    """Every epoch, in order, and the rows that the figures are of."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    train_rows: int = Field(ge=1, description="rows that the model was fitted to: the first of the train table")
+    validation_rows: int = Field(ge=0, description="rows held out: the last of the train table")
+    updates: int = Field(ge=1, description="updates of the weights in all epochs")
+    epochs: tuple[EpochRow, ...] = Field(min_length=1)

@@ -1,0 +1,114 @@
+"""Download: the expected `.gz` file, from the store or from the first mirror that has it."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from artifacts.locks import FlockManager
+from artifacts.stage import stage
+from artifacts.trust import Expected, Trust
+from schemas.datasets import RemoteFile
+from schemas.errors import DownloadFailed
+from schemas.summary import Summary
+from tasks.address import address_of, redact
+from tasks.part import MirrorFault, Part
+
+if TYPE_CHECKING:
+    from tasks.transfer import Patience
+
+logger = logging.getLogger("idxflow.download")
+
+
+class DownloadSummary(Summary):
+    """
+    What came from where.
+
+    Args:
+        bytes, sha256: of the `.gz`.
+        mirror:        the mirror that gave it, without user, password and query; `the store` for a stored copy.
+        failures:      what each mirror before it gave instead.
+    """
+
+    bytes: int
+    sha256: str
+    mirror: str
+    failures: tuple[str, ...] = ()
+
+
+def fetch(
+    file: RemoteFile,
+    expected: Expected,
+    *,
+    target: Path,
+    scratch: Path,
+    known: Callable[[str], Path | None],
+    patience: Patience,
+) -> DownloadSummary:
+    """
+    Fill `target` with the expected file: from a stored copy, else from the first mirror in turn that has it.
+
+    Bytes arrive in a part file in `scratch`, where a later try, in any process, can take them up.
+
+    Raises: DownloadFailed: no mirror gave the file; `target` is not there.
+    """
+    from tasks.transfer import transfer
+
+    failures: list[str] = []
+    with _part(file, expected, scratch, patience.largest) as part:
+        stored = known(expected.sha256) if expected.sha256 else None
+        for mirror in ([stored] if stored else []) + list(file.mirrors):
+            shown = "the store" if isinstance(mirror, Path) else redact(mirror)
+            try:
+                address = mirror.as_uri() if isinstance(mirror, Path) else address_of(mirror, file.name)
+                transfer(address, part, file.name, patience)
+            except MirrorFault as fault:
+                failures.append(f"{fault} from {shown}")
+                continue
+            part.publish(target)
+            for failure in failures:
+                logger.warning("%s: %s; %s gave the file.", file.name, failure, shown)
+            return DownloadSummary(bytes=part.size, sha256=part.sha256, mirror=shown, failures=tuple(failures))
+    raise _failed(file, expected, failures)
+
+
+@contextmanager
+def _part(file: RemoteFile, expected: Expected, scratch: Path, largest: int) -> Iterator[Part]:
+    """Open the part of this file of this data set, once no other run holds it."""
+    identity = hashlib.sha256(f"{file.dataset}\n{expected.sha256}".encode()).hexdigest()[:16]
+    name, locks = f"{identity}-{file.name}.part", FlockManager(scratch / "locks")
+    locks.acquire_lock(name, "download")
+    try:
+        with Part(scratch / name, expected, largest) as part:
+            yield part
+    finally:
+        locks.release_lock(name, "download")
+
+
+def _failed(file: RemoteFile, expected: Expected, failures: list[str]) -> DownloadFailed:
+    size = f"{expected.bytes} bytes" if expected.bytes else ""
+    digest = f"SHA-256 {expected.sha256[:16]}..." if expected.sha256 else ""
+    way_out = f"Tried {len(file.mirrors)} of {len(file.mirrors)} mirrors; see --mirror."
+    if expected.sha256 and expected.origin == "first use":
+        digest, way_out = f"{digest} as on its first use", f"{way_out} {Trust.way_out(file)}"
+    return DownloadFailed(
+        file.name,
+        expected=" with ".join(filter(None, (size, digest))) or "a gzip file",
+        found="; ".join(failures) or "no mirror to ask",
+        way_out=way_out,
+    )
+
+
+@stage("download", name="{file.name}")
+def download(
+    file: RemoteFile, out: Path, scratch: Path, known: Callable[[str], Path | None], trust: Trust
+) -> DownloadSummary:
+    """Fetch one remote file; only the expected bytes ever reach `out`."""
+    from tasks.transfer import Patience
+
+    expected = trust.expected(file)
+    return fetch(file, expected, target=out / file.name, scratch=scratch, known=known, patience=Patience())

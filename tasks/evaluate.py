@@ -1,0 +1,137 @@
+"""evaluate: score every image of both splits once."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from artifacts.ref import Ref
+from artifacts.stage import stage
+from schemas.errors import BadTable
+from schemas.image_table import Batch, ImageTable
+from schemas.metrics import Metrics, SplitMetrics
+from schemas.summary import Summary
+from tasks.scoring import Scores, concatenate, measure, score
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BLOCK = 10_000
+"""Images that go through the model at once."""
+
+
+def predict(model: Any, batch: Batch) -> Scores:
+    """Score `batch` with a model from raw pixels, uint8 (n, pixels), to probabilities, float32 (n, classes)."""
+    blocks = [slice(start, start + BLOCK) for start in range(0, len(batch.label), BLOCK)]
+    return concatenate([score(np.asarray(model(batch.image[rows])), batch.label[rows]) for rows in blocks])
+
+
+def check_fit(model: Any, table: ImageTable, name: str) -> None:
+    """
+    Check that the model was made for images and classes as the table's.
+
+    Raises: BadTable: it was not.
+    """
+    made_for, found = (model.input_shape[-1], model.output_shape[-1]), (table.pixels, len(table.metadata.classes))
+    if made_for != found:
+        raise BadTable(
+            f"the {name} table",
+            expected="{} pixels and {} classes, which the model was trained for".format(*made_for),
+            found="{} and {}".format(*found),
+            way_out="Both splits of a data set need one shape and one list of classes: correct its catalog entry.",
+        )
+
+
+def prediction_schema() -> pa.Schema:
+    """
+    Return the Arrow schema of `predictions.parquet`: a row an image, train before test, in the order of the tables.
+
+    `probability` is that of the predicted class, in [0, 1]; `loss` is the cross-entropy of the true one, in nats.
+    """
+    import pyarrow as pa
+
+    types = {
+        "split": pa.string(),
+        "sample_id": pa.uint32(),
+        "label": pa.uint16(),
+        "predicted": pa.uint16(),
+        "probability": pa.float32(),
+        "loss": pa.float32(),
+    }
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in types.items()])
+
+
+def write_predictions(path: Path, batches: Iterator[tuple[str, Batch, Scores]]) -> None:
+    """Write batches with their split and scores, a row group each."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = prediction_schema()
+    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=["split"]) as writer:
+        for split, batch, scores in batches:
+            columns = [
+                [split] * len(batch.label),
+                batch.sample_id,
+                batch.label,
+                scores.predicted.astype(np.uint16),
+                scores.probability.astype(np.float32),
+                scores.loss.astype(np.float32),
+            ]
+            arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+
+
+def write_confusion(path: Path, metrics: SplitMetrics) -> None:
+    """Write the confusion matrix as CSV: a header of predicted classes, then a row a true class, counts of images."""
+    names = [one.name for one in metrics.classes]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["true class", *names])
+        writer.writerows([name, *row] for name, row in zip(names, metrics.confusion, strict=True))
+
+
+class EvaluateSummary(Summary):
+    """The headline of both splits."""
+
+    train_samples: int
+    train_accuracy: float
+    train_loss: float
+    test_samples: int
+    test_accuracy: float
+    test_loss: float
+
+
+@stage("evaluate", packages=("tensorflow", "keras", "numpy"))
+def evaluate(model: Ref, train: Ref, test: Ref, out: Path) -> EvaluateSummary:
+    """Score every image of both splits once; the confusion matrix as CSV is the test split's."""
+    from tasks.backend import keras
+
+    classifier = keras.saving.load_model(model.file("model.keras"), compile=False, safe_mode=True)
+    tables = {"train": ImageTable(train.file("table.parquet")), "test": ImageTable(test.file("table.parquet"))}
+    scored: dict[str, list[Scores]] = {split: [] for split in tables}
+
+    def batches() -> Iterator[tuple[str, Batch, Scores]]:
+        for split, table in tables.items():
+            check_fit(classifier, table, split)
+            for batch in table.batches():
+                scores = predict(classifier, batch)
+                scored[split].append(scores)
+                yield split, batch, scores
+
+    write_predictions(out / "predictions.parquet", batches())
+    results = {split: measure(concatenate(parts), tables[split].metadata.classes) for split, parts in scored.items()}
+    metrics = Metrics(train=results["train"], test=results["test"])
+    (out / "metrics.json").write_text(metrics.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_confusion(out / "confusion.csv", metrics.test)
+    return EvaluateSummary(
+        train_samples=metrics.train.samples,
+        train_accuracy=metrics.train.accuracy,
+        train_loss=metrics.train.loss,
+        test_samples=metrics.test.samples,
+        test_accuracy=metrics.test.accuracy,
+        test_loss=metrics.test.loss,
+    )

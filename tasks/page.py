@@ -1,0 +1,153 @@
+"""
+The report's page: what it shows, and how it becomes one HTML file.
+
+The file asks for nothing from anywhere: figures are data addresses, the style is inside, and there is no script.
+Importing this module loads Jinja; a stage imports it inside its body.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+
+from schemas.datasets import Dataset
+from schemas.history import EpochRow, History
+from schemas.metrics import Metrics
+from schemas.statistics import NormalizerFacts, Statistics
+from schemas.training import Training
+from tasks.verify import Proof
+
+TEMPLATE = Path(__file__).with_suffix(".html")
+
+
+@dataclass(frozen=True)
+class Illustration:
+    """A figure: SVG bytes, and what they show, for those who cannot see it."""
+
+    svg: bytes
+    alt: str
+
+    @property
+    def address(self) -> str:
+        """The whole figure as a `data:` address."""
+        return f"data:image/svg+xml;base64,{base64.b64encode(self.svg).decode()}"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One field of the configuration; `usual` is the profile's value where this one differs, else empty."""
+
+    name: str
+    value: str
+    meaning: str
+    usual: str
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How many images of a true class (`support` in all) were taken for another one."""
+
+    true: str
+    predicted: str
+    count: int
+    support: int
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """
+    A test image that was taken for another class.
+
+    Args:
+        true, predicted: class indices.
+        probability:     of the predicted class, in [0, 1].
+        loss:            cross-entropy of the true class, in nats.
+    """
+
+    sample_id: int
+    true: int
+    predicted: int
+    probability: float
+    loss: float
+
+
+@dataclass(frozen=True)
+class Page:
+    """
+    All that the page shows.
+
+    Args:
+        profile:    the profile that the configuration is nearest to.
+        settings:   the configuration, a row a field.
+        statistics: of each split, train first.
+        proofs:     of each file, in the catalog's order.
+        contents:   SHA-256 of the content of each artifact that the page tells of, by its name for people.
+        confusions: of test images, the most frequent first.
+        mistakes:   of test images, the highest loss first.
+        figures:    loss, accuracy, samples, confusion; and mistakes, if there are any.
+    """
+
+    dataset: Dataset
+    training: Training
+    profile: str
+    settings: tuple[Setting, ...]
+    history: History
+    metrics: Metrics
+    statistics: dict[str, Statistics]
+    normalizer: NormalizerFacts
+    proofs: tuple[Proof, ...]
+    contents: dict[str, str]
+    confusions: tuple[Confusion, ...]
+    mistakes: tuple[Mistake, ...]
+    figures: dict[str, Illustration]
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Units of each layer: the pixels, the hidden ones, the classes."""
+        spec = self.dataset.splits["train"].spec
+        return spec.pixels, *self.training.hidden, len(spec.classes)
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Names of the settings that differ from the profile's."""
+        return tuple(setting.name for setting in self.settings if setting.usual)
+
+    @property
+    def best(self) -> EpochRow | None:
+        """The epoch with the lowest validation loss, the first of equals; None where nothing was held out."""
+        held_out = [row for row in self.history.epochs if row.validation_loss is not None]
+        return min(held_out, key=lambda row: row.validation_loss or 0.0, default=None)
+
+
+def wilson_interval(share: float, samples: int) -> tuple[float, float]:
+    """
+    Return the 95 % confidence interval of a share of `samples` (E. B. Wilson, 1927), in [0, 1].
+
+    It holds for small samples and near 1, where the plain standard error is too narrow.
+    """
+    z = 1.959964
+    centre = (share + z * z / (2 * samples)) / (1 + z * z / samples)
+    reach = z / (1 + z * z / samples) * math.sqrt(share * (1 - share) / samples + (z / (2 * samples)) ** 2)
+    return max(0.0, centre - reach), min(1.0, centre + reach)
+
+
+def percent(share: float, digits: int = 2) -> str:
+    """Write a share in [0, 1] as per cent."""
+    return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
+
+
+def thousands(number: int) -> str:
+    """Write a whole number with its thousands apart."""
+    return f"{number:,}"
+
+
+def render(page: Page) -> str:
+    """Fill the template `page.html`; every value is escaped."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"percent": percent, "thousands": thousands}
+    environment.globals |= {"wilson_interval": wilson_interval}
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(page=page) + "\n"

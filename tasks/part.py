@@ -1,0 +1,147 @@
+"""A file on its way: the bytes that have arrived, where they came from, and whether they are the expected ones."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+import zlib
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from artifacts.trust import Expected
+
+GZIP_MAGIC = b"\x1f\x8b"
+HTML = re.compile(rb"<(!doctype html|html|head|body)\b", re.IGNORECASE)
+BLOCK = 2**20
+
+
+class MirrorFault(Exception):  # noqa: N818 - one mirror's failure is not yet the download's
+    """
+    A mirror did not give the file.
+
+    Args:
+        what:  what it gave instead, as a noun phrase: it goes into messages, so it never holds an address.
+        tries: how often this may happen at one mirror before it is left for the next.
+        wait:  seconds that the mirror asked to be left alone for.
+    """
+
+    def __init__(self, what: str, *, tries: int = 1, wait: float = 0.0) -> None:
+        super().__init__(what)
+        self.tries, self.wait = tries, wait
+
+
+class Source(BaseModel):
+    """Where a part's bytes came from: an address, without secrets, and its ETag or else Last-Modified."""
+
+    model_config = ConfigDict(frozen=True)
+    address: str
+    validator: str
+
+
+class Part:
+    """
+    The part file of one download, hashed as it grows. It stays after a cut, a crash or the end of the process.
+
+    Args:
+        path:     the part; its source is noted beside it. Nobody else may write it meanwhile.
+        expected: what the whole file has to be.
+        limit:    size in bytes above which nothing is written, for a file of unknown size.
+    """
+
+    def __init__(self, path: Path, expected: Expected, limit: int) -> None:
+        self.path, self.expected = path, expected
+        self.limit = expected.bytes or limit
+        self.size = 0
+        self._note = path.with_name(f"{path.name}.json")
+        self._file = path.open("a+b")
+        self._digest = hashlib.sha256()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the bytes so far, as 64 hexadecimal digits."""
+        return self._digest.hexdigest()
+
+    def resume(self, address: str) -> Source | None:
+        """
+        Hash what an earlier try left.
+
+        Returns: its source, when it came from `address` and the mirror can be asked for the rest; else None.
+        """
+        try:
+            source = Source.model_validate_json(self._note.read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+        if source.address != address:
+            return None
+        self._file.seek(0)
+        self._digest, self.size = hashlib.sha256(), 0
+        while block := self._file.read(BLOCK):
+            self._digest.update(block)
+            self.size += len(block)
+        return source if self.size else None
+
+    def restart(self, source: Source | None = None) -> None:
+        """Empty the part. With a `source`, what is written from now on can be resumed by another try."""
+        self._file.truncate(0)
+        self._digest, self.size = hashlib.sha256(), 0
+        self._note.unlink(missing_ok=True)
+        if source is not None:
+            self._note.write_text(source.model_dump_json())
+
+    def append(self, block: bytes) -> None:
+        """
+        Add the next bytes.
+
+        Raises: MirrorFault: the file would grow above its expected size, or above the limit.
+        """
+        if self.size + len(block) > self.limit:
+            self._file.write(block[: self.limit - self.size])
+            kind = self._kind()
+            self.restart()
+            raise MirrorFault(f"more than {self.limit} bytes{kind}")
+        self._file.write(block)
+        self._digest.update(block)
+        self.size += len(block)
+
+    def flaw(self) -> str | None:
+        """Say what is wrong with the whole file, as a noun phrase; None when it is the expected one."""
+        kind = self._kind()
+        if kind or self.size != (self.expected.bytes or self.size):
+            return f"{self.size} bytes{kind}"
+        if self.expected.sha256 is None:
+            return None if self._is_whole_gzip() else f"{self.size} bytes that are no whole gzip file"
+        return None if self.sha256 == self.expected.sha256 else f"SHA-256 {self.sha256[:16]}..."
+
+    def publish(self, target: Path) -> None:
+        """Move the whole file, which has no flaw, to `target`."""
+        self._file.close()
+        self.path.replace(target)
+        self._note.unlink(missing_ok=True)
+
+    def _kind(self) -> str:
+        self._file.seek(0)
+        head = self._file.read(512)
+        return " of HTML" if HTML.search(head) and not head.startswith(GZIP_MAGIC) else ""
+
+    def _is_whole_gzip(self) -> bool:
+        """Check a file of which nothing is published, since its first use is held to ever after."""
+        self._file.seek(0)
+        if self._file.read(2) != GZIP_MAGIC:
+            return False
+        self._file.seek(0)
+        try:
+            with gzip.open(self._file) as inflated:
+                while inflated.read(BLOCK):
+                    pass
+        except (OSError, EOFError, zlib.error):
+            return False
+        return True

@@ -1,0 +1,234 @@
+"""Report: one page that shows what was learned, how well, from what, and what was checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from artifacts.ref import Ref
+from artifacts.stage import stage
+from schemas.datasets import Dataset
+from schemas.history import History
+from schemas.image_table import ImageTable
+from schemas.metrics import Metrics, SplitMetrics
+from schemas.statistics import NormalizerFacts, Statistics
+from schemas.summary import Summary
+from schemas.training import PROFILES, Training
+from tasks.verify import Proof
+
+if TYPE_CHECKING:
+    from tasks.page import Confusion, Illustration, Mistake, Setting
+
+Image = npt.NDArray[np.uint8]
+MISTAKES = 12
+CONFUSIONS = 8
+SAMPLES = 100
+"""Classes of which a sample is shown at most."""
+
+
+def nearest_profile(training: Training) -> tuple[str, dict[str, Any]]:
+    """
+    Find the profile that a configuration differs least from; the first of equals.
+
+    The profile's name says nothing that the values do not, and is in no cache key: the page must not depend on it.
+
+    Returns: the profile's name, and its values of the fields that differ.
+    """
+    fields = [name for name in Training.model_fields if name != "profile"]
+
+    def usual(name: str) -> dict[str, Any]:
+        profile = Training.model_validate({"profile": name})
+        return {field: value for field in fields if getattr(training, field) != (value := getattr(profile, field))}
+
+    return min(((name, usual(name)) for name in PROFILES), key=lambda found: len(found[1]))
+
+
+def list_settings(training: Training, usual: dict[str, Any]) -> tuple[Setting, ...]:
+    """Return a configuration for people, a row a field; `usual`: the profile's values where it differs."""
+    from tasks.page import Setting
+
+    return tuple(
+        Setting(name, _show(getattr(training, name)), field.description or "", _show(usual.get(name)))
+        for name, field in Training.model_fields.items()
+        if name != "profile"
+    )
+
+
+def _show(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case float():
+            return f"{value:g}"
+        case tuple():
+            return ", ".join(map(_show, value)) or "none"
+    return str(value)
+
+
+def most_confused(metrics: SplitMetrics, count: int = CONFUSIONS) -> tuple[Confusion, ...]:
+    """Return the most frequent pairs of a true and a wrongly predicted class."""
+    from tasks.page import Confusion
+
+    wrong = np.array(metrics.confusion)
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:count]
+    pairs = [divmod(int(at), len(wrong)) for at in order if wrong.flat[at]]
+    return tuple(
+        Confusion(
+            metrics.classes[true].name,
+            metrics.classes[predicted].name,
+            int(wrong[true, predicted]),
+            metrics.classes[true].support,
+        )
+        for true, predicted in pairs
+    )
+
+
+def worst_mistakes(predictions: Path, count: int = MISTAKES) -> tuple[Mistake, ...]:
+    """Return the misclassified test images of `predictions.parquet` with the highest loss, a row group at a time."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    from tasks.page import Mistake
+
+    file = pq.ParquetFile(predictions)
+    worst = file.schema_arrow.empty_table()
+    for group in range(file.num_row_groups):
+        wrong = (pc.field("split") == "test") & (pc.field("label") != pc.field("predicted"))
+        found = pa.concat_tables([worst, file.read_row_group(group).filter(wrong)])
+        worst = found.sort_by([("loss", "descending"), ("sample_id", "ascending")]).slice(0, count)
+    return tuple(
+        Mistake(row["sample_id"], row["label"], row["predicted"], row["probability"], row["loss"])
+        for row in worst.to_pylist()
+    )
+
+
+def first_of_each_class(table: ImageTable) -> dict[int, Image]:
+    """Return the first image of each class that has one, uint8 (rows, columns), by class index; reads no further."""
+    found: dict[int, Image] = {}
+    for batch in table.batches():
+        labels, rows = np.unique(batch.label, return_index=True)
+        found = {int(label): _image(table, batch.image[row]) for label, row in zip(labels, rows, strict=True)} | found
+        if len(found) == len(table.metadata.classes):
+            break
+    return dict(sorted(found.items()))
+
+
+def find_images(table: ImageTable, sample_ids: Iterable[int]) -> dict[int, Image]:
+    """Return the images with these ids, uint8 (rows, columns)."""
+    wanted = np.array(list(sample_ids), np.uint32)
+    return {
+        int(batch.sample_id[row]): _image(table, batch.image[row])
+        for batch in table.batches()
+        for row in np.flatnonzero(np.isin(batch.sample_id, wanted))
+    }
+
+
+def _image(table: ImageTable, pixels: Image) -> Image:
+    return pixels.reshape(table.metadata.shape).copy()  # a view would keep its whole row group in memory
+
+
+def illustrate(
+    history: History, metrics: SplitMetrics, mistakes: tuple[Mistake, ...], tables: dict[str, ImageTable]
+) -> dict[str, Illustration]:
+    """Draw every figure, with what it shows in words."""
+    from tasks.figures import Picture, columns_of, draw_confusion, draw_curve, draw_pictures, shorten
+    from tasks.page import Illustration, percent
+
+    classes = [one.name for one in metrics.classes]
+    first, last = history.epochs[0], history.epochs[-1]
+    samples = dict(list(first_of_each_class(tables["train"]).items())[:SAMPLES])
+    figures = {
+        "loss": Illustration(
+            draw_curve(history, "loss"), f"Loss by epoch: train from {first.loss:.3f} to {last.loss:.3f}."
+        ),
+        "accuracy": Illustration(
+            draw_curve(history, "accuracy"),
+            f"Accuracy by epoch: train from {percent(first.accuracy)} to {percent(last.accuracy)}.",
+        ),
+        "samples": Illustration(
+            draw_pictures(
+                [Picture(image, shorten(classes[label])) for label, image in samples.items()], columns_of(len(samples))
+            ),
+            f"One train image of each class: {', '.join(classes[label] for label in samples)}.",
+        ),
+        "confusion": Illustration(
+            draw_confusion(metrics.confusion, classes),
+            f"Confusion matrix of {metrics.samples} test images, {percent(metrics.accuracy)} of them on the diagonal.",
+        ),
+    }
+    if mistakes:
+        images = find_images(tables["test"], [mistake.sample_id for mistake in mistakes])
+        pictures = [
+            Picture(images[one.sample_id], f"{shorten(classes[one.true])}\nas {shorten(classes[one.predicted])}")
+            for one in mistakes
+        ]
+        columns = min(6, len(pictures))
+        alt = f"The {len(pictures)} misclassified test images with the highest loss, as in the table that follows."
+        figures["mistakes"] = Illustration(draw_pictures(pictures, columns), alt)
+    return figures
+
+
+class ReportSummary(Summary):
+    """The page."""
+
+    bytes: int
+
+
+@stage("report")
+def report(  # noqa: PLR0917 - it takes what every stage leaves
+    dataset: Dataset,
+    training: Training,
+    proofs: list[Ref],
+    tables: dict[str, Ref],
+    profiles: dict[str, Ref],
+    normalizer: Ref,
+    model: Ref,
+    scores: Ref,
+    out: Path,
+) -> ReportSummary:
+    """Write the page, and its figures beside it. Versions of artifacts and packages are left to the manifests."""
+    from tasks.page import Page, render
+
+    history = History.model_validate_json(model.file("history.json").read_bytes())
+    metrics = Metrics.model_validate_json(scores.file("metrics.json").read_bytes())
+    mistakes = worst_mistakes(scores.file("predictions.parquet"))
+    profile, usual = nearest_profile(training)
+    splits = ("train", "test")
+    figures = illustrate(
+        history, metrics.test, mistakes, {split: ImageTable(tables[split].file("table.parquet")) for split in splits}
+    )
+    page = Page(
+        dataset=dataset,
+        training=training,
+        profile=profile,
+        settings=list_settings(training, usual),
+        history=history,
+        metrics=metrics,
+        statistics={
+            split: Statistics.model_validate_json(profiles[split].file("statistics.json").read_bytes())
+            for split in splits
+        },
+        normalizer=NormalizerFacts.model_validate_json(normalizer.file("normalizer.json").read_bytes()),
+        proofs=tuple(Proof.model_validate_json(proof.file("proof.json").read_bytes()) for proof in proofs),
+        contents={
+            **{f"{split} table": tables[split].digest for split in splits},
+            **{f"{split} profile and statistics": profiles[split].digest for split in splits},
+            "normaliser": normalizer.digest,
+            "model and history": model.digest,
+            "metrics and predictions": scores.digest,
+        },
+        confusions=most_confused(metrics.test),
+        mistakes=mistakes,
+        figures=figures,
+    )
+    for name, figure in figures.items():
+        (out / f"{name}.svg").write_bytes(figure.svg)
+    target = out / "report.html"
+    target.write_text(render(page), encoding="utf-8", newline="\n")
+    return ReportSummary(bytes=target.stat().st_size)

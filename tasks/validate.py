@@ -1,0 +1,210 @@
+"""Validate: a split's table is checked image by image, class by class, and against the train split."""
+
+from __future__ import annotations
+
+import logging
+import math
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from artifacts.ref import Ref
+from artifacts.stage import stage
+from schemas.datasets import Checks, TableSpec
+from schemas.errors import InvalidData
+from schemas.failure import Failure
+from schemas.image_table import ImageTable
+from schemas.statistics import SHOWN, CheckName, Drift, DuplicateGroup, Finding, Statistics
+from schemas.summary import Summary
+from tasks.drift import find_shared, measure_drift
+from tasks.profile import PROFILE_TYPES, Moments, find_duplicates, profile_images, read_column
+
+log = logging.getLogger("idxflow.validate")
+
+
+def check_layout(table: ImageTable, spec: TableSpec) -> list[Failure]:
+    """Compare what the table says of itself, its number of images included, with what the catalog says."""
+    said, expected = table.metadata.model_dump(), spec.model_dump()
+    pairs = [(name, said[name], expected[name]) for name in said]
+    if spec.samples or not table.samples:
+        pairs.append(("samples", table.samples, spec.samples or "at least 1"))
+    return [Failure(name, f"{name} is {has}, not {should}", 1) for name, has, should in pairs if has != should]
+
+
+def write_profile(table: ImageTable, classes: int, target: Path) -> tuple[Moments, list[Failure]]:
+    """
+    Profile and check a table row group by row group.
+
+    Args:
+        table:   of at least one image.
+        classes: labels are 0 to classes - 1.
+        target:  the Parquet file that takes the profile, a row an image.
+    Returns: sums over all pixels, and the checks that images fail by themselves.
+    """
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from schemas.tables import failures, image_profile
+
+    schema, moments, start = image_profile(classes), Moments(), 0
+    failed: dict[str, Failure] = {}
+    columns = pa.schema([pa.field(name, kind, nullable=False) for name, kind in PROFILE_TYPES.items()])
+    with pq.ParquetWriter(target, columns, compression="zstd", use_dictionary=False) as writer:
+        for batch in table.batches():
+            profile, sums = profile_images(batch)
+            rows = pd.RangeIndex(start, start + len(batch.label), name="sample_id")
+            for failure in failures(schema, pd.DataFrame(profile._asdict(), index=rows)):
+                before = failed.get(failure.fault)
+                failed[failure.fault] = before + failure if before else failure
+            writer.write_table(pa.table(profile._asdict(), columns))
+            moments, start = moments + sums, rows.stop
+    return moments, list(failed.values())
+
+
+def describe(table: ImageTable, spec: TableSpec, moments: Moments, profile: Path) -> Statistics:
+    """Return the statistics of a split by itself: without duplicates, drift and findings."""
+    counts = np.bincount(read_column(profile, "label"), minlength=len(spec.classes))[: len(spec.classes)]
+    low, high = read_column(profile, "minimum"), read_column(profile, "maximum")
+    pixels = table.samples * table.pixels
+    return Statistics(
+        samples=table.samples,
+        shape=table.metadata.shape,
+        classes=spec.classes,
+        class_counts=tuple(counts.tolist()),
+        imbalance=counts.max() / counts[counts > 0].min() if counts.any() else 1.0,
+        minimum=int(low.min()),
+        maximum=int(high.max()),
+        sum=moments.sum,
+        sum_of_squares=moments.sum_of_squares,
+        mean=moments.sum / pixels,
+        # Of integers, so that nothing is lost before the root.
+        std=math.sqrt((pixels * moments.sum_of_squares - moments.sum**2) / pixels**2),
+        ink=moments.inked / pixels,
+        blank=int((low == high).sum()),
+    )
+
+
+def compare_images(table: ImageTable, profile: Path, train: Path | None) -> tuple[list[DuplicateGroup], list[Failure]]:
+    """Look for images that occur twice: in the split, and in it and the train split (`train`, its profile)."""
+    found = []
+    groups = find_duplicates(read_column(profile, "digest"), table.batches())
+    if groups:
+        images, torn = sum(group.images for group in groups), sum(len(group.labels) > 1 for group in groups)
+        fault = f"images that occur more than once, in groups ({len(groups)}, with different labels {torn})"
+        ids = sorted(one for group in groups for one in group.sample_ids)
+        found.append(Failure("duplicate", fault, images, "sample_id", tuple(ids[:SHOWN])))
+    leaked = find_shared(train, profile) if train else np.empty(0, np.int64)
+    if len(leaked):
+        fault = "images that occur in the train split as well"
+        found.append(Failure("leak", fault, len(leaked), "sample_id", tuple(leaked[:SHOWN].tolist())))
+    return groups, found
+
+
+def check_classes(statistics: Statistics, checks: Checks, *, complete: bool) -> list[Failure]:
+    """Check the number of images of each class; `complete`: none may be without one."""
+    import pandas as pd
+
+    from schemas.tables import class_profile, failures
+
+    counts = pd.Series(statistics.class_counts, pd.Index(statistics.classes, name="class"), "int64")
+    largest = max(1, counts.max())
+    frame = pd.DataFrame({"images": counts, "ratio": largest / counts.where(counts > 0, largest)})
+    return failures(class_profile(checks.max_imbalance, complete=complete), frame)
+
+
+def check_drift(drift: tuple[Drift, ...], max_drift: float) -> list[Failure]:
+    """Check how far each feature is from the train split's, beyond what sampling alone explains."""
+    import pandas as pd
+
+    from schemas.tables import drift_profile, failures
+
+    index = pd.Index([one.feature for one in drift], name="feature")
+    excess = np.array([one.psi - one.noise for one in drift], np.float64)
+    return failures(drift_profile(max_drift), pd.DataFrame({"excess": excess}, index))
+
+
+def judge(failed: list[Failure], checks: Checks) -> tuple[list[Failure], list[Finding]]:
+    """Part what failed into errors and findings, as `checks` says; what it does not speak of is an error."""
+    severity = {name: getattr(checks, name) for name in get_args(CheckName)}
+    return [one for one in failed if severity.get(one.check, "error") == "error"], [
+        Finding(
+            check=one.check,
+            message=str(one),
+            count=one.count,
+            sample_ids=one.where if one.index == "sample_id" else (),
+        )
+        for one in failed
+        if severity.get(one.check) == "warn"
+    ]
+
+
+def refuse(errors: list[Failure], table: ImageTable, spec: TableSpec) -> None:
+    """
+    Raise all errors as one.
+
+    Raises: InvalidData: there is an error.
+    """
+    if errors:
+        count = "1 failure" if len(errors) == 1 else f"{len(errors)} failures"
+        raise InvalidData(
+            f"{spec.dataset} {spec.split} table",
+            expected="a table that passes every check",
+            found=f"{count} in {table.samples} images:\n  - " + ";\n  - ".join(map(str, errors)),
+            way_out="Correct the source files, or what the data set's entry in the catalog says of them.",
+        )
+
+
+def validate_table(table: ImageTable, spec: TableSpec, checks: Checks, train: Path | None, target: Path) -> Statistics:
+    """
+    Check a split and describe it.
+
+    Args:
+        spec:   what it has to be.
+        checks: how grave each finding is.
+        train:  the profile of the train split, for one that is compared with it.
+        target: the file that takes the profile.
+    Raises: InvalidData: the table breaks its schema; every failure is told, with counts and the first sample ids.
+    """
+    failed = check_layout(table, spec)
+    if not table.samples:
+        refuse(failed, table, spec)
+    moments, by_image = write_profile(table, len(spec.classes), target)
+    statistics = describe(table, spec, moments, target)
+    groups, twice = compare_images(table, target, train)
+    drift = measure_drift(train, target, len(spec.classes)) if train else ()
+    failed += by_image + twice + check_classes(statistics, checks, complete=spec.split == "train")
+    failed += check_drift(drift, checks.max_drift)
+    errors, findings = judge(failed, checks)
+    refuse(errors, table, spec)
+    return statistics.model_copy(
+        update={"duplicates": tuple(groups[:SHOWN]), "drift": drift, "findings": tuple(findings)}
+    )
+
+
+class ValidateSummary(Summary):
+    """A valid split, briefly; pixel values are raw ones, 0 to 255."""
+
+    samples: int
+    per_class: dict[str, int]
+    mean: float
+    std: float
+    findings: tuple[str, ...]
+
+
+@stage("validate", name="{spec.split}")
+def validate(table: Ref, spec: TableSpec, checks: Checks, reference: Ref | None, out: Path) -> ValidateSummary:
+    """Check one split's table, and compare it with the train split's profile (`reference`) if there is one."""
+    train = reference.file("profile.parquet") if reference else None
+    facts = validate_table(ImageTable(table.file()), spec, checks, train, out / "profile.parquet")
+    (out / "statistics.json").write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    for finding in facts.findings:
+        log.warning("%s %s: %s", spec.dataset, spec.split, finding.message)
+    return ValidateSummary(
+        samples=facts.samples,
+        per_class=dict(zip(facts.classes, facts.class_counts, strict=True)),
+        mean=facts.mean,
+        std=facts.std,
+        findings=tuple(finding.message for finding in facts.findings),
+    )

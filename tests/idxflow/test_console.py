@@ -1,0 +1,155 @@
+"""What a person sees: recorded events, and the lines that they make."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+
+import pytest
+from rich.console import Console as Terminal
+
+from idxflow.console import Console, stage_line
+from schemas.events import Event, Progress, RunChanged, StageChanged, emit
+from tests.idxflow.conftest import Screen
+
+FILE = "train-images-idx3-ubyte.gz"
+FACTS = {"loss": 0.5, "accuracy": 0.875, "val_loss": 0.25, "val_accuracy": 0.96875}
+EVENTS: list[Event] = [
+    RunChanged("0123456789ab", "running"),
+    StageChanged("download", FILE, "started", "a" * 16),
+    Progress(FILE, "bytes", 5_000_000, 9_912_422),
+    StageChanged("download", FILE, "computed", "a" * 16, 1.52, 9_912_422),
+    StageChanged("parse", "train", "cached", "b" * 16, 0.004, 9_900_000),
+    StageChanged("train", "", "started", "c" * 16),
+    Progress("train", "epochs", 1, 2, FACTS),
+    Progress("train", "epochs", 2, 2, FACTS),
+    StageChanged("train", "", "computed", "c" * 16, 14.1, 312_000),
+    RunChanged("0123456789ab", "completed"),
+]
+LINES = """\
+download   train-images-idx3-ubyte.gz  computed     1.5 s    9.9 MB  aaaaaaaaaaaaaaaa
+parse      train                       cached        4 ms    9.9 MB  bbbbbbbbbbbbbbbb
+train                                  computed    14.1 s  312.0 kB  cccccccccccccccc
+           2 epochs: loss 0.5000, accuracy 87.50 %, val loss 0.2500, val accuracy 96.88 %
+"""
+
+
+def test_a_file_gets_one_plain_line_a_stage(screen: Screen) -> None:
+    """Away from a terminal each stage is one line, training has its last figures, and nothing else is there."""
+    with screen.watching():
+        for event in EVENTS:
+            emit(event)
+    assert screen.text.getvalue() == LINES
+    assert screen.run_id == "0123456789ab"
+    assert not screen.errors.getvalue()
+
+
+def test_long_work_is_heard_of_now_and_then(screen: Screen) -> None:
+    """Away from a terminal long work says every five seconds how far it is."""
+    with screen.watching():
+        for epoch in range(1, 51):
+            screen.now = float(epoch)
+            emit(Progress("train", "epochs", epoch, 50, {"loss": 1 / epoch}))
+    lines = screen.text.getvalue().splitlines()
+    assert lines[0] == "train      6/50 epochs: loss 0.1667"
+    assert len(lines) == 9
+
+
+def test_a_stage_that_is_told_twice_is_shown_once(screen: Screen) -> None:
+    """A second attempt that finds cached what the first one computed adds no line."""
+    with screen.watching():
+        emit(StageChanged("parse", "train", "computed", "b" * 16, 1.0, 5))
+        emit(StageChanged("parse", "train", "cached", "b" * 16, 0.1, 5))
+    assert screen.text.getvalue().count("parse") == 1
+
+
+def test_a_warning_is_one_line_once(screen: Screen) -> None:
+    """A warning from below is one line, however long, however often; information is not shown."""
+    long = "NOT MNIST: " + "so it goes, " * 30
+    with screen.watching():
+        logging.getLogger("idxflow.dataset").warning(long)
+        logging.getLogger("idxflow.dataset").warning(long)
+        logging.getLogger("idxflow.dataset").info("unheard")
+    assert screen.text.getvalue() == f"WARNING {long}\n"
+
+
+def test_verbose_shows_information(screen: Screen) -> None:
+    """With `verbose` log lines of every level are shown."""
+    with screen.watching(verbose=True):
+        logging.getLogger("idxflow.store").debug("looked at %d files", 3)
+    assert screen.text.getvalue() == "idxflow.store: looked at 3 files\n"
+
+
+def test_the_logger_is_left_as_it_was(screen: Screen) -> None:
+    """After a run our logger has the handlers and the level that it had."""
+    logger = logging.getLogger("idxflow")
+    before = logger.handlers[:], logger.level, logger.propagate
+    with pytest.raises(KeyError), screen.watching():
+        raise KeyError
+    assert (logger.handlers, logger.level, logger.propagate) == before
+
+
+class Tty(io.StringIO):
+    """A terminal."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+@pytest.fixture
+def tty(monkeypatch: pytest.MonkeyPatch) -> Tty:
+    """A terminal of 80 columns with colours."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    return Tty()
+
+
+def test_a_terminal_sees_bars_and_then_the_same_lines(tty: Tty) -> None:
+    """On a terminal running stages have a row with a bar, finished ones the line that a file has."""
+    console = Console(tty, tty)
+    for part in (EVENTS[:3], EVENTS[3:7], EVENTS[7:]):
+        with console.watching():  # draws once more at its end
+            for event in part:
+                emit(event)
+    seen = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", tty.getvalue())
+    assert f"download {FILE} ━━━" in seen
+    assert "5.0/9.9 MB" in seen
+    assert "1/2 epochs" in seen
+    assert "  loss 0.5000, accuracy 87.50 %, val loss 0.2500, val accuracy 96.88 %" in seen
+    assert all(line[:77] in seen for line in LINES.splitlines())
+    assert max(map(len, seen.splitlines())) <= 100
+
+
+def test_verbose_on_a_terminal_has_no_bars(tty: Tty) -> None:
+    """Plain output draws nothing over what libraries print."""
+    with Console(tty, tty, plain=True).watching():
+        for event in EVENTS:
+            emit(event)
+    assert "━" not in tty.getvalue()
+
+
+def test_a_warning_finds_the_person(tty: Tty) -> None:
+    """With standard output in a file, warnings go to the terminal that standard error still is."""
+    file = io.StringIO()
+    Console(file, tty).warn("look")
+    assert not file.getvalue()
+    assert "look" in tty.getvalue()
+
+
+def test_a_narrow_terminal_sees_half_a_version() -> None:
+    """The version is cut to eight digits where a line would not fit."""
+    event = StageChanged("train", "", "computed", "0123456789abcdef", 1.0, 1)
+    assert stage_line(event, 80).plain.endswith(" 01234567")
+    assert stage_line(event, 100).plain.endswith(" 0123456789abcdef")
+
+
+def test_names_are_not_markup(screen: Screen) -> None:
+    """Brackets in names and messages are shown as they are."""
+    screen.line("[bold]x[/bold]")
+    screen.warn("[red]")
+    assert screen.text.getvalue() == "[bold]x[/bold]\nWARNING [red]\n"
+    assert isinstance(screen.out, Terminal)

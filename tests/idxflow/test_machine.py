@@ -1,0 +1,111 @@
+"""Processes that can be told apart, ports that are kept free, locks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from idxflow import machine
+from idxflow.machine import find_process, locked, reserved_port, start_process
+
+
+def test_a_living_process_is_known_by_birth_and_command() -> None:
+    """A process has one start time and the arguments that it was started with; a dead one has nothing."""
+    child = subprocess.Popen([sys.executable, "-c", "input()", "some", "words"], stdin=subprocess.PIPE)
+    try:
+        found = find_process(child.pid)
+        assert found is not None
+        assert found == find_process(child.pid)
+        assert found.command.endswith("-c input() some words")
+        assert found.born
+    finally:
+        child.communicate(b"\n")
+    assert find_process(child.pid) is None
+
+
+def test_an_ended_child_is_not_taken_for_alive(tmp_path: Path) -> None:
+    """A child that nobody waited for is a zombie, not a living process."""
+    pid = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, "-c", ""])
+    deadline = time.monotonic() + 30
+    while find_process(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert find_process(pid) is None
+    os.waitpid(pid, 0)
+
+
+def test_a_started_process_stands_alone(tmp_path: Path) -> None:
+    """A started process has a session of its own, writes to its log, and is gone once it has ended."""
+    program = "import os; print(os.getpid() == os.getsid(0), os.getcwd(), os.environ['A'])"
+    with reserved_port("127.0.0.1", range(29000, 29100)) as reserved:
+        assert reserved
+        pid = start_process([sys.executable, "-c", program], {"A": "b"}, tmp_path / "log", reserved[1])
+    deadline = time.monotonic() + 30
+    while find_process(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert (tmp_path / "log").read_text() == f"True {tmp_path} b\n"
+
+
+def test_a_reserved_port_is_kept_by_whoever_inherits_it(tmp_path: Path) -> None:
+    """Nobody else gets a port that is reserved, not even when only the started process still holds it."""
+    ports = range(29100, 29200)
+    with reserved_port("127.0.0.1", ports) as first:
+        assert first
+        with reserved_port("127.0.0.1", ports) as second:
+            assert second
+            assert second[0] > first[0]
+        pid = start_process([sys.executable, "-c", "import time; time.sleep(60)"], {}, tmp_path / "log", first[1])
+    try:
+        with reserved_port("127.0.0.1", ports) as later:
+            assert later
+            assert later[0] != first[0]
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        while find_process(pid):
+            time.sleep(0.01)
+    with reserved_port("127.0.0.1", ports) as again:
+        assert again
+        assert again[0] == first[0]
+
+
+def test_a_port_in_use_is_passed_over() -> None:
+    """A port on which somebody listens is not offered, and when all are in use there is none."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with reserved_port("127.0.0.1", range(port, port + 1)) as reserved:
+            assert reserved is None
+
+
+def test_a_lock_lets_one_in_at_a_time(tmp_path: Path) -> None:
+    """While one thread holds a lock another one waits for it."""
+    order: list[str] = []
+
+    def second() -> None:
+        with locked(tmp_path / "lock"):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    with locked(tmp_path / "lock"):
+        thread.start()
+        thread.join(0.1)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+
+
+@pytest.mark.skipif(not Path("/bin/ps").exists(), reason="needs ps")
+def test_without_proc_ps_tells_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no /proc, birth and command come from ps."""
+    monkeypatch.setattr(machine, "PROC", Path("/nowhere"))
+    found = find_process(os.getpid())
+    assert found is not None
+    assert found.command == (find_process(os.getpid()) or found).command
+    assert len(found.born) == 24
+    assert find_process(2**22 + 1) is None

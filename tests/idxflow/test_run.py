@@ -1,0 +1,103 @@
+"""The work of the run command, over a flow that is handed in."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+from artifacts.run_record import RunRecord
+from idxflow.run import run_pipeline
+from idxflow.settings import Settings, load_settings
+from schemas.errors import BadIdx, ServerError
+from schemas.events import RunChanged, StageChanged, emit
+from schemas.stages import StageName
+from schemas.training import Training
+from tests.idxflow.conftest import Screen
+from tests.idxflow.recording import record_run
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """Settings of a run that starts no server."""
+    return load_settings({"ephemeral": True, "mirror": ["http://one/"], "refresh": ["train"]}, ["training.epochs=3"])
+
+
+def broken(
+    dataset: str | None, training: Training, mirrors: tuple[str, ...], refresh: tuple[StageName, ...]
+) -> RunRecord:
+    """Fail as the main job does: after the record has been written."""
+    record_run(Path(os.environ["IDXFLOW_HOME"]), state="failed")
+    emit(RunChanged("0123456789ab", "failed"))
+    raise BadIdx("x.gz", expected="8", found="7", way_out="Get another.")
+
+
+def test_the_flow_gets_the_settings_and_the_environment(settings: Settings, screen: Screen) -> None:
+    """The flow is called with what was set, in the environment that it needs; the summary closes the run."""
+    called: list[object] = []
+
+    def flow(
+        dataset: str | None, training: Training, mirrors: tuple[str, ...], refresh: tuple[StageName, ...]
+    ) -> RunRecord:
+        called.extend([dataset, training.epochs, mirrors, refresh, os.environ["IDXFLOW_HOME"]])
+        emit(StageChanged("parse", "train", "cached", "1" * 16, 0.004, 9))
+        return record_run(settings.home)
+
+    run_pipeline(settings, screen, flow=flow)
+    assert called == [None, 3, ("http://one/",), ("train",), str(settings.home)]
+    assert screen.text.getvalue().startswith("parse      train                       cached ")
+    assert "Test accuracy:   90.00 %" in screen.text.getvalue()
+
+
+def test_json_leaves_standard_output_to_the_record(
+    settings: Settings, screen: Screen, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With `json` standard output is the record and nothing else, whatever libraries print."""
+
+    def flow(
+        dataset: str | None, training: Training, mirrors: tuple[str, ...], refresh: tuple[StageName, ...]
+    ) -> RunRecord:
+        sys.stdout.write("chatter\n")
+        warnings.warn("chatter", stacklevel=1)
+        logging.getLogger("idxflow").warning("look")
+        return record_run(settings.home)
+
+    run_pipeline(settings, screen, json=True, flow=flow)
+    output, errors = capsys.readouterr()
+    assert RunRecord.model_validate_json(output).state == "completed"
+    assert errors == "chatter\n"
+    assert "WARNING look" in screen.text.getvalue()
+
+
+def test_a_failed_run_is_summed_up_and_recorded_too(
+    settings: Settings, screen: Screen, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A failed stage: the record that the flow left is printed, and the error goes on."""
+    with pytest.raises(BadIdx):
+        run_pipeline(settings, screen, json=True, flow=broken)
+    assert RunRecord.model_validate_json(capsys.readouterr().out).error == "it broke"
+    assert "failed in 28.4 s" in screen.text.getvalue()
+
+
+def test_a_chosen_api_has_to_answer(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With PREFECT_API_URL set to nobody, the run ends before the flow, with the way out, and starts no server."""
+    monkeypatch.setitem(os.environ, "PREFECT_API_URL", "http://127.0.0.1:9/api")
+    settings = load_settings({})
+    with pytest.raises(ServerError, match=r"Prefect API http://127.0.0.1:9/api: expected an answer, .*--ephemeral"):
+        run_pipeline(settings, screen, flow=broken)
+    assert not settings.home.exists()
+
+
+def test_everything_before_the_flow_is_light() -> None:
+    """What the command needs before the flow imports neither Prefect nor anything else that takes a second."""
+    program = "import sys, idxflow.run, idxflow.cli; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+    ).stdout.split()
+    assert "idxflow.run" in loaded
+    assert not {"prefect", "tensorflow", "pandas", "pyarrow", "numpy", "requests", "httpx"} & set(loaded)

@@ -1,0 +1,129 @@
+"""Settings: which source wins, and what a value may be."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from idxflow.settings import Settings, load_settings, mirror_address, parse_value
+from schemas.errors import UsageError
+from schemas.training import Training
+
+
+def test_without_any_source_the_defaults_hold(desk: Path) -> None:
+    """Nothing set: the tutorial's training, and a home folder in the working folder, as an absolute path."""
+    settings = load_settings({})
+    assert settings == Settings(home=desk / ".idxflow")
+    assert settings.training == Training(profile="tutorial")
+    assert settings.home == desk / ".idxflow"
+
+
+def test_a_stronger_source_wins_value_by_value(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flags over environment over idxflow.toml over pyproject.toml over defaults, each value for itself."""
+    (desk / "pyproject.toml").write_text(
+        "[project]\nname = 'x'\n[tool.idxflow]\nhome = 'p'\nrefresh = ['parse']\n"
+        "[tool.idxflow.training]\nepochs = 1\nseed = 1\nmomentum = 0.1\nbatch_size = 1\n"
+    )
+    (desk / "idxflow.toml").write_text("home = 't'\n[training]\nepochs = 2\nseed = 2\nmomentum = 0.2\n")
+    monkeypatch.setenv("IDXFLOW_TRAINING__EPOCHS", "3")
+    monkeypatch.setenv("IDXFLOW_TRAINING__SEED", "3")
+    monkeypatch.setenv("IDXFLOW_HOME", "e")
+    settings = load_settings({"home": "f"}, ["training.epochs=4"])
+    training = settings.training
+    assert settings.home == desk / "f"
+    assert settings.refresh == ("parse",)
+    assert (training.epochs, training.seed, training.momentum, training.batch_size) == (4, 3, 0.2, 1)
+    assert training.learning_rate == Training().learning_rate
+
+
+def test_a_flag_that_is_not_given_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None for a flag leaves the value to the other sources, False does not."""
+    monkeypatch.setenv("IDXFLOW_EPHEMERAL", "1")
+    assert load_settings({"ephemeral": None}).ephemeral
+    assert not load_settings({"ephemeral": False}).ephemeral
+
+
+@pytest.mark.parametrize("text", ["[100, 50]", "[100,50]"])
+def test_lists_are_written_alike_everywhere(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list has the same form in --set and in the environment."""
+    assert load_settings({}, [f"training.hidden={text}"]).training.hidden == (100, 50)
+    monkeypatch.setenv("IDXFLOW_TRAINING__HIDDEN", text)
+    assert load_settings({}).training.hidden == (100, 50)
+
+
+def test_a_variable_lists_words_without_ceremony(monkeypatch: pytest.MonkeyPatch) -> None:
+    """IDXFLOW_MIRROR and IDXFLOW_REFRESH take words, parted by commas or spaces."""
+    monkeypatch.setenv("IDXFLOW_MIRROR", "http://one/ https://two/mnist")
+    monkeypatch.setenv("IDXFLOW_REFRESH", "parse,train")
+    settings = load_settings({})
+    assert settings.mirror == ("http://one/", "https://two/mnist")
+    assert settings.refresh == ("parse", "train")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("10", 10),
+        ("1e-3", 0.001),
+        ("true", True),
+        ("relu", "relu"),
+        ('"relu"', "relu"),
+        ("[1, 2]", [1, 2]),
+        ("", ""),
+        ("1\nother = 2", "1\nother = 2"),
+    ],
+)
+def test_a_value_is_toml_or_else_plain_text(text: str, value: object) -> None:
+    """Numbers, booleans, lists and quoted strings are read as TOML has them; words need no quotes."""
+    assert parse_value(text) == value
+
+
+def test_a_mirror_is_an_address_or_a_folder(desk: Path) -> None:
+    """Addresses stay as they are, an existing folder becomes a file address."""
+    (desk / "my files").mkdir()
+    assert mirror_address("http://localhost:8000/mnist") == "http://localhost:8000/mnist"
+    assert mirror_address("file:///srv/mnist/") == "file:///srv/mnist/"
+    assert mirror_address("my files") == (desk / "my files").as_uri()
+    for wrong in ("nowhere", "localhost:8000", "ftp://host/mnist", "http://", "http:/mnist"):
+        with pytest.raises(UsageError, match=f"mirror {wrong}: expected an http, https or file address, or an exist"):
+            mirror_address(wrong)
+
+
+def test_a_home_below_the_users_own_folder_is_understood(desk: Path) -> None:
+    """A home folder that begins with ~ is found below the user's own."""
+    assert load_settings({"home": "~/x"}).home == Path(os.environ["HOME"]) / "x"
+
+
+def test_the_profile_has_one_place() -> None:
+    """The training's profile is set with the option of that name and refused elsewhere."""
+    assert load_settings({"profile": "tutorial"}).training.profile == "tutorial"
+    with pytest.raises(UsageError, match=r"training\.profile: expected no such name"):
+        load_settings({}, ["training.profile=tutorial"])
+
+
+@pytest.mark.parametrize("assignment", ["training.epochs", "=3", "training.=3", ".epochs=3", "training..epochs=3", ""])
+def test_an_assignment_needs_a_name_and_a_value(assignment: str) -> None:
+    """What is not NAME=VALUE is refused with an example."""
+    with pytest.raises(UsageError, match=r"--set: expected NAME=VALUE, as training.epochs=10, found"):
+        load_settings({}, [assignment])
+
+
+def test_a_value_cannot_be_a_level_too() -> None:
+    """Values below a name that has a value itself are refused."""
+    with pytest.raises(UsageError, match="--set"):
+        load_settings({}, ["training=3", "training.epochs=3"])
+
+
+def test_an_unknown_data_set_is_refused_before_anything_runs() -> None:
+    """A data set that the catalog does not have: the error lists those that it has."""
+    with pytest.raises(UsageError, match=r"expected one of digits, .*mnist.*, found 'mnits'"):
+        load_settings({"dataset": "mnits"})
+
+
+def test_a_broken_file_is_named(desk: Path) -> None:
+    """A settings file that is not TOML is named, with the place of the mistake."""
+    (desk / "idxflow.toml").write_text("home = 3 x")
+    with pytest.raises(UsageError, match=r"idxflow.toml: expected TOML, found .*line 1"):
+        load_settings({})

@@ -1,0 +1,46 @@
+"""The closing summary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from idxflow.summary import print_summary, short_path
+from tests.idxflow.conftest import Screen
+from tests.idxflow.recording import record_run
+
+SUMMARY = """
+Run:             digits, tutorial profile, seed 123: completed in 28.4 s
+Artifacts:       3 stages: 1 cached, 2 computed
+Train rows:      1500, columns: 64 (8 x 8 pixels); test rows: 297
+First 3 labels:  5, 0, 4; predictions: 5, 0, 9
+Train accuracy:  98.77 % (loss 0.0500)
+Test accuracy:   90.00 % (loss 0.0500)
+Model:           .idxflow/artifacts/train/2222222222222222/model.keras
+Report:          .idxflow/artifacts/report/x/report.html
+Record:          .idxflow/runs/0123456789ab.json
+Dashboard:       http://127.0.0.1:4200/runs/flow-run/x
+Stop the server: idxflow server stop
+WARNING NOT MNIST
+"""
+
+
+def test_the_summary_has_the_tutorials_figures_and_every_place(desk: Path, screen: Screen) -> None:
+    """A completed run: figures, what was cached, where things are, and its warnings once more."""
+    home = desk / ".idxflow"
+    print_summary(screen, record_run(home, warnings=("NOT MNIST",)), home, "idxflow server stop")
+    assert screen.text.getvalue() == SUMMARY
+
+
+def test_a_failed_run_has_no_figures(desk: Path, screen: Screen) -> None:
+    """A failed run: how far it came, and where its record is."""
+    home = desk / ".idxflow"
+    print_summary(screen, record_run(home, state="failed"), home)
+    labels = [line.partition(":")[0] for line in screen.text.getvalue().splitlines() if line]
+    assert labels == ["Run", "Artifacts", "Record", "Dashboard"]
+    assert "failed in 28.4 s" in screen.text.getvalue()
+
+
+def test_a_path_is_seen_from_the_working_folder(desk: Path) -> None:
+    """Below the working folder a path is relative, elsewhere it is whole."""
+    assert short_path(desk / "a" / "b") == "a/b"
+    assert short_path(Path("/elsewhere")) == "/elsewhere"

@@ -1,0 +1,95 @@
+"""Wrong settings are told by place, allowed values and found value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from idxflow.settings import load_settings
+from schemas.errors import UsageError
+
+
+def refusal(flags: dict[str, object] | None = None, *assignments: str) -> str:
+    """Return what loading these settings is refused with."""
+    with pytest.raises(UsageError) as caught:
+        load_settings(flags or {}, assignments)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("training.epochs=0", "a whole number at least 1 and at most 10000, found 0."),
+        ("training.epochs=ten", "a whole number at least 1 and at most 10000, found 'ten'."),
+        ("training.momentum=1", "a number at least 0 and below 1, found 1."),
+        ("training.learning_rate=0", "a number above 0 and at most 10, found 0."),
+        ("training.activation=foo", "one of tanh, relu, sigmoid, elu, gelu, found 'foo'."),
+        ("training.hidden=[50, 0]", "a list (at most 16), each a whole number at least 1 and at most 8192, found 0."),
+        ("training=3", "a table with activation, batch_size, decay, epochs,"),
+        ("ephemeral=perhaps", "true or false, found 'perhaps'."),
+        ("home=3", "a text, found 3."),
+    ],
+)
+def test_a_wrong_value_is_told_with_what_is_allowed(assignment: str, words: str) -> None:
+    """The refusal names the option, the allowed values and the found one, and that nothing has run."""
+    said = refusal({}, assignment)
+    assert said.startswith(f"--set {assignment.partition('=')[0]}: expected {words}")
+    assert said.endswith("Nothing has run.")
+
+
+def test_an_unknown_name_is_told_with_the_known_ones() -> None:
+    """A name that does not exist: the names of its level, and the nearest of them."""
+    said = refusal({}, "training.epoch=3")
+    assert said.startswith("--set training.epoch: expected one of activation, batch_size, decay, epochs, hidden,")
+    assert "profile" not in said
+    assert said.endswith("found the name epoch. Did you mean epochs? Nothing has run.")
+    assert "Did you mean training?" in refusal({}, "trainin.epochs=3")
+
+
+def test_every_source_is_named(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong value is told with the place that it was set in: file, variable, --set, flag; the strongest."""
+    (desk / "pyproject.toml").write_text("[tool.idxflow]\nrefresh = ['a']\n")
+    assert refusal().startswith("pyproject.toml: refresh: expected a list (any number), each one of download, verify,")
+    (desk / "idxflow.toml").write_text("refresh = ['b']\n")
+    assert refusal().startswith("idxflow.toml: refresh: ")
+    monkeypatch.setenv("IDXFLOW_REFRESH", "c")
+    assert refusal().startswith("IDXFLOW_REFRESH: ")
+    assert refusal({}, 'refresh=["d"]').startswith("--set refresh: ")
+    said = refusal({"refresh": ["e"]}, 'refresh=["d"]')
+    assert said.startswith("--refresh: ")
+    assert "found 'e'" in said
+
+
+def test_a_nested_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong value from a variable of a nested name is told with that variable."""
+    monkeypatch.setenv("IDXFLOW_TRAINING__EPOCHS", "many")
+    assert refusal().startswith("IDXFLOW_TRAINING__EPOCHS: expected a whole number")
+
+
+def test_further_mistakes_are_named_too() -> None:
+    """The first mistake is told in full, the others by name."""
+    said = refusal({"refresh": ["x"]}, "training.epochs=0", "training.seed=-1")
+    assert "Also wrong: refresh, training.seed." in said
+    assert refusal({"profile": "fast"}) == "--profile: expected tutorial, found 'fast'. Nothing has run."
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("IDXFLOW_DATSET", "IDXFLOW_DATASET"),
+        ("IDXFLOW_TRAINING_EPOCHS", "IDXFLOW_TRAINING__EPOCHS"),
+        ("idxflow_mirrors", "IDXFLOW_MIRROR"),
+    ],
+)
+def test_a_misspelt_variable_is_heard(variable: str, meant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that nearly has one of our names is refused with the one that was meant."""
+    monkeypatch.setenv(variable, "x")
+    assert refusal() == f"{variable}: expected {meant}, found a name that nothing reads. Nothing has run."
+
+
+@pytest.mark.parametrize("variable", ["IDXFLOW_MNIST_DIR", "IDXFLOW_SOMETHING_ELSE"])
+def test_a_variable_of_somebody_else_is_let_be(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An IDXFLOW_ variable that is nothing like ours is none of our business."""
+    monkeypatch.setenv(variable, "x")
+    load_settings({})

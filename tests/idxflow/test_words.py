@@ -1,0 +1,65 @@
+"""Durations, amounts and figures as a person reads them."""
+
+from __future__ import annotations
+
+import pytest
+
+from idxflow.words import amount, duration, facts_line, progress_of, share
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.0, "0 ms"),
+        (0.0123, "12 ms"),
+        (0.9994, "999 ms"),
+        (0.9996, "1.0 s"),
+        (59.94, "59.9 s"),
+        (59.96, "1 min 00 s"),
+        (125, "2 min 05 s"),
+        (3599.6, "1 h 00 min"),
+        (11040, "3 h 04 min"),
+    ],
+)
+def test_a_duration_never_rounds_into_the_next_unit(seconds: float, words: str) -> None:
+    """A duration is written in the unit that fits it, also at the edges."""
+    assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("count", "unit", "words"),
+    [
+        (0, "bytes", "0 B"),
+        (999, "bytes", "999 B"),
+        (999_949, "bytes", "999.9 kB"),
+        (999_951, "bytes", "1.0 MB"),
+        (9_912_422, "bytes", "9.9 MB"),
+        (3 * 10**15, "bytes", "3000.0 TB"),
+        (12, "epochs", "12 epochs"),
+        (4.2134, "epochs", "4.21 epochs"),
+    ],
+)
+def test_an_amount_has_its_unit(count: float, unit: str, words: str) -> None:
+    """An amount is written with at most one decimal of the unit that fits it."""
+    assert amount(count, unit) == words
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "unit", "words"),
+    [
+        (12, 50, "epochs", "12/50 epochs"),
+        (3_100_000, 9_912_422, "bytes", "3.1/9.9 MB"),
+        (31_000, 9_912_422, "bytes", "31.0 kB/9.9 MB"),
+        (31_000, None, "bytes", "31.0 kB"),
+    ],
+)
+def test_progress_names_a_shared_unit_once(done: int, total: int | None, unit: str, words: str) -> None:
+    """How far work is: both amounts, the unit once where it is the same."""
+    assert progress_of(done, total, unit) == words
+
+
+def test_an_epochs_figures_are_told_apart() -> None:
+    """Losses are numbers and accuracies are shares, the validation twins named as such."""
+    facts = {"loss": 0.07123, "accuracy": 0.98912, "val_loss": 0.1301, "val_accuracy": 0.9632}
+    assert facts_line(facts) == "loss 0.0712, accuracy 98.91 %, val loss 0.1301, val accuracy 96.32 %"
+    assert share(1.0) == "100.00 %"

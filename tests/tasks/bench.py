@@ -1,0 +1,64 @@
+"""Where downloads are tried: folders, one file, and mirrors of it."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import random
+from collections.abc import Callable
+from itertools import repeat
+from pathlib import Path
+
+from artifacts.trust import Expected
+from schemas.datasets import RemoteFile
+from tasks.download import DownloadSummary, fetch
+from tasks.transfer import Patience
+from tests.faults.mirror import Fault, Mirror
+
+NAME = "t10k-labels-idx1-ubyte.gz"
+BODY = gzip.compress(random.Random(2).randbytes(40_000), mtime=0)
+SHA256 = hashlib.sha256(BODY).hexdigest()
+CUT = 30_000
+HASTY = Patience(backoff=0.001)
+
+
+class Bench:
+    """An `out` and a `scratch` folder, and the download between them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.out, self.scratch = folder / "out", folder / "incoming"
+        self.out.mkdir()
+        self.scratch.mkdir()
+
+    def get(
+        self,
+        *mirrors: str,
+        expected: Expected | None = None,
+        known: Callable[[str], Path | None] = lambda _: None,
+        patience: Patience = HASTY,
+        dataset: str = "mnist",
+    ) -> DownloadSummary:
+        """Download the file as the stage does, from a process that knows nothing of earlier ones but the folders."""
+        expected = expected or Expected(sha256=SHA256, bytes=len(BODY), origin="published")
+        file = RemoteFile(name=NAME, dataset=dataset, bytes=expected.bytes, sha256=expected.sha256, mirrors=mirrors)
+        target = self.out / NAME
+        return fetch(file, expected, target=target, scratch=self.scratch, known=known, patience=patience)
+
+    def assert_empty(self) -> None:
+        """Nothing has reached the artifact."""
+        assert list(self.out.iterdir()) == []
+
+    @property
+    def parts(self) -> list[Path]:
+        """Part files and notes in the working folder."""
+        return [path for path in self.scratch.iterdir() if path.is_file()]
+
+
+def served(*queue: Fault, tagged: bool = True, body: bytes = BODY) -> Mirror:
+    """A mirror of the one file, with these faults first."""
+    return Mirror({NAME: body}, queue, tagged=tagged)
+
+
+def broken(fault: Fault, tagged: bool = True) -> Mirror:
+    """A mirror that has this fault on every request."""
+    return Mirror({NAME: BODY}, repeat(fault), tagged=tagged)

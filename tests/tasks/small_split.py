@@ -1,0 +1,48 @@
+"""A small split that a perceptron can learn, as arrays and as the artifacts that train and evaluate take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from artifacts.ref import Ref
+from schemas.image_table import Batch, TableMetadata, write_table
+from schemas.statistics import NormalizerFacts
+
+SHAPE = (3, 2)
+CLASSES = ("low", "middle", "high")
+MEAN = np.linspace(-0.3, 0.2, 6)
+STD = 0.5
+
+
+def small_split(rows: int, seed: int = 7) -> Batch:
+    """Return `rows` images of six pixels whose brightness, with some noise, is their class."""
+    random = np.random.default_rng(seed)
+    label = random.integers(0, len(CLASSES), rows, np.uint16)
+    image = np.clip(random.normal(60 + 70.0 * label[:, np.newaxis], 40, (rows, 6)), 0, 255).astype(np.uint8)
+    return Batch(np.arange(rows, dtype=np.uint32), label, image)
+
+
+def artifact(stage: str, folder: Path) -> Ref:
+    """Return a reference to what lies in `folder`."""
+    return Ref(stage=stage, name="", version="0" * 16, digest="0" * 64, manifest="0" * 64).at(folder)
+
+
+def table_artifact(folder: Path, split: str, data: Batch, classes: tuple[str, ...] = CLASSES, group: int = 40) -> Ref:
+    """Write `data` as the table of a split, in row groups of `group`, and return its artifact."""
+    folder.mkdir()
+    metadata = TableMetadata(dataset="small", split=split, shape=SHAPE, classes=classes)
+    cuts = [slice(start, start + group) for start in range(0, len(data.label), group)]
+    batches = (Batch(data.sample_id[cut], data.label[cut], data.image[cut]) for cut in cuts)
+    write_table(folder / "table.parquet", metadata, batches)
+    return artifact("parse", folder)
+
+
+def normalizer_artifact(folder: Path) -> Ref:
+    """Write a normaliser with MEAN and STD and return its artifact."""
+    folder.mkdir()
+    facts = NormalizerFacts(samples=1, shape=SHAPE, sum=0, sum_of_squares=0, std=STD)
+    (folder / "normalizer.json").write_text(facts.model_dump_json())
+    np.save(folder / "mean.npy", MEAN)
+    return artifact("normalize", folder)

@@ -1,0 +1,48 @@
+"""TensorFlow and Keras, as the stages import them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks.backend import keras, numerics, quiet_loading, tf
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_importing_says_nothing() -> None:
+    """A first import writes nothing to the terminal, and a user's other float type has no effect."""
+    script = "import tasks.backend as b; b.tf.constant(1); assert b.keras.config.floatx() == 'float32'"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env={**environment, "KERAS_FLOATX": "float64", "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_loading_keeps_what_others_say(capfd: pytest.CaptureFixture[str]) -> None:
+    """Only TensorFlow's own log lines are dropped; what else is written meanwhile comes after, error or not."""
+    with pytest.raises(ImportError), quiet_loading():
+        os.write(2, b"I0000 00:00:1795479463.116466   11684 port.cc:153] oneDNN custom operations are on.\nkept\n")
+        raise ImportError
+    os.write(2, b"later\n")
+    assert capfd.readouterr().err == "kept\nlater\n"
+
+
+def test_numerics_are_those_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The versions are the imported ones, and an unset switch reads default."""
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    monkeypatch.delenv("TF_DETERMINISTIC_OPS", raising=False)
+    found = numerics()
+    assert (found.tensorflow, found.keras, found.numpy) == (tf.__version__, keras.__version__, np.__version__)
+    assert (found.onednn, found.deterministic_ops) == ("0", "default")

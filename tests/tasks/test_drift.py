@@ -1,0 +1,88 @@
+"""The population stability index, its bins, and images that two splits share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.drift import deciles, find_shared, histogram, measure_drift, stability
+
+counts = st.lists(st.integers(0, 10_000), min_size=2, max_size=12).filter(any)
+
+
+def write(path: Path, label: list[int], mean: list[float], ink: list[float], digest: list[int]) -> Path:
+    """Write the columns of a profile that drift looks at."""
+    columns = {"label": np.array(label, np.uint16), "mean": np.array(mean, np.float32)}
+    columns |= {"ink": np.array(ink, np.float32), "digest": np.array(digest, np.uint64)}
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def test_the_index_of_a_worked_example() -> None:
+    """Shares of 1/4 and 3/4 against 3/4 and 1/4 have the index ln 3, but for the half counts."""
+    drift = stability("label", np.array([250_000, 750_000]), np.array([750_000, 250_000]))
+    assert drift.psi == pytest.approx(np.log(3), rel=1e-5)
+    assert drift.noise == pytest.approx(2e-6)
+
+
+@given(counts)
+def test_equal_distributions_do_not_drift(bins: list[int]) -> None:
+    """A sample has the index 0 against itself, empty bins included."""
+    assert stability("ink", np.array(bins), np.array(bins)).psi == 0
+
+
+@given(counts)
+def test_the_index_is_symmetric_and_not_negative(bins: list[int]) -> None:
+    """Exchanging the samples changes nothing, and no pair of samples is less unlike than equal ones."""
+    expected, actual = np.array(bins), np.array(bins[::-1])
+    there, back = stability("mean", expected, actual).psi, stability("mean", actual, expected).psi
+    assert there >= 0
+    assert there == pytest.approx(back)
+
+
+def test_the_noise_is_the_mean_index_of_samples_of_one_population() -> None:
+    """Over a thousand pairs of samples of one population, the index is the stated noise on average."""
+    rng, shares = np.random.default_rng(0), np.full(10, 0.1)
+    pairs = [stability("label", rng.multinomial(3000, shares), rng.multinomial(600, shares)) for _ in range(1000)]
+    assert np.mean([pair.psi for pair in pairs]) == pytest.approx(pairs[0].noise, rel=0.05)
+
+
+@given(st.lists(st.floats(0, 255, width=32), min_size=1, max_size=200))
+def test_bins_hold_every_value(values: list[float]) -> None:
+    """Each value falls into one bin, those that the edges were not made from included."""
+    array = np.array(values, np.float32)
+    edges = deciles(array)
+    assert 1 <= len(edges) <= 9
+    assert histogram(array, edges).sum() == len(values)
+    assert histogram(np.array([-1.0, 256.0]), edges).tolist() == [1, *[0] * (len(edges) - 1), 1]
+
+
+def test_deciles_cut_into_tenths() -> None:
+    """A hundred different values fall into ten bins of ten."""
+    values = np.random.default_rng(0).permutation(100).astype(np.float32)
+    assert histogram(values, deciles(values)).tolist() == [10] * 10
+
+
+def test_each_feature_drifts_by_itself(tmp_path: Path) -> None:
+    """Images that are brighter, but of the same classes and as much ink, drift in their mean alone."""
+    rng = np.random.default_rng(0)
+    mean, ink, label = rng.uniform(0, 100, 4000), rng.uniform(0, 1, 4000), rng.integers(0, 3, 4000)
+    old = write(tmp_path / "train", label[:2000].tolist(), mean[:2000].tolist(), ink[:2000].tolist(), [0] * 2000)
+    new = write(tmp_path / "test", label[2000:].tolist(), (mean[2000:] + 50).tolist(), ink[2000:].tolist(), [0] * 2000)
+    drift = {one.feature: one.psi - one.noise for one in measure_drift(old, new, 3)}
+    assert drift["mean"] > 1
+    assert abs(drift["label"]) < 0.01
+    assert abs(drift["ink"]) < 0.02
+
+
+def test_shared_images_are_found_by_their_digests(tmp_path: Path) -> None:
+    """An image whose digest the train split has is named by its id, once, however often train has it."""
+    train = write(tmp_path / "train", [0] * 4, [1] * 4, [1] * 4, [7, 9, 7, 2**64 - 1])
+    other = write(tmp_path / "test", [0] * 4, [1] * 4, [1] * 4, [1, 7, 2**64 - 1, 8])
+    assert find_shared(train, other).tolist() == [1, 2]

@@ -1,0 +1,109 @@
+"""Evaluation: every image of both splits is scored once, from the stored model and tables."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from artifacts.ref import Ref
+from schemas.errors import BadTable
+from schemas.metrics import Metrics
+from schemas.training import Training
+from tasks import evaluate as module
+from tasks.backend import keras
+from tasks.evaluate import EvaluateSummary, evaluate, predict
+from tasks.network import build_network
+from tasks.scoring import measure, score
+from tests.tasks.small_split import CLASSES, MEAN, STD, artifact, small_split, table_artifact
+
+TRAIN, TEST = small_split(150), small_split(61, seed=8)
+FILES = {"metrics.json", "predictions.parquet", "confusion.csv"}
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Ref:
+    """An untrained model: half of its predictions are wrong."""
+    (tmp_path / "train-stage").mkdir()
+    network = build_network(Training(hidden=(5,)), MEAN, STD, len(CLASSES))
+    network.classifier.save(tmp_path / "train-stage" / "model.keras")
+    return artifact("train", tmp_path / "train-stage")
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> tuple[Ref, Ref]:
+    """Both splits, in several row groups."""
+    return table_artifact(tmp_path / "a", "train", TRAIN), table_artifact(tmp_path / "b", "test", TEST)
+
+
+def run(model: Ref, tables: tuple[Ref, Ref], out: Path) -> EvaluateSummary:
+    """Run the stage into a new folder."""
+    out.mkdir()
+    summary = evaluate.function(model, *tables, out)
+    assert isinstance(summary, EvaluateSummary)
+    return summary
+
+
+def test_every_image_is_scored_once(model: Ref, tables: tuple[Ref, Ref], tmp_path: Path) -> None:
+    """Predictions hold each sample of each split once, in table order, with what the model says of its own pixels."""
+    run(model, tables, tmp_path / "out")
+    rows = pq.read_table(tmp_path / "out" / "predictions.parquet").to_pydict()
+    assert rows["split"] == ["train"] * 150 + ["test"] * 61
+    assert rows["sample_id"] == [*range(150), *range(61)]
+    assert rows["label"] == [*TRAIN.label, *TEST.label]
+    loaded = keras.saving.load_model(model.file("model.keras"))
+    probabilities = np.asarray(loaded(np.concatenate([TRAIN.image, TEST.image])))
+    assert rows["predicted"] == probabilities.argmax(axis=1).tolist()
+    np.testing.assert_allclose(rows["probability"], probabilities.max(axis=1), rtol=1e-6)
+    np.testing.assert_allclose(rows["loss"], -np.log(probabilities[np.arange(211), rows["label"]]), rtol=1e-5)
+
+
+def test_files_and_summary_tell_the_same(model: Ref, tables: tuple[Ref, Ref], tmp_path: Path) -> None:
+    """Metrics follow from the predictions of their split, as do summary and confusion.csv, and Keras agrees."""
+    summary = run(model, tables, tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
+    metrics = Metrics.model_validate_json((tmp_path / "out" / "metrics.json").read_bytes())
+    loaded = keras.saving.load_model(model.file("model.keras"))
+    loaded.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    for data, found in ((TRAIN, metrics.train), (TEST, metrics.test)):
+        expected = measure(score(np.asarray(loaded(data.image)), data.label), CLASSES)
+        assert found.model_dump(exclude={"loss"}) == expected.model_dump(exclude={"loss"})
+        loss, accuracy = loaded.evaluate(data.image, data.label, verbose=0)
+        assert (found.loss, found.accuracy) == pytest.approx((loss, accuracy), rel=1e-5)
+        assert 0 < found.accuracy < 1
+    assert (summary.test_samples, summary.test_accuracy) == (61, metrics.test.accuracy)
+    assert (summary.train_samples, summary.train_loss) == (150, metrics.train.loss)
+    with (tmp_path / "out" / "confusion.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["true class", *CLASSES]
+    assert [(name, *map(int, counts)) for name, *counts in rows] == [
+        (name, *counts) for name, counts in zip(CLASSES, metrics.test.confusion, strict=True)
+    ]
+
+
+def test_a_second_evaluation_writes_the_same_bytes(model: Ref, tables: tuple[Ref, Ref], tmp_path: Path) -> None:
+    """All three files are deterministic."""
+    run(model, tables, tmp_path / "one")
+    run(model, tables, tmp_path / "two")
+    for name in FILES:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_blocks_are_put_together_in_order(model: Ref, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches larger than a block are scored whole, whatever is left for the last block."""
+    loaded = keras.saving.load_model(model.file("model.keras"))
+    whole = predict(loaded, TRAIN)
+    monkeypatch.setattr(module, "BLOCK", 64)
+    blocks = predict(loaded, TRAIN)
+    np.testing.assert_array_equal(whole.predicted, blocks.predicted)
+    np.testing.assert_allclose(whole.loss, blocks.loss, rtol=1e-5)
+
+
+def test_a_table_of_another_kind_is_refused(model: Ref, tables: tuple[Ref, Ref], tmp_path: Path) -> None:
+    """A split with other classes than the model's is refused with both numbers."""
+    odd = table_artifact(tmp_path / "odd", "test", TEST, classes=(*CLASSES, "blinding"))
+    with pytest.raises(BadTable, match=r"the test table: expected 6 pixels and 3 classes.* found 6 and 4"):
+        run(model, (tables[0], odd), tmp_path / "out")

@@ -1,0 +1,167 @@
+"""The IDX reader: every type, every shape, and nothing taken on trust."""
+
+from __future__ import annotations
+
+import struct
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from schemas.errors import BadIdx
+from tasks.idx import MAX_BYTES, Header, open_idx, read_header
+from tests.tasks.idx_bytes import CODES, idx_bytes, write_idx
+
+WHOLE = idx_bytes(np.arange(24, dtype=np.int16).reshape(4, 3, 2))
+ARRAYS = st.sampled_from(sorted(CODES)).flatmap(
+    lambda name: hnp.arrays(np.dtype(name), hnp.array_shapes(min_dims=1, max_dims=8, min_side=1, max_side=3))
+)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that each example of a test overwrites; its name says nothing of its type."""
+    return tmp_path_factory.mktemp("idx") / "array"
+
+
+@given(array=ARRAYS, rows=st.integers(1, 4))
+def test_round_trip(path: Path, array: npt.NDArray[Any], rows: int) -> None:
+    """Any array of the six types comes back bit by bit in native byte order, at once and in blocks of any size."""
+    file = open_idx(write_idx(path, array))
+    blocks = list(file.blocks(rows))
+    for found in (file.read(), np.concatenate(blocks)):
+        assert found.dtype == array.dtype and found.dtype.isnative
+        assert found.shape == array.shape
+        assert found.tobytes() == array.tobytes()
+    assert {len(block) for block in blocks[:-1]} <= {rows}
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "value"),
+    [
+        (0x08, "ff", 255),
+        (0x09, "ff", -1),
+        (0x0B, "0102", 258),
+        (0x0C, "01020304", 16909060),
+        (0x0D, "3fc00000", 1.5),
+        (0x0E, "bff8000000000000", -1.5),
+    ],
+)
+def test_values_are_big_endian(path: Path, code: int, body: str, value: float) -> None:
+    """Each type's value is the one that its bytes spell, the most significant one first."""
+    path.write_bytes(bytes([0, 0, code, 1, 0, 0, 0, 1]) + bytes.fromhex(body))
+    assert open_idx(path).read().tolist() == [value]
+
+
+@given(cut=st.integers(0, len(WHOLE) - 1))
+def test_every_truncation_is_refused(path: Path, cut: int) -> None:
+    """A file cut at any byte is refused with what was expected and found, never half-read."""
+    path.write_bytes(WHOLE[:cut])
+    with pytest.raises(BadIdx, match=r"^array, b(ytes|ody) .*: expected .* found \d+\. "):
+        open_idx(path)
+
+
+@given(more=st.binary(min_size=1, max_size=20))
+def test_every_excess_is_refused(path: Path, more: bytes) -> None:
+    """A file with bytes after its body is refused with both sizes."""
+    path.write_bytes(WHOLE + more)
+    with pytest.raises(BadIdx, match=rf"{len(WHOLE)} bytes in all, found {len(WHOLE) + len(more)}\."):
+        open_idx(path)
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "field"),
+    [
+        (0, 0x3C, r"bytes 0-1 \(magic number\): expected 00 00, found 3c 00"),
+        (1, 0x01, r"bytes 0-1 \(magic number\): expected 00 00, found 00 01"),
+        (2, 0x0A, r"byte 2 \(type\): expected 08, 09, 0b, 0c, 0d or 0e, found 0a"),
+        (2, 0x00, r"byte 2 \(type\): .* found 00"),
+        (3, 0, r"byte 3 \(rank\): expected 1 to 8 dimensions, found 0"),
+        (3, 9, r"byte 3 \(rank\): expected 1 to 8 dimensions, found 9"),
+        (3, 8, r"bytes 4-35 \(dimensions\): expected 32 bytes, found 12"),
+        (7, 0, r"bytes 4-7 \(dimension 0\): expected at least 1, found 0"),
+        (15, 0, r"bytes 12-15 \(dimension 2\): expected at least 1, found 0"),
+    ],
+)
+def test_message_names_field_and_position(at: int, value: int, field: str) -> None:
+    """A malformed header is refused with the name of the field and the bytes where it stands."""
+    head = bytearray(WHOLE[:16])
+    head[at] = value
+    with pytest.raises(BadIdx, match=rf"^x, {field}\."):
+        read_header(bytes(head), "x")
+
+
+@given(at=st.integers(0, 15), value=st.integers(0, 255))
+def test_one_bad_byte_in_the_header(path: Path, at: int, value: int) -> None:
+    """Any other byte at any position of an int16 header is refused, since no other header promises the same size."""
+    bad = bytearray(WHOLE)
+    bad[at] = value if value != bad[at] else value ^ 0xFF
+    path.write_bytes(bad)
+    with pytest.raises(BadIdx, match="expected"):
+        open_idx(path)
+
+
+@pytest.mark.parametrize(("stored", "claimed"), [("uint8", "int8"), ("int32", "float32")])
+def test_name_tells_types_of_equal_size_apart(tmp_path: Path, stored: str, claimed: str) -> None:
+    """A type byte that contradicts the file's name is refused even where the size cannot tell."""
+    suffix = {"uint8": "idx1-ubyte", "int32": "idx1-int"}[stored]
+    data = idx_bytes(np.arange(3).astype(claimed))
+    named, plain = tmp_path / f"train-labels-{suffix}", tmp_path / "labels"
+    for path in (named, plain):
+        path.write_bytes(data)
+    assert open_idx(plain).header.dtype.name == claimed
+    with pytest.raises(BadIdx, match=rf"expected {stored} of rank 1, as its name says, found {claimed} of shape 3"):
+        open_idx(named)
+
+
+def test_name_tells_the_rank(tmp_path: Path) -> None:
+    """An `idx3` file with a header of rank 1 is refused."""
+    with pytest.raises(BadIdx, match="expected uint8 of rank 3"):
+        open_idx(write_idx(tmp_path / "images-idx3-ubyte", np.arange(3, dtype=np.uint8)))
+
+
+def test_absurd_promises_take_no_memory(path: Path) -> None:
+    """A file of 16 bytes that promises gigabytes, or more than 64 GiB, is refused before memory is taken for it."""
+    tracemalloc.start()
+    try:
+        for shape, expected in [((2**32 - 1,) * 3, "at most 68719476736 bytes"), ((60_000, 1000, 1000), "found 16")]:
+            path.write_bytes(struct.pack(">BBBB3I", 0, 0, 8, 3, *shape))
+            with pytest.raises(BadIdx, match=expected):
+                open_idx(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_blocks_take_constant_memory(path: Path) -> None:
+    """Reading 8 MB in blocks of 64 kB holds some blocks at a time, not the file."""
+    file = open_idx(write_idx(path, np.zeros((1000, 100, 20), np.int32)))
+    tracemalloc.start()
+    try:
+        assert sum(len(block) for block in file.blocks(8)) == 1000
+        assert tracemalloc.get_traced_memory()[1] < 2**19
+    finally:
+        tracemalloc.stop()
+
+
+def test_file_that_shrinks_while_it_is_read(path: Path) -> None:
+    """A file that was cut after it was opened is refused, not read in part."""
+    file = open_idx(write_idx(path, np.zeros((1000, 100), np.uint8)))
+    path.write_bytes(path.read_bytes()[:50_008])
+    with pytest.raises(BadIdx, match="100012 bytes in all, found 50008"):
+        list(file.blocks(10))
+
+
+def test_header_tells_its_size() -> None:
+    """A header says where the body begins, how large the file is, and what is in it."""
+    header = read_header(bytes.fromhex("00000803 0000ea60 0000001c 0000001c") + b"body", "train")
+    assert header == Header(np.dtype("u1"), (60_000, 28, 28))
+    assert (header.offset, header.size) == (16, 47_040_016)
+    assert str(header) == "uint8 of shape 60000 x 28 x 28"
+    assert header.size < MAX_BYTES

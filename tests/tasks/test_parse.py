@@ -1,0 +1,238 @@
+"""Parsing: shards become one table, and files that do not belong together become one clear error."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from artifacts.ref import Ref
+from schemas import image_table
+from schemas.datasets import TableSpec
+from schemas.errors import BadIdx, BadTable, StageError
+from schemas.image_table import ImageTable
+from tasks.decompress import gunzip, inflate_library
+from tasks.parse import TableSummary, build_table, open_shard, parse, regroup
+from tests.tasks.idx_bytes import idx_bytes, write_idx
+
+SPEC = TableSpec(dataset="small", split="train", shape=(3, 2), classes=("a", "b", "c"))
+IMAGES = np.arange(42, dtype=np.uint8).reshape(7, 3, 2)
+LABELS = np.array([0, 1, 2, 2, 1, 2, 2], np.uint8)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """The table that a test writes."""
+    return tmp_path / "table.parquet"
+
+
+def build(
+    out: Path,
+    spec: TableSpec = SPEC,
+    images: npt.NDArray[Any] = IMAGES,
+    labels: npt.NDArray[Any] = LABELS,
+    cuts: tuple[int, ...] = (),
+) -> TableSummary:
+    """Write arrays as shards, cut at rows `cuts`, and build their table."""
+    pairs = zip(np.split(images, cuts), np.split(labels, cuts), strict=True)
+    shards = [
+        (write_idx(out.with_name(f"images-{at}"), image), write_idx(out.with_name(f"labels-{at}"), label))
+        for at, (image, label) in enumerate(pairs)
+    ]
+    return build_table([image for image, _ in shards], [label for _, label in shards], spec, out)
+
+
+def spec_with(**fields: object) -> TableSpec:
+    """SPEC with other fields."""
+    return TableSpec.model_validate({**SPEC.model_dump(), **fields})
+
+
+def test_table_holds_what_the_files_hold(out: Path) -> None:
+    """Rows keep the files' order, pixels and labels; the summary counts them."""
+    summary = build(out)
+    table = ImageTable(out)
+    rows = table.read()
+    assert rows.sample_id.tolist() == list(range(7))
+    assert rows.label.tolist() == LABELS.tolist()
+    np.testing.assert_array_equal(rows.image, IMAGES.reshape(7, 6))
+    assert (table.metadata.shape, table.metadata.classes, table.metadata.split) == ((3, 2), ("a", "b", "c"), "train")
+    size = out.stat().st_size
+    assert summary == TableSummary(rows=7, shape=(3, 2), bytes=size, per_class={"a": 1, "b": 2, "c": 4})
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32"])
+def test_labels_of_any_integer_type(out: Path, dtype: str) -> None:
+    """Labels of every integer type give the same table."""
+    build(out, labels=LABELS.astype(dtype))
+    assert ImageTable(out).read().label.tolist() == LABELS.tolist()
+
+
+def test_label_column(out: Path) -> None:
+    """Of a two-dimensional label file, the named column is the label."""
+    labels = np.stack([LABELS + 100, LABELS, LABELS + 200], axis=1).astype(np.int32)
+    build(out, spec_with(label_column=1), labels=labels)
+    assert ImageTable(out).read().label.tolist() == LABELS.tolist()
+
+
+@pytest.mark.parametrize("offset", [-3, 1])
+def test_label_offset(out: Path, offset: int) -> None:
+    """Labels that begin at another number become class indices from 0, and the metadata keeps the number."""
+    build(out, spec_with(label_offset=offset), labels=LABELS.astype(np.int8) + np.int8(offset))
+    table = ImageTable(out)
+    assert table.read().label.tolist() == LABELS.tolist()
+    assert table.metadata.label_offset == offset
+
+
+@pytest.mark.parametrize("cuts", [(3,), (1, 2, 6), (4, 5), tuple(range(1, 7))])
+def test_cut_into_shards_leaves_no_trace(out: Path, cuts: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """However rows are spread over shards, the table's bytes are the same: row groups run on over them."""
+    monkeypatch.setattr(image_table, "ROW_GROUP", 3)
+    build(out)
+    whole = out.read_bytes()
+    assert [len(batch.label) for batch in ImageTable(out).batches()] == [3, 3, 1]
+    out.unlink()
+    build(out, cuts=cuts)
+    assert out.read_bytes() == whole
+
+
+@pytest.mark.parametrize("sizes", [(), (5,), (2, 2), (1, 1, 1), (4, 3), (10, 1), (3, 7, 2)])
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_regroup(sizes: tuple[int, ...], rows: int) -> None:
+    """Arrays of any lengths become arrays of one length, the last one shorter, in the same order."""
+    stream = np.arange(sum(sizes))
+    groups = list(regroup(np.split(stream, np.cumsum(sizes)[:-1]) if sizes else [], rows))
+    assert [item for group in groups for item in group.tolist()] == stream.tolist()
+    assert [len(group) for group in groups[:-1]] == [rows] * (len(groups) - 1)
+    assert all(0 < len(group) <= rows for group in groups)
+
+
+def test_labels_out_of_range(out: Path) -> None:
+    """All labels outside of the classes are counted over all shards, and the first five named by sample."""
+    labels = np.array([0, 3, 2, -1, 9, 9, 9, 9, 1], np.int16)
+    message = (
+        r"^small train labels: expected 0 to 2, found 6 of 9 outside: "
+        r"sample 1 is 3, sample 3 is -1, sample 4 is 9, sample 5 is 9, sample 6 is 9, \.\.\.\. "
+    )
+    with pytest.raises(BadTable, match=message):
+        build(out, images=np.zeros((9, 3, 2), np.uint8), labels=labels, cuts=(2, 5))
+    assert not out.exists()
+
+
+def test_forgotten_label_offset(out: Path) -> None:
+    """Labels 1 to 3 without their offset, or 0 to 2 with one, are refused, not shifted."""
+    with pytest.raises(BadTable, match=r"expected 0 to 2, found 4 of 7 outside: sample 2 is 3, .*sample 6 is 3\. "):
+        build(out, labels=LABELS + np.uint8(1))
+    with pytest.raises(BadTable, match=r"expected 1 to 3, found 1 of 7 outside: sample 0 is 0\. "):
+        build(out, spec_with(label_offset=1))
+
+
+@pytest.mark.parametrize(
+    ("fields", "images", "labels", "message"),
+    [
+        ({}, IMAGES.astype(np.int8), LABELS, "uint8 images of shape n x 3 x 2, found int8 of shape 7 x 3 x 2"),
+        ({}, IMAGES.transpose(0, 2, 1), LABELS, "n x 3 x 2, found uint8 of shape 7 x 2 x 3"),
+        ({}, IMAGES.reshape(7, 6), LABELS, "n x 3 x 2, found uint8 of shape 7 x 6"),
+        ({}, IMAGES, LABELS.astype(np.float32), "^labels-0: expected integer labels, found float32 of shape 7"),
+        ({}, IMAGES, LABELS.astype(np.float64), "expected integer labels, found float64"),
+        ({}, IMAGES, LABELS[:, None], "of shape n, since no label_column is set, found uint8 of shape 7 x 1"),
+        ({"label_column": 0}, IMAGES, LABELS, "with a column 0, found uint8 of shape 7"),
+        ({"label_column": 2}, IMAGES, np.stack([LABELS, LABELS], 1), "with a column 2, found uint8 of shape 7 x 2"),
+        ({}, IMAGES[:5], LABELS, "^images-0 and labels-0: expected a label for each of 5 images, found 7 labels"),
+        ({"samples": 8}, IMAGES, LABELS, "^small train: expected 8 images, as published, found 7"),
+        (
+            {},
+            LABELS,
+            IMAGES,
+            r"^images-0 and labels-0: expected images \(rank 3\).* ranks 1 and 3\. They look exchanged",
+        ),
+    ],
+)
+def test_files_that_are_not_what_the_catalog_says(
+    out: Path, fields: dict[str, object], images: npt.NDArray[Any], labels: npt.NDArray[Any], message: str
+) -> None:
+    """A wrong type, shape, column or number, or exchanged files, are named before a table is begun."""
+    with pytest.raises(BadTable, match=message):
+        build(out, spec_with(**fields), images, labels)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["images", "labels"])
+def test_one_bad_byte_anywhere_in_a_header(tmp_path: Path, which: int) -> None:
+    """Every other value of every header byte of an image or label file is refused, with a clear error."""
+    data = [idx_bytes(IMAGES), idx_bytes(LABELS)]
+    paths = tmp_path / "train-images-idx3-ubyte", tmp_path / "train-labels-idx1-ubyte"
+    for path, whole in zip(paths, data, strict=True):
+        path.write_bytes(whole)
+    open_shard(*paths, SPEC)
+    with paths[which].open("r+b", buffering=0) as file:
+        for at in range((16, 8)[which]):
+            for value in set(range(256)) - {data[which][at]}:
+                file.seek(at)
+                file.write(bytes([value]))
+                with pytest.raises(StageError, match=r"expected .*, found .*"):
+                    open_shard(*paths, SPEC)
+            file.seek(at)
+            file.write(data[which][at : at + 1])
+    open_shard(*paths, SPEC)
+
+
+def test_malformed_file(out: Path) -> None:
+    """A half-written file is the reader's error, with its name."""
+    images, labels = write_idx(out.with_name("images"), IMAGES), write_idx(out.with_name("labels"), LABELS)
+    images.write_bytes(images.read_bytes()[:-1])
+    with pytest.raises(BadIdx, match=r"^images, body from byte 16"):
+        build_table([images], [labels], SPEC, out)
+
+
+def test_memory_does_not_grow_with_the_table(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight times the rows take the same memory."""
+    monkeypatch.setattr(image_table, "ROW_GROUP", 500)
+    spec = spec_with(shape=(20, 20))
+    peaks = []
+    for rows in (2_000, 16_000):
+        images, labels = np.zeros((rows, 20, 20), np.uint8), np.zeros(rows, np.uint8)
+        paths = write_idx(out.with_name("images"), images), write_idx(out.with_name("labels"), labels)
+        build_table([paths[0]], [paths[1]], spec, out)
+        tracemalloc.start()
+        build_table([paths[0]], [paths[1]], spec, out)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 400_000
+
+
+def test_stage_joins_its_references(tmp_path: Path) -> None:
+    """The stage reads each shard's artifact and leaves one table."""
+
+    def ref(name: str, array: npt.NDArray[Any]) -> Ref:
+        folder = tmp_path / name
+        folder.mkdir()
+        write_idx(folder / name, array)
+        return Ref(stage="decompress", name=name, version="0" * 16, digest="0" * 64, manifest="0" * 64).at(folder)
+
+    out = tmp_path / "out"
+    out.mkdir()
+    images, labels = [ref("i0", IMAGES[:4]), ref("i1", IMAGES[4:])], [ref("l0", LABELS[:4]), ref("l1", LABELS[4:])]
+    summary = parse.function(images=images, labels=labels, spec=SPEC, out=out)
+    assert isinstance(summary, TableSummary) and summary.rows == 7
+    assert [path.name for path in out.iterdir()] == ["table.parquet"]
+    np.testing.assert_array_equal(ImageTable(out / "table.parquet").read().image, IMAGES.reshape(7, 6))
+
+
+@pytest.mark.mnist
+def test_genuine_mnist(mnist_files: Path, tmp_path: Path) -> None:
+    """The MNIST train table has the published class counts and first labels, and is the same when built again."""
+    paths = [tmp_path / "train-images-idx3-ubyte", tmp_path / "train-labels-idx1-ubyte"]
+    for path in paths:
+        gunzip(mnist_files / f"{path.name}.gz", path, None, inflate_library())
+    spec = TableSpec(dataset="mnist", split="train", shape=(28, 28), classes=tuple("0123456789"), samples=60_000)
+    tables = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    summaries = [build_table(paths[:1], paths[1:], spec, table) for table in tables]
+    assert list(summaries[0].per_class.values()) == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert tables[0].read_bytes() == tables[1].read_bytes()
+    rows = ImageTable(tables[0]).read()
+    assert rows.label[:3].tolist() == [5, 0, 4]
+    assert rows.image.tobytes() == paths[0].read_bytes()[16:]

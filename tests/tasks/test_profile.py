@@ -1,0 +1,143 @@
+"""The profile of images, exact sums, digests and duplicates."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from schemas.image_table import Batch
+from tasks.profile import (
+    PROFILE_TYPES,
+    Moments,
+    blocks,
+    digest_images,
+    find_duplicates,
+    profile_images,
+    sum_of_squares,
+)
+
+images = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=20))
+quick = settings(deadline=None)
+
+
+def batch_of(image: npt.NDArray[np.uint8]) -> Batch:
+    """A batch with these images and labels 0."""
+    return Batch(np.arange(len(image), dtype=np.uint32), np.zeros(len(image), np.uint16), image)
+
+
+@quick
+@given(images)
+def test_a_profile_is_what_a_plain_computation_gives(image: npt.NDArray[np.uint8]) -> None:
+    """Each column holds what NumPy says of each image, in the type of the Parquet file's column."""
+    profile, _ = profile_images(batch_of(image))
+    assert {name: str(column.dtype) for name, column in profile._asdict().items()} == PROFILE_TYPES
+    wide = image.astype(np.float64)
+    np.testing.assert_array_equal(profile.minimum, image.min(axis=1))
+    np.testing.assert_array_equal(profile.maximum, image.max(axis=1))
+    np.testing.assert_array_equal(profile.mean, (wide.sum(axis=1) / image.shape[1]).astype(np.float32))
+    np.testing.assert_array_equal(profile.ink, ((wide > 0).sum(axis=1) / image.shape[1]).astype(np.float32))
+
+
+@quick
+@given(images)
+def test_moments_are_exact(image: npt.NDArray[np.uint8]) -> None:
+    """The sums are those that Python's integers give."""
+    values = [int(value) for value in image.ravel()]
+    _, moments = profile_images(batch_of(image))
+    assert moments == Moments(sum(values), sum(value**2 for value in values), sum(value > 0 for value in values))
+
+
+@quick
+@given(images, st.integers(0, 20))
+def test_moments_of_parts_add_up(image: npt.NDArray[np.uint8], cut: int) -> None:
+    """A table cut anywhere has the sums of the whole, in either order."""
+    parts = [profile_images(batch_of(part))[1] for part in (image[:cut], image[cut:]) if len(part)]
+    whole = profile_images(batch_of(image))[1]
+    assert sum(parts, Moments()) == sum(reversed(parts), Moments()) == whole
+
+
+@pytest.mark.parametrize("shape", [(70_000, 1), (3, 300_000), (66_000, 2)])
+def test_sums_do_not_overflow(shape: tuple[int, int]) -> None:
+    """White images, however many or large, have the sum of squares that they have."""
+    white = np.full(shape, 255, np.uint8)
+    assert sum_of_squares(white) == white.size * 65025
+
+
+@given(images)
+def test_blocks_cover_every_row_once(image: npt.NDArray[np.uint8]) -> None:
+    """The blocks put together are the array."""
+    np.testing.assert_array_equal(np.concatenate(list(blocks(image))), image)
+
+
+def test_equal_images_have_equal_digests_wherever_they_stand() -> None:
+    """A digest depends on the pixels alone, not on the image's place or on the memory behind the array."""
+    image = np.random.default_rng(1).integers(0, 256, (50, 13), np.uint8)
+    shuffled = np.random.default_rng(2).permutation(50)
+    np.testing.assert_array_equal(digest_images(image)[shuffled], digest_images(np.asfortranarray(image[shuffled])))
+
+
+def test_a_digest_is_the_same_for_ever() -> None:
+    """Digests stand in stored profiles, so their values may not change with NumPy or the machine."""
+    assert digest_images(np.arange(20, dtype=np.uint8).reshape(2, 10)).tolist() == [
+        8103083659918046627,
+        3226728538658861656,
+    ]
+
+
+@pytest.mark.parametrize("pixels", [1, 7, 8, 9, 64, 784])
+def test_images_that_differ_in_few_pixels_have_different_digests(pixels: int) -> None:
+    """Every image with one or two pixels of any value, all others black, has a digest of its own."""
+    single = np.zeros((pixels, 255, pixels), np.uint8) if pixels < 100 else np.zeros((8, 255, pixels), np.uint8)
+    for place in range(len(single)):
+        single[place, :, place] = np.arange(1, 256)
+    flat = single.reshape(-1, pixels)
+    both = np.maximum(flat, np.roll(flat, 300, axis=0))
+    every = np.unique(np.concatenate([flat, both]), axis=0)
+    assert len(np.unique(digest_images(every))) == len(every)
+
+
+def test_high_bytes_alone_tell_images_apart() -> None:
+    """Images that differ only in the eighth byte of each word do not collide, as a plain sum of products would."""
+    image = np.zeros((5000, 64), np.uint8)
+    image[:, 7::8] = np.random.default_rng(3).integers(0, 256, (5000, 8), np.uint8)
+    assert len(np.unique(digest_images(image))) == len(np.unique(image, axis=0))
+
+
+@quick
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2)), max_size=30), st.integers(1, 8))
+def test_duplicates_are_found_in_their_groups(rows: list[tuple[int, int]], size: int) -> None:
+    """Every group of equal images is found, over row groups, with its ids, its size and all of its labels."""
+    image = np.array([[value] * 4 for value, _ in rows], np.uint8).reshape(-1, 4)
+    label = np.array([label for _, label in rows], np.uint16)
+    ids = np.arange(len(rows), dtype=np.uint32)
+    cuts = [slice(start, start + size) for start in range(0, len(rows), size)]
+    found = find_duplicates(digest_images(image), (Batch(ids[cut], label[cut], image[cut]) for cut in cuts))
+    counts = Counter(value for value, _ in rows)
+    several = [value for value in dict.fromkeys(value for value, _ in rows) if counts[value] > 1]
+    members = [[row for row, (value, _) in enumerate(rows) if value == one] for one in several]
+    assert [group.images for group in found] == [len(group) for group in members]
+    assert [list(group.sample_ids) for group in found] == [group[:20] for group in members]
+    assert [set(group.labels) for group in found] == [{rows[row][1] for row in group} for group in members]
+
+
+def test_equal_digests_of_different_images_are_no_duplicates() -> None:
+    """Pixels decide: a collision of digests is not reported."""
+    image = np.array([[1, 2], [3, 4], [1, 2]], np.uint8)
+    (group,) = find_duplicates(np.zeros(3, np.uint64), [batch_of(image)])
+    assert group.sample_ids == (0, 2)
+
+
+def test_without_equal_digests_the_images_are_not_read_again() -> None:
+    """A split without duplicates is not read a second time."""
+
+    def unread() -> object:
+        raise AssertionError
+        yield
+
+    assert find_duplicates(np.arange(5, dtype=np.uint64), unread()) == []  # type: ignore[arg-type]

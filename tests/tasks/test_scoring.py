@@ -1,0 +1,73 @@
+"""Scoring: hand-worked cases, and identities that hold for any predictions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.scoring import Scores, concatenate, measure, score
+
+PROBABILITIES = np.array([[0.5, 0.25, 0.25], [0.125, 0.75, 0.125], [0.5, 0.5, 0.0], [0.0, 1.0, 0.0]], np.float32)
+LABELS = np.array([0, 2, 0, 2], np.uint16)
+
+
+def test_scores_worked_by_hand() -> None:
+    """Loss is -log of the true class's probability, the first of equals is predicted, certainty of wrong is capped."""
+    scores = score(PROBABILITIES, LABELS)
+    assert scores.predicted.tolist() == [0, 1, 0, 1]
+    assert scores.probability.tolist() == [0.5, 0.75, 0.5, 1.0]
+    floor = -math.log(np.finfo(np.float32).tiny)
+    np.testing.assert_allclose(scores.loss, [math.log(2), math.log(8), math.log(2), floor])
+
+
+def test_metrics_worked_by_hand() -> None:
+    """Two right of five: confusion, ratios, halves and first rows are as counted by hand; 0 / 0 is 0."""
+    label, predicted = np.array([0, 0, 0, 1, 1]), np.array([0, 1, 1, 1, 0])
+    found = measure(Scores(label, predicted, np.ones(5), np.array([1.0, 2.0, 3.0, 4.0, 0.0])), ["a", "b", "c"])
+    assert found.confusion == ((1, 2, 0), (1, 1, 0), (0, 0, 0))
+    assert (found.samples, found.accuracy, found.loss) == (5, 0.4, 2.0)
+    assert [(one.name, one.support) for one in found.classes] == [("a", 3), ("b", 2), ("c", 0)]
+    ratios = [figure for one in found.classes for figure in (one.precision, one.recall, one.f1)]
+    assert ratios == pytest.approx([1 / 2, 1 / 3, 2 / 5, 1 / 3, 1 / 2, 2 / 5, 0, 0, 0])
+    assert found.halves == pytest.approx((1 / 2, 1 / 3))
+    assert (found.first_labels, found.first_predictions) == ((0, 0, 0), (0, 1, 1))
+
+
+def test_a_single_row_has_two_halves() -> None:
+    """A split of one image is scored too; its first half is empty and counts as 0."""
+    found = measure(score(PROBABILITIES[:1], LABELS[:1]), ["a", "b", "c"])
+    assert (found.accuracy, found.halves, found.first_labels) == (1.0, (0.0, 1.0), (0,))
+
+
+@given(classes=st.integers(2, 12), rows=st.integers(1, 300), seed=st.integers(0, 2**32 - 1), cut=st.floats(0, 1))
+def test_identities_hold(classes: int, rows: int, seed: int, cut: float) -> None:
+    """Sums agree, weighted recall is the accuracy, halves add up, and batches score as the whole does."""
+    random = np.random.default_rng(seed)
+    probabilities = random.dirichlet(np.full(classes, 0.3), rows).astype(np.float32)
+    labels = random.integers(0, classes, rows, np.uint16)
+    names = [f"class {number}" for number in range(classes)]
+    found = measure(score(probabilities, labels), names)
+    confusion = np.array(found.confusion)
+    support = np.array([one.support for one in found.classes])
+    assert confusion.sum() == found.samples == rows
+    assert support.tolist() == np.bincount(labels, minlength=classes).tolist() == confusion.sum(axis=1).tolist()
+    assert np.trace(confusion) / rows == pytest.approx(found.accuracy)
+    assert sum(one.recall * one.support for one in found.classes) / rows == pytest.approx(found.accuracy)
+    guesses = confusion.sum(axis=0)
+    assert sum(one.precision * n for one, n in zip(found.classes, guesses, strict=True)) / rows == pytest.approx(
+        found.accuracy
+    )
+    first, last = found.halves
+    assert first * (rows // 2) + last * (rows - rows // 2) == pytest.approx(found.accuracy * rows)
+    assert all(
+        one.f1 == pytest.approx(2 * one.precision * one.recall / (one.precision + one.recall))
+        for one in found.classes
+        if one.precision + one.recall
+    )
+    at = int(cut * rows)
+    parts = [score(probabilities[:at], labels[:at]), score(probabilities[at:], labels[at:])]
+    assert measure(concatenate(parts), names) == found

@@ -1,0 +1,234 @@
+"""Training: the same weights as a plain loop, the same figures as plain `fit`, and the ways in which it ends."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from schemas.errors import StageError, TrainingDiverged
+from schemas.events import Event, Progress, listening
+from schemas.history import History
+from schemas.image_table import Batch
+from schemas.training import Training
+from tasks.backend import keras
+from tasks.network import Network, build_network, content_digest
+from tasks.train import TrainSummary, count_train_rows, fit, train
+from tests.tasks.small_split import CLASSES, MEAN, STD, normalizer_artifact, small_split, table_artifact
+
+Weights = list[npt.NDArray[np.float64]]
+DATA = small_split(150)
+BRISK = Training(hidden=(5, 4), learning_rate=0.05, decay=0.01, batch_size=16, epochs=3, validation_fraction=0.2)
+
+
+def fresh(training: Training) -> Network:
+    """An untrained network for the small split."""
+    return build_network(training, MEAN, STD, len(CLASSES))
+
+
+def changed(training: Training, **fields: Any) -> Training:
+    """`training` with other fields."""
+    return Training.model_validate({**training.model_dump(), **fields})
+
+
+def gradients(
+    weights: Weights, features: npt.NDArray[np.float64], label: npt.NDArray[np.uint16]
+) -> tuple[float, int, Weights]:
+    """Return loss, right rows and gradients of a tanh, tanh, softmax perceptron, by hand in float64."""
+    activations = [features]
+    for kernel, bias in zip(weights[0:-2:2], weights[1:-2:2], strict=True):
+        activations.append(np.tanh(activations[-1] @ kernel + bias))
+    logits = activations[-1] @ weights[-2] + weights[-1]
+    probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    rows = np.arange(len(label))
+    loss = -np.log(probabilities[rows, label]).sum()
+    error = probabilities.copy()
+    error[rows, label] -= 1
+    error /= len(label)
+    found: Weights = []
+    for activation, kernel in zip(reversed(activations), reversed(weights[0::2]), strict=True):
+        found = [activation.T @ error, error.sum(axis=0), *found]
+        error = error @ kernel.T * (1 - activation**2)
+    return float(loss), int((logits.argmax(axis=1) == label).sum()), found
+
+
+def train_by_hand(network: Network, data: Batch, training: Training) -> tuple[Weights, list[tuple[float, float]]]:
+    """Run the tutorial's update rule step by step over the network's own permutations, in float64."""
+    weights = [weight.astype(np.float64) for weight in network.trainee.get_weights()]
+    momenta, update, epochs = [np.zeros_like(weight) for weight in weights], 0, []
+    rows = count_train_rows(len(data.label), training.validation_fraction)
+    features = ((data.image / 255 - 0.5) * 2 - MEAN) / STD
+    for _ in range(training.epochs):
+        order, loss, right = np.asarray(network.trainee.permutation(rows, update)), 0.0, 0
+        for start in range(0, rows, training.batch_size):
+            batch = order[start : start + training.batch_size]
+            cost, hits, slopes = gradients(weights, features[batch], data.label[batch])
+            rate = training.learning_rate / (1 + training.decay * update)
+            momenta = [training.momentum * m - rate * slope for m, slope in zip(momenta, slopes, strict=True)]
+            weights = [weight + momentum for weight, momentum in zip(weights, momenta, strict=True)]
+            loss, right, update = loss + cost, right + hits, update + 1
+        epochs.append((loss / rows, right / rows))
+    return weights, epochs
+
+
+@pytest.mark.parametrize("batch_size", [16, 120, 1000])
+def test_an_epoch_is_a_plain_loop_of_updates(batch_size: int) -> None:
+    """Weights, losses and accuracies are those of an update rule written out in NumPy, last partial batch included."""
+    training = changed(BRISK, batch_size=batch_size)
+    network = fresh(training)
+    expected, epochs = train_by_hand(network, DATA, training)
+    history = fit(network, DATA, training)
+    for found, right in zip(network.trainee.get_weights(), expected, strict=True):
+        np.testing.assert_allclose(found, right, atol=3e-6)
+    np.testing.assert_allclose([(row.loss, row.accuracy) for row in history.epochs], epochs, rtol=3e-6)
+    assert (history.train_rows, history.validation_rows) == (120, 30)
+    assert history.updates == int(network.trainee.optimizer.iterations) == 3 * -(-120 // batch_size)
+
+
+def test_figures_are_those_of_plain_fit() -> None:
+    """Where one batch is an epoch, order does not matter, and Keras's own steps give the same history and weights."""
+    training = changed(BRISK, batch_size=120, decay=0, epochs=5)
+    network, other = fresh(training), fresh(training)
+    plain = keras.Model(other.trainee.inputs, keras.layers.Softmax()(other.trainee.output))
+    plain.compile(
+        keras.optimizers.SGD(training.learning_rate, momentum=training.momentum),
+        loss="categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    features, labels = other.features(DATA.image), keras.utils.to_categorical(DATA.label, len(CLASSES))
+    expected = plain.fit(features, labels, batch_size=120, epochs=5, validation_split=0.2, verbose=0).history
+    rows = fit(network, DATA, training).epochs
+    for name, field in (("loss", "loss"), ("accuracy", "accuracy")):
+        np.testing.assert_allclose([getattr(row, field) for row in rows], expected[name], rtol=1e-5)
+        np.testing.assert_allclose(
+            [getattr(row, f"validation_{field}") for row in rows], expected[f"val_{name}"], rtol=1e-5
+        )
+    for found, right in zip(network.trainee.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(found, right, atol=1e-6)
+
+
+def test_validation_is_measured_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Held-out rows are all scored when they do not fit into one block, or into a whole number of them."""
+    whole = fit(fresh(BRISK), DATA, BRISK)
+    monkeypatch.setattr("tasks.network.BLOCK", 7)
+    blocks = fit(fresh(BRISK), DATA, BRISK)
+    for one, other in zip(whole.epochs, blocks.epochs, strict=True):
+        assert one.validation_loss == pytest.approx(other.validation_loss, rel=1e-6)
+        assert one.validation_accuracy == pytest.approx(other.validation_accuracy, rel=1e-6)
+
+
+def test_nothing_need_be_held_out(caplog: pytest.LogCaptureFixture) -> None:
+    """With a validation fraction of 0 every row is trained on, and validation figures are absent everywhere."""
+    events: list[Event] = []
+    with listening(events.append), caplog.at_level(logging.INFO, "idxflow.train"):
+        history = fit(fresh(BRISK), DATA, changed(BRISK, validation_fraction=0))
+    assert (history.train_rows, history.validation_rows) == (150, 0)
+    assert all(row.validation_loss is None and row.validation_accuracy is None for row in history.epochs)
+    assert all(isinstance(event, Progress) and set(event.facts) == {"loss", "accuracy"} for event in events)
+    assert "val" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("rows", "fraction", "kept"),
+    [(60_000, 0.1, 54_000), (1_500, 0.1, 1_350), (10, 0.25, 7), (3, 0.1, 2), (5, 0, 5), (2, 0.5, 1)],
+)
+def test_the_last_rows_are_held_out(rows: int, fraction: float, kept: int) -> None:
+    """The number of train rows is rounded down, as Keras's validation_split does."""
+    assert count_train_rows(rows, fraction) == kept
+
+
+@pytest.mark.parametrize(("rows", "fraction"), [(4, 0.9), (1, 0.1), (0, 0.0)])
+def test_a_split_without_train_rows_is_refused(rows: int, fraction: float) -> None:
+    """When all rows would be held out, the error names the field, the rows and the way out."""
+    told = rf"training\.validation_fraction: expected .* found {fraction:g} of {rows} rows held out\..*`--set"
+    with pytest.raises(StageError, match=told):
+        count_train_rows(rows, fraction)
+
+
+@pytest.mark.parametrize("epochs", [1, 30])
+def test_divergence_stops_the_run(epochs: int) -> None:
+    """A loss or a weight that is no longer finite ends training with its epoch and a smaller step to try."""
+    wild = changed(BRISK, hidden=(50, 50, 50), activation="relu", learning_rate=10, epochs=epochs)
+    with pytest.raises(TrainingDiverged, match=rf"^epoch \d+ of {epochs}: .*`--set training\.learning_rate=1`") as told:
+        fit(fresh(wild), DATA, wild)
+    assert int(re.findall(r"\d+", told.value.subject)[0]) <= epochs
+
+
+def test_a_weight_broken_by_the_last_update_is_found() -> None:
+    """With nothing held out, weights that the very last update made NaN are found although every loss was finite."""
+    training = changed(BRISK, batch_size=1000, epochs=1, validation_fraction=0)
+    network = fresh(training)
+    network.trainee.optimizer.build(network.trainee.trainable_variables)
+    network.trainee.optimizer.momentums[0].assign(np.full((6, 5), np.nan))
+    with pytest.raises(TrainingDiverged, match="epoch 1 of 1"):
+        fit(network, DATA, training)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, TimeoutError])
+def test_training_can_be_interrupted(error: type[BaseException]) -> None:
+    """Whatever is raised in the main thread ends training at the next epoch."""
+    seen: list[int] = []
+
+    def stop(event: Event) -> None:
+        assert isinstance(event, Progress)
+        seen.append(event.done)
+        if event.done == 2:
+            raise error
+
+    with listening(stop), pytest.raises(error):
+        fit(fresh(BRISK), DATA, changed(BRISK, epochs=50))
+    assert seen == [1, 2]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[[Training, str], Path]:
+    """Run the stage and return its folder."""
+    table, normalizer = table_artifact(tmp_path / "parse", "train", DATA), normalizer_artifact(tmp_path / "normalize")
+
+    def start(training: Training, name: str) -> Path:
+        (tmp_path / name).mkdir()
+        summary = train.function(table, normalizer, training, tmp_path / name)
+        model = keras.saving.load_model(tmp_path / name / "model.keras")
+        assert isinstance(summary, TrainSummary)
+        assert summary.content == {"model.keras": content_digest(model)}
+        assert summary.weights == 6 * 5 + 5 + 5 * 4 + 4 + 4 * 3 + 3
+        return tmp_path / name
+
+    return start
+
+
+def test_the_same_configuration_gives_the_same_bits(run: Callable[[Training, str], Path]) -> None:
+    """A second run leaves bit-identical weights, history and curve; another seed leaves others."""
+    folders = [run(BRISK, "one"), run(BRISK, "two"), run(changed(BRISK, seed=124), "other")]
+    one, two, other = (keras.saving.load_model(folder / "model.keras") for folder in folders)
+    assert content_digest(one) == content_digest(two) != content_digest(other)
+    for name in ("history.json", "curve.csv"):
+        same, again, different = ((folder / name).read_bytes() for folder in folders)
+        assert same == again != different
+
+
+def test_the_stage_leaves_model_history_and_curve(run: Callable[[Training, str], Path]) -> None:
+    """The three files tell one story: a row an epoch, as announced, and a model that learned the training rows."""
+    events: list[Event] = []
+    with listening(events.append):
+        folder = run(changed(BRISK, epochs=12), "out")
+    assert {path.name for path in folder.iterdir()} == {"model.keras", "history.json", "curve.csv"}
+    history = History.model_validate_json((folder / "history.json").read_bytes())
+    with (folder / "curve.csv").open(newline="") as file:
+        curve = list(csv.DictReader(file))
+    assert [row["epoch"] for row in curve] == [str(number) for number in range(1, 13)]
+    assert [float(row["validation_loss"]) for row in curve] == [row.validation_loss for row in history.epochs]
+    told = [(event.done, event.total, event.facts["val_accuracy"]) for event in events if isinstance(event, Progress)]
+    assert told == [(row.epoch, 12, row.validation_accuracy) for row in history.epochs]
+    model = keras.saving.load_model(folder / "model.keras")
+    held_out = np.asarray(model(DATA.image[120:])).argmax(axis=1) == DATA.label[120:]
+    assert held_out.mean() == pytest.approx(history.epochs[-1].validation_accuracy)
+    assert held_out.mean() > 0.8

@@ -1,0 +1,193 @@
+"""tasks/transfer.py: tries, waits and resumption, against real HTTP mirrors that fail on demand."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import random
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from artifacts.trust import Expected
+from schemas.errors import DownloadFailed
+from schemas.events import Event, Progress, listening
+from tests.faults import mirror as faults
+from tests.faults.mirror import Exchange, Fault
+from tests.tasks.bench import BODY, CUT, HASTY, NAME, Bench, broken, served
+
+
+def test_a_passing_fault_is_tried_again_with_growing_waits(bench: Bench) -> None:
+    """Three times status 503 and then the file: four requests, with exponential backoff less a random part."""
+    waits: list[float] = []
+    patience = replace(HASTY, backoff=1, sleep=waits.append, random=lambda: 0.5)
+    with served(faults.status(503), faults.status(500), faults.status(502)) as mirror:
+        summary = bench.get(mirror.url, patience=patience)
+    assert waits == [0.75, 1.5, 3.0]
+    assert (len(mirror.requests), summary.failures) == (4, ())
+
+
+def test_retry_after_is_honoured_in_both_forms(bench: Bench) -> None:
+    """Retry-After is waited for, as seconds and as a date; one that does not read counts as none."""
+    waits: list[float] = []
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    queue = [faults.status(429, {"Retry-After": value}) for value in ("17", soon, "soon")]
+    with served(*queue) as mirror:
+        bench.get(mirror.url, patience=replace(HASTY, sleep=waits.append, random=lambda: 0))
+    assert waits == [17, pytest.approx(28, abs=3), pytest.approx(0.004)]
+
+
+def test_a_mirror_that_asks_for_hours_is_left(bench: Bench) -> None:
+    """A Retry-After above the cap is not waited for and not ignored: the next mirror is asked."""
+    waits: list[float] = []
+    with broken(faults.status(503, {"Retry-After": "7200"})) as bad, served() as good:
+        summary = bench.get(bad.url, good.url, patience=replace(HASTY, sleep=waits.append))
+    assert summary.failures == (f"status 503, to be asked again in 7200 s from {bad.url}",)
+    assert (len(bad.requests), waits) == (1, [])
+
+
+def test_no_server_at_all_is_told_in_the_systems_words(bench: Bench) -> None:
+    """A refused connection is tried again, then reported without the library's own message."""
+    with served() as gone:
+        url = gone.url
+    waits: list[float] = []
+    with pytest.raises(DownloadFailed) as failed:
+        bench.get(url, patience=replace(HASTY, sleep=waits.append))
+    assert failed.value.found == f"no answer (Connection refused) from {url}"
+    assert len(waits) == 3
+
+
+def test_a_cut_is_resumed_where_it_was(bench: Bench) -> None:
+    """After a cut the same mirror is asked for the rest only, on condition that the file has not changed."""
+    with served(faults.cut(CUT)) as mirror:
+        summary = bench.get(mirror.url)
+    whole, rest = mirror.requests
+    assert "Range" not in whole.headers
+    assert rest.headers["Range"] == f"bytes={CUT}-"
+    assert rest.headers["If-Range"].startswith('"')
+    assert (bench.out / NAME).read_bytes() == BODY
+    assert summary.failures == ()
+
+
+def test_a_later_run_resumes_what_an_earlier_one_left(bench: Bench) -> None:
+    """A run that gives up leaves its part; the next run fetches only the rest."""
+    with served(faults.cut(CUT), faults.status(404)) as mirror:
+        with pytest.raises(DownloadFailed):
+            bench.get(mirror.url)
+        bench.assert_empty()
+        mirror.requests.clear()
+        bench.get(mirror.url)
+    assert [request.headers.get("Range") for request in mirror.requests] == [f"bytes={CUT}-"]
+    assert (bench.out / NAME).read_bytes() == BODY
+    assert bench.parts == []
+
+
+def test_a_whole_part_is_not_asked_for_again(bench: Bench) -> None:
+    """A part that was complete when its run was killed is published without a request."""
+    with served(faults.cut(CUT), faults.status(404)) as mirror:
+        with pytest.raises(DownloadFailed):
+            bench.get(mirror.url)
+        (part,) = [path for path in bench.parts if path.suffix == ".part"]
+        part.write_bytes(BODY)
+        mirror.requests.clear()
+        bench.get(mirror.url)
+    assert mirror.requests == []
+    assert (bench.out / NAME).read_bytes() == BODY
+
+
+def test_a_changed_etag_starts_from_the_first_byte(bench: Bench) -> None:
+    """When the mirror's file changed between the cut and the rest, all of it is fetched, none of the old is kept."""
+    old = bytes(len(BODY))
+
+    def cut_and_change(exchange: Exchange) -> None:
+        mirror.files[NAME] = BODY
+        faults.cut(CUT)(exchange)
+
+    with served(cut_and_change, body=old) as mirror:
+        bench.get(mirror.url)
+    assert mirror.requests[1].headers["Range"] == f"bytes={CUT}-"
+    assert len(mirror.requests) == 2
+    assert (bench.out / NAME).read_bytes() == BODY
+
+
+@pytest.mark.parametrize("fault", [faults.whole, faults.wrong_range, faults.status(416)])
+def test_a_range_that_is_not_given_costs_only_time(fault: Fault, bench: Bench) -> None:
+    """A mirror that ignores Range, answers another one or refuses it still gives the whole file."""
+    with served(faults.cut(CUT), fault) as mirror:
+        bench.get(mirror.url)
+    assert mirror.requests[1].headers["Range"] == f"bytes={CUT}-"
+    assert (bench.out / NAME).read_bytes() == BODY
+
+
+def test_without_a_validator_nothing_is_resumed(bench: Bench) -> None:
+    """A mirror without ETag and Last-Modified is asked for the whole file again."""
+    with served(faults.cut(CUT), tagged=False) as mirror:
+        bench.get(mirror.url)
+    assert [request.headers.get("Range") for request in mirror.requests] == [None, None]
+    assert (bench.out / NAME).read_bytes() == BODY
+
+
+def test_a_validator_is_not_kept_for_other_bytes(bench: Bench) -> None:
+    """What came without a validator is not resumed by the validator of what lay there before."""
+
+    def cut_untagged(exchange: Exchange) -> None:
+        exchange.etag = None
+        faults.cut(CUT)(exchange)
+
+    with served(faults.cut(CUT), cut_untagged) as mirror:
+        bench.get(mirror.url)
+    assert [request.headers.get("Range") for request in mirror.requests] == [None, f"bytes={CUT}-", None]
+
+
+def test_another_mirror_does_not_continue_a_part(bench: Bench) -> None:
+    """What one mirror began is never completed with another's bytes."""
+    with broken(faults.cut(CUT)) as first, served() as second:
+        bench.get(first.url, second.url)
+    assert [request.headers.get("Range") for request in second.requests] == [None]
+    assert (bench.out / NAME).read_bytes() == BODY
+
+
+def test_a_part_damaged_on_the_disk_is_not_blamed_on_the_mirror(bench: Bench) -> None:
+    """A resumed file with a wrong hash is fetched once more, whole, from the same mirror."""
+    with served(faults.cut(CUT), faults.status(404)) as mirror:
+        with pytest.raises(DownloadFailed):
+            bench.get(mirror.url)
+        (part,) = [path for path in bench.parts if path.suffix == ".part"]
+        part.write_bytes(bytes(CUT))
+        mirror.requests.clear()
+        summary = bench.get(mirror.url)
+    assert [request.headers.get("Range") for request in mirror.requests] == [f"bytes={CUT}-", None]
+    assert (bench.out / NAME).read_bytes() == BODY
+    assert summary.failures == ()
+
+
+def test_redirects_are_followed_and_their_bodies_are_not_read(bench: Bench) -> None:
+    """A redirect leads to the file, even when its own body never ends."""
+    with served() as target:
+
+        def redirect(exchange: Exchange) -> None:
+            exchange.head(302, None, {"Location": f"{target.url}/{NAME}"})
+            while not exchange.closing.wait(0.001):
+                exchange.write(bytes(2**16))
+
+        with served(redirect) as mirror:
+            summary = bench.get(mirror.url)
+    assert summary.mirror == mirror.url
+    assert (bench.out / NAME).read_bytes() == BODY
+
+
+def test_progress_is_told_calmly_and_to_the_last_byte(bench: Bench) -> None:
+    """Progress names the file, counts up to its size, and comes at most twenty times a second."""
+    told: list[Event] = []
+    ticks = iter(range(10**6))
+    body = gzip.compress(random.Random(3).randbytes(2**22), mtime=0)
+    expected = Expected(sha256=hashlib.sha256(body).hexdigest(), bytes=len(body), origin="published")
+    patience = replace(HASTY, clock=lambda: next(ticks) * 0.01)
+    with served(body=body) as mirror, listening(told.append):
+        bench.get(mirror.url, expected=expected, patience=patience)
+    steps = [event.done for event in told if isinstance(event, Progress)]
+    assert told[-1] == Progress(NAME, "bytes", len(body), len(body))
+    assert steps == sorted(steps)
+    assert 2 <= len(steps) <= next(ticks) / 5 + 2
