@@ -289,6 +289,8 @@ def recorded(body: Callable[P, Outcome]) -> Callable[P, RunRecord]:
             root.removeHandler(keeper)
             _current.reset(token)
 
-    # `wraps` copies the body's annotations, its return type too.
-    run_body.__annotations__ = {**body.__annotations__, "return": "RunRecord"}
+    # Prefect validates parameters by the signature: its names belong to the body's module, not to this one.
+    signature = inspect.signature(body, eval_str=True).replace(return_annotation=RunRecord)
+    run_body.__signature__ = signature  # type: ignore[attr-defined]
+    run_body.__annotations__ = {name: each.annotation for name, each in signature.parameters.items()}
     return run_body

@@ -20,7 +20,7 @@ from tasks.validate import validate
 from tasks.verify import verify
 
 
-@flow(name="idxflow", task_runner=ThreadPoolTaskRunner(max_workers=16))
+@flow(name="idxflow", task_runner=ThreadPoolTaskRunner(max_workers=16))  # type: ignore[arg-type]  # Prefect leaves the runner's type open
 @recorded
 def pipeline(
     dataset: str | None = None,
@@ -49,7 +49,7 @@ def pipeline(
         )
         for name, split in data.splits.items()
     }
-    known = validate(tables["train"], data.splits["train"].spec, data.checks)
+    known = validate(tables["train"], data.splits["train"].spec, data.checks, None)
     profiles = {"train": known, "test": validate(tables["test"], data.splits["test"].spec, data.checks, known)}
     normalizer = normalize(tables["train"], profiles["train"])
     model = train(tables["train"], normalizer, training)

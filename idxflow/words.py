@@ -43,6 +43,6 @@ def share(ratio: float) -> str:
 def facts_line(facts: Mapping[str, float]) -> str:
     """Return an epoch's figures: `loss 0.0712, accuracy 98.91 %, val loss 0.1301, ...`."""
     return ", ".join(
-        f"{name.replace('_', ' ')} {share(value) if name.endswith('accuracy') else f'{value:.4f}'}"
-        for name, value in facts.items()
+        f"{name.replace('_', ' ')} {share(facts[name]) if name.endswith('accuracy') else f'{facts[name]:.4f}'}"
+        for name in sorted(facts, key=lambda name: (name.startswith("val_"), name.endswith("accuracy")))
     )

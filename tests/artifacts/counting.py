@@ -53,7 +53,7 @@ def join(parts: list[Ref], training: Training, out: Path) -> Summary:
     return Summary()
 
 
-@flow(name="counting", task_runner=ThreadPoolTaskRunner(max_workers=4))
+@flow(name="counting", task_runner=ThreadPoolTaskRunner(max_workers=4))  # type: ignore[arg-type]  # Prefect leaves the runner's type open
 @recorded
 def counting(
     dataset: str = "two",
@@ -67,4 +67,4 @@ def counting(
 
 
 if __name__ == "__main__":
-    print(counting(training=Training(seed=int(sys.argv[1]))).model_dump_json())  # type: ignore[attr-defined]  # noqa: T201
+    print(counting(training=Training(seed=int(sys.argv[1]))).model_dump_json())  # noqa: T201

@@ -142,9 +142,14 @@ def test_a_manifest_from_another_version_is_not_believed(store: Store) -> None:
 
 def test_the_quick_check_trusts_what_looks_untouched(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that looks as when it was hashed is not hashed again; one that is about to be read always is."""
-    ref, hashed = build(store, FILES), []
+    ref, hashed = build(store, FILES), list[str]()
     real = store_module._sha256
-    monkeypatch.setattr(store_module, "_sha256", lambda path: hashed.append(path.name) or real(path))
+
+    def spy(path: Path) -> str:
+        hashed.append(path.name)
+        return real(path)
+
+    monkeypatch.setattr(store_module, "_sha256", spy)
     store.read(ref.stage, ref.version)
     assert not set(FILES) & set(hashed)
     store.open(ref)

@@ -73,7 +73,7 @@ def edited(prefect_server: None, tmp_path: Path) -> Command:
 
 def computed(record: RunRecord) -> list[str]:
     """Name the stages that were not cached, each once, in order."""
-    return sorted({stage.stage for stage in record.stages if not stage.cached}, key=lambda name: STAGES.index(name))  # type: ignore[arg-type]
+    return sorted({stage.stage for stage in record.stages if not stage.cached}, key=STAGES.index)
 
 
 def test_digits_run_through_every_stage_once(command: Command) -> None:
@@ -120,7 +120,7 @@ def replace(command: Command, file: str, old: str, new: str) -> None:
 
 @pytest.mark.slow
 def test_edits_recompute_what_they_touch(edited: Command) -> None:
-    """Comments and formatting recompute nothing; code recomputes its stage, and what follows only if content changed."""
+    """Comments and layout recompute nothing; code recomputes its stage, and what follows if its content changed."""
     edited.run(*QUICK)
 
     for path in edited.source.rglob("*.py"):

@@ -60,6 +60,6 @@ def test_progress_names_a_shared_unit_once(done: int, total: int | None, unit: s
 
 def test_an_epochs_figures_are_told_apart() -> None:
     """Losses are numbers and accuracies are shares, the validation twins named as such."""
-    facts = {"loss": 0.07123, "accuracy": 0.98912, "val_loss": 0.1301, "val_accuracy": 0.9632}
+    facts = {"accuracy": 0.98912, "loss": 0.07123, "val_accuracy": 0.9632, "val_loss": 0.1301}
     assert facts_line(facts) == "loss 0.0712, accuracy 98.91 %, val loss 0.1301, val accuracy 96.32 %"
     assert share(1.0) == "100.00 %"
