@@ -13,7 +13,8 @@ from prefect.filesystems import WritableFileSystem
 from prefect.serializers import JSONSerializer
 from pydantic import PrivateAttr
 
-from artifacts.store import Store, Stored
+from artifacts.integrity import Stored
+from artifacts.store import Store
 
 if TYPE_CHECKING:
     from prefect.context import TaskRunContext

@@ -1,44 +1,39 @@
-"""One run of a recorded flow: it submits stages, notes what they used, heals what is damaged, leaves a record."""
+"""The state of one flow run: it submits stages, notes what they used, heals what is damaged, writes its record."""
 
 from __future__ import annotations
 
-import functools
-import inspect
 import logging
-import os
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, ParamSpec, cast
+from typing import Any, cast
 from uuid import UUID
 
 from prefect import Task
-from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
 from prefect.transactions import IsolationLevel, get_transaction
 from prefect.utilities.urls import url_for
 
 from artifacts.files import write_atomically
+from artifacts.integrity import Stored
 from artifacts.locks import FlockManager
 from artifacts.records import SERIALIZER, ContentPolicy, RecordStorage, storage_key
 from artifacts.ref import Ref
 from artifacts.run_record import RunRecord, Score, StageRecord
 from artifacts.stage import Stage, parse_references, uncommitted
-from artifacts.store import Store, Stored, disk
+from artifacts.store import Store, disk
 from schemas.errors import ArtifactDamaged
 from schemas.events import RunChanged, StageChanged, emit
 from schemas.metrics import Metrics
 from schemas.stages import STAGES
 from schemas.training import Training
 
-P = ParamSpec("P")
 ATTEMPTS = 3
 """How often a flow's body runs when artifacts turn out damaged while they are used."""
 logger = logging.getLogger("idxflow.run")
-_current: ContextVar[Run] = ContextVar("run")
+CURRENT: ContextVar[Run] = ContextVar("run")
 
 
 def current_run() -> Run:
@@ -48,14 +43,9 @@ def current_run() -> Run:
     Raises: RuntimeError: outside of a recorded flow.
     """
     try:
-        return _current.get()
+        return CURRENT.get()
     except LookupError:
         raise RuntimeError("Stages run inside a flow decorated with `recorded`; use `.function` without one.") from None
-
-
-def home_folder() -> Path:
-    """Return the folder of all run-time data: IDXFLOW_HOME, or `.idxflow` in the working folder."""
-    return Path(os.environ.get("IDXFLOW_HOME") or ".idxflow").absolute()
 
 
 @dataclass(frozen=True)
@@ -68,7 +58,7 @@ class Outcome:
 
 
 class Run:
-    """The state of one flow run; see `recorded`."""
+    """One flow run over one store; see `artifacts.recorded`."""
 
     def __init__(self, store: Store, flow_run: UUID, training: Training, refresh: set[str], dataset: str) -> None:
         self.store, self.training, self.refresh, self.dataset = store, training, refresh, dataset
@@ -242,55 +232,3 @@ class Run:
     def _place(self, row: StageRecord) -> tuple[int, int, str]:
         stage = STAGES.index(cast("Any", row.stage))
         return stage, self._order.get((row.stage, row.name), len(self._order)), row.name
-
-
-class _WarningKeeper(logging.Handler):
-    """Puts every warning of idxflow's loggers into a run's record, once."""
-
-    def __init__(self, run: Run) -> None:
-        super().__init__(logging.WARNING)
-        self._run = run
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if (message := record.getMessage()) not in self._run.warnings:
-            self._run.warnings.append(message)
-
-
-def recorded(body: Callable[P, Outcome]) -> Callable[P, RunRecord]:
-    """
-    Make a function the body of a flow whose stages are cached and whose runs are recorded.
-
-    The body takes `training`, `refresh` (names of stages to compute anew) and `dataset` (a name, or None) beside
-    whatever else it wants. The outer decorator is Prefect's `flow`.
-
-    Returns: a function that returns the run's record.
-    Raises:  the first error of any stage, after the record has been written with state `failed`.
-    """
-
-    @functools.wraps(body)
-    def run_body(*args: P.args, **kwargs: P.kwargs) -> RunRecord:
-        bound = inspect.signature(body).bind(*args, **kwargs)
-        bound.apply_defaults()
-        context = FlowRunContext.get()
-        if context is None or context.flow_run is None:
-            raise RuntimeError(f"{body.__name__} runs as a Prefect flow; call the decorated one.")
-        training, refresh = bound.arguments["training"], set(bound.arguments["refresh"])
-        run = Run(Store(home_folder()), context.flow_run.id, training, refresh, bound.arguments["dataset"] or "")
-        keeper, root, token = _WarningKeeper(run), logging.getLogger("idxflow"), _current.set(run)
-        root.addHandler(keeper)
-        try:
-            run.save("running")
-            run.attempt(lambda: body(*args, **kwargs))
-            return run.save("completed")
-        except BaseException as error:
-            run.save("failed", error)
-            raise
-        finally:
-            root.removeHandler(keeper)
-            _current.reset(token)
-
-    # Prefect validates parameters by the signature: its names belong to the body's module, not to this one.
-    signature = inspect.signature(body, eval_str=True).replace(return_annotation=RunRecord)
-    run_body.__signature__ = signature  # type: ignore[attr-defined]
-    run_body.__annotations__ = {name: each.annotation for name, each in signature.parameters.items()}
-    return run_body

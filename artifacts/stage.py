@@ -20,6 +20,7 @@ from artifacts.environment import current_environment, package_versions
 from artifacts.keys import KeyParts, content_digest, plain, references
 from artifacts.manifest import Input, Manifest
 from artifacts.ref import Ref
+from artifacts.store import disk
 from schemas.errors import StoreError
 from schemas.events import StageChanged, emit
 from schemas.summary import Summary
@@ -103,7 +104,8 @@ class Stage:
                 (lambda _: None) if self.stage in run.refresh else (lambda sha256: store.find_file(self.stage, sha256))
             )
             offered = {"out": out, "scratch": store.incoming, "known": known, "trust": store.trust}
-            summary = self.function(**bound, **{each: offered[each] for each in self.wants})
+            with disk(store.home):
+                summary = self.function(**bound, **{each: offered[each] for each in self.wants})
             entries = store.entries(out, summary.content)
             manifest = Manifest(
                 stage=self.stage,

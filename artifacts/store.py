@@ -16,17 +16,24 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from artifacts import files
+from artifacts.integrity import (
+    Damage,
+    Stored,
+    check_files,
+    hash_or_damage,
+    identity,
+    read_artifact,
+    read_json,
+    remember_hashed,
+)
 from artifacts.manifest import FileEntry, Manifest
 from artifacts.ref import RESERVED, Ref
 from artifacts.trust import Trust
@@ -34,19 +41,6 @@ from schemas.errors import ArtifactDamaged, StoreError
 
 logger = logging.getLogger("idxflow.store")
 STAGING_PREFIX = ".staging-"
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A committed artifact that was checked just now."""
-
-    ref: Ref
-    manifest: Manifest
-    folder: Path
-
-
-class Damage(Exception):  # noqa: N818 - what is wrong, before it is known what becomes of it
-    """Why a committed artifact cannot be believed."""
 
 
 class Store:
@@ -108,12 +102,12 @@ class Store:
                     found=path.name,
                     way_out="This is a fault of the stage; please report it.",
                 )
-            identities[path.name] = _identity(path)
+            identities[path.name] = identity(path)
             digest = files.sha256_of(path)
             found[path.name] = FileEntry(
                 bytes=path.stat().st_size, sha256=digest, content=content.get(path.name, digest)
             )
-        _remember_hashed(staging, identities)
+        remember_hashed(staging, identities)
         return found
 
     def publish(self, staging: Path, manifest: Manifest) -> Ref:
@@ -151,7 +145,7 @@ class Store:
             result = folder / "result.json"
             result.chmod(files.READ_ONLY)
             files.sync(result)
-            stored = self._read(folder)
+            stored = read_artifact(folder)
             record = {"prefect": prefect, "result": files.sha256_of(result)}
             files.write_atomically(folder / "record.json", json.dumps(record, indent=2).encode())
         return stored
@@ -167,12 +161,12 @@ class Store:
         if not (folder / "record.json").exists():
             return None  # never made, or a run was killed before its commit: the next computation replaces it
         try:
-            record = _json(folder / "record.json")
+            record = read_json(folder / "record.json")
             prefect, digest = record.get("prefect"), record.get("result")
-            if not isinstance(prefect, dict) or digest != _sha256(folder / "result.json"):
+            if not isinstance(prefect, dict) or digest != hash_or_damage(folder / "result.json"):
                 raise Damage("result.json is not the one that was committed")
-            stored = self._read(folder)
-            self._check_files(stored, fully=fully)
+            stored = read_artifact(folder)
+            check_files(stored, fully=fully)
         except Damage as damage:
             self.quarantine(stage, version, str(damage))
             return None
@@ -223,43 +217,6 @@ class Store:
                     return path.parent / name
         return None
 
-    def _read(self, folder: Path) -> Stored:
-        """Read result and manifest and hold them against each other."""
-        try:
-            ref = Ref.model_validate(_json(folder / "result.json")).at(folder)
-            if ref.manifest != _sha256(folder / "manifest.json"):
-                raise Damage("manifest.json is not the one that was committed")
-            manifest = Manifest.model_validate(_json(folder / "manifest.json"))
-        except ValidationError as error:
-            raise Damage(f"its record does not read: {error.errors()[0]['msg']}") from error
-        if flaw := manifest.flaw():
-            raise Damage(flaw)
-        if (manifest.stage, manifest.version, manifest.digest) != (folder.parent.name, folder.name, ref.digest):
-            raise Damage("its manifest belongs to another artifact")
-        if (ref.stage, ref.version) != (manifest.stage, manifest.version):
-            raise Damage("its result belongs to another artifact")
-        return Stored(ref=ref, manifest=manifest, folder=folder)
-
-    def _check_files(self, stored: Stored, *, fully: bool) -> None:
-        """Hold every file against the manifest."""
-        present = {path.name for path in stored.folder.iterdir() if not path.name.startswith(".")} - RESERVED
-        if present != stored.manifest.files.keys():
-            odd = ", ".join(sorted(present ^ stored.manifest.files.keys()))
-            raise Damage(f"files missing or too many: {odd}")
-        known = {} if fully else _hashed(stored.folder)
-        identities: dict[str, list[int]] = {}
-        for name, entry in stored.manifest.files.items():
-            path = stored.folder / name
-            if not files.is_plain_file(path):
-                raise Damage(f"{name} is not a plain file")
-            if (size := path.stat().st_size) != entry.bytes:
-                raise Damage(f"{name}: expected {entry.bytes} bytes, found {size}")
-            identities[name] = _identity(path)
-            if known.get(name) != identities[name] and (digest := _sha256(path)) != entry.sha256:
-                raise Damage(f"{name}: expected SHA-256 {entry.sha256[:16]}, found {digest[:16]}")
-        if identities != known and not fully:
-            _remember_hashed(stored.folder, identities)
-
 
 @contextmanager
 def disk(path: Path) -> Iterator[None]:
@@ -273,43 +230,3 @@ def disk(path: Path) -> Iterator[None]:
             found=f"{error.strerror or error}",
             way_out="Free space or mend the folder's rights, or choose another with --home.",
         ) from error
-
-
-def _sha256(path: Path) -> str:
-    try:
-        return files.sha256_of(path)
-    except OSError as error:
-        raise Damage(f"{path.name} cannot be read: {error.strerror}") from error
-
-
-def _json(path: Path) -> dict[str, object]:
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise Damage(f"{path.name} cannot be read: {error}") from error
-    if not isinstance(value, dict):
-        raise Damage(f"{path.name} is not an object")
-    return value
-
-
-def _identity(path: Path) -> list[int]:
-    """What changes when a file is touched. The change time cannot be set by hand, unlike the modification time."""
-    status = path.lstat()
-    return [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
-
-
-def _hashed(folder: Path) -> dict[str, object]:
-    try:
-        return _json(folder / "hashed.json")
-    except Damage:
-        return {}
-
-
-def _remember_hashed(folder: Path, identities: dict[str, list[int]]) -> None:
-    """Note how each file looked just before it was hashed; losing the note only costs time."""
-    temporary = folder / f".hashed-{os.getpid()}-{threading.get_ident()}"
-    try:
-        temporary.write_text(json.dumps(identities))
-        temporary.replace(folder / "hashed.json")
-    except OSError:
-        temporary.unlink(missing_ok=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from artifacts.run import Outcome, recorded
+from artifacts.recorded import recorded
+from artifacts.run import Outcome
 from flows.choose import choose_dataset
 from schemas.stages import StageName
 from schemas.training import Training

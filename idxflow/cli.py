@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, CycloptsError, Parameter
@@ -15,7 +18,7 @@ from schemas.errors import IdxflowError, UsageError
 if TYPE_CHECKING:
     from idxflow.console import Console
 
-DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, WRONG_USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 EXAMPLES = """Examples:
   idxflow run                    MNIST if it can be had, else the bundled digits
@@ -134,7 +137,8 @@ def run(
 
     console = Console(sys.stderr if json else sys.stdout, sys.stderr, plain=settings.verbose)
     try:
-        run_pipeline(settings, console, json=json)
+        with _terminable():
+            run_pipeline(settings, console, json=json)
     except (Exception, KeyboardInterrupt) as error:
         return tell(console, error, verbose=settings.verbose)
     return DONE
@@ -186,6 +190,24 @@ def status(*, home: Home = None) -> int:
     return DONE
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: somebody else's Ctrl-C."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, so that the run is summed up; Prefect sends it on after its own part."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def tell(console: Console, error: BaseException, *, verbose: bool | None = None) -> int:
     """
     Say in one line what went wrong, and return the exit code that it stands for.
@@ -195,6 +217,9 @@ def tell(console: Console, error: BaseException, *, verbose: bool | None = None)
     if verbose and not isinstance(error, UsageError | KeyboardInterrupt):
         console.err.print("".join(traceback.format_exception(error)), markup=False)
     match error:
+        case Terminated():
+            console.fail("Terminated. What was finished is stored; run again to go on.")
+            return TERMINATED
         case KeyboardInterrupt():
             console.fail("Interrupted. What was finished is stored; run again to go on.")
             return INTERRUPTED

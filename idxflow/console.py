@@ -91,6 +91,18 @@ class Console:
             logger.setLevel(before[0])
             logger.propagate = before[1]
 
+    @contextmanager
+    def doing(self, what: str) -> Iterator[None]:
+        """Show on a terminal that something goes on which emits no events."""
+        row = StageChanged("", what, "started", "")
+        if self._board:
+            self._board.start(row)
+        try:
+            yield
+        finally:
+            if self._board:
+                self._board.finish(row)
+
     def show(self, event: Event) -> None:
         """Show what an event tells; from any thread."""
         with self._lock:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import gc
 import os
 import sys
 import warnings
@@ -48,8 +50,9 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
         try:
             with console.watching(verbose=settings.verbose), _stdout_kept(json):
                 wait, stop = _connect(settings, console)
-                flow = flow or _main_job()  # a server that was just started boots while Prefect is imported
-                wait()
+                with console.doing("Prefect"):
+                    flow = flow or _main_job()  # a server that was just started boots while Prefect is imported
+                    wait()
                 record = flow(settings.dataset, settings.training, settings.mirror, settings.refresh)
         finally:
             record = record or _saved(settings.home, console.run_id)
@@ -60,8 +63,16 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
 
 
 def _main_job() -> Flow:
-    from flows.pipeline import pipeline
-
+    """Import the main job, and with it Prefect."""
+    # Hundreds of thousands of objects that live to the end: looking for garbage among them while they are made,
+    # and once more when the interpreter ends, takes half a second.
+    gc.disable()
+    try:
+        from flows.pipeline import pipeline
+    finally:
+        gc.freeze()
+        gc.enable()
+    atexit.register(gc.freeze)
     return pipeline
 
 

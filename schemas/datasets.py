@@ -12,6 +12,9 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Severity = Literal["ignore", "warn", "error"]
 
 
+DatasetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+
+
 class RemoteFile(Parameters):
     """
     One `.gz` file on a mirror.
@@ -22,7 +25,7 @@ class RemoteFile(Parameters):
 
     outside_key: ClassVar[frozenset[str]] = frozenset({"mirrors"})
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="file name, appended to each mirror")
-    dataset: str
+    dataset: DatasetName
     bytes: int | None = Field(default=None, gt=0, description="size of the .gz")
     sha256: Sha256 | None = Field(default=None, description="published SHA-256 of the .gz")
     raw_bytes: int | None = Field(default=None, gt=0, description="published size of the decompressed file")
@@ -83,7 +86,7 @@ class Split(Parameters):
 class Dataset(Parameters):
     """A labelled image set with a train and a test split."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    name: DatasetName
     title: str
     source: str = Field(description="where the set comes from and under which licence")
     splits: dict[Literal["train", "test"], Split]

@@ -4,7 +4,5 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-StageName = Literal[
-    "download", "verify", "decompress", "parse", "validate", "normalize", "train", "evaluate", "report"
-]
+StageName = Literal["download", "verify", "decompress", "parse", "validate", "normalize", "train", "evaluate", "report"]
 STAGES: tuple[StageName, ...] = get_args(StageName)

@@ -46,10 +46,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # A small perceptron is faster on the processor, and only there are repeated runs known to be bit-identical.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
-with warnings.catch_warnings(), quiet_loading() if os.environ["TF_CPP_MIN_LOG_LEVEL"] != "0" else nullcontext():
+verbose = os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0"
+
+with warnings.catch_warnings(), nullcontext() if verbose else quiet_loading():
     warnings.simplefilter("ignore")
     import keras
     import tensorflow as tf
+
+if not verbose:
+    tf.get_logger().setLevel("ERROR")  # it warns of each model that a process trains after the first few
 
 # A keras.json in the home folder may say otherwise.
 keras.config.set_floatx("float32")

@@ -131,9 +131,16 @@ def columns_of(pictures: int) -> int:
 def draw_pictures(pictures: Sequence[Picture], columns: int) -> bytes:
     """Draw at least one picture in a grid, gray, without axes, each under its title."""
     rows, lines = math.ceil(len(pictures) / columns), max(picture.title.count("\n") + 1 for picture in pictures)
+    height, width = pictures[0].image.shape
+    side, gap, title = 1.35, 0.15, 0.12 + 0.19 * lines  # of an image, between two, and above one; in inches
+    tall = side * height / width
+    total = rows * (tall + title)
     with _style():
-        figure = Figure(figsize=(1.5 * columns, (1.4 + 0.2 * lines) * rows), layout="constrained")
-        grid = figure.subplots(rows, columns, squeeze=False)
+        figure = Figure(figsize=(columns * (side + gap) - gap, total))
+        # Laid out by hand: to the edges, and in a third of the time that Matplotlib's own layout takes.
+        place = {"left": 0, "right": 1, "bottom": 0, "top": 1 - title / total}
+        place |= {"wspace": gap / side, "hspace": title / tall}
+        grid = figure.subplots(rows, columns, squeeze=False, gridspec_kw=place)
         for axes in grid.flat:
             axes.set_axis_off()
         for axes, picture in zip(grid.flat, pictures, strict=False):

@@ -18,7 +18,7 @@ HTML = re.compile(rb"<(!doctype html|html|head|body)\b", re.IGNORECASE)
 BLOCK = 2**20
 
 
-class MirrorFault(Exception):  # noqa: N818 - one mirror's failure is not yet the download's
+class MirrorFault(Exception):
     """
     A mirror did not give the file.
 

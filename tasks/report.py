@@ -168,7 +168,7 @@ def illustrate(
             Picture(images[one.sample_id], f"{shorten(classes[one.true])}\nas {shorten(classes[one.predicted])}")
             for one in mistakes
         ]
-        columns = min(6, len(pictures))
+        columns = min(4, len(pictures))
         alt = f"The {len(pictures)} misclassified test images with the highest loss, as in the table that follows."
         figures["mistakes"] = Illustration(draw_pictures(pictures, columns), alt)
     return figures

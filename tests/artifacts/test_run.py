@@ -18,7 +18,7 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterFlowRunId
 
-from artifacts import store as store_module
+from artifacts import integrity
 from artifacts.run_record import RunRecord
 from artifacts.store import Store
 from schemas.errors import BadIdx, StoreError
@@ -107,7 +107,7 @@ def damage(home: Path, *, hidden: bool) -> Path:
     path.chmod(0o644)
     path.write_text("TWO")
     if hidden:
-        (path.parent / "hashed.json").write_text(json.dumps({"file": store_module._identity(path)}))
+        (path.parent / "hashed.json").write_text(json.dumps({"file": integrity.identity(path)}))
     return path
 
 

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artifacts import store as store_module
+from artifacts import integrity
+from artifacts.integrity import Damage
 from artifacts.ref import Ref
-from artifacts.store import Damage, Store
+from artifacts.store import Store
 from schemas.errors import ArtifactDamaged, StoreError
 from tests.artifacts.building import PREFECT, build, publish
 
@@ -143,13 +144,13 @@ def test_a_manifest_from_another_version_is_not_believed(store: Store) -> None:
 def test_the_quick_check_trusts_what_looks_untouched(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that looks as when it was hashed is not hashed again; one that is about to be read always is."""
     ref, hashed = build(store, FILES), list[str]()
-    real = store_module._sha256
+    real = integrity.hash_or_damage
 
     def spy(path: Path) -> str:
         hashed.append(path.name)
         return real(path)
 
-    monkeypatch.setattr(store_module, "_sha256", spy)
+    monkeypatch.setattr(integrity, "hash_or_damage", spy)
     store.read(ref.stage, ref.version)
     assert not set(FILES) & set(hashed)
     store.open(ref)
@@ -172,7 +173,7 @@ def test_opening_a_damaged_artifact_is_an_error_that_says_so(store: Store) -> No
     ref = build(store, FILES)
     folder = store.folder(ref.stage, ref.version)
     writable(folder / "notes.txt").write_bytes(b"y")
-    identities = {name: store_module._identity(folder / name) for name in FILES}
+    identities = {name: integrity.identity(folder / name) for name in FILES}
     (folder / "hashed.json").write_text(json.dumps(identities))
     assert store.read(ref.stage, ref.version) is not None
     with pytest.raises(ArtifactDamaged, match=r"artifact parse train .*: expected content .*, found a damaged"):

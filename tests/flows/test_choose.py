@@ -14,8 +14,7 @@ from uuid import uuid4
 
 import pytest
 
-from artifacts import run as run_module
-from artifacts.run import Run
+from artifacts.run import CURRENT, Run
 from artifacts.store import Store
 from flows import choose
 from flows.choose import any_answers, choose_dataset
@@ -64,9 +63,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """A run over an empty store, with the catalog's own mirrors taken away: tests are offline."""
     monkeypatch.setattr(choose, "load_dataset", offline)
     current = Run(Store(tmp_path / "home"), uuid4(), Training(), set(), "")
-    token = run_module._current.set(current)
+    token = CURRENT.set(current)
     yield current
-    run_module._current.reset(token)
+    CURRENT.reset(token)
 
 
 def offline(name: str, mirrors: tuple[str, ...] = ()) -> Dataset:

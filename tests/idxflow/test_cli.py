@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from cyclopts import App
 
-from idxflow.cli import DONE, FAILED, INTERRUPTED, WRONG_USAGE, app, main, tell
+from idxflow.cli import DONE, FAILED, INTERRUPTED, TERMINATED, WRONG_USAGE, Terminated, app, main, tell
 from idxflow.settings import Settings
 from schemas.catalog import dataset_names
 from schemas.errors import BadIdx, UsageError
@@ -122,6 +122,7 @@ def test_wrong_usage_is_told_without_prefect(desk: Path) -> None:
     [
         (BadIdx("x", expected="8", found="7", way_out="Mend it."), FAILED, "ERROR x: expected 8, found 7. Mend it.\n"),
         (UsageError("x", expected="8", found="7", way_out="y."), WRONG_USAGE, "ERROR x: expected 8, found 7. y.\n"),
+        (Terminated(), TERMINATED, "ERROR Terminated. What was finished is stored; run again to go on.\n"),
         (KeyboardInterrupt(), INTERRUPTED, "ERROR Interrupted. What was finished is stored; run again to go on.\n"),
         (
             ValueError("some\nlines"),

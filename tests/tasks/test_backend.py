@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -28,6 +29,11 @@ def test_importing_says_nothing() -> None:
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_only_errors_are_logged() -> None:
+    """TensorFlow's own logger stays calm while a process trains one model after the other."""
+    assert not tf.get_logger().isEnabledFor(logging.WARNING)
 
 
 def test_loading_keeps_what_others_say(capfd: pytest.CaptureFixture[str]) -> None:

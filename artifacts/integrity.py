@@ -1,0 +1,107 @@
+"""Whether a stored artifact is what it was: its result, manifest and files held against each other."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from artifacts import files
+from artifacts.manifest import Manifest
+from artifacts.ref import RESERVED, Ref
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A committed artifact that was checked just now."""
+
+    ref: Ref
+    manifest: Manifest
+    folder: Path
+
+
+class Damage(Exception):
+    """Why a committed artifact cannot be believed."""
+
+
+def read_artifact(folder: Path) -> Stored:
+    """Read result and manifest and hold them against each other."""
+    try:
+        ref = Ref.model_validate(read_json(folder / "result.json")).at(folder)
+        if ref.manifest != hash_or_damage(folder / "manifest.json"):
+            raise Damage("manifest.json is not the one that was committed")
+        manifest = Manifest.model_validate(read_json(folder / "manifest.json"))
+    except ValidationError as error:
+        raise Damage(f"its record does not read: {error.errors()[0]['msg']}") from error
+    if flaw := manifest.flaw():
+        raise Damage(flaw)
+    if (manifest.stage, manifest.version, manifest.digest) != (folder.parent.name, folder.name, ref.digest):
+        raise Damage("its manifest belongs to another artifact")
+    if (ref.stage, ref.version) != (manifest.stage, manifest.version):
+        raise Damage("its result belongs to another artifact")
+    return Stored(ref=ref, manifest=manifest, folder=folder)
+
+
+def check_files(stored: Stored, *, fully: bool) -> None:
+    """Hold every file against the manifest."""
+    present = {path.name for path in stored.folder.iterdir() if not path.name.startswith(".")} - RESERVED
+    if present != stored.manifest.files.keys():
+        odd = ", ".join(sorted(present ^ stored.manifest.files.keys()))
+        raise Damage(f"files missing or too many: {odd}")
+    known = {} if fully else _hashed(stored.folder)
+    identities: dict[str, list[int]] = {}
+    for name, entry in stored.manifest.files.items():
+        path = stored.folder / name
+        if not files.is_plain_file(path):
+            raise Damage(f"{name} is not a plain file")
+        if (size := path.stat().st_size) != entry.bytes:
+            raise Damage(f"{name}: expected {entry.bytes} bytes, found {size}")
+        identities[name] = identity(path)
+        if known.get(name) != identities[name] and (digest := hash_or_damage(path)) != entry.sha256:
+            raise Damage(f"{name}: expected SHA-256 {entry.sha256[:16]}, found {digest[:16]}")
+    if identities != known and not fully:
+        remember_hashed(stored.folder, identities)
+
+
+def hash_or_damage(path: Path) -> str:
+    try:
+        return files.sha256_of(path)
+    except OSError as error:
+        raise Damage(f"{path.name} cannot be read: {error.strerror}") from error
+
+
+def read_json(path: Path) -> dict[str, object]:
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise Damage(f"{path.name} cannot be read: {error}") from error
+    if not isinstance(value, dict):
+        raise Damage(f"{path.name} is not an object")
+    return value
+
+
+def identity(path: Path) -> list[int]:
+    """What changes when a file is touched. The change time cannot be set by hand, unlike the modification time."""
+    status = path.lstat()
+    return [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def _hashed(folder: Path) -> dict[str, object]:
+    try:
+        return read_json(folder / "hashed.json")
+    except Damage:
+        return {}
+
+
+def remember_hashed(folder: Path, identities: dict[str, list[int]]) -> None:
+    """Note how each file looked just before it was hashed; losing the note only costs time."""
+    temporary = folder / f".hashed-{os.getpid()}-{threading.get_ident()}"
+    try:
+        temporary.write_text(json.dumps(identities))
+        temporary.replace(folder / "hashed.json")
+    except OSError:
+        temporary.unlink(missing_ok=True)
