@@ -29,7 +29,11 @@ class Damage(Exception):
 
 
 def read_artifact(folder: Path) -> Stored:
-    """Read result and manifest and hold them against each other."""
+    """
+    Read an artifact's result and manifest and hold them against each other and against the folder's name.
+
+    Raises: Damage: they do not read, or do not belong together.
+    """
     try:
         ref = Ref.model_validate(read_json(folder / "result.json")).at(folder)
         if ref.manifest != hash_or_damage(folder / "manifest.json"):
@@ -47,7 +51,12 @@ def read_artifact(folder: Path) -> Stored:
 
 
 def check_files(stored: Stored, *, fully: bool) -> None:
-    """Hold every file against the manifest."""
+    """
+    Hold every file against the manifest.
+
+    Args:   fully: hash even those that look untouched since they were last hashed.
+    Raises: Damage: a file is missing, too many, no plain file, or not what it was.
+    """
     present = {path.name for path in stored.folder.iterdir() if not path.name.startswith(".")} - RESERVED
     if present != stored.manifest.files.keys():
         odd = ", ".join(sorted(present ^ stored.manifest.files.keys()))
@@ -68,6 +77,7 @@ def check_files(stored: Stored, *, fully: bool) -> None:
 
 
 def hash_or_damage(path: Path) -> str:
+    """Return a file's SHA-256. Raises: Damage: it cannot be read."""
     try:
         return files.sha256_of(path)
     except OSError as error:
@@ -75,6 +85,7 @@ def hash_or_damage(path: Path) -> str:
 
 
 def read_json(path: Path) -> dict[str, object]:
+    """Return the JSON object in a file. Raises: Damage: it cannot be read, or is none."""
     try:
         value = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:

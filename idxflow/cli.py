@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.metadata import version
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
-from schemas.errors import IdxflowError, UsageError
-
-if TYPE_CHECKING:
-    from idxflow.console import Console
-
-DONE, FAILED, WRONG_USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+from idxflow.ending import DONE, FAILED, tell, terminable
+from schemas.errors import UsageError
 
 EXAMPLES = """Examples:
   idxflow run                    MNIST if it can be had, else the bundled digits
@@ -137,7 +129,7 @@ def run(
 
     console = Console(sys.stderr if json else sys.stdout, sys.stderr, plain=settings.verbose)
     try:
-        with _terminable():
+        with terminable():
             run_pipeline(settings, console, json=json)
     except (Exception, KeyboardInterrupt) as error:
         return tell(console, error, verbose=settings.verbose)
@@ -188,51 +180,6 @@ def status(*, home: Home = None) -> int:
     print(f"Prefect server {state} at {found.address}")
     print(f"Process {found.pid}, since {found.started}\nLog: {found.log}")
     return DONE
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: somebody else's Ctrl-C."""
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does, so that the run is summed up; Prefect sends it on after its own part."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def tell(console: Console, error: BaseException, *, verbose: bool | None = None) -> int:
-    """
-    Say in one line what went wrong, and return the exit code that it stands for.
-
-    Args: verbose: show the traceback too; None for a command that has no such option.
-    """
-    if verbose and not isinstance(error, UsageError | KeyboardInterrupt):
-        console.err.print("".join(traceback.format_exception(error)), markup=False)
-    match error:
-        case Terminated():
-            console.fail("Terminated. What was finished is stored; run again to go on.")
-            return TERMINATED
-        case KeyboardInterrupt():
-            console.fail("Interrupted. What was finished is stored; run again to go on.")
-            return INTERRUPTED
-        case UsageError():
-            console.fail(str(error))
-            return WRONG_USAGE
-        case IdxflowError():
-            console.fail(str(error))
-        case _:
-            said = " ".join(str(error).split())
-            hint = " (--verbose shows the traceback)" if verbose is False else ""
-            console.fail(f"Unexpected {type(error).__name__}: {said}{hint}")
-    return FAILED
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

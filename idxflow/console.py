@@ -14,12 +14,10 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from rich.console import Console as Terminal
-from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
-from rich.progress import Progress as Bars
 from rich.text import Text
 
+from idxflow.board import Board
 from idxflow.words import amount, duration, facts_line, progress_of
 from schemas.events import Event, Progress, RunChanged, StageChanged, listening
 
@@ -46,7 +44,7 @@ class Console:
         self.run_id: str | None = None
         self._live = self.out.is_terminal and not plain and not self.out.is_dumb_terminal
         self._clock = clock
-        self._board = _Board(self.out) if self._live else None
+        self._board = Board(self.out) if self._live else None
         self._lock = threading.Lock()
         self._shown: set[tuple[str, str, str]] = set()
         self._last: dict[str, float] = {}
@@ -159,74 +157,6 @@ def stage_line(event: StageChanged, width: int | None = None) -> Text:
     if cached:
         line.stylize("dim", 0, 38)
     return line
-
-
-class _Board:
-    """The living part of a terminal: what runs right now."""
-
-    def __init__(self, terminal: Terminal) -> None:
-        # At 80 columns there is room for a file's name, a short bar and the figures.
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            _Bar(bar_width=8 if terminal.width < 100 else 20),
-            _Figures(),
-        )
-        self._bars = Bars(*columns, console=terminal)
-        self._rows: dict[tuple[str, str], TaskID] = {}
-        self._facts: dict[str, str] = {}
-
-    def render(self) -> RenderableType:
-        """Return what to draw."""
-        return Group(self._bars.get_renderable(), *(Text(f"  {facts}", "dim") for facts in self._facts.values()))
-
-    def start(self, event: StageChanged) -> None:
-        """Add a row."""
-        if (event.stage, event.name) not in self._rows:
-            self._rows[event.stage, event.name] = self._add(f"{event.stage} {event.name}".strip())
-
-    def advance(self, event: Progress, facts: str) -> None:
-        """Move the bar of the row that the event is about."""
-        row = next((row for key, row in self._rows.items() if event.subject in key), None)
-        if row is None:
-            row = self._rows["", event.subject] = self._add(event.subject)
-        if event.done < next(task.completed for task in self._bars.tasks if task.id == row):
-            self._bars.reset(row)  # the next mirror starts from the beginning
-        self._bars.update(row, completed=event.done, total=event.total, unit=event.unit)
-        if facts:
-            self._facts[event.subject] = facts
-
-    def finish(self, event: StageChanged) -> None:
-        """Take a row away; its line stands above from now on."""
-        for key in ((event.stage, event.name), ("", event.name or event.stage)):
-            if key in self._rows:
-                self._bars.remove_task(self._rows.pop(key))
-        self._facts.pop(event.name or event.stage, None)
-
-    def _add(self, title: str) -> TaskID:
-        return self._bars.add_task(title, total=None, unit="")
-
-
-class _Bar(BarColumn):
-    """A bar where there is something to count."""
-
-    def render(self, task: Task) -> RenderableType:  # type: ignore[override]
-        """Return a bar, or nothing."""
-        return super().render(task) if task.fields["unit"] else Text()
-
-
-class _Figures(ProgressColumn):
-    """How much, how fast, how long still; the time so far where nothing is counted."""
-
-    def render(self, task: Task) -> Text:
-        """Return the figures of one row."""
-        if not (unit := task.fields["unit"]):
-            return Text(duration(task.elapsed or 0.0), "dim")
-        left, speed = task.time_remaining, task.speed
-        figures = [progress_of(int(task.completed), None if task.total is None else int(task.total), unit)]
-        figures += [f"{amount(speed, unit)}/s"] if speed else []
-        figures += [f"{duration(left)} left"] if speed and left else []
-        return Text(" ".join(figures), no_wrap=True)
 
 
 class _Lines(logging.Handler):

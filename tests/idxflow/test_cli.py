@@ -12,13 +12,12 @@ from pathlib import Path
 import pytest
 from cyclopts import App
 
-from idxflow.cli import DONE, FAILED, INTERRUPTED, TERMINATED, WRONG_USAGE, Terminated, app, main, tell
+from idxflow.cli import app, main
+from idxflow.ending import DONE, FAILED, WRONG_USAGE
 from idxflow.settings import Settings
 from schemas.catalog import dataset_names
-from schemas.errors import BadIdx, UsageError
 from schemas.stages import STAGES
 from schemas.training import Training
-from tests.idxflow.conftest import Screen
 
 PROJECT = Path(__file__).parents[2]
 
@@ -115,36 +114,6 @@ def test_wrong_usage_is_told_without_prefect(desk: Path) -> None:
     )
     assert (module.returncode, module.stdout) == (2, "")
     assert module.stderr == done.stderr
-
-
-@pytest.mark.parametrize(
-    ("error", "code", "line"),
-    [
-        (BadIdx("x", expected="8", found="7", way_out="Mend it."), FAILED, "ERROR x: expected 8, found 7. Mend it.\n"),
-        (UsageError("x", expected="8", found="7", way_out="y."), WRONG_USAGE, "ERROR x: expected 8, found 7. y.\n"),
-        (Terminated(), TERMINATED, "ERROR Terminated. What was finished is stored; run again to go on.\n"),
-        (KeyboardInterrupt(), INTERRUPTED, "ERROR Interrupted. What was finished is stored; run again to go on.\n"),
-        (
-            ValueError("some\nlines"),
-            FAILED,
-            "ERROR Unexpected ValueError: some lines (--verbose shows the traceback)\n",
-        ),
-    ],
-)
-def test_an_error_is_one_line_and_an_exit_code(error: BaseException, code: int, line: str, screen: Screen) -> None:
-    """Every way in which a run can end has its exit code and one calm line."""
-    assert tell(screen, error, verbose=False) == code
-    assert screen.errors.getvalue() == line
-
-
-def test_verbose_shows_the_traceback(screen: Screen) -> None:
-    """With `verbose` the traceback stands above the line."""
-    try:
-        raise BadIdx("x", expected="8", found="7", way_out="Mend it.")
-    except BadIdx as error:
-        assert tell(screen, error, verbose=True) == FAILED
-    assert screen.errors.getvalue().startswith("Traceback (most recent call last):")
-    assert screen.errors.getvalue().endswith("\nERROR x: expected 8, found 7. Mend it.\n")
 
 
 def test_without_a_server_status_and_stop_say_so(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:

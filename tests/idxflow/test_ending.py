@@ -1,0 +1,50 @@
+"""Every way in which a command can end."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from idxflow.ending import FAILED, INTERRUPTED, TERMINATED, WRONG_USAGE, Terminated, tell, terminable
+from schemas.errors import BadIdx, UsageError
+from tests.idxflow.conftest import Screen
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (BadIdx("x", expected="8", found="7", way_out="Mend it."), FAILED, "ERROR x: expected 8, found 7. Mend it.\n"),
+        (UsageError("x", expected="8", found="7", way_out="y."), WRONG_USAGE, "ERROR x: expected 8, found 7. y.\n"),
+        (Terminated(), TERMINATED, "ERROR Terminated. What was finished is stored; run again to go on.\n"),
+        (KeyboardInterrupt(), INTERRUPTED, "ERROR Interrupted. What was finished is stored; run again to go on.\n"),
+        (
+            ValueError("some\nlines"),
+            FAILED,
+            "ERROR Unexpected ValueError: some lines (--verbose shows the traceback)\n",
+        ),
+    ],
+)
+def test_an_error_is_one_line_and_an_exit_code(error: BaseException, code: int, line: str, screen: Screen) -> None:
+    """Every way in which a run can end has its exit code and one calm line."""
+    assert tell(screen, error, verbose=False) == code
+    assert screen.errors.getvalue() == line
+
+
+def test_verbose_shows_the_traceback(screen: Screen) -> None:
+    """With `verbose` the traceback stands above the line."""
+    try:
+        raise BadIdx("x", expected="8", found="7", way_out="Mend it.")
+    except BadIdx as error:
+        assert tell(screen, error, verbose=True) == FAILED
+    assert screen.errors.getvalue().startswith("Traceback (most recent call last):")
+    assert screen.errors.getvalue().endswith("\nERROR x: expected 8, found 7. Mend it.\n")
+
+
+def test_a_termination_is_an_interrupt_within_the_block_only() -> None:
+    """SIGTERM ends the block as Ctrl-C does, and afterwards means what it meant before."""
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Terminated), terminable():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -1,0 +1,113 @@
+"""The page: figures in words and numbers, findings told, values escaped."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from schemas.catalog import load_dataset
+from schemas.history import EpochRow, History
+from schemas.metrics import ClassMetrics, Metrics, SplitMetrics
+from schemas.statistics import Drift, DuplicateGroup, Finding, NormalizerFacts, Statistics
+from schemas.training import Training
+from tasks.page import Illustration, Page, Setting, percent, render, thousands, wilson_interval
+from tasks.verify import Proof
+
+
+def split_statistics(*findings: Finding, duplicates: tuple[DuplicateGroup, ...] = ()) -> Statistics:
+    """Return the statistics of a split of the digits."""
+    return Statistics(
+        samples=1500, shape=(8, 8), classes=tuple("0123456789"), class_counts=(150,) * 10, imbalance=1, minimum=0,
+        maximum=240, sum=1, sum_of_squares=1, mean=73.2, std=90.0, ink=0.5, blank=0, duplicates=duplicates,
+        drift=(Drift(feature="ink", psi=0.0733, noise=0.0323),), findings=findings,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def page() -> Page:
+    """A page of little content."""
+    one = ClassMetrics(name="0", support=150, precision=0.5, recall=0.25, f1=0.33)
+    classes = tuple(one.model_copy(update={"name": name}) for name in "0123456789")
+    split = SplitMetrics(
+        samples=1500, accuracy=0.9, loss=0.3, classes=classes, confusion=((0,) * 10,) * 10, halves=(0.8, 1),
+        first_labels=(1, 2, 3), first_predictions=(1, 2, 4),
+    )  # fmt: skip
+    rows = [(1, 0.5), (2, 0.25), (3, 0.25), (4, 0.4)]
+    epochs = tuple(
+        EpochRow(epoch=epoch, loss=1, accuracy=0.5, validation_loss=loss, validation_accuracy=0.5)
+        for epoch, loss in rows
+    )
+    figure = Illustration(b"<svg/>", "a figure")
+    return Page(
+        dataset=load_dataset("digits"),
+        training=Training(),
+        profile="tutorial",
+        settings=(Setting("epochs", "7", "passes", "50"), Setting("seed", "123", "of all", "")),
+        history=History(train_rows=1350, validation_rows=150, updates=88, epochs=epochs),
+        metrics=Metrics(train=split, test=split),
+        statistics={"train": split_statistics(), "test": split_statistics()},
+        normalizer=NormalizerFacts(samples=1500, shape=(8, 8), sum=1, sum_of_squares=1, std=0.5),
+        proofs=(),
+        contents={"train table": "0" * 64},
+        confusions=(),
+        mistakes=(),
+        figures=dict.fromkeys(("loss", "accuracy", "samples", "confusion"), figure),
+    )
+
+
+@pytest.mark.parametrize(
+    ("right", "samples", "low", "high"),
+    [(8, 10, 0.4902, 0.9433), (0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (9606, 10000, 0.9566, 0.9642)],
+)
+def test_the_interval_is_wilsons(right: int, samples: int, low: float, high: float) -> None:
+    """The bounds are the shares p at which the share found lies 1.96 standard errors, of p, away."""
+    found = wilson_interval(right / samples, samples)
+    assert found == pytest.approx((low, high), abs=1e-4)
+    for p in found:
+        if 0 < p < 1:
+            assert abs(right / samples - p) == pytest.approx(1.959964 * math.sqrt(p * (1 - p) / samples))
+
+
+def test_numbers_are_written_for_people() -> None:
+    """Shares are per cent with a space that does not break, whole numbers have their thousands apart."""
+    assert percent(0.9606) == "96.06\N{NO-BREAK SPACE}%"
+    assert percent(1, 1) == "100.0\N{NO-BREAK SPACE}%"
+    assert thousands(1567298545) == "1,567,298,545"
+
+
+def test_findings_are_told_with_their_ids(page: Page) -> None:
+    """Each finding of validation is there with its ids, and a split without one is called sound."""
+    finding = Finding(check="duplicate", message="32 images <twice>", count=32, sample_ids=tuple(range(20)))
+    group = DuplicateGroup(images=32, sample_ids=tuple(range(20)), labels=(3, 5))
+    statistics = {"train": split_statistics(finding, duplicates=(group,)), "test": split_statistics()}
+    shown = render(replace(page, statistics=statistics))
+    assert "32 images &lt;twice&gt;" in shown
+    assert f"Sample ids of the first 20: {', '.join(map(str, range(20)))}</span>" in shown
+    assert shown.count("nothing unusual was found") == 1
+    assert '<td class="mark">3, 5</td>' in shown
+    assert "Equal images" not in render(page)
+
+
+def test_a_changed_setting_shows_the_usual_value(page: Page) -> None:
+    """The headline and the table say what differs from the profile, and from which value."""
+    shown = render(page)
+    assert "tutorial, but for epochs" in shown
+    assert '<span class="mark">7</span> <span class="muted">not&nbsp;50</span>' in shown
+    assert "Exactly the profile tutorial" in render(replace(page, settings=page.settings[1:]))
+
+
+def test_the_best_epoch_is_the_first_of_equals(page: Page) -> None:
+    """The lowest validation loss counts, and the earliest epoch that has it."""
+    assert page.best is not None
+    assert page.best.epoch == 2
+    assert "0.2500, after epoch 2" in render(page)
+
+
+def test_an_alternative_text_is_escaped(page: Page) -> None:
+    """Whatever an image is said to show cannot leave its attribute."""
+    figures = {**page.figures, "loss": Illustration(b"<svg/>", '"><b onload="x')}
+    shown = render(replace(page, figures=figures))
+    assert 'alt="&#34;&gt;&lt;b onload=&#34;x"' in shown
+    assert "<b" not in shown.split("<main>")[1].replace("<br>", "")

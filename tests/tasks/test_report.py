@@ -1,0 +1,255 @@
+"""The report: one page of its own, true to its inputs, the same for the same inputs, whatever a class is called."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from schemas.image_table import ImageTable
+from schemas.metrics import ClassMetrics, Metrics, SplitMetrics
+from schemas.training import Training
+from tasks.report import (
+    find_images,
+    first_of_each_class,
+    list_settings,
+    most_confused,
+    nearest_profile,
+    worst_mistakes,
+)
+from tasks.verify import Proof
+from tests.tasks.report_inputs import Inputs, build_inputs, write_history, write_scores
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=http://evil.example/x onerror=alert(1)>',
+    "</style></svg></table>",
+    "]]><!-- &amp; &lt;",
+    r"$\frac{1}{$",
+    "{{ page.training }}{% raw %}",
+    "あ い",
+    "one\ntwo\x00\u202e",
+    "a very long name " * 20,
+    "'; } * { display: none",
+)
+
+
+class Outline(HTMLParser):
+    """The tags, attributes and text of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag and its attributes."""
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        """Note a tag's end."""
+        self.tags.append(f"/{tag}")
+
+    def handle_data(self, data: str) -> None:
+        """Note text."""
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
+    """What report takes, of the bundled digits."""
+    return build_inputs(tmp_path_factory.mktemp("digits"))
+
+
+@pytest.fixture(scope="module")
+def out(inputs: Inputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of these inputs."""
+    folder = tmp_path_factory.mktemp("report") / "out"
+    inputs.report(folder)
+    return folder
+
+
+@pytest.fixture
+def page(out: Path) -> str:
+    """Its page."""
+    return (out / "report.html").read_text(encoding="utf-8")
+
+
+def embedded(page: str) -> Iterator[bytes]:
+    """Yield the figures that a page holds."""
+    for data in re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', page):
+        yield base64.b64decode(data, validate=True)
+
+
+def test_the_page_asks_for_nothing(page: str) -> None:
+    """Neither the page nor a figure in it refers to anything outside of itself, and the page forbids it as well."""
+    outline = Outline(page)
+    links = [
+        value for name, value in outline.attributes if name in {"src", "href", "srcset", "action", "data", "style"}
+    ]
+    assert links
+    assert all(link.startswith(("#", "data:")) for link in links)
+    assert "script" not in outline.tags
+    assert not re.search(r"@import|url\(|https?:", page)
+    assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in page
+    for svg in embedded(page):
+        elements = list(ElementTree.fromstring(svg).iter())
+        links = [value for one in elements for name, value in one.attrib.items() if name.endswith("href")]
+        assert all(link.startswith(("#", "data:")) for link in links)
+        assert set(re.findall(rb'"https?:[^"]+"', svg)) == {
+            b'"http://www.w3.org/1999/xlink"',
+            b'"http://www.w3.org/2000/svg"',
+        }
+
+
+def test_links_within_the_page_have_a_target(page: str) -> None:
+    """Every entry of the page's table of contents leads to a section, and every id is there once."""
+    attributes = Outline(page).attributes
+    ids = [value for name, value in attributes if name == "id"]
+    links = [value.removeprefix("#") for name, value in attributes if name == "href" and value.startswith("#")]
+    assert links == ids
+    assert len(set(ids)) == len(ids)
+
+
+def test_the_figures_lie_beside_the_page(out: Path, page: str) -> None:
+    """The page holds the very figures that are stored beside it, each with an alternative text."""
+    figures = {path.name: path.read_bytes() for path in out.glob("*.svg")}
+    assert figures.keys() == {"loss.svg", "accuracy.svg", "samples.svg", "confusion.svg", "mistakes.svg"}
+    assert sorted(embedded(page)) == sorted(figures.values())
+    texts = [value for name, value in Outline(page).attributes if name == "alt"]
+    assert len(texts) == len(figures)
+    assert all(texts)
+    assert len(page) < 200_000
+
+
+def test_the_same_inputs_give_the_same_page(inputs: Inputs, out: Path, tmp_path: Path) -> None:
+    """What is in no cache key (mirrors, versions, manifests, places) changes no byte of any file."""
+    described = inputs.dataset.model_dump()
+    for split in described["splits"].values():
+        for shard in split["shards"]:
+            for file in shard.values():
+                file["mirrors"] = ("https://elsewhere.example/",)
+    again = inputs.but(
+        dataset=type(inputs.dataset).model_validate(described),
+        model=inputs.model.model_copy(update={"version": "f" * 16, "manifest": "f" * 64, "name": "other"}),
+    )
+    again.report(tmp_path / "again")
+    for path in out.iterdir():
+        assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
+
+
+def test_the_page_tells_the_metrics(inputs: Inputs, page: str) -> None:
+    """Headline, halves and every class's figures are those of the metrics."""
+    metrics = Metrics.model_validate_json(inputs.scores.file("metrics.json").read_bytes())
+    text = Outline(page).text
+    for share in (metrics.test.accuracy, metrics.train.accuracy, *metrics.test.halves):
+        assert f"{100 * share:.2f}\N{NO-BREAK SPACE}%" in text
+    assert f"{metrics.test.loss:.4f}" in text
+    rows = [re.sub(r"<[^>]+>|\s*\n\s*", "|", row).strip("|") for row in re.findall(r"<tr>.*?</tr>", page, re.DOTALL)]
+    rows = [re.sub(r"\|+", "|", row) for row in rows]
+    for one in metrics.test.classes:
+        shares = (f"{100 * value:.2f}\N{NO-BREAK SPACE}%" for value in (one.precision, one.recall, one.f1))
+        assert "|".join([one.name, *shares, str(one.support)]) in rows
+
+
+def test_the_page_tells_where_the_bytes_come_from(inputs: Inputs, page: str) -> None:
+    """Each file's name, size, SHA-256 and CRC-32 are there, and the digest of each artifact."""
+    text = Outline(page).text
+    for ref in inputs.proofs:
+        proof = Proof.model_validate_json(ref.file("proof.json").read_bytes())
+        for shown in (proof.name, f"{proof.bytes:,}", proof.sha256, proof.crc32, f"{proof.raw_size_mod_2_32:,}"):
+            assert shown in text
+    refs = [*inputs.tables.values(), *inputs.profiles.values(), inputs.normalizer, inputs.model, inputs.scores]
+    assert all(ref.digest in text for ref in refs)
+
+
+def test_hostile_class_names_stay_text(page: str, tmp_path: Path) -> None:
+    """Class names with markup, formulas, template code or control characters add no tag, to the page or a figure."""
+    hostile = build_inputs(tmp_path / "home", HOSTILE).report(tmp_path / "out")
+    assert Outline(hostile).tags == Outline(page).tags
+    for name in HOSTILE:
+        assert name.replace("\x00", "").strip() in Outline(hostile).text.replace("\x00", "")
+    for svg in embedded(hostile):
+        assert {one.tag.rpartition("}")[2] for one in ElementTree.fromstring(svg).iter()} <= {
+            *("svg", "style", "defs", "g", "path", "use", "text", "image", "clipPath", "rect"),
+        }
+
+
+def test_a_model_without_mistakes(inputs: Inputs, tmp_path: Path) -> None:
+    """Where every test image is named right, the page says so, and there is no figure of mistakes."""
+    tables = {split: ImageTable(ref.file()) for split, ref in inputs.tables.items()}
+    page = inputs.but(scores=write_scores(tmp_path / "evaluate", tables, perfect=True)).report(tmp_path / "out")
+    assert "every test image was named right" in page
+    assert "No test image was taken for another class" in page
+    assert not (tmp_path / "out" / "mistakes.svg").exists()
+
+
+def test_a_run_without_validation(inputs: Inputs, tmp_path: Path) -> None:
+    """A single epoch and no rows held out: the page says so instead of a validation figure."""
+    page = inputs.but(model=write_history(tmp_path / "train", epochs=1, held_out=False)).report(tmp_path / "out")
+    assert "No rows were held out" in page
+    assert ">validation<" not in (tmp_path / "out" / "loss.svg").read_text()
+
+
+def test_the_worst_mistakes_are_the_worst(inputs: Inputs, tmp_path: Path) -> None:
+    """They are the wrong test predictions of highest loss, in that order, however the file is cut into row groups."""
+    rows = pq.read_table(inputs.scores.file("predictions.parquet"))
+    pq.write_table(rows, tmp_path / "cut.parquet", row_group_size=50)
+    wrong = [row for row in rows.to_pylist() if row["split"] == "test" and row["label"] != row["predicted"]]
+    expected = sorted(wrong, key=lambda row: (-row["loss"], row["sample_id"]))[:7]
+    found = worst_mistakes(tmp_path / "cut.parquet", 7)
+    assert [(one.sample_id, one.true, one.predicted, one.probability, one.loss) for one in found] == [
+        (row["sample_id"], row["label"], row["predicted"], row["probability"], row["loss"]) for row in expected
+    ]
+
+
+def test_images_are_found_by_class_and_by_id(inputs: Inputs) -> None:
+    """The first image of each class, and images by their ids, are those of the table, in its shape."""
+    table = ImageTable(inputs.tables["train"].file())
+    whole = table.read()
+    first = first_of_each_class(table)
+    assert list(first) == list(range(10))
+    for label, image in first.items():
+        np.testing.assert_array_equal(image, whole.image[np.flatnonzero(whole.label == label)[0]].reshape(8, 8))
+    found = find_images(table, [1499, 3])
+    assert found.keys() == {3, 1499}
+    np.testing.assert_array_equal(found[1499], whole.image[1499].reshape(8, 8))
+
+
+def test_the_most_frequent_confusions() -> None:
+    """Pairs come by their count, then in class order; right predictions and empty cells are none."""
+    confusion = ((9, 2, 0), (5, 8, 2), (0, 0, 7))
+    classes = tuple(
+        ClassMetrics(name=name, support=sum(row), precision=0, recall=0, f1=0)
+        for name, row in zip("abc", confusion, strict=True)
+    )
+    metrics = SplitMetrics(
+        samples=33, accuracy=0, loss=0, classes=classes, confusion=confusion, halves=(0, 0), first_labels=(),
+        first_predictions=(),
+    )  # fmt: skip
+    found = [(one.true, one.predicted, one.count, one.support) for one in most_confused(metrics)]
+    assert found == [("b", "a", 5, 15), ("a", "b", 2, 11), ("b", "c", 2, 15)]
+    assert len(most_confused(metrics, 2)) == 2
+
+
+def test_settings_name_what_differs_from_the_profile() -> None:
+    """Each field is there with its value; one that differs from the profile carries the profile's value too."""
+    profile, usual = nearest_profile(training := Training(epochs=7, hidden=()))
+    settings = {one.name: one for one in list_settings(training, usual)}
+    assert profile == "tutorial"
+    assert settings.keys() == Training.model_fields.keys() - {"profile"}
+    assert {name: (one.value, one.usual) for name, one in settings.items() if one.usual} == {
+        "epochs": ("7", "50"),
+        "hidden": ("none", "50, 50"),
+    }
+    assert nearest_profile(Training()) == ("tutorial", {})
