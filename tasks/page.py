@@ -21,7 +21,7 @@ from schemas.statistics import NormalizerFacts, Statistics
 from schemas.training import Training
 from tasks.verify import Proof
 
-TEMPLATE = Path(__file__).with_suffix(".html")
+TEMPLATE, STYLE = (Path(__file__).with_suffix(suffix) for suffix in (".html", ".css"))
 
 
 @dataclass(frozen=True)
@@ -146,8 +146,8 @@ def thousands(number: int) -> str:
 
 
 def render(page: Page) -> str:
-    """Fill the template `page.html`; every value is escaped."""
+    """Fill the template `page.html` and put `page.css` into it; every value of the page is escaped."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"percent": percent, "thousands": thousands}
-    environment.globals |= {"wilson_interval": wilson_interval}
+    environment.globals |= {"wilson_interval": wilson_interval, "style": STYLE.read_text(encoding="utf-8")}
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(page=page) + "\n"

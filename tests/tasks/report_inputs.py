@@ -1,4 +1,4 @@
-"""What report takes, made by the real stages from the bundled digits; a nearest-mean classifier stands for the model."""
+"""What report takes, made by the real stages from the bundled digits; a nearest-mean classifier is the model."""
 
 from __future__ import annotations
 
