@@ -41,7 +41,9 @@ $(BIN)/uv:
 	@for python in $(PYTHON); do \
 	  if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then \
 	    echo "$$python -m venv .venv" && "$$python" -m venv --clear .venv && exit; exit 1; fi; \
-	done; echo "PYTHON: expected Python 3.11, 3.12 or 3.13, found none as: $(PYTHON). Name one: make PYTHON=/path/to/python3.12" >&2; exit 1
+	done; \
+	echo "PYTHON: expected Python 3.11, 3.12 or 3.13, found none as: $(PYTHON). Name one: make PYTHON=/path/to/it" >&2; \
+	exit 1
 	sed -n '/^uv==/,/# via/p' requirements.lock > .venv/uv.lock
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement .venv/uv.lock
 
