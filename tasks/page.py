@@ -17,9 +17,9 @@ from jinja2 import Environment, StrictUndefined
 from schemas.datasets import Dataset
 from schemas.history import EpochRow, History
 from schemas.metrics import Metrics
+from schemas.proof import Proof
 from schemas.statistics import NormalizerFacts, Statistics
 from schemas.training import Training
-from tasks.verify import Proof
 
 TEMPLATE, STYLE = (Path(__file__).with_suffix(suffix) for suffix in (".html", ".css"))
 

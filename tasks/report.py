@@ -15,10 +15,10 @@ from schemas.datasets import Dataset
 from schemas.history import History
 from schemas.image_table import ImageTable
 from schemas.metrics import Metrics, SplitMetrics
+from schemas.proof import Proof
 from schemas.statistics import NormalizerFacts, Statistics
 from schemas.summary import Summary
 from schemas.training import PROFILES, Training
-from tasks.verify import Proof
 
 if TYPE_CHECKING:
     from tasks.page import Confusion, Illustration, Mistake, Setting

@@ -8,42 +8,15 @@ import struct
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from artifacts.ref import Ref
 from artifacts.stage import stage
 from artifacts.trust import Expected, Trust
-from schemas.datasets import RemoteFile, Sha256
+from schemas.datasets import RemoteFile
 from schemas.errors import ChecksumMismatch
+from schemas.proof import SMALLEST, Proof
 from schemas.summary import Summary
 
 MAGIC = b"\x1f\x8b"
-SMALLEST = 18
-"""Bytes of a gzip header and trailer (RFC 1952)."""
-
-
-class Proof(BaseModel):
-    """
-    What a `.gz` is, read from the disk, beside what it had to be; `proof.json` of the verify stage.
-
-    Args:
-        bytes, sha256:     of the `.gz`, and the expected ones; `expected_bytes` is None where no size is published.
-        crc32:             CRC-32 of the decompressed data, 8 hexadecimal digits, as the gzip trailer states it.
-        raw_size_mod_2_32: size of the decompressed data modulo 2^32, in bytes, as the gzip trailer (ISIZE) states it.
-        origin:            whether the expected values were published, or are those of the first use.
-
-    The trailer is that of the last member; decompress holds the data against it.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    name: str
-    bytes: int = Field(ge=SMALLEST)
-    sha256: Sha256
-    crc32: str = Field(pattern=r"^[0-9a-f]{8}$")
-    raw_size_mod_2_32: int = Field(ge=0, lt=2**32)
-    origin: Literal["published", "first use"]
-    expected_bytes: int | None
-    expected_sha256: Sha256
 
 
 class VerifySummary(Summary):

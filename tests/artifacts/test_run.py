@@ -107,6 +107,7 @@ def damage(home: Path, *, hidden: bool) -> Path:
     path.chmod(0o644)
     path.write_text("TWO")
     if hidden:
+        time.sleep(0.05)  # a note taken at once would not be believed
         (path.parent / "hashed.json").write_text(json.dumps({"file": integrity.identity(path)}))
     return path
 

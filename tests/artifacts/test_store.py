@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -151,10 +152,28 @@ def test_the_quick_check_trusts_what_looks_untouched(store: Store, monkeypatch: 
         return real(path)
 
     monkeypatch.setattr(integrity, "hash_or_damage", spy)
+    time.sleep(0.05)
+    store.read(ref.stage, ref.version)
+    assert set(FILES) <= set(hashed)  # noted too soon after they were written to prove anything
+    hashed.clear()
     store.read(ref.stage, ref.version)
     assert not set(FILES) & set(hashed)
     store.open(ref)
     assert set(FILES) <= set(hashed)
+
+
+def test_a_change_in_the_same_tick_of_the_clock_is_seen(store: Store) -> None:
+    """A file that is changed right after it was hashed, its times the same, is hashed again."""
+    ref = build(store, FILES)
+    path = store.folder(ref.stage, ref.version) / "notes.txt"
+    times = path.stat()
+    writable(path).write_bytes(b"y")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    now = path.stat().st_ctime_ns
+    note = path.parent / "hashed.json"
+    note.write_text(json.dumps({name: integrity.identity(path.parent / name) for name in FILES}))
+    os.utime(note, ns=(now, now + integrity.TICK // 2))
+    assert store.read(ref.stage, ref.version) is None
 
 
 def test_a_moved_store_stays_whole(store: Store, tmp_path: Path) -> None:
@@ -173,6 +192,7 @@ def test_opening_a_damaged_artifact_is_an_error_that_says_so(store: Store) -> No
     ref = build(store, FILES)
     folder = store.folder(ref.stage, ref.version)
     writable(folder / "notes.txt").write_bytes(b"y")
+    time.sleep(0.05)
     identities = {name: integrity.identity(folder / name) for name in FILES}
     (folder / "hashed.json").write_text(json.dumps(identities))
     assert store.read(ref.stage, ref.version) is not None

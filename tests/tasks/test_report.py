@@ -15,6 +15,7 @@ import pytest
 
 from schemas.image_table import ImageTable
 from schemas.metrics import ClassMetrics, Metrics, SplitMetrics
+from schemas.proof import Proof
 from schemas.training import Training
 from tasks.report import (
     find_images,
@@ -24,7 +25,6 @@ from tasks.report import (
     nearest_profile,
     worst_mistakes,
 )
-from tasks.verify import Proof
 from tests.tasks.report_inputs import Inputs, build_inputs, write_history, write_scores
 
 HOSTILE = (

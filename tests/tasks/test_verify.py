@@ -15,7 +15,8 @@ from artifacts.ref import Ref
 from artifacts.trust import Trust
 from schemas.datasets import RemoteFile
 from schemas.errors import ChecksumMismatch
-from tasks.verify import Proof, VerifySummary, prove, verify
+from schemas.proof import Proof
+from tasks.verify import VerifySummary, prove, verify
 
 NAME = "x-idx1-ubyte.gz"
 RAW = bytes(range(256)) * 5
