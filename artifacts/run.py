@@ -24,7 +24,7 @@ from artifacts.ref import Ref
 from artifacts.run_record import RunRecord, Score, StageRecord
 from artifacts.stage import Stage, parse_references, uncommitted
 from artifacts.store import Store, disk
-from schemas.errors import ArtifactDamaged
+from schemas.errors import ArtifactDamaged, StageError
 from schemas.events import RunChanged, StageChanged, emit
 from schemas.metrics import Metrics
 from schemas.stages import STAGES
@@ -107,9 +107,10 @@ class Run:
                 return
             first = next((e for e in self._errors if isinstance(e, ArtifactDamaged)), self._errors[0])
             if not isinstance(first, ArtifactDamaged) or not left:
-                for other in self._errors[1:]:
-                    if type(other) is type(first) and str(other) != str(first):
-                        logger.warning("%s", other)
+                if isinstance(first, StageError):
+                    alike = {error.subject for error in self._errors if isinstance(error, type(first))}
+                    if also := sorted(alike - {first.subject}):
+                        logger.warning("%s: failed as %s did", ", ".join(also), first.subject)
                 raise first
             # What was forced anew in this attempt need not be forced again in the next.
             self.refresh -= {row.stage for row in self._rows.values() if not row.cached}

@@ -92,7 +92,7 @@ def _part(file: RemoteFile, expected: Expected, scratch: Path, largest: int) -> 
 def _failed(file: RemoteFile, expected: Expected, failures: list[str]) -> DownloadFailed:
     size = f"{expected.bytes} bytes" if expected.bytes else ""
     digest = f"SHA-256 {expected.sha256[:16]}..." if expected.sha256 else ""
-    way_out = f"Tried {len(file.mirrors)} of {len(file.mirrors)} mirrors; see --mirror."
+    way_out = f"Tried {len(file.mirrors)} of {len(file.mirrors)} mirrors; see --mirror, or take --dataset digits."
     if expected.sha256 and expected.origin == "first use":
         digest, way_out = f"{digest} as on its first use", f"{way_out} {Trust.way_out(file)}"
     return DownloadFailed(

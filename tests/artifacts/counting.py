@@ -36,8 +36,8 @@ def fetch(name: str, out: Path) -> Summary:
     """Make a file."""
     count(f"download {name}")
     time.sleep(float(os.environ.get("COUNTING_SLEEP", "0")))
-    if name == "bad":
-        raise BadIdx("bad", expected="good", found="bad", way_out="Do not ask for it.")
+    if name.startswith("bad"):
+        raise BadIdx(name, expected="good", found="bad", way_out="Do not ask for it.")
     if name == "odd":
         logging.getLogger("idxflow.test").warning("odd: it is odd")
     (out / "file").write_text(name)

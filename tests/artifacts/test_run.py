@@ -180,6 +180,15 @@ def test_the_first_error_is_raised_and_recorded(home: Path) -> None:
     assert not list(home.glob("artifacts/*/.staging*"))
 
 
+def test_what_failed_alike_is_told_in_one_line(home: Path) -> None:
+    """Of several stages that fail in the same way one is the error, the others are named in one warning."""
+    with pytest.raises(BadIdx, match="expected good"):
+        run(names=("bad", "bad too"))
+    record = RunRecord.model_validate_json(next(home.glob("runs/*.json")).read_bytes())
+    assert len(record.warnings) == 1
+    assert sorted(record.warnings[0].split(": failed as ")) in (["bad", "bad too did"], ["bad did", "bad too"])
+
+
 def test_warnings_end_up_in_the_record_once(home: Path) -> None:
     """What is logged as a warning under idxflow is in the record; nothing is left attached afterwards."""
     before = list(logging.getLogger("idxflow").handlers)

@@ -78,7 +78,7 @@ def test_a_fault_without_another_mirror_fails_and_leaves_nothing(
     bench.assert_empty()
     assert said in failed.value.found
     assert failed.value.expected == f"{len(BODY)} bytes with SHA-256 {SHA256[:16]}..."
-    assert str(failed.value).endswith("Tried 1 of 1 mirrors; see --mirror.")
+    assert str(failed.value).endswith("Tried 1 of 1 mirrors; see --mirror, or take --dataset digits.")
     with served() as good:
         assert bench.get(good.url).failures == ()
     assert (bench.out / NAME).read_bytes() == BODY
@@ -89,7 +89,7 @@ def test_every_mirror_is_named_when_all_fail(bench: Bench) -> None:
     with broken(faults.html) as first, broken(faults.status(404)) as second, pytest.raises(DownloadFailed) as failed:
         bench.get(first.url, second.url)
     assert failed.value.found == f"812 bytes of HTML from {first.url}; status 404 from {second.url}"
-    assert failed.value.way_out == "Tried 2 of 2 mirrors; see --mirror."
+    assert failed.value.way_out == "Tried 2 of 2 mirrors; see --mirror, or take --dataset digits."
 
 
 def test_a_stored_copy_needs_no_mirror(bench: Bench, tmp_path: Path) -> None:
