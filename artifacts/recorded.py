@@ -12,7 +12,8 @@ from typing import ParamSpec
 
 from prefect.context import FlowRunContext
 
-from artifacts.run import CURRENT, Outcome, Run
+from artifacts.current import CURRENT
+from artifacts.run import Outcome, Run
 from artifacts.run_record import RunRecord
 from artifacts.store import Store
 

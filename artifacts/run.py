@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -33,19 +32,6 @@ from schemas.training import Training
 ATTEMPTS = 3
 """How often a flow's body runs when artifacts turn out damaged while they are used."""
 logger = logging.getLogger("idxflow.run")
-CURRENT: ContextVar[Run] = ContextVar("run")
-
-
-def current_run() -> Run:
-    """
-    Return the run that this code is part of.
-
-    Raises: RuntimeError: outside of a recorded flow.
-    """
-    try:
-        return CURRENT.get()
-    except LookupError:
-        raise RuntimeError("Stages run inside a flow decorated with `recorded`; use `.function` without one.") from None
 
 
 @dataclass(frozen=True)

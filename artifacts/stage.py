@@ -13,9 +13,10 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from artifacts.code import code_digests
+from artifacts.current import CurrentRun, current_run
 from artifacts.environment import current_environment, package_versions
 from artifacts.keys import KeyParts, content_digest, plain, references
 from artifacts.manifest import Input, Manifest
@@ -24,9 +25,6 @@ from artifacts.store import disk
 from schemas.errors import StoreError
 from schemas.events import StageChanged, emit
 from schemas.summary import Summary
-
-if TYPE_CHECKING:
-    from artifacts.run import Run
 
 INJECTED = frozenset({"out", "scratch", "known", "trust"})
 
@@ -57,8 +55,6 @@ class Stage:
         Returns: a Prefect future of the artifact's reference; the reference itself from a main-thread stage.
         Raises:  RuntimeError: not inside a flow that is decorated with `recorded`.
         """
-        from artifacts.run import current_run
-
         return current_run().submit(self, args, kwargs)
 
     @cached_property
@@ -88,7 +84,7 @@ class Stage:
             packages=package_versions(self.packages),
         )
 
-    def compute(self, run: Run, arguments: dict[str, Any]) -> Ref:
+    def compute(self, run: CurrentRun, arguments: dict[str, Any]) -> Ref:
         """
         Check the inputs, do the work in a staging folder, and publish it.
 

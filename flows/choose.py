@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from artifacts.run import current_run
+from artifacts.current import current_run
 from schemas.catalog import load_dataset
 from schemas.datasets import Dataset
 

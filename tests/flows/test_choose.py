@@ -14,7 +14,8 @@ from uuid import uuid4
 
 import pytest
 
-from artifacts.run import CURRENT, Run
+from artifacts.current import CURRENT
+from artifacts.run import Run
 from artifacts.store import Store
 from flows import choose
 from flows.choose import any_answers, choose_dataset

@@ -1,0 +1,45 @@
+"""The run that code is part of, as far as stages and data set choice need to know it."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+from artifacts.store import Store
+
+
+class CurrentRun(Protocol):
+    """
+    A run under way; `artifacts.run.Run` is the one.
+
+    Args:
+        store:    where its artifacts are.
+        refresh:  names of the stages to compute anew.
+        dataset:  name of the data set, once it is known.
+        id:       12 hexadecimal digits.
+        flow_run: id of the Prefect flow run.
+    """
+
+    store: Store
+    refresh: set[str]
+    dataset: str
+    id: str
+    flow_run: str
+
+    def submit(self, stage: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Start a stage."""
+
+
+CURRENT: ContextVar[CurrentRun] = ContextVar("run")
+
+
+def current_run() -> CurrentRun:
+    """
+    Return the run that this code is part of.
+
+    Raises: RuntimeError: outside of a recorded flow.
+    """
+    try:
+        return CURRENT.get()
+    except LookupError:
+        raise RuntimeError("Stages run inside a flow decorated with `recorded`; use `.function` without one.") from None
