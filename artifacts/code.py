@@ -2,8 +2,8 @@
 Digests of the code that a stage really runs.
 
 A stage runs its own module and every module of `tasks/` and `schemas/` that it imports, transitively. Each is
-hashed as its syntax tree, so that comments, docstrings and formatting make no difference, together with the data
-files that bear its name (a page's template beside the module that fills it).
+hashed as its syntax tree, so that comments, docstrings and formatting make no difference; the data files that bear
+its name (a page's template beside the module that fills it) are hashed as they are.
 """
 
 from __future__ import annotations
@@ -22,17 +22,20 @@ def code_digests(module: str) -> dict[str, str]:
     """
     Hash a module and all that it imports below `tasks` and `schemas`.
 
-    Returns: SHA-256 by module name, sorted by name.
+    Returns: SHA-256 by file, as `tasks/parse.py`, sorted by name.
     """
-    seen: dict[str, str] = {}
+    digests: dict[str, str] = {}
+    seen: set[str] = set()
     waiting = [module]
     while waiting:
         name = waiting.pop()
         if name in seen or (path := _source(name)) is None:
             continue
-        seen[name], imported = _scan(name, path)
+        seen.add(name)
+        found, imported = _scan(name, path)
+        digests |= found
         waiting.extend(imported)
-    return dict(sorted(seen.items()))
+    return dict(sorted(digests.items()))
 
 
 @cache
@@ -50,16 +53,17 @@ def _source(module: str) -> Path | None:
 
 
 @cache
-def _scan(module: str, path: Path) -> tuple[str, tuple[str, ...]]:
-    """Return a module's digest and the modules that it imports. Read once a process: that is the code it runs."""
+def _scan(module: str, path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return a module's digests and the modules that it imports. Read once a process: that is the code it runs."""
     tree = _without_type_checking(ast.parse(path.read_bytes(), str(path)))
-    digest = hashlib.sha256(repr(_shape(tree)).encode())
-    if path.name != "__init__.py":
-        for data in sorted(path.parent.glob(f"{path.stem}.*")):
-            if data.suffix not in (".py", ".pyc", ".pyi"):
-                digest.update(data.name.encode() + b"\0" + data.read_bytes())
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    return digest.hexdigest(), tuple(sorted({name for node in ast.walk(tree) for name in _imports(node, package)}))
+    is_package = path.name == "__init__.py"
+    folder = "/".join(module.split(".") if is_package else module.split(".")[:-1])
+    digests = {f"{folder}/{path.name}": hashlib.sha256(repr(_shape(tree)).encode()).hexdigest()}
+    for data in () if is_package else sorted(path.parent.glob(f"{path.stem}.*")):
+        if data.suffix not in (".py", ".pyc", ".pyi"):
+            digests[f"{folder}/{data.name}"] = hashlib.sha256(data.read_bytes()).hexdigest()
+    package = module if is_package else module.rpartition(".")[0]
+    return digests, tuple(sorted({name for node in ast.walk(tree) for name in _imports(node, package)}))
 
 
 def _imports(node: ast.AST, package: str) -> Iterator[str]:

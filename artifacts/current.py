@@ -1,8 +1,9 @@
-"""The run that code is part of, as far as stages and data set choice need to know it."""
+"""The run that code is part of, as far as stages, the graph and the choice of a data set need to know it."""
 
 from __future__ import annotations
 
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from artifacts.store import Store
@@ -28,6 +29,15 @@ class CurrentRun(Protocol):
 
     def submit(self, stage: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Start a stage."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a recorded flow's body returns: the artifacts that a person asks for first."""
+
+    scores: Any
+    model: Any
+    report: Any
 
 
 CURRENT: ContextVar[CurrentRun] = ContextVar("run")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-import shutil
 import stat
-import tempfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+from artifacts.disk import Disk
+
 READ_ONLY = 0o444
+DISK = Disk()
+"""What every change goes through."""
 
 
 def sha256_of(path: Path) -> str:
@@ -22,49 +27,113 @@ def sync(path: Path) -> None:
     """Flush a file, or the entries of a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        DISK.sync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace `path` by `content`: a reader, or a crash, sees all of the old file or all of the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
+def make_folder(path: Path) -> None:
+    """Create a folder and those above it, where they are not there yet."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        with contextlib.suppress(FileExistsError):  # another process was faster
+            DISK.make_folder(path)
+
+
+def write_new(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write a file that nobody reads yet; what was there is lost."""
+    descriptor = DISK.create(path)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync(path.parent)
+        DISK.write(descriptor, content)
+        if durable:
+            DISK.sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """
+    Replace `path` by `content`: a reader, or a crash, sees all of the old file or all of the new one.
+
+    Args: durable: False for what may be lost with the machine's power.
+    """
+    make_folder(path.parent)
+    with temporary_name(path) as temporary:
+        write_new(temporary, content, durable=durable)
+        DISK.rename(temporary, path)
+    if durable:
+        sync(path.parent)
+
+
+def write_once(path: Path, content: bytes) -> bool:
+    """Write `path` unless it is there; of two who do so at once, one does. Returns: whether this call did."""
+    make_folder(path.parent)
+    with temporary_name(path) as temporary:
+        write_new(temporary, content)
+        try:
+            DISK.link(temporary, path)
+        except FileExistsError:
+            return False
+        sync(path.parent)
+        return True
+
+
+@contextlib.contextmanager
+def temporary_name(path: Path) -> Iterator[Path]:
+    """Give a hidden name beside `path` that no other living writer uses; what bears it at the end is deleted."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    try:
+        yield temporary
+    finally:
+        if os.path.lexists(temporary):
+            with contextlib.suppress(OSError):
+                DISK.unlink(temporary)
 
 
 def seal(folder: Path) -> None:
     """Make every file of a folder read-only and durable, then the folder's entries."""
     for path in folder.iterdir():
-        path.chmod(READ_ONLY)
+        DISK.protect(path, READ_ONLY)
         sync(path)
     sync(folder)
 
 
 def move_folder(source: Path, target: Path) -> None:
     """Rename a folder within one file system, durably."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    source.rename(target)
+    make_folder(target.parent)
+    DISK.rename(source, target)
     sync(target.parent)
     if source.parent != target.parent:
         sync(source.parent)
 
 
 def remove_folder(folder: Path) -> None:
-    """Delete a folder and what is in it, if it is there."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Delete a folder and what is in it, following no link; what is no longer there is no error."""
+    gone = contextlib.suppress(FileNotFoundError)
+    with gone:
+        for entry in list(os.scandir(folder)):
+            if entry.is_dir(follow_symlinks=False):
+                remove_folder(Path(entry.path))
+            else:
+                with gone:
+                    DISK.unlink(Path(entry.path))
+        DISK.remove_folder(folder)
+
+
+def remove_file(path: Path) -> None:
+    """Delete a file, a link or a device node, durably."""
+    DISK.unlink(path)
+    sync(path.parent)
+
+
+def size_of(path: Path) -> int:
+    """Return the bytes of a file, or of all files below a folder; what goes away meanwhile counts nothing."""
+    try:
+        if not path.is_dir() or path.is_symlink():
+            return path.lstat().st_size
+        return sum(size_of(Path(entry.path)) for entry in os.scandir(path))
+    except FileNotFoundError:
+        return 0
 
 
 def is_plain_file(path: Path) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,17 @@ TICK = 20_000_000
 """Nanoseconds within which a file system may give two changes the same time."""
 
 
+PLAIN_JSON: dict[str, object] = {
+    "type": "json",
+    "jsonlib": "json",
+    "object_encoder": None,
+    "object_decoder": None,
+    "dumps_kwargs": {},
+    "loads_kwargs": {},
+}
+"""The one serializer that a record may name. Another, or a decoder, would be a program that the next hit runs."""
+
+
 @dataclass(frozen=True)
 class Stored:
     """A committed artifact that was checked just now."""
@@ -29,6 +39,22 @@ class Stored:
 
 class Damage(Exception):
     """Why a committed artifact cannot be believed."""
+
+
+def read_record(folder: Path) -> dict[str, object]:
+    """
+    Read an artifact's record, and hold its result against it.
+
+    Returns: Prefect's own record of the result.
+    Raises:  Damage: it does not read, is not that of the result, or names a serializer that is not idxflow's.
+    """
+    record = read_json(folder / "record.json")
+    prefect, digest = record.get("prefect"), record.get("result")
+    if not isinstance(prefect, dict) or digest != hash_or_damage(folder / "result.json"):
+        raise Damage("result.json is not the one that was committed")
+    if prefect.get("serializer") != PLAIN_JSON:
+        raise Damage("its record names a serializer that is not idxflow's")
+    return prefect
 
 
 def read_artifact(folder: Path) -> Stored:
@@ -121,9 +147,5 @@ def _hashed(folder: Path) -> tuple[dict[str, object], int]:
 
 def remember_hashed(folder: Path, identities: dict[str, list[int]]) -> None:
     """Note how each file looked just before it was hashed; losing the note only costs time."""
-    temporary = folder / f".hashed-{os.getpid()}-{threading.get_ident()}"
-    try:
-        temporary.write_text(json.dumps(identities))
-        temporary.replace(folder / "hashed.json")
-    except OSError:
-        temporary.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        files.write_atomically(folder / "hashed.json", json.dumps(identities).encode(), durable=False)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from artifacts.ref import Ref
 from schemas.parameters import Parameters
 
-FORMAT = 1
+FORMAT = 2
 """Number of the store's own format; the store's code is not in any key."""
 
 
@@ -24,7 +24,7 @@ class KeyParts(BaseModel):
         stage:      its name.
         parameters: plain values and `Parameters` models, by argument; nothing that says where a thing lies.
         inputs:     content digests of the artifacts it takes, by argument, in lists and dicts as given.
-        code:       digest of each module that it runs, by module name.
+        code:       digest of each file that it runs or fills, as `tasks/page.py`.
         packages:   version of each package that decides the result's bits.
     """
 
@@ -45,6 +45,11 @@ class KeyParts(BaseModel):
     def version(self) -> str:
         """The first 16 digits of the key."""
         return self.key[:16]
+
+
+def storage_key(stage: str, version: str) -> str:
+    """Return the Prefect cache key of an artifact: below the store's folder, the file of its result."""
+    return f"{stage}/{version}/result.json"
 
 
 def canonical_json(value: object) -> bytes:

@@ -12,8 +12,8 @@ from typing import ParamSpec
 
 from prefect.context import FlowRunContext
 
-from artifacts.current import CURRENT
-from artifacts.run import Outcome, Run
+from artifacts.current import CURRENT, Outcome
+from artifacts.run import Run
 from artifacts.run_record import RunRecord
 from artifacts.store import Store
 
@@ -69,6 +69,7 @@ def recorded(body: Callable[P, Outcome]) -> Callable[P, RunRecord]:
         finally:
             root.removeHandler(keeper)
             CURRENT.reset(token)
+            run.close()
 
     # Prefect validates parameters by the signature: its names belong to the body's module, not to this one.
     signature = inspect.signature(body, eval_str=True).replace(return_annotation=RunRecord)

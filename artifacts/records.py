@@ -14,21 +14,18 @@ from prefect.serializers import JSONSerializer
 from pydantic import PrivateAttr
 
 from artifacts.integrity import Stored
+from artifacts.keys import storage_key
+from artifacts.publishing import commit, restore
 from artifacts.store import Store
 
 if TYPE_CHECKING:
     from prefect.context import TaskRunContext
 
 SERIALIZER = JSONSerializer(object_encoder=None, object_decoder=None)
-"""Writes plain JSON. A record that names a decoder, or pickle, would be a program that the next hit runs."""
+"""Writes plain JSON: `artifacts.integrity.PLAIN_JSON`, as an object."""
 
 Noted = Callable[[Stored, bool, float], None]
 """Told of each artifact that a run uses: which, whether it was cached, and the seconds that checking it took."""
-
-
-def storage_key(stage: str, version: str) -> str:
-    """Return the Prefect cache key of an artifact: below the store's folder, the file of its result."""
-    return f"{stage}/{version}/result.json"
 
 
 class RecordStorage(WritableFileSystem):
@@ -60,13 +57,11 @@ class RecordStorage(WritableFileSystem):
             return known
         started = time.perf_counter()
         stage, version, _ = path.split("/")
+        restore(self._store, stage, version)  # Prefect holds the lock of the key by now
         found = self._store.read(stage, version)
         if found is None:
             raise KeyError(path)
         stored, prefect = found
-        if prefect.get("serializer") != SERIALIZER.model_dump(mode="json"):
-            self._store.quarantine(stage, version, "its record names a serializer that is not idxflow's")
-            raise KeyError(path)
         # Records hold no path, so that a store can be moved: the value's place is filled in here.
         metadata = {
             "storage_key": str(stored.folder / "result.json"),
@@ -84,7 +79,7 @@ class RecordStorage(WritableFileSystem):
         metadata = json.loads(content)
         stage, version, _ = path.split("/")
         prefect = {name: metadata[name] for name in ("serializer", "prefect_version")}
-        stored = self._store.commit(stage, version, prefect)
+        stored = commit(self._store, stage, version, prefect)
         self._noted(stored, False, stored.manifest.seconds)
 
     async def aread_path(self, path: str) -> bytes:

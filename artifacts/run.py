@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, Literal, cast
 from uuid import UUID
 
 from prefect import Task
@@ -15,15 +16,20 @@ from prefect.futures import PrefectFuture
 from prefect.transactions import IsolationLevel, get_transaction
 from prefect.utilities.urls import url_for
 
+from artifacts.current import Outcome
+from artifacts.disk import disk
 from artifacts.files import write_atomically
+from artifacts.holds import Hold
 from artifacts.integrity import Stored
+from artifacts.keys import storage_key
 from artifacts.locks import FlockManager
-from artifacts.records import SERIALIZER, ContentPolicy, RecordStorage, storage_key
+from artifacts.reasons import explain, sentence
+from artifacts.records import SERIALIZER, ContentPolicy, RecordStorage
 from artifacts.ref import Ref
 from artifacts.run_record import RunRecord, Score, StageRecord
-from artifacts.stage import Stage, parse_references, uncommitted
-from artifacts.store import Store, disk
-from schemas.errors import ArtifactDamaged, StageError
+from artifacts.stage import Stage, inputs_of, parse_references, uncommitted
+from artifacts.store import Store
+from schemas.errors import ArtifactDamaged, StageError, StoreError
 from schemas.events import RunChanged, StageChanged, emit
 from schemas.metrics import Metrics
 from schemas.stages import STAGES
@@ -32,15 +38,6 @@ from schemas.training import Training
 ATTEMPTS = 3
 """How often a flow's body runs when artifacts turn out damaged while they are used."""
 logger = logging.getLogger("idxflow.run")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a recorded flow's body returns: the artifacts that a person asks for first."""
-
-    scores: Any
-    model: Any
-    report: Any
 
 
 class Run:
@@ -60,6 +57,9 @@ class Run:
         self._tasks: dict[str, Task[..., Any]] = {}
         self._locks = FlockManager(store.locks)
         self._storage = RecordStorage().bind(store, self._note)
+        self._reasons: dict[tuple[str, str], str] = {}
+        self._saving = threading.Lock()
+        self._hold = Hold(store.holds, self.id)
 
     def submit(self, stage: Stage, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Start a stage; see `Stage.__call__`."""
@@ -102,9 +102,26 @@ class Run:
             self.refresh -= {row.stage for row in self._rows.values() if not row.cached}
 
     def save(self, state: str, error: BaseException | None = None) -> RunRecord:
-        """Write the run's record to `<home>/runs/<id>.json`."""
+        """Write the run's record to `<home>/runs/<id>.json`, and say so."""
+        record = self._write(state, error)
+        emit(RunChanged(self.id, record.state))
+        return record
+
+    def close(self) -> None:
+        """Let go of what the run used; its record holds it from now on."""
+        self._hold.release()
+
+    def _write(self, state: str, error: BaseException | None) -> RunRecord:
+        with self._saving:
+            record = self._record(state, error)
+            with disk(self.store.runs):
+                content = record.model_dump_json(indent=2).encode()
+                write_atomically(self.store.runs / f"{self.id}.json", content)
+        return record
+
+    def _record(self, state: str, error: BaseException | None) -> RunRecord:
         done = self.outcome if state == "completed" else None
-        record = RunRecord.model_validate(
+        return RunRecord.model_validate(
             {
                 "id": self.id,
                 "dataset": self.dataset,
@@ -124,11 +141,6 @@ class Run:
                 "error": None if error is None else str(error) or type(error).__name__,
             }
         )
-        path = self.store.runs / f"{self.id}.json"
-        with disk(path.parent):
-            write_atomically(path, record.model_dump_json(indent=2).encode())
-        emit(RunChanged(self.id, record.state))
-        return record
 
     def _task(self, stage: Stage) -> Task[..., Any]:
         """Make the Prefect task of a stage, over this run's store."""
@@ -145,6 +157,7 @@ class Run:
                 expected = storage_key(stage.stage, stage.parts(arguments).version)
                 if transaction is None or transaction.key != expected:
                     raise RuntimeError(f"{stage.stage}: Prefect runs it under another key than {expected}")
+                self._explain(stage, arguments)
                 ref = stage.compute(self, arguments)
             except BaseException as error:
                 self._errors.append(error)
@@ -173,9 +186,17 @@ class Run:
             refresh_cache=stage.stage in self.refresh or None,
         )
 
+    def _explain(self, stage: Stage, arguments: dict[str, Any]) -> None:
+        """Put down why a stage is computed, before its artifact is there."""
+        parts, name = stage.parts(arguments), stage.name.format(**arguments)
+        refreshed = stage.stage in self.refresh
+        changes = explain(self.store, name, parts, inputs_of(arguments), refreshed=refreshed)
+        self._reasons[stage.stage, parts.version] = sentence(changes)
+
     def _note(self, stored: Stored, cached: bool, seconds: float) -> None:
-        """Put down an artifact that the run uses."""
+        """Put down, and hold, an artifact that the run uses; its lock is still held."""
         manifest = stored.manifest
+        self._hold.add(manifest.stage, manifest.version)
         row = StageRecord(
             stage=manifest.stage,
             name=manifest.name,
@@ -184,11 +205,16 @@ class Run:
             seconds=round(seconds, 4),
             bytes=manifest.bytes,
             path=str(stored.folder),
+            reason="" if cached else self._reasons.get((manifest.stage, manifest.version), ""),
         )
         # A later attempt finds cached what an earlier one computed: the run did compute it.
         if not (cached and (row.stage, row.version) in self._rows):
             self._rows[row.stage, row.version] = row
-        emit(StageChanged(row.stage, row.name, "cached" if cached else "computed", row.version, row.seconds, row.bytes))
+        state: Literal["cached", "computed"] = "cached" if cached else "computed"
+        emit(StageChanged(row.stage, row.name, state, row.version, row.seconds, row.bytes, row.reason))
+        if not cached:
+            with contextlib.suppress(StoreError):  # the record that counts is the one of the end
+                self._write("running", None)
 
     def _settle(self) -> None:
         """Wait for every stage that was submitted, and collect what went wrong outside of their own code."""

@@ -20,6 +20,7 @@ class StageRecord(BaseModel):
     seconds: float = Field(description="of the check when cached, of the computation otherwise")
     bytes: int
     path: str = Field(description="the artifact's folder")
+    reason: str = Field(default="", description="why it was computed; empty when cached")
 
 
 class Score(BaseModel):

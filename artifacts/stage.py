@@ -17,11 +17,12 @@ from typing import Any
 
 from artifacts.code import code_digests
 from artifacts.current import CurrentRun, current_run
+from artifacts.disk import disk
 from artifacts.environment import current_environment, package_versions
 from artifacts.keys import KeyParts, content_digest, plain, references
 from artifacts.manifest import Input, Manifest
+from artifacts.publishing import publish, seal_entries, staging
 from artifacts.ref import Ref
-from artifacts.store import disk
 from schemas.errors import StoreError
 from schemas.events import StageChanged, emit
 from schemas.summary import Summary
@@ -95,25 +96,21 @@ class Stage:
         emit(StageChanged(self.stage, name, "started", parts.version))
         started = time.perf_counter()
         bound = {argument: _each(value, store.open) for argument, value in arguments.items()}
-        with store.staging(self.stage, parts.version) as out:
+        with staging(store, self.stage, parts.version) as out:
             known: Callable[[str], Any] = (
                 (lambda _: None) if self.stage in run.refresh else (lambda sha256: store.find_file(self.stage, sha256))
             )
             offered = {"out": out, "scratch": store.incoming, "known": known, "trust": store.trust}
             with disk(store.home):
                 summary = self.function(**bound, **{each: offered[each] for each in self.wants})
-            entries = store.entries(out, summary.content)
+            entries = seal_entries(out, summary.content)
             manifest = Manifest(
                 stage=self.stage,
                 name=name,
                 version=parts.version,
                 key=parts.key,
                 parts=parts,
-                inputs=tuple(
-                    Input(argument=argument, stage=ref.stage, name=ref.name, version=ref.version, digest=ref.digest)
-                    for argument, value in arguments.items()
-                    for ref in references(value)
-                ),
+                inputs=inputs_of(arguments),
                 files=entries,
                 digest=content_digest({file: entry.content for file, entry in entries.items()}),
                 summary=summary.model_dump(mode="json"),
@@ -123,7 +120,7 @@ class Stage:
                 run=run.id,
                 flow_run=run.flow_run,
             )
-            return store.publish(out, manifest)
+            return publish(store, out, manifest)
 
 
 def stage(
@@ -131,6 +128,15 @@ def stage(
 ) -> Callable[[Callable[..., Summary]], Stage]:
     """Make a function a stage; see `Stage` for the arguments."""
     return lambda function: Stage(function, stage, name, packages, on_main_thread)
+
+
+def inputs_of(arguments: Mapping[str, Any]) -> tuple[Input, ...]:
+    """List the artifacts among a stage's arguments, as its manifest does."""
+    return tuple(
+        Input(argument=argument, stage=ref.stage, name=ref.name, version=ref.version, digest=ref.digest)
+        for argument, value in arguments.items()
+        for ref in references(value)
+    )
 
 
 def parse_references(value: Any) -> Any:

@@ -6,14 +6,13 @@ One small JSON file a remote file, under `<home>/trust/<dataset>/`, written once
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from artifacts import files
+from artifacts.disk import disk
 from schemas.datasets import RemoteFile
 from schemas.errors import StoreError
 
@@ -54,28 +53,31 @@ class Trust:
 
         Args:    sha256: 64 hexadecimal digits.  size: in bytes.
         Returns: what is expected of the file from now on; the caller compares.
-        Raises:  StoreError: the record of the first use does not read.
+        Raises:  StoreError: the record of the first use does not read, or cannot be written.
         """
         known = self.expected(file)
         if known.sha256 is not None:
             return known
         path, first = self._path(file), Expected(sha256=sha256, bytes=size, origin="first use")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as temporary:
-            temporary.write(first.model_dump_json(indent=2).encode())
-            temporary.flush()
-            os.fsync(temporary.fileno())
+        with disk(path.parent):
+            if files.write_once(path, first.model_dump_json(indent=2).encode()):
+                return first
+        return self._read(path)
+
+    def flaws(self) -> list[StoreError]:
+        """Return an error for each first use whose record does not read."""
+        found = []
+        for path in sorted(self._folder.glob("*/*.json")):
             try:
-                os.link(temporary.name, path)
-            except FileExistsError:
-                return self._read(path)
-        files.sync(path.parent)
-        return first
+                self._read(path)
+            except StoreError as error:
+                found.append(error)
+        return found
 
     def _read(self, path: Path) -> Expected:
         try:
             known = Expected.model_validate_json(path.read_bytes())
-        except ValidationError:
+        except (OSError, ValidationError):
             known = None
         if known is None or known.sha256 is None:
             raise StoreError(

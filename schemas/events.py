@@ -43,6 +43,7 @@ class StageChanged:
         version:     16 hexadecimal digits of the artifact.
         seconds:     time that the check or the computation took; 0 at the start.
         bytes:       size of the artifact's files; 0 at the start.
+        reason:      why it was computed; empty at the start, and when it was cached.
     """
 
     stage: str
@@ -51,6 +52,7 @@ class StageChanged:
     version: str
     seconds: float = 0.0
     bytes: int = 0
+    reason: str = ""
 
 
 @dataclass(frozen=True)

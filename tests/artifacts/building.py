@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+from artifacts.disk import disk
 from artifacts.environment import current_environment
+from artifacts.files import write_new
+from artifacts.integrity import PLAIN_JSON
 from artifacts.keys import KeyParts, content_digest
-from artifacts.manifest import Manifest
+from artifacts.manifest import Input, Manifest
+from artifacts.publishing import commit, seal_entries, staging
+from artifacts.publishing import publish as publish_folder
 from artifacts.ref import Ref
 from artifacts.store import Store
 
-PREFECT = {"serializer": {"type": "json"}, "prefect_version": "3"}
+PREFECT = {"serializer": PLAIN_JSON, "prefect_version": "3"}
 
 
 def key_parts(stage: str = "parse", salt: int = 0) -> KeyParts:
@@ -18,26 +24,37 @@ def key_parts(stage: str = "parse", salt: int = 0) -> KeyParts:
     return KeyParts(stage=stage, parameters={"salt": salt}, inputs={}, code={}, packages={})
 
 
-def publish(store: Store, files: dict[str, bytes], stage: str = "parse", salt: int = 0) -> Ref:
-    """Publish an artifact with these files, without its commit."""
-    parts = key_parts(stage, salt)
-    with store.staging(stage, parts.version) as out:
-        for name, content in files.items():
-            (out / name).write_bytes(content)
-        entries = store.entries(out, {})
-        return store.publish(
+def publish(
+    store: Store,
+    files: dict[str, bytes],
+    stage: str = "parse",
+    salt: int = 0,
+    *,
+    parts: KeyParts | None = None,
+    inputs: tuple[Input, ...] = (),
+    name: str = "train",
+    created: str = "2026-01-01T00:00:00+00:00",
+) -> Ref:
+    """Publish an artifact with these files, without its commit; `parts` wins over `stage` and `salt`."""
+    parts = parts or key_parts(stage, salt)
+    with staging(store, parts.stage, parts.version) as out:
+        for file, content in files.items():
+            (out / file).write_bytes(content)
+        entries = seal_entries(out, {})
+        return publish_folder(
+            store,
             out,
             Manifest(
-                stage=stage,
-                name="train",
+                stage=parts.stage,
+                name=name,
                 version=parts.version,
                 key=parts.key,
                 parts=parts,
-                inputs=(),
+                inputs=inputs,
                 files=entries,
-                digest=content_digest({name: entry.content for name, entry in entries.items()}),
+                digest=content_digest({file: entry.content for file, entry in entries.items()}),
                 summary={},
-                created="2026-01-01T00:00:00+00:00",
+                created=created,
                 seconds=0.0,
                 environment=current_environment(),
                 run="0" * 12,
@@ -46,9 +63,11 @@ def publish(store: Store, files: dict[str, bytes], stage: str = "parse", salt: i
         )
 
 
-def build(store: Store, files: dict[str, bytes], stage: str = "parse", salt: int = 0) -> Ref:
-    """Publish and commit an artifact with these files."""
-    ref = publish(store, files, stage, salt)
-    (store.folder(ref.stage, ref.version) / "result.json").write_text(json.dumps(ref.model_dump()))
-    store.commit(ref.stage, ref.version, dict(PREFECT))
+def build(store: Store, files: dict[str, bytes], stage: str = "parse", salt: int = 0, **facts: Any) -> Ref:
+    """Publish and commit an artifact with these files; see `publish`."""
+    ref = publish(store, files, stage, salt, **facts)
+    folder = store.folder(ref.stage, ref.version)
+    with disk(folder):  # as Prefect does: a plain write, neither renamed nor flushed
+        write_new(folder / "result.json", json.dumps(ref.model_dump()).encode(), durable=False)
+    commit(store, ref.stage, ref.version, dict(PREFECT))
     return ref

@@ -11,9 +11,9 @@ from pathlib import Path
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from artifacts.current import Outcome
 from artifacts.recorded import recorded
 from artifacts.ref import Ref
-from artifacts.run import Outcome
 from artifacts.stage import stage
 from schemas.errors import BadIdx
 from schemas.metrics import Metrics, SplitMetrics

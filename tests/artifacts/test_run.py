@@ -18,9 +18,8 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterFlowRunId
 
-from artifacts import integrity
+from artifacts import integrity, records
 from artifacts.run_record import RunRecord
-from artifacts.store import Store
 from schemas.errors import BadIdx, StoreError
 from schemas.training import Training
 from tests.artifacts.counting import counting, fetch
@@ -202,7 +201,7 @@ def test_a_commit_that_fails_fails_the_run(home: Path, monkeypatch: pytest.Monke
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Store, "commit", full)
+    monkeypatch.setattr(records, "commit", full)
     with pytest.raises(StoreError, match="expected its record to be written"):
         run()
 

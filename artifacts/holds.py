@@ -1,0 +1,111 @@
+"""
+What living runs use, so that clean-up leaves it alone.
+
+A run holds an artifact by a line in its own file, `<home>/holds/<run>`, written while the artifact's lock is still
+held; the file is locked for as long as the run's process lives, and the kernel frees it however that ends. Nobody but
+a clean-up that starts later deletes the file of a dead run: what ended during a clean-up is held until its end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from pathlib import Path
+from typing import Self
+
+
+class Hold:
+    """
+    The artifacts that one run uses.
+
+    Args:
+        folder: `<home>/holds`.
+        name:   of the run, or of whatever else reads artifacts; unique among the living.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / name
+        while (descriptor := _lock(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)) is None:
+            time.sleep(0.001)  # a clean-up is looking at a file of this name
+        self._descriptor = descriptor
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def add(self, stage: str, version: str) -> None:
+        """Hold an artifact; from any thread. Whoever calls holds the artifact's lock, or knows that it is held."""
+        os.write(self._descriptor, f"{stage}/{version}\n".encode())
+
+    def release(self) -> None:
+        """Let go. What was held stays so until a later clean-up begins."""
+        os.close(self._descriptor)
+
+
+def is_alive(folder: Path, name: str) -> bool:
+    """Tell whether the process that holds under this name lives."""
+    try:
+        descriptor = os.open(folder / name, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def forget_dead(folder: Path) -> None:
+    """Delete the files of those who are dead. Only at the start of a clean-up, before it reads what runs recorded."""
+    for path in folder.glob("*"):
+        if (descriptor := _lock(path, os.O_RDWR)) is not None:
+            path.unlink()
+            os.close(descriptor)
+
+
+class Held:
+    """
+    Everything that is held, read anew where it has grown.
+
+    Args: only_living: leave out what runs held that are dead by now.
+    """
+
+    def __init__(self, folder: Path, *, only_living: bool = False) -> None:
+        self._folder, self._only_living = folder, only_living
+        self._sizes: dict[str, int] = {}
+        self._held: set[tuple[str, str]] = set()
+
+    def __contains__(self, artifact: object) -> bool:
+        for entry in os.scandir(self._folder) if self._folder.is_dir() else ():
+            if self._only_living and not is_alive(self._folder, entry.name):
+                continue
+            with contextlib.suppress(FileNotFoundError):  # another clean-up has just begun, and its run is dead
+                if (size := entry.stat().st_size) != self._sizes.get(entry.name):
+                    self._sizes[entry.name] = size
+                    lines = Path(entry.path).read_text().splitlines()
+                    self._held.update((stage, version) for stage, _, version in (line.partition("/") for line in lines))
+        return artifact in self._held
+
+
+def _lock(path: Path, flags: int) -> int | None:
+    """Open and lock a file. Returns: its descriptor; None where somebody else has it, or it is no longer there."""
+    try:
+        descriptor = os.open(path, flags, 0o644)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Between the two calls a clean-up may have deleted the file: then nobody sees this one.
+        if os.fstat(descriptor).st_ino == path.stat().st_ino:
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(descriptor)
+    return None

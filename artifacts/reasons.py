@@ -1,0 +1,151 @@
+"""
+Why a stage has to be computed: the parts of its key, held against those of the nearest earlier version.
+
+The nearest one is the stored artifact of the same stage and name that differs in the fewest parts; of several, the
+youngest.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from artifacts.keys import KeyParts
+from artifacts.manifest import Input
+from artifacts.store import Store
+
+SHOWN = 3
+"""Changes that a sentence names; the others are counted."""
+
+Kind = Literal[
+    "refresh", "damaged", "unfinished", "removed", "never run", "parameter", "code", "input", "package", "format"
+]
+
+
+class Change(BaseModel):
+    """
+    One thing that makes a stage run.
+
+    Args:
+        kind:          what sort of thing.
+        subject:       which one: a parameter's dotted name, a source file, a stage and what of, a package.
+        before, after: its values, where it has any; None where it was not there.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    kind: Kind
+    subject: str = ""
+    before: Any = None
+    after: Any = None
+
+    def __str__(self) -> str:
+        match self.kind:
+            case "refresh" | "damaged" | "unfinished" | "removed" | "never run":
+                return f"{self.kind}: {self.subject}" if self.subject else self.kind
+            case "code" | "input":
+                change = "is new" if self.before is None else "is gone" if self.after is None else "changed"
+                content = (
+                    f" ({self.before[:8]} -> {self.after[:8]})" if self.kind == "input" and change == "changed" else ""
+                )
+                return f"{self.subject} {change}{content}"
+        return f"{self.subject} {_show(self.before)} -> {_show(self.after)}"
+
+
+def sentence(changes: Sequence[Change]) -> str:
+    """Name the first few changes, and count the others."""
+    more = len(changes) - SHOWN
+    named = ", ".join(str(change) for change in changes[:SHOWN])
+    return f"{named}, and {more} more" if more > 0 else named
+
+
+def explain(
+    store: Store, name: str, parts: KeyParts, inputs: Sequence[Input], *, refreshed: bool = False
+) -> tuple[Change, ...]:
+    """
+    Say why an artifact is not simply taken from the store.
+
+    Args:
+        name:      of what the stage makes it.
+        parts:     of its key.
+        inputs:    the artifacts that it takes, as its manifest lists them.
+        refreshed: somebody asked for it to be made anew.
+    Returns: at least one change.
+    """
+    if refreshed:
+        return (Change(kind="refresh", subject="asked for"),)
+    if store.folder(parts.stage, parts.version).exists():
+        return (Change(kind="unfinished", subject="a run ended before its record was written"),)
+    if reason := store.quarantined.reason(parts.stage, parts.version):
+        return (Change(kind="damaged", subject=reason),)
+    if any(parts.version.encode() in path.read_bytes() for path in store.runs.glob("*.json")):
+        return (Change(kind="removed", subject="made before, and cleaned up since"),)
+    taken = {_subject(each.stage, each.name): each.digest for each in inputs}
+    return _nearest(store, name, parts, taken) or (Change(kind="never run"),)
+
+
+def explain_unasked(store: Store, name: str, parts: KeyParts) -> tuple[Change, ...]:
+    """
+    Say what differs from the nearest earlier version beside the inputs, which are not known yet.
+
+    Args:    parts: without inputs.
+    Returns: nothing when it all depends on the inputs.
+    """
+    return _nearest(store, name, parts, None)
+
+
+def _nearest(store: Store, name: str, parts: KeyParts, inputs: dict[str, str] | None) -> tuple[Change, ...]:
+    earlier = [each for each in _manifests(store, parts.stage) if each["name"] == name]
+    # One of another format is as far away as can be: it says nothing of the other parts.
+    comparable = [each for each in earlier if each["parts"]["format"] == parts.format] or earlier
+    return min((_differences(manifest, parts, inputs) for manifest in comparable), key=len, default=())
+
+
+def _manifests(store: Store, stage: str) -> Iterator[dict[str, Any]]:
+    """Yield the manifests of a stage that read, the youngest first; as plain JSON, since there may be thousands."""
+    found = []
+    for path in (store.artifacts / stage).glob("[0-9a-f]*/manifest.json"):
+        try:
+            found.append(json.loads(path.read_bytes()))
+        except (OSError, ValueError):
+            continue
+    yield from sorted(found, key=lambda manifest: manifest["created"], reverse=True)
+
+
+def _differences(manifest: dict[str, Any], parts: KeyParts, inputs: dict[str, str] | None) -> tuple[Change, ...]:
+    before, after = manifest["parts"], parts.model_dump(mode="json")
+    if before["format"] != after["format"]:  # then the other parts say nothing
+        return (Change(kind="format", subject="the store's format", before=before["format"], after=after["format"]),)
+    taken = {_subject(each["stage"], each["name"]): each["digest"] for each in manifest["inputs"]}
+    return (
+        *_changes("parameter", dict(_leaves(before["parameters"])), dict(_leaves(after["parameters"]))),
+        *_changes("code", before["code"], after["code"]),
+        *(() if inputs is None else _changes("input", taken, inputs)),
+        *_changes("package", before["packages"], after["packages"]),
+    )
+
+
+def _subject(stage: str, name: str) -> str:
+    return f"{stage} {name}".strip()
+
+
+def _changes(kind: Kind, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
+    for subject in sorted(before.keys() | after.keys()):
+        if (old := before.get(subject)) != (new := after.get(subject)):
+            yield Change(kind=kind, subject=subject, before=old, after=new)
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each value of nested dicts with its dotted name; lists are values."""
+    if not isinstance(value, dict):
+        yield path, value
+        return
+    for name in sorted(value):
+        yield from _leaves(value[name], f"{path}.{name}" if path else name)
+
+
+def _show(value: object) -> str:
+    text = "none" if value is None else json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value
+    return text if len(text) <= 24 else f"{text[:21]}..."

@@ -1,0 +1,38 @@
+"""The pipeline as a graph of stages: what takes what. It knows no Prefect, so that a plan can walk it as a run does."""
+
+from __future__ import annotations
+
+from artifacts.current import Outcome
+from schemas.datasets import Dataset
+from schemas.training import Training
+from tasks.decompress import decompress
+from tasks.download import download
+from tasks.evaluate import evaluate
+from tasks.normalize import normalize
+from tasks.parse import parse
+from tasks.report import report
+from tasks.train import train
+from tasks.validate import validate
+from tasks.verify import verify
+
+
+def dag(data: Dataset, training: Training) -> Outcome:
+    """Download, verify, decompress, parse, validate, normalize, train, evaluate, report."""
+    archives = {file.name: download(file) for file in data.files}
+    proofs = {file.name: verify(file, archives[file.name]) for file in data.files}
+    raw = {file.name: decompress(file, archives[file.name], proofs[file.name]) for file in data.files}
+    tables = {
+        name: parse(
+            images=[raw[shard.images.name] for shard in split.shards],
+            labels=[raw[shard.labels.name] for shard in split.shards],
+            spec=split.spec,
+        )
+        for name, split in data.splits.items()
+    }
+    known = validate(tables["train"], data.splits["train"].spec, data.checks, None)
+    profiles = {"train": known, "test": validate(tables["test"], data.splits["test"].spec, data.checks, known)}
+    normalizer = normalize(tables["train"], profiles["train"])
+    model = train(tables["train"], normalizer, training)
+    scores = evaluate(model, tables["train"], tables["test"])
+    page = report(data, training, list(proofs.values()), tables, profiles, normalizer, model, scores)
+    return Outcome(scores, model, page)

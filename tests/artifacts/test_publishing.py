@@ -1,0 +1,119 @@
+"""How an artifact comes to be: nothing counts before its commit, and what it replaces stays until then."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from artifacts import files
+from artifacts.integrity import Damage
+from artifacts.publishing import commit, restore, staging
+from artifacts.ref import Ref
+from artifacts.store import Store
+from schemas.errors import StoreError
+from tests.artifacts.building import PREFECT, build, publish
+
+FILES = {"table.parquet": b"rows and rows", "notes.txt": b"x"}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store."""
+    return Store(tmp_path / "home")
+
+
+def test_files_are_read_only(store: Store) -> None:
+    """No file of an artifact can be written by accident."""
+    folder = store.folder("parse", build(store, FILES).version)
+    assert all(not path.stat().st_mode & 0o222 for path in folder.iterdir() if path.name in FILES)
+
+
+def test_without_its_commit_an_artifact_is_not_there(store: Store) -> None:
+    """A run killed between publishing and the record leaves nothing that counts, and the next one replaces it."""
+    ref = publish(store, FILES)
+    assert store.read(ref.stage, ref.version) is None
+    build(store, {"table.parquet": b"other"})
+    found = store.read(ref.stage, ref.version)
+    assert found is not None
+    assert found[0].ref.file("table.parquet").read_bytes() == b"other"
+    assert not list((store.artifacts / "parse").glob(".staging*"))
+
+
+def test_a_failed_computation_leaves_nothing(store: Store) -> None:
+    """When a stage raises, its staging folder goes."""
+    with pytest.raises(RuntimeError, match="half"), staging(store, "parse", "0" * 16) as out:
+        (out / "half").write_text("half")
+        raise RuntimeError("half")
+    assert list((store.artifacts / "parse").iterdir()) == []
+
+
+def test_an_abandoned_staging_folder_goes(store: Store) -> None:
+    """What a killed process left is removed when the same version is computed again, another version's is not."""
+    mine, other = (store.artifacts / "parse" / f".staging-{digit * 16}-dead" for digit in "01")
+    mine.mkdir(parents=True)
+    other.mkdir()
+    with staging(store, "parse", "0" * 16):
+        assert not mine.exists()
+        assert other.exists()
+
+
+def test_a_commit_holds_the_result_against_the_manifest(store: Store) -> None:
+    """A result that does not belong to what was published is not committed."""
+    ref = publish(store, FILES)
+    other = ref.model_dump() | {"manifest": "0" * 64}
+    (store.folder(ref.stage, ref.version) / "result.json").write_text(json.dumps(other))
+    with pytest.raises(Damage, match="manifest"):
+        commit(store, ref.stage, ref.version, dict(PREFECT))
+    assert store.read(ref.stage, ref.version) is None
+
+
+def test_publishing_again_replaces(store: Store) -> None:
+    """A version that is forced anew gives way to the new one."""
+    build(store, {"a": b"old"})
+    ref = build(store, {"a": b"new"})
+    assert store.open(ref).file().read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "hashed.json", ".hidden"])
+def test_a_stage_may_not_use_the_stores_own_names(store: Store, name: str) -> None:
+    """A file that would be mistaken for the store's is refused."""
+    with pytest.raises(StoreError, match="names of their own"):
+        publish(store, {name: b"{}"})
+
+
+def content(store: Store, ref: Ref) -> bytes:
+    """Return the bytes of an artifact's only file, every hash checked."""
+    return store.open(ref).file().read_bytes()
+
+
+def test_what_is_made_anew_stays_until_the_new_one_is_committed(store: Store) -> None:
+    """An artifact that is forced anew comes back when the run is killed before the commit of the new one."""
+    ref = build(store, {"a": b"old"})
+    publish(store, {"a": b"new"})
+    assert store.read(ref.stage, ref.version) is None
+    restore(store, ref.stage, ref.version)
+    assert content(store, ref) == b"old"
+    assert not store.replaced(ref.stage, ref.version).exists()
+
+
+def test_a_replaced_artifact_comes_back_where_there_is_no_new_one(store: Store) -> None:
+    """A run that is killed between putting the old one aside and bringing the new one loses nothing."""
+    ref = build(store, {"a": b"old"})
+    files.move_folder(store.folder(ref.stage, ref.version), store.replaced(ref.stage, ref.version))
+    restore(store, ref.stage, ref.version)
+    assert content(store, ref) == b"old"
+
+
+def test_a_commit_takes_what_it_replaced_away(store: Store) -> None:
+    """After the commit the old artifact is gone, also when a run was killed right before it went."""
+    build(store, {"a": b"old"})
+    old = store.replaced("parse", build(store, {"a": b"new"}).version)
+    assert not old.exists()
+    old.mkdir()
+    ref = build(store, {"a": b"newer"})
+    old.mkdir()
+    restore(store, ref.stage, ref.version)
+    assert content(store, ref) == b"newer"
+    assert not old.exists()

@@ -1,0 +1,116 @@
+"""Doubles of the file layer: a disk on which the process dies before a step, and one on which a step fails."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from artifacts import files
+from artifacts.disk import Disk
+
+
+class Crash(BaseException):
+    """The process is dead: nothing that it would still do, clean-up included, happens."""
+
+
+class CountingDisk(Disk):
+    """A disk that lists its steps and hands each to `before`."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    def before(self, step: str) -> None:
+        """Note a step that is about to be taken."""
+        self.steps.append(step)
+
+    def make_folder(self, path: Path) -> None:
+        self.before("make_folder")
+        super().make_folder(path)
+
+    def create(self, path: Path) -> int:
+        self.before("create")
+        return super().create(path)
+
+    def write(self, descriptor: int, content: bytes) -> None:
+        self.before("write")
+        super().write(descriptor, content)
+
+    def sync(self, descriptor: int) -> None:
+        self.before("sync")
+        super().sync(descriptor)
+
+    def protect(self, path: Path, mode: int) -> None:
+        self.before("protect")
+        super().protect(path, mode)
+
+    def rename(self, source: Path, target: Path) -> None:
+        self.before("rename")
+        super().rename(source, target)
+
+    def link(self, source: Path, target: Path) -> None:
+        self.before("link")
+        super().link(source, target)
+
+    def unlink(self, path: Path) -> None:
+        self.before("unlink")
+        super().unlink(path)
+
+    def remove_folder(self, path: Path) -> None:
+        self.before("remove_folder")
+        super().remove_folder(path)
+
+
+class CrashingDisk(CountingDisk):
+    """
+    A disk on which the process dies right before step `at`, the first being 0; a write is torn in the middle.
+
+    Args: leave: what dying is: an exception that no code of ours catches, or for a real process its end.
+    """
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at = at
+
+    def before(self, step: str) -> None:
+        if len(self.steps) >= self.at:
+            self.die()
+        super().before(step)
+
+    def write(self, descriptor: int, content: bytes) -> None:
+        if len(self.steps) == self.at:
+            os.write(descriptor, content[: len(content) // 2])
+        super().write(descriptor, content)
+
+    def die(self) -> None:
+        """Be dead from now on."""
+        raise Crash
+
+
+class FailingDisk(CountingDisk):
+    """A disk on which step `at`, the first being 0, fails with an error number; a write gets only half through."""
+
+    def __init__(self, at: int, error: int) -> None:
+        super().__init__()
+        self.at, self.error = at, error
+
+    def before(self, step: str) -> None:
+        super().before(step)
+        if len(self.steps) == self.at + 1:
+            raise OSError(self.error, os.strerror(self.error))
+
+    def write(self, descriptor: int, content: bytes) -> None:
+        if len(self.steps) == self.at:
+            os.write(descriptor, content[: len(content) // 2])
+        super().write(descriptor, content)
+
+
+@contextmanager
+def using(disk: Disk) -> Iterator[None]:
+    """Let the file layer use another disk."""
+    before, files.DISK = files.DISK, disk
+    try:
+        yield
+    finally:
+        files.DISK = before
