@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from artifacts.keys import KeyParts
-from artifacts.manifest import Input
+from artifacts.manifest import Input, Manifest
 from artifacts.store import Store
 
 SHOWN = 3
@@ -97,33 +97,23 @@ def explain_unasked(store: Store, name: str, parts: KeyParts) -> tuple[Change, .
 
 
 def _nearest(store: Store, name: str, parts: KeyParts, inputs: dict[str, str] | None) -> tuple[Change, ...]:
-    earlier = [each for each in _manifests(store, parts.stage) if each["name"] == name]
+    earlier = [each for each in store.manifests(parts.stage) if each.name == name]
     # One of another format is as far away as can be: it says nothing of the other parts.
-    comparable = [each for each in earlier if each["parts"]["format"] == parts.format] or earlier
+    comparable = [each for each in earlier if each.parts.format == parts.format] or earlier
+    comparable.sort(key=lambda manifest: manifest.created, reverse=True)
     return min((_differences(manifest, parts, inputs) for manifest in comparable), key=len, default=())
 
 
-def _manifests(store: Store, stage: str) -> Iterator[dict[str, Any]]:
-    """Yield the manifests of a stage that read, the youngest first; as plain JSON, since there may be thousands."""
-    found = []
-    for path in (store.artifacts / stage).glob("[0-9a-f]*/manifest.json"):
-        try:
-            found.append(json.loads(path.read_bytes()))
-        except (OSError, ValueError):
-            continue
-    yield from sorted(found, key=lambda manifest: manifest["created"], reverse=True)
-
-
-def _differences(manifest: dict[str, Any], parts: KeyParts, inputs: dict[str, str] | None) -> tuple[Change, ...]:
-    before, after = manifest["parts"], parts.model_dump(mode="json")
-    if before["format"] != after["format"]:  # then the other parts say nothing
-        return (Change(kind="format", subject="the store's format", before=before["format"], after=after["format"]),)
-    taken = {_subject(each["stage"], each["name"]): each["digest"] for each in manifest["inputs"]}
+def _differences(manifest: Manifest, parts: KeyParts, inputs: dict[str, str] | None) -> tuple[Change, ...]:
+    before = manifest.parts
+    if before.format != parts.format:  # then the other parts say nothing
+        return (Change(kind="format", subject="the store's format", before=before.format, after=parts.format),)
+    taken = {_subject(each.stage, each.name): each.digest for each in manifest.inputs}
     return (
-        *_changes("parameter", dict(_leaves(before["parameters"])), dict(_leaves(after["parameters"]))),
-        *_changes("code", before["code"], after["code"]),
+        *_changes("parameter", dict(_leaves(before.parameters)), dict(_leaves(parts.parameters))),
+        *_changes("code", before.code, parts.code),
         *(() if inputs is None else _changes("input", taken, inputs)),
-        *_changes("package", before["packages"], after["packages"]),
+        *_changes("package", before.packages, parts.packages),
     )
 
 

@@ -15,9 +15,9 @@ record.json holds the digest of result.json, which holds that of manifest.json, 
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +43,7 @@ from schemas.errors import ArtifactDamaged, UsageError
 
 logger = logging.getLogger("idxflow.store")
 VERSION = re.compile(r"[0-9a-f]{16}")
+_HOLDERS = itertools.count()
 STAGING_PREFIX, REPLACED_PREFIX = ".staging-", ".replaced-"
 
 
@@ -74,20 +75,21 @@ class Store:
 
     def versions(self) -> Iterator[tuple[str, str]]:
         """Yield stage and version of every artifact, committed or not, in alphabetical order."""
-        for parent in sorted(self.artifacts.iterdir()):
-            if parent.is_dir():
-                yield from (
-                    (parent.name, path.name) for path in sorted(parent.iterdir()) if VERSION.fullmatch(path.name)
-                )
+        for parent in sorted(self.artifacts.glob("*/")):
+            yield from self._versions(parent.name)
 
     def replaced(self, stage: str, version: str) -> Path:
         """Return where an artifact is put aside that is being made anew."""
         return self.artifacts / stage / f"{REPLACED_PREFIX}{version}"
 
+    def _versions(self, stage: str) -> Iterator[tuple[str, str]]:
+        names = sorted(path.name for path in (self.artifacts / stage).glob("*"))
+        yield from ((stage, name) for name in names if VERSION.fullmatch(name))
+
     @contextmanager
     def locked(self, stage: str, version: str) -> Iterator[bool]:
-        """Take the lock of a version if nobody has it. Yields: whether it could be had."""
-        key, holder = storage_key(stage, version), f"store-{threading.get_ident()}"
+        """Take the lock of a version if nobody has it, not even the caller. Yields: whether it could be had."""
+        key, holder = storage_key(stage, version), f"store-{next(_HOLDERS)}"
         had = self._locks.acquire_lock(key, holder, acquire_timeout=0)
         try:
             yield had
@@ -145,16 +147,26 @@ class Store:
             place = aside.relative_to(self.home)
             logger.warning("%s %s: %s. It is in quarantine (%s) and will be made anew.", stage, version, reason, place)
 
-    def find_file(self, stage: str, sha256: str) -> Path | None:
-        """Look for a healthy stored file of `stage` with this SHA-256, in any version."""
-        for path in sorted((self.artifacts / stage).glob("[0-9a-f]*/manifest.json")):
+    def manifests(self, stage: str | None = None) -> Iterator[Manifest]:
+        """
+        Yield the manifest of each artifact, committed or not, where it reads and is that artifact's.
+
+        They are believed as they are: no file is hashed. Args: stage: of this one only.
+        """
+        for each, version in self.versions() if stage is None else self._versions(stage):
             try:
-                entries = Manifest.model_validate_json(path.read_bytes()).files
+                manifest = Manifest.model_validate_json((self.folder(each, version) / "manifest.json").read_bytes())
             except (OSError, ValidationError):
                 continue
-            for name, entry in entries.items():
-                if entry.sha256 == sha256 and self.read(stage, path.parent.name, fully=True):
-                    return path.parent / name
+            if (manifest.stage, manifest.version) == (each, version):
+                yield manifest
+
+    def find_file(self, stage: str, sha256: str) -> Path | None:
+        """Look for a healthy stored file of `stage` with this SHA-256, in any version."""
+        for manifest in self.manifests(stage):
+            for name, entry in manifest.files.items():
+                if entry.sha256 == sha256 and self.read(stage, manifest.version, fully=True):
+                    return self.folder(stage, manifest.version) / name
         return None
 
 
@@ -171,4 +183,4 @@ def existing_store(home: Path) -> Store:
             found="none" if home.is_dir() else "no such folder",
             way_out="Run `idxflow run` first, or name another with --home.",
         )
-    return Store(home)
+    return Store(home, create=False)

@@ -12,7 +12,7 @@ Every error that idxflow raises on purpose, as one tree.
     │   ├── InvalidData       the table breaks its schema
     │   └── TrainingDiverged  the loss is no longer a number
     ├── StoreError            the artifact store cannot be read or written
-    │   └── ArtifactDamaged   a stored artifact is not what its manifest says; it is in quarantine
+    │   └── ArtifactDamaged   a stored artifact is not what its manifest says
     └── ServerError           the Prefect server cannot be found, started or stopped
 """
 
@@ -83,7 +83,7 @@ class StoreError(IdxflowError):
 
 
 class ArtifactDamaged(StoreError):
-    """A stored artifact is not what its manifest says; it has been put in quarantine."""
+    """A stored artifact is not what its manifest says."""
 
 
 class ServerError(IdxflowError):

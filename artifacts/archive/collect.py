@@ -1,0 +1,200 @@
+"""
+Clean-up: what nothing holds any more goes, and it is safe at any time.
+
+An artifact is taken under its own lock, and only if no living run holds it: a run notes what it uses under the same
+lock. Names do not change meanwhile (`Names.changing`). What goes is first moved aside, whole, and then deleted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from artifacts import files
+from artifacts.archive.leftovers import Leftover, LeftoverKind, find_leftovers, touched
+from artifacts.archive.names import Names
+from artifacts.archive.roots import Artifact, Graph, find_roots, read_graph
+from artifacts.disk import disk
+from artifacts.holds import Held, forget_dead
+from artifacts.publishing import restore
+from artifacts.store import REPLACED_PREFIX, Store
+
+
+class Candidate(BaseModel):
+    """
+    Something that a clean-up takes away.
+
+    Args:
+        subject: as a person would name it: stage and version, or the path below the home folder.
+        reason:  why it can go.
+        bytes:   size of all that is in it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    kind: LeftoverKind | Literal["artifact"]
+    subject: str
+    reason: str
+    bytes: int
+    path: Path = Field(exclude=True)
+    artifact: Artifact | None = Field(default=None, exclude=True)
+
+
+class Cleanup(BaseModel):
+    """
+    What a clean-up took away, or would.
+
+    Args:
+        done:      whether it did.
+        spared:    those of `candidates` that somebody had begun to use by the time it was their turn.
+        kept, kept_bytes: the artifacts that stay.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    done: bool
+    candidates: tuple[Candidate, ...]
+    spared: tuple[Candidate, ...] = ()
+    kept: int
+    kept_bytes: int
+
+    @property
+    def bytes(self) -> int:
+        """Size of all that went, or would."""
+        return sum(candidate.bytes for candidate in self.candidates) - sum(each.bytes for each in self.spared)
+
+
+def survey(store: Store, *, keep: int, older_than: timedelta | None, now: datetime) -> Cleanup:
+    """
+    Say what a clean-up would take away; nothing is changed.
+
+    Args:
+        keep:       how many completed runs of each data set hold what they used.
+        older_than: spare what was made since; None: spare nothing for its age.
+    Raises: StoreError: an alias or a pin does not read.
+    """
+    held, graph = Held(store.holds, only_living=True), read_graph(store)
+    roots = find_roots(store, graph, keep)
+
+    def is_young(moment: datetime) -> bool:
+        return older_than is not None and now - moment < older_than
+
+    going = [
+        artifact
+        for artifact in graph
+        if artifact not in roots and artifact not in held and not is_young(_made(store, graph, artifact))
+    ]
+    leftovers = [
+        each for each in find_leftovers(store, now) if each.artifact not in held and not is_young(each.touched)
+    ]
+    unfinished = {each.artifact for each in leftovers if each.kind == "unfinished"}
+    candidates = (
+        *(_artifact(store, artifact, keep) for artifact in going if artifact not in unfinished),
+        *(_leftover(store, each) for each in leftovers if each.artifact is None or _is_free(store, each.artifact)),
+    )
+    stays = graph.keys() - set(going) - unfinished
+    kept_bytes = sum(files.size_of(store.folder(*artifact)) for artifact in stays)
+    return Cleanup(done=False, candidates=candidates, kept=len(stays), kept_bytes=kept_bytes)
+
+
+def collect(store: Store, *, keep: int, older_than: timedelta | None, now: datetime) -> Cleanup:
+    """
+    Take away what `survey` finds, but for what somebody has begun to use meanwhile.
+
+    Raises: StoreError: an alias or a pin does not read, or the disk; what has gone by then was meant to go.
+    """
+    with Names(store).changing(), disk(store.home):
+        _settle(store)
+        # From here on the holds of runs that end stay, so that each artifact of theirs is seen, here or in a record.
+        forget_dead(store.holds)
+        found, held = survey(store, keep=keep, older_than=older_than, now=now), Held(store.holds)
+        spared = tuple(each for each in found.candidates if not _take(store, each, held))
+        for folder in {each.path.parent for each in found.candidates if each.kind == "artifact"}:
+            files.sync(folder)
+        files.remove_folder(store.home / "trash")
+        _forget_locks(store)
+    return found.model_copy(update={"done": True, "spared": spared})
+
+
+def _take(store: Store, candidate: Candidate, held: Held) -> bool:
+    """Move an artifact out of the store, or delete a leftover. Returns: False when somebody uses it."""
+    if candidate.artifact is None:
+        _remove(candidate.path)
+        return True
+    with store.locked(*candidate.artifact) as had:
+        if not had or candidate.artifact in held:
+            return False
+        if candidate.kind == "artifact":
+            trash = store.home / "trash"
+            files.make_folder(trash)
+            # One flush of each stage's folder at the end will do: what comes back after a power cut is whole.
+            with contextlib.suppress(FileNotFoundError):
+                files.DISK.rename(candidate.path, trash / "-".join(candidate.artifact))
+        else:
+            _remove(candidate.path)
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        files.remove_folder(path)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            files.remove_file(path)
+
+
+def _settle(store: Store) -> None:
+    """Bring back what killed runs had put aside, and empty what a killed clean-up left."""
+    for path in sorted(store.artifacts.glob(f"*/{REPLACED_PREFIX}*")):
+        stage, version = path.parent.name, path.name.removeprefix(REPLACED_PREFIX)
+        with store.locked(stage, version) as had:
+            if had:
+                restore(store, stage, version)
+    files.remove_folder(store.home / "trash")
+
+
+def _forget_locks(store: Store) -> None:
+    """Delete the lock files that nobody holds. Whoever has one open by now sees that it is gone, and makes another."""
+    for path in (*store.locks.glob("*.lock"), *store.incoming.glob("locks/*.lock")):
+        if path.name == "names.lock":
+            continue
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as file, contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            files.DISK.unlink(path)
+
+
+def _artifact(store: Store, artifact: Artifact, keep: int) -> Candidate:
+    return Candidate(
+        kind="artifact",
+        subject=" ".join(artifact),
+        reason=f"no alias, no pin, not in the last {keep} runs",
+        bytes=files.size_of(store.folder(*artifact)),
+        path=store.folder(*artifact),
+        artifact=artifact,
+    )
+
+
+def _leftover(store: Store, leftover: Leftover) -> Candidate:
+    return Candidate(
+        kind=leftover.kind,
+        subject=str(leftover.path.relative_to(store.home)),
+        reason=leftover.reason,
+        bytes=leftover.bytes,
+        path=leftover.path,
+        artifact=leftover.artifact,
+    )
+
+
+def _is_free(store: Store, artifact: Artifact) -> bool:
+    with store.locked(*artifact) as had:
+        return had
+
+
+def _made(store: Store, graph: Graph, artifact: Artifact) -> datetime:
+    try:
+        return datetime.fromisoformat(graph[artifact].created).astimezone(UTC)
+    except ValueError:
+        return touched(store.folder(*artifact))

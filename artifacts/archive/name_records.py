@@ -1,0 +1,195 @@
+"""
+The records of names: what the files of aliases and pins say.
+
+    <home>/aliases/<name>.json              {"name", "history": [{"stage", "version", "run", "set"}, ...]}
+    <home>/pins/<stage>-<version>.json      {"kind": "artifact", "stage", "version", "note", "set"}
+    <home>/pins/run-<id>.json               {"kind": "run", "run", "note", "set"}
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from artifacts.disk import disk
+from artifacts.store import Store
+from schemas.errors import StoreError
+from schemas.stages import STAGES
+
+ALIAS = re.compile(r"[a-z][a-z0-9-]{0,63}")
+"""What an alias may look like."""
+LATEST = "latest"
+"""The word for the newest run."""
+
+
+class Placement(BaseModel):
+    """
+    What an alias stood for from a moment on.
+
+    Args:
+        stage, version, run: the artifact, and the run that made it; all None where the alias was removed.
+        set:                 the moment: UTC, ISO 8601.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    stage: str | None
+    version: str | None
+    run: str | None
+    set: str
+
+
+class Alias(BaseModel):
+    """A name for an artifact, with everything that it ever stood for: the last entry holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    history: tuple[Placement, ...] = Field(min_length=1)
+
+    @property
+    def artifact(self) -> tuple[str, str] | None:
+        """Stage and version of what it stands for; None where it was removed."""
+        last = self.history[-1]
+        return (last.stage, last.version) if last.stage and last.version else None
+
+
+class ArtifactPin(BaseModel):
+    """An artifact that is kept. `set`: UTC, ISO 8601."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: Literal["artifact"] = "artifact"
+    stage: str
+    version: str
+    note: str = Field(description="why, in a person's words; may be empty")
+    set: str
+
+    @property
+    def stem(self) -> str:
+        """The name of its file, without the suffix."""
+        return f"{self.stage}-{self.version}"
+
+    @property
+    def subject(self) -> str:
+        """What is kept, as a person names it."""
+        return f"{self.stage}/{self.version}"
+
+    def is_called(self, word: str) -> bool:
+        """Tell whether a word is the beginning of what is kept."""
+        return self.version.startswith(word) or self.subject.startswith(word)
+
+
+class RunPin(BaseModel):
+    """A run that is kept with all its artifacts. `set`: UTC, ISO 8601."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: Literal["run"] = "run"
+    run: str
+    note: str = Field(description="why, in a person's words; may be empty")
+    set: str
+
+    @property
+    def stem(self) -> str:
+        """The name of its file, without the suffix."""
+        return f"run-{self.run}"
+
+    @property
+    def subject(self) -> str:
+        """What is kept, as a person names it."""
+        return f"run {self.run}"
+
+    def is_called(self, word: str) -> bool:
+        """Tell whether a word is the beginning of what is kept."""
+        return self.run.startswith(word)
+
+
+Pin = ArtifactPin | RunPin
+_PIN: TypeAdapter[Pin] = TypeAdapter(Annotated[Pin, Field(discriminator="kind")])
+
+
+def alias_path(store: Store, name: str) -> Path:
+    """Return the file of an alias."""
+    return store.home / "aliases" / f"{name}.json"
+
+
+def pin_path(store: Store, stem: str) -> Path:
+    """Return the file of a pin."""
+    return store.home / "pins" / f"{stem}.json"
+
+
+def alias_files(store: Store) -> list[Path]:
+    """List the files of aliases, by name."""
+    return _files(store.home / "aliases")
+
+
+def pin_files(store: Store) -> list[Path]:
+    """List the files of pins, by name."""
+    return _files(store.home / "pins")
+
+
+def read_alias(path: Path) -> Alias:
+    """
+    Read the file of an alias.
+
+    Raises: StoreError: it does not read, or is another's.
+    """
+    try:
+        alias = Alias.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise _unreadable(path, "one that does not read") from error
+    if path.name != f"{alias.name}.json":
+        raise _unreadable(path, f"that of {alias.name}")
+    return alias
+
+
+def read_pin(path: Path) -> Pin:
+    """
+    Read the file of a pin.
+
+    Raises: StoreError: it does not read, or is another's.
+    """
+    try:
+        pin = _PIN.validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise _unreadable(path, "one that does not read") from error
+    if path.name != f"{pin.stem}.json":
+        raise _unreadable(path, f"that of {pin.subject}")
+    return pin
+
+
+def find_alias(store: Store, name: str) -> Alias | None:
+    """
+    Return an alias, removed or not; None for what never was one.
+
+    Raises: StoreError: its file does not read.
+    """
+    path = alias_path(store, name)
+    return read_alias(path) if ALIAS.fullmatch(name) and path.exists() else None
+
+
+def flaw_of(name: str) -> str | None:
+    """Say why a name will not do for an alias; None where it will."""
+    if name == LATEST:
+        return "the word for the newest run"
+    if name in STAGES:
+        return "the name of a stage"
+    if not ALIAS.fullmatch(name):
+        return f"{len(name)} characters" if len(name) > 64 else "other characters"
+    return "only digits and a to f, as a version has them" if set(name) <= set("0123456789abcdef") else None
+
+
+def _files(folder: Path) -> list[Path]:
+    """List what lies in a folder of records; a name that begins with a dot is being written."""
+    with disk(folder):
+        found = folder.iterdir() if folder.is_dir() else ()
+        return sorted(path for path in found if not path.name.startswith("."))
+
+
+def _unreadable(path: Path, found: str) -> StoreError:
+    return StoreError(
+        f"{path.parent.name}/{path.name}",
+        expected="the record of the name that it bears",
+        found=found,
+        way_out="Restore it from a backup, or delete it.",
+    )

@@ -1,0 +1,247 @@
+"""
+Names that people give to artifacts, and pins: what has either is never cleaned up.
+
+Whoever changes them, and a clean-up, holds the lock of names: no artifact goes while it gets a name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from artifacts import files
+from artifacts.archive.lookup import find, stored_artifact
+from artifacts.archive.name_records import (
+    Alias,
+    ArtifactPin,
+    Pin,
+    Placement,
+    RunPin,
+    alias_files,
+    alias_path,
+    find_alias,
+    flaw_of,
+    pin_files,
+    pin_path,
+    read_alias,
+    read_pin,
+)
+from artifacts.archive.runs import read_run
+from artifacts.disk import disk
+from artifacts.integrity import Stored
+from artifacts.run_record import RunRecord
+from artifacts.store import Store
+from schemas.errors import StoreError, UsageError
+
+UNCHANGED = "Nothing has changed."
+
+
+@dataclass(frozen=True)
+class Kept:
+    """
+    What aliases and pins keep.
+
+    Args:
+        artifacts: stage and version of each artifact with an alias or a pin of its own.
+        runs:      ids of the pinned runs, whose records say which artifacts they keep.
+    """
+
+    artifacts: frozenset[tuple[str, str]]
+    runs: frozenset[str]
+
+
+@dataclass(frozen=True)
+class NameProblem:
+    """What is wrong with a name, for people: `subject` is its file as seen from the home folder, or the name."""
+
+    subject: str
+    text: str
+
+
+class Names:
+    """The aliases and pins of a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Keep everybody else from changing a name and from cleaning up. Not to be entered by who is in it."""
+        with disk(self._store.locks):
+            files.make_folder(self._store.locks)
+            lock = (self._store.locks / "names.lock").open("ab")
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def aliases(self) -> list[Alias]:
+        """
+        List the aliases that stand for something, by name.
+
+        Raises: StoreError: a file of theirs does not read.
+        """
+        return [alias for path in alias_files(self._store) if (alias := read_alias(path)).artifact]
+
+    def alias(self, name: str) -> Alias:
+        """
+        Return an alias, removed or not.
+
+        Raises: UsageError: a name that never was one.  StoreError: its file does not read.
+        """
+        if alias := find_alias(self._store, name):
+            return alias
+        close = difflib.get_close_matches(name, [each.name for each in self.aliases()], n=1)
+        way_out = f"{f'Did you mean {close[0]}? ' if close else ''}Set it with: idxflow alias {name} WORD"
+        raise UsageError(f"alias {name!r}", expected="one that is or was set", found="none", way_out=way_out)
+
+    def set_alias(self, name: str, stage: str, version: str, now: datetime) -> Alias:
+        """
+        Let a name stand for an artifact from now on.
+
+        Raises: UsageError: a name that is none, or no such artifact.  ArtifactDamaged.  StoreError.
+        """
+        if flaw := flaw_of(name):
+            raise UsageError(
+                f"alias {name!r}",
+                expected="up to 64 lower-case letters, digits and hyphens, a letter first, that mean nothing else",
+                found=flaw,
+                way_out=UNCHANGED,
+            )
+        with self.changing():
+            alias, manifest = find_alias(self._store, name), stored_artifact(self._store, stage, version).manifest
+            if alias and alias.artifact == (stage, version):
+                return alias
+            placement = Placement(stage=stage, version=version, run=manifest.run, set=_moment(now))
+            return self._place(name, alias, placement)
+
+    def remove_alias(self, name: str, now: datetime) -> Alias:
+        """
+        Let a name stand for nothing; its history stays.
+
+        Raises: UsageError: it does so already, or never was one.  StoreError.
+        """
+        with self.changing():
+            alias = self.alias(name)
+            if not alias.artifact:
+                raise UsageError(
+                    f"alias {name!r}", expected="one that is set", found="one that was removed", way_out=UNCHANGED
+                )
+            return self._place(name, alias, Placement(stage=None, version=None, run=None, set=_moment(now)))
+
+    def pins(self) -> list[Pin]:
+        """
+        List the pins, by the names of their files.
+
+        Raises: StoreError: one does not read.
+        """
+        return [read_pin(path) for path in pin_files(self._store)]
+
+    def pin_artifact(self, stage: str, version: str, note: str, now: datetime) -> Pin:
+        """
+        Keep an artifact; the note of a pin that is there already is replaced.
+
+        Raises: UsageError: there is none.  ArtifactDamaged.  StoreError.
+        """
+        with self.changing():
+            stored_artifact(self._store, stage, version)
+            return self._keep(ArtifactPin(stage=stage, version=version, note=note, set=_moment(now)))
+
+    def pin_run(self, run: str, note: str, now: datetime) -> Pin:
+        """
+        Keep a run and all its artifacts; the note of a pin that is there already is replaced.
+
+        Raises: UsageError: the run or an artifact of it is gone.  ArtifactDamaged.  StoreError.
+        """
+        with self.changing():
+            if (record := read_run(self._store, run)) is None:
+                way_out = f"`idxflow runs` lists those that are there. {UNCHANGED}"
+                raise UsageError(f"run {run}", expected="its record", found="none", way_out=way_out)
+            for row in record.stages:
+                stored_artifact(self._store, row.stage, row.version)
+            return self._keep(RunPin(run=run, note=note, set=_moment(now)))
+
+    def unpin(self, word: str) -> Pin:
+        """
+        Take a pin away; what it kept may be gone.
+
+        Args:    word: as for a lookup; the beginning of an id or a version is looked for among pins first.
+        Returns: the pin that was.
+        Raises:  UsageError: nothing is pinned that the word stands for, or more than one thing.  StoreError.
+        """
+        with self.changing():
+            pins = {pin.stem: pin for pin in self.pins()}
+            matches = [pin for pin in pins.values() if word and pin.is_called(word)]
+            if not matches and (pin := pins.get(_stem(find(self._store, word)))):
+                matches = [pin]
+            if len(matches) != 1:
+                found = ", ".join(pin.subject for pin in matches) or "none"
+                way_out = f"`idxflow pin` lists them. {UNCHANGED}"
+                raise UsageError(repr(word), expected="the word for one pin", found=found, way_out=way_out)
+            path = pin_path(self._store, matches[0].stem)
+            with disk(path.parent):
+                files.remove_file(path)
+            return matches[0]
+
+    def kept(self) -> Kept:
+        """
+        Return what aliases and pins keep.
+
+        Raises: StoreError: a file does not read: what it keeps is not known, so that nothing may be cleaned up.
+        """
+        pins = self.pins()
+        pinned = {(pin.stage, pin.version) for pin in pins if isinstance(pin, ArtifactPin)}
+        named = {alias.artifact for alias in self.aliases() if alias.artifact}
+        return Kept(frozenset(pinned | named), frozenset(pin.run for pin in pins if isinstance(pin, RunPin)))
+
+    def problems(self) -> list[NameProblem]:
+        """List the files that do not read, and the names whose artifact or run is gone."""
+        found = []
+        for path in (*alias_files(self._store), *pin_files(self._store)):
+            try:
+                found += self._losses(path)
+            except StoreError as error:
+                found.append(NameProblem(error.subject, f"found {error.found}"))
+        return found
+
+    def _losses(self, path: Path) -> list[NameProblem]:
+        """List what an alias or a pin should have kept, and that is no longer there."""
+        if path == alias_path(self._store, path.stem):
+            alias = read_alias(path)
+            subject, wanted = f"alias {alias.name}", [alias.artifact] if alias.artifact else []
+        elif isinstance(pin := read_pin(path), ArtifactPin):
+            subject, wanted = f"pin of {pin.subject}", [(pin.stage, pin.version)]
+        elif record := read_run(self._store, pin.run):
+            subject, wanted = f"pin of {pin.subject}", [(row.stage, row.version) for row in record.stages]
+        else:
+            return [NameProblem(f"pin of {pin.subject}", "the run's record is gone")]
+        return [NameProblem(subject, f"{'/'.join(each)} is gone") for each in wanted if not self._is_there(*each)]
+
+    def _is_there(self, stage: str, version: str) -> bool:
+        return (self._store.folder(stage, version) / "record.json").exists()
+
+    def _place(self, name: str, alias: Alias | None, placement: Placement) -> Alias:
+        """Write the next entry of an alias: what it stands for and its history change as one."""
+        changed = Alias(name=name, history=(*(alias.history if alias else ()), placement))
+        path = alias_path(self._store, name)
+        with disk(path.parent):
+            files.write_atomically(path, changed.model_dump_json(indent=2).encode())
+        return changed
+
+    def _keep(self, pin: Pin) -> Pin:
+        path = pin_path(self._store, pin.stem)
+        with disk(path.parent):
+            files.write_atomically(path, pin.model_dump_json(indent=2).encode())
+        return pin
+
+
+def _stem(found: RunRecord | Stored) -> str:
+    return f"run-{found.id}" if isinstance(found, RunRecord) else f"{found.ref.stage}-{found.ref.version}"
+
+
+def _moment(now: datetime) -> str:
+    return now.astimezone(UTC).isoformat(timespec="seconds")

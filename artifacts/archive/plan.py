@@ -1,0 +1,132 @@
+"""What a run would do: the pipeline's graph walked over a store that answers, and computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from artifacts.current import CURRENT
+from artifacts.integrity import Damage
+from artifacts.keys import references
+from artifacts.publishing import restore
+from artifacts.reasons import Change, explain, explain_unasked
+from artifacts.ref import Ref
+from artifacts.stage import Stage, inputs_of
+from artifacts.store import Store
+
+
+class PlannedStage(BaseModel):
+    """
+    What a run would do about one artifact.
+
+    Args:
+        state:     cached: taken as it is. will run: computed. depends: on the content that the stages in `waits_for`
+                   will have; it stays cached if that turns out to be what it was.
+        version:   None while it depends.
+        changes:   why; empty when cached, or when it depends on nothing else.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    stage: str
+    name: str
+    state: Literal["cached", "will run", "depends"]
+    version: str | None = None
+    changes: tuple[Change, ...] = ()
+    waits_for: tuple[str, ...] = ()
+
+
+class Plan(BaseModel):
+    """What a run would do, stage by stage, in the order of the graph."""
+
+    model_config = ConfigDict(frozen=True)
+    dataset: str
+    stages: tuple[PlannedStage, ...] = Field(default=())
+
+
+@dataclass(frozen=True)
+class Pending:
+    """An artifact that has to be computed before anything is known of it."""
+
+    subject: str
+
+
+class Planning:
+    """A run that computes nothing; see `artifacts.current.CurrentRun`."""
+
+    def __init__(self, store: Store, refresh: set[str], dataset: str) -> None:
+        self.store, self.refresh, self.dataset = store, refresh, dataset
+        self.id = self.flow_run = ""
+        self._stages: list[PlannedStage] = []
+
+    @contextmanager
+    def walking(self) -> Iterator[None]:
+        """Let the stages that are called in this block plan instead of run."""
+        token = CURRENT.set(self)
+        try:
+            yield
+        finally:
+            CURRENT.reset(token)
+
+    @property
+    def plan(self) -> Plan:
+        """What has been found so far."""
+        return Plan(dataset=self.dataset, stages=tuple(self._stages))
+
+    def submit(self, stage: Stage, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ref | Pending:
+        """Look whether a stage would be computed. Returns: its artifact's reference, or that it is pending."""
+        bound = stage.signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        arguments, name = bound.arguments, stage.name.format(**bound.arguments)
+        pending = [each.subject for value in arguments.values() for each in _pending(value)]
+        found, planned = self._wait(stage, name, arguments, pending) if pending else self._look(stage, name, arguments)
+        self._stages.append(planned)
+        return found or Pending(f"{stage.stage} {name}".strip())
+
+    def _wait(
+        self, stage: Stage, name: str, arguments: dict[str, Any], pending: list[str]
+    ) -> tuple[None, PlannedStage]:
+        """Say what is known of a stage that takes an artifact of which nothing is known yet."""
+        plain = {key: value for key, value in arguments.items() if not any(_pending(value)) and not references(value)}
+        changes = explain_unasked(self.store, name, stage.parts(plain))
+        if stage.stage in self.refresh:
+            changes = (Change(kind="refresh", subject="asked for"),)
+        waits_for = tuple(dict.fromkeys(pending))
+        return None, PlannedStage(stage=stage.stage, name=name, state="depends", changes=changes, waits_for=waits_for)
+
+    def _look(self, stage: Stage, name: str, arguments: dict[str, Any]) -> tuple[Ref | None, PlannedStage]:
+        """Look an artifact up whose key is known."""
+        parts, refreshed = stage.parts(arguments), stage.stage in self.refresh
+        row = PlannedStage(stage=stage.stage, name=name, state="cached", version=parts.version)
+        try:
+            self._settle(stage.stage, parts.version)
+            stored = None if refreshed else self.store.inspect(stage.stage, parts.version)
+        except Damage as damage:
+            changes: tuple[Change, ...] = (Change(kind="damaged", subject=str(damage)),)
+        else:
+            if stored:
+                return stored[0].ref, row
+            changes = explain(self.store, name, parts, inputs_of(arguments), refreshed=refreshed)
+        return None, row.model_copy(update={"state": "will run", "changes": changes})
+
+    def _settle(self, stage: str, version: str) -> None:
+        """Bring back what a killed run had put aside, as the next run will."""
+        if self.store.replaced(stage, version).exists():
+            with self.store.locked(stage, version) as had:
+                if had:
+                    restore(self.store, stage, version)
+
+
+def _pending(value: object) -> Iterator[Pending]:
+    match value:
+        case Pending():
+            yield value
+        case list() | tuple():
+            for item in value:
+                yield from _pending(item)
+        case dict():
+            for item in value.values():
+                yield from _pending(item)

@@ -1,0 +1,138 @@
+"""The check of a whole store: what is wrong is named, what is only left over is not called wrong."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from artifacts.archive.audit import Audit, Auditor
+from artifacts.archive.names import Names
+from artifacts.integrity import identity, remember_hashed
+from artifacts.store import Store
+from schemas.events import Event, Progress, listening
+from tests.artifacts.building import build, publish
+from tests.faults.scenarios import NOW, record, ref_of
+
+FILES = {"a": b"x" * 1000, "b": b"y"}
+VERSION = ref_of(0).version
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store of three artifacts and a run."""
+    store = Store(tmp_path / "home")
+    for salt in range(3):
+        build(store, FILES, salt=salt)
+    record(store, "a" * 12, (0,))
+    return store
+
+
+def audit(store: Store, *, repair: bool = False, everything: bool = True) -> Audit:
+    return Auditor(store, everything=everything, repair=repair).run(datetime.now(UTC))
+
+
+def spoil(path: Path, content: bytes = b"z" * 1000) -> None:
+    path.chmod(0o644)
+    path.write_bytes(content)
+
+
+def test_a_sound_store_is_counted(store: Store) -> None:
+    """Every artifact, file and byte is counted, and the progress comes to its end."""
+    events: list[Event] = []
+    with listening(events.append):
+        found = audit(store)
+    assert (found.artifacts, found.files, found.bytes) == (3, 6, 3 * 1001)
+    assert (found.problems, found.leftovers, found.busy) == ((), (), 0)
+    last = events[-1]
+    assert isinstance(last, Progress)
+    assert last.done == last.total
+
+
+def test_a_byte_that_only_a_hash_sees_is_found(store: Store) -> None:
+    """A file of the right size that looks as when it was hashed is hashed all the same."""
+    path = store.folder("parse", VERSION) / "a"
+    spoil(path)
+    remember_hashed(path.parent, {name: identity(path.parent / name) for name in FILES})
+    (problem,) = audit(store, everything=False).problems
+    assert problem.subject == f"artifacts/parse/{VERSION}"
+    assert problem.found.startswith("a: expected SHA-256")
+    assert problem.moved_to is None
+    assert path.exists()
+
+
+@pytest.mark.parametrize("file", ["a", "manifest.json", "result.json", "record.json"])
+def test_repair_puts_what_is_damaged_in_quarantine(store: Store, file: str) -> None:
+    """What is damaged is moved aside with its reason, and the store is sound afterwards."""
+    spoil(store.folder("parse", VERSION) / file)
+    (problem,) = audit(store, repair=True).problems
+    assert problem.moved_to == f"quarantine/parse/{VERSION}-1/{VERSION}"
+    assert store.quarantined.reason("parse", VERSION) == problem.found
+    after = audit(store)
+    assert (after.artifacts, after.problems) == (2, ())
+    assert after.leftovers == (f"quarantine/parse/{VERSION}-1: {problem.found}",)
+
+
+def test_what_is_left_over_is_not_wrong(store: Store) -> None:
+    """What killed runs leave is listed, and no problem."""
+    publish(store, FILES, salt=7)
+    (store.artifacts / "parse" / f".staging-{VERSION}-1").mkdir()
+    (store.home / "trash").mkdir()
+    (store.home / "trash" / "parse-1").mkdir()
+    found = audit(store)
+    assert found.problems == ()
+    assert [sentence.partition(": ")[2] for sentence in found.leftovers] == [
+        "a run ended before its record was written",
+        "a run was killed while it computed this",
+        "a clean-up was interrupted",
+    ]
+
+
+@pytest.mark.parametrize("place", ["stray", "parse/stray", "parse/0123", "nostage/0123456789abcdef"])
+def test_what_does_not_belong_there_is_named(store: Store, place: str) -> None:
+    """A file or folder among the artifacts that is none is a problem, which repair moves aside."""
+    path = store.artifacts / place
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("?")
+    (problem,) = audit(store, repair=True).problems
+    assert problem.found == "it does not belong here"
+    assert audit(store).problems == ()
+    assert store.home.joinpath(problem.moved_to or "").exists()
+
+
+def test_a_link_instead_of_an_artifact_is_named(store: Store, tmp_path: Path) -> None:
+    """A version that is a link to elsewhere is not believed, and what it points to is left alone."""
+    folder = store.folder("parse", VERSION)
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    (problem,) = audit(store, repair=True).problems
+    assert problem.found == "it does not belong here"
+    assert (tmp_path / "elsewhere" / "a").exists()
+    assert audit(store).artifacts == 2
+
+
+def test_all_means_records_names_and_first_uses_too(store: Store) -> None:
+    """Run records and first uses that do not read, and names whose artifact is gone, are problems for --all."""
+    Names(store).set_alias("champion", "parse", VERSION, NOW)
+    store.quarantine("parse", VERSION, "test")
+    (store.runs / f"{'b' * 12}.json").write_text("{")
+    (store.home / "trust" / "own").mkdir(parents=True)
+    (store.home / "trust" / "own" / "x.gz.json").write_text("{")
+    assert audit(store, everything=False).problems == ()
+    found = {problem.subject: problem.found for problem in audit(store).problems}
+    assert found == {
+        "alias champion": f"parse/{VERSION} is gone",
+        f"runs/{'b' * 12}.json": "it is no run's record",
+        "trust/own/x.gz.json": "a record that does not read",
+    }
+    audit(store, repair=True)
+    assert not (store.runs / f"{'b' * 12}.json").exists()
+
+
+def test_what_a_run_is_just_making_is_left_out(store: Store) -> None:
+    """Damage under somebody's lock may be half of a replacement: it is counted as busy."""
+    spoil(store.folder("parse", VERSION) / "a")
+    with store.locked("parse", VERSION):
+        found = audit(store, repair=True)
+    assert (found.problems, found.busy, found.artifacts) == ((), 1, 2)

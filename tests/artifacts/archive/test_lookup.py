@@ -1,0 +1,209 @@
+"""What a word stands for."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from artifacts.archive.lookup import find, find_artifact, find_run, stored_artifact
+from artifacts.archive.names import Names
+from artifacts.integrity import Stored
+from artifacts.ref import Ref
+from artifacts.run_record import RunRecord
+from artifacts.store import Store
+from schemas.errors import ArtifactDamaged, StoreError, UsageError
+from tests.artifacts.archive.history import stage_record, write_run
+from tests.artifacts.building import build, publish
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+MAKER = "0" * 12
+"""The run that `tests.artifacts.building` writes into its manifests."""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store."""
+    return Store(tmp_path / "home")
+
+
+@pytest.fixture
+def model(store: Store) -> Ref:
+    """A model in the store."""
+    return build(store, {"model.keras": b"weights"}, "train")
+
+
+def version_of(found: RunRecord | Stored) -> str:
+    """The version of an artifact that was found; for a run its id."""
+    return found.id if isinstance(found, RunRecord) else found.ref.version
+
+
+@pytest.mark.parametrize("digits", [1, 4, 12])
+def test_a_run_is_found_by_the_beginning_of_its_id(store: Store, digits: int) -> None:
+    """Any unique beginning of an id is enough."""
+    write_run(store, "a" * 12)
+    write_run(store, "b" * 12)
+    assert find(store, "a" * digits) == find_run(store, "a" * digits)
+    assert find_run(store, "a" * digits).id == "a" * 12
+
+
+@pytest.mark.parametrize("digits", [1, 4, 16])
+@pytest.mark.parametrize("stage", ["", "train/"])
+def test_an_artifact_is_found_by_the_beginning_of_its_version(
+    store: Store, model: Ref, digits: int, stage: str
+) -> None:
+    """Any unique beginning of a version is enough, with its stage or without."""
+    word = stage + model.version[:digits]
+    assert version_of(find(store, word)) == model.version
+    assert find_artifact(store, word).folder == store.folder("train", model.version)
+
+
+def test_the_stage_tells_versions_apart(store: Store, model: Ref) -> None:
+    """What two stages' versions begin with is unique with the stage before it, even without a digit."""
+    table = next(
+        ref for salt in range(1000) if (ref := build(store, {"a": b"a"}, salt=salt)).version[0] == model.version[0]
+    )
+    with pytest.raises(UsageError, match="expected the beginning of one run or version"):
+        find(store, model.version[0])
+    assert version_of(find(store, f"train/{model.version[0]}")) == model.version
+    assert version_of(find(store, "train/")) == model.version
+    assert version_of(find(store, f"parse/{table.version}")) == table.version
+
+
+def test_a_run_may_be_taken_for_no_version(store: Store, model: Ref) -> None:
+    """What both a run's id and a version begin with is ambiguous, and both are named."""
+    run = write_run(store, model.version[:4] + "0" * 8).id
+    with pytest.raises(UsageError) as caught:
+        find(store, model.version[:4])
+    assert caught.value.found == f"2: run {run}, train/{model.version}"
+
+
+def test_a_whole_id_wins_over_what_begins_so(store: Store) -> None:
+    """A whole run id that a version begins with as well stands for the run."""
+    ref = build(store, {"a": b"a"})
+    write_run(store, ref.version[:12])
+    assert version_of(find(store, ref.version[:12])) == ref.version[:12]
+    assert version_of(find(store, ref.version[:13])) == ref.version
+
+
+def test_an_ambiguous_word_names_a_few_candidates(store: Store) -> None:
+    """Of many candidates the first five are named, the others counted."""
+    for number in range(8):
+        write_run(store, f"a{number:011}")
+    with pytest.raises(
+        UsageError, match=r"^a: expected .*, found 8: run a00000000000, (run \w+, ){4}and 3 more\. Give"
+    ):
+        find_run(store, "a")
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("abcdefa0", "run abcdef000000"),
+        ("champoin", "champion"),
+        ("latets", "latest"),
+        ("tarin", "train/VERSION"),
+    ],
+)
+def test_a_misspelt_word_is_met_with_what_was_probably_meant(store: Store, model: Ref, word: str, meant: str) -> None:
+    """Nothing found: a close id, alias or word is offered, and what lists them."""
+    write_run(store, "abcdef000000")
+    Names(store).set_alias("champion", "train", model.version, NOW)
+    with pytest.raises(UsageError, match=f"Did you mean {meant}\\? `idxflow runs` lists runs"):
+        find(store, word)
+
+
+@pytest.mark.parametrize("word", ["", "/", "zzz", "../train", "parse/", "é"])
+def test_nothing_is_found_for_a_word_that_means_nothing(store: Store, model: Ref, word: str) -> None:
+    """A word of nothing, a path, or a stage without artifacts finds nothing, also where there is one artifact only."""
+    with pytest.raises(UsageError, match="found nothing of that name"):
+        find(store, word)
+
+
+def test_an_unfinished_artifact_is_not_found(store: Store) -> None:
+    """What a killed run left without its commit is no candidate."""
+    ref = publish(store, {"a": b"a"})
+    with pytest.raises(UsageError, match="found nothing of that name"):
+        find(store, ref.version)
+
+
+def test_latest_is_the_run_that_started_last(store: Store, model: Ref) -> None:
+    """`latest` is the newest run; as an artifact, the model of the newest completed one."""
+    write_run(store, "a" * 12, [stage_record(model)], minute=1)
+    write_run(store, "b" * 12, minute=2, state="failed")
+    assert version_of(find(store, "latest")) == find_run(store, "latest").id == "b" * 12
+    assert find_artifact(store, "latest").ref.version == model.version
+
+
+def test_latest_of_an_empty_history_says_how_to_make_one(store: Store) -> None:
+    """Without a run, or without a completed one, `latest` stands for nothing."""
+    with pytest.raises(UsageError, match=r"latest: expected a run, found none. Make one with `idxflow run`"):
+        find(store, "latest")
+    write_run(store, "a" * 12, state="failed")
+    with pytest.raises(UsageError, match="latest: expected a completed run, found none"):
+        find_artifact(store, "latest")
+
+
+def test_a_run_stands_for_its_model(store: Store, model: Ref) -> None:
+    """As an artifact, a run's word is the artifact of its train stage."""
+    write_run(store, "a" * 12, [stage_record(build(store, {"a": b"a"})), stage_record(model, cached=True)])
+    assert find_artifact(store, "aaa").ref.version == model.version
+
+
+def test_a_run_without_a_model_says_so(store: Store) -> None:
+    """A run that failed before it trained has no artifact to stand for; one with two models has too many."""
+    write_run(store, "a" * 12, state="failed")
+    with pytest.raises(UsageError, match=r"run a{12}: expected one with a model, found a failed one without"):
+        find_artifact(store, "a")
+    write_run(store, "b" * 12, [stage_record(build(store, {"a": b"a"}, "train", salt)) for salt in (1, 2)])
+    with pytest.raises(UsageError, match=r"run b{12}: expected one model, found 2: train/"):
+        find_artifact(store, "b" * 12)
+
+
+def test_an_artifact_stands_for_the_run_that_made_it(store: Store, model: Ref) -> None:
+    """As a run, a version's or an alias's word is the run that made the artifact, as long as its record is there."""
+    Names(store).set_alias("champion", "train", model.version, NOW)
+    with pytest.raises(UsageError, match=f"train/{model.version}: expected the record of run 0{{12}}, which made it"):
+        find_run(store, "champion")
+    write_run(store, MAKER, [stage_record(model)])
+    write_run(store, "a" * 12, [stage_record(model, cached=True)], minute=1)
+    assert find_run(store, model.version).id == find_run(store, "champion").id == MAKER
+
+
+def test_an_alias_stands_for_its_artifact(store: Store, model: Ref) -> None:
+    """An alias is what it was set to last; a removed one is nothing."""
+    names = Names(store)
+    names.set_alias("champion", "parse", build(store, {"a": b"a"}).version, NOW)
+    names.set_alias("champion", "train", model.version, NOW)
+    assert version_of(find(store, "champion")) == find_artifact(store, "champion").ref.version == model.version
+    names.remove_alias("champion", NOW)
+    with pytest.raises(UsageError, match="alias 'champion': expected one that is set, found one that was removed"):
+        find(store, "champion")
+
+
+def test_a_damaged_artifact_is_refused_and_left_where_it_is(store: Store, model: Ref) -> None:
+    """A word for an artifact that is not what it was is an error that says how to mend it; nothing is moved."""
+    path = store.folder("train", model.version) / "model.keras"
+    path.chmod(0o644)
+    path.write_bytes(b"WEIGHTS")
+    with pytest.raises(ArtifactDamaged, match=rf"train/{model.version}: .* found model\.keras: expected SHA-256"):
+        find_artifact(store, model.version)
+    assert path.read_bytes() == b"WEIGHTS"
+
+
+def test_an_artifact_that_is_gone_says_so(store: Store, model: Ref) -> None:
+    """A run's model that is no longer in the store is named, with the way to have it again."""
+    gone = model.model_copy(update={"version": "f" * 16})
+    write_run(store, "a" * 12, [stage_record(gone)])
+    with pytest.raises(UsageError, match=r"artifact train/f{16}: expected it in the store, found it cleaned up"):
+        find_artifact(store, "a" * 12)
+    with pytest.raises(UsageError, match="makes it anew"):
+        stored_artifact(store, "train", "f" * 16)
+
+
+def test_a_run_whose_record_does_not_read_is_named(store: Store) -> None:
+    """The word for a damaged record is an error of the store, not a wrong word."""
+    (store.runs / f"{'a' * 12}.json").write_text("{")
+    with pytest.raises(StoreError, match=r"run a{12}: expected a record that reads"):
+        find(store, "aa")

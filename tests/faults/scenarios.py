@@ -1,0 +1,225 @@
+"""
+What the store does to the disk, each as a scene that can be played, broken off, and played again.
+
+A scene prepares a home folder, acts on it, and says what has to hold afterwards, whether or not it got to its end.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from artifacts.archive.collect import collect
+from artifacts.archive.names import Names
+from artifacts.disk import disk
+from artifacts.files import write_atomically
+from artifacts.publishing import restore
+from artifacts.ref import Ref
+from artifacts.run_record import RunRecord, StageRecord
+from artifacts.store import Store
+from schemas.datasets import RemoteFile
+from schemas.training import Training
+from tests.artifacts.building import build, key_parts
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+OLD, NEW = {"a": b"old", "b": b"more"}, {"a": b"new", "b": b"more"}
+FILE = RemoteFile(name="own.gz", dataset="own", mirrors=("http://mirror/",))
+
+
+@dataclass(frozen=True)
+class Scene:
+    """
+    Something that the store does.
+
+    Args:
+        prepare: fill an empty store.
+        act:     do it; doing it again after it was broken off has to succeed.
+        check:   what has to hold even when it was broken off.
+        ended:   what has to hold once it was played to its end.
+    """
+
+    prepare: Callable[[Store], None]
+    act: Callable[[Store], None]
+    check: Callable[[Store], None]
+    ended: Callable[[Store], None]
+
+
+def content(store: Store, ref: Ref) -> bytes | None:
+    """Return what the store serves of an artifact as a run would take it, every hash checked; None for nothing."""
+    restore(store, ref.stage, ref.version)
+    found = store.read(ref.stage, ref.version, fully=True)
+    return found[0].ref.file("a").read_bytes() if found else None
+
+
+def ref_of(salt: int, stage: str = "parse") -> Ref:
+    """Return a reference that is good enough to look an artifact up."""
+    return Ref(stage=stage, name="train", version=key_parts(stage, salt).version, digest="", manifest="")
+
+
+def record(store: Store, run: str, salts: tuple[int, ...], state: str = "completed", minute: int = 0) -> None:
+    """Write a run's record that used these artifacts."""
+    rows = tuple(
+        StageRecord(
+            stage="parse", name="train", version=ref_of(salt).version, cached=False, seconds=0, bytes=0, path=""
+        )
+        for salt in salts
+    )
+    whole = RunRecord.model_validate(
+        {
+            "id": run,
+            "dataset": "own",
+            "profile": "tutorial",
+            "seed": 1,
+            "state": state,
+            "started": (NOW + timedelta(minutes=minute)).isoformat(),
+            "seconds": 1.0,
+            "stages": rows,
+            "flow_run": run,
+            "training": Training(),
+        }
+    )
+    with disk(store.runs):
+        write_atomically(store.runs / f"{run}.json", whole.model_dump_json().encode())
+
+
+def _nothing(store: Store) -> None:
+    pass
+
+
+def _expect(salt: int, *allowed: bytes | None) -> Callable[[Store], None]:
+    def check(store: Store) -> None:
+        assert content(store, ref_of(salt)) in allowed
+
+    return check
+
+
+def _damage(store: Store) -> None:
+    build(store, OLD)
+    path = store.folder("parse", ref_of(0).version) / "a"
+    path.chmod(0o644)
+    path.write_bytes(b"bad")
+    time.sleep(0.03)
+
+
+def _heal(store: Store) -> None:
+    if content(store, ref_of(0)) is None:
+        build(store, OLD)
+
+
+def _refresh(store: Store) -> None:
+    restore(store, "parse", ref_of(0).version)
+    build(store, NEW)
+
+
+def _record(store: Store) -> None:
+    record(store, "b" * 12, (0,), minute=1)
+
+
+def _check_records(store: Store) -> None:
+    from artifacts.archive.runs import list_runs, unreadable_runs
+
+    assert {each.id for each in list_runs(store)} >= {"a" * 12}
+    assert not unreadable_runs(store)
+
+
+def _named(store: Store) -> None:
+    for salt in (0, 1):
+        build(store, OLD, salt=salt)
+    Names(store).set_alias("champion", "parse", ref_of(0).version, NOW)
+
+
+def _rename(store: Store) -> None:
+    names, later = Names(store), NOW + timedelta(days=1)
+    names.set_alias("champion", "parse", ref_of(1).version, later)
+    names.pin_artifact("parse", ref_of(0).version, "good", later)
+
+
+def _check_alias(store: Store) -> None:
+    alias = Names(store).alias("champion")
+    assert alias is not None
+    versions = [placement.version for placement in alias.history]
+    assert versions in ([ref_of(0).version], [ref_of(0).version, ref_of(1).version])
+    assert len(Names(store).pins()) <= 1
+
+
+def _check_renamed(store: Store) -> None:
+    kept = Names(store).kept()
+    assert kept.artifacts == {("parse", ref_of(salt).version) for salt in (0, 1)}
+
+
+def _crowded(store: Store) -> None:
+    """Artifact 0 is held by the last run, 1 by an alias, 2 by a pin, 3 and 4 by nothing, 5 is unfinished; leftovers."""
+    for salt in range(5):
+        build(store, OLD, salt=salt)
+    record(store, "a" * 12, (3,))
+    record(store, "b" * 12, (0,), minute=1)
+    names = Names(store)
+    names.set_alias("champion", "parse", ref_of(1).version, NOW)
+    names.pin_artifact("parse", ref_of(2).version, "", NOW)
+    (store.folder("parse", ref_of(5).version)).mkdir()
+    staging = store.artifacts / "parse" / f".staging-{ref_of(6).version}-1"
+    staging.mkdir()
+    (staging / "half").write_bytes(b"half")
+    store.quarantined.take(_stray(store), "foreign", "it does not belong here")
+    os.utime(store.incoming, (0, 0))
+
+
+def _stray(store: Store) -> Path:
+    path = store.artifacts / "stray"
+    path.write_bytes(b"?")
+    return path
+
+
+def _clean_up(store: Store) -> None:
+    collect(store, keep=1, older_than=None, now=datetime.now(UTC))
+
+
+def _check_held(store: Store) -> None:
+    for salt in (0, 1, 2):
+        assert content(store, ref_of(salt)) == b"old"
+
+
+def _check_gone(store: Store) -> None:
+    assert {version for _, version in store.versions()} == {ref_of(salt).version for salt in (0, 1, 2)}
+    assert not list(store.artifacts.glob("*/.*"))
+    assert not list(store.quarantined.folder.glob("*/*"))
+    assert not (store.home / "trash").exists()
+
+
+def _trust(store: Store) -> None:
+    assert store.trust.remember(FILE, "c" * 64, 9).sha256 == "c" * 64
+
+
+def _check_trust(store: Store) -> None:
+    assert store.trust.expected(FILE).sha256 in (None, "c" * 64)
+
+
+def _restored(store: Store) -> None:
+    from tests.artifacts.building import publish
+
+    build(store, OLD)
+    publish(store, NEW)
+
+
+SCENES = {
+    "an artifact": Scene(_nothing, lambda store: _build(store, OLD), _expect(0, None, b"old"), _expect(0, b"old")),
+    "an artifact made anew": Scene(
+        lambda store: _build(store, OLD), _refresh, _expect(0, b"old", b"new"), _expect(0, b"new")
+    ),
+    "an artifact brought back": Scene(
+        _restored, lambda store: restore(store, "parse", ref_of(0).version), _expect(0, b"old"), _expect(0, b"old")
+    ),
+    "a damaged artifact": Scene(_damage, _heal, _expect(0, None, b"old"), _expect(0, b"old")),
+    "a run's record": Scene(lambda store: record(store, "a" * 12, (0,)), _record, _check_records, _nothing),
+    "an alias and a pin": Scene(_named, _rename, _check_alias, _check_renamed),
+    "a clean-up": Scene(_crowded, _clean_up, _check_held, _check_gone),
+    "a first use": Scene(_nothing, _trust, _check_trust, _check_trust),
+}
+
+
+def _build(store: Store, content: dict[str, bytes]) -> None:
+    build(store, content)

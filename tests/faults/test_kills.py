@@ -1,0 +1,104 @@
+"""Kill -9 for real: of a run right before each step of the file layer, and of the command at random moments."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from artifacts.archive.audit import Auditor
+from artifacts.archive.runs import list_runs, state_of
+from artifacts.run_record import RunRecord
+from artifacts.store import Store
+from tests.faults.dying import KILLED, Runner
+from tests.faults.test_crashes import assert_sound
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server"), pytest.mark.timeout(1800)]
+KILLS = 60
+
+
+def models(home: Path) -> list[str]:
+    """Return what the committed models of a home folder say."""
+    store = Store(home)
+    found = [store.read(stage, version, fully=True) for stage, version in store.versions() if stage == "train"]
+    return sorted(each[0].ref.file("model.keras").read_text() for each in found if each)
+
+
+@pytest.mark.parametrize("refresh", [(), ("download", "train")], ids=["first", "refresh"])
+def test_a_run_that_is_killed_before_any_step_costs_nothing(
+    tmp_path: Path, refresh: tuple[str, ...], record_property: Callable[[str, object], None]
+) -> None:
+    """A process that is killed before step 0, 1, 2, ... of a run leaves a sound store, and the next run ends well."""
+    with Runner() as runner:
+        whole = tmp_path / "whole"
+        if refresh:
+            assert runner.run(whole)[0] == 0
+        else:
+            whole.mkdir()
+        code, steps = runner.run(Path(shutil.copytree(whole, tmp_path / "counted")), refresh=refresh)
+        assert code == 0
+        assert steps > 30
+        for at in range(steps):
+            home = Path(shutil.copytree(whole, tmp_path / f"at-{at}"))
+            code, _ = runner.run(home, at, refresh=refresh)
+            assert code in (0, KILLED)  # threads take the steps in another order each time
+            assert_sound(Store(home))
+            assert runner.run(home, refresh=refresh)[0] == 0
+            assert models(home) == ["1 one two"]
+            assert_sound(Store(home))
+            assert not list(home.glob("artifacts/*/.*"))
+            shutil.rmtree(home)
+        record_property("kills", steps)
+
+
+def test_the_command_is_killed_at_random_moments(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """However often the real pipeline is killed, the store stays sound, and a last run ends well."""
+    from prefect.settings import PREFECT_API_URL
+
+    home, moments, ended = tmp_path / "home", random.Random(5), 0
+    environment = os.environ | {"IDXFLOW_HOME": str(home), "PREFECT_API_URL": PREFECT_API_URL.value() or ""}
+
+    def start(seed: int) -> subprocess.Popen[str]:
+        arguments = ["run", "--json", "--dataset", "digits", "--set", "training.epochs=20", f"training.seed={seed}"]
+        return subprocess.Popen(
+            [sys.executable, "-m", "idxflow", *arguments],
+            env=environment | {"PYTHONPATH": str(Path(__file__).parents[2])},
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    killed = 0
+    for number in range(KILLS * 3):
+        process = start(number // 3)
+        try:
+            process.wait(moments.uniform(0.8, 6.0))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            killed += 1
+        process.communicate()
+        if home.is_dir():
+            assert_sound(Store(home))
+        ended += process.returncode == 0
+        if killed == KILLS:
+            break
+    assert killed == KILLS
+    output, _ = start(number // 3).communicate(timeout=120)
+    assert RunRecord.model_validate_json(output).state == "completed"
+    store = Store(home)
+    states = {state_of(store, record) for record in list_runs(store)}
+    assert "running" not in states
+    assert Auditor(store, everything=True, repair=False).run(datetime.now(UTC)).problems == ()
+    record_property("kills", killed)
+    record_property("ended", ended)
