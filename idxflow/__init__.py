@@ -1,1 +1,19 @@
-"""The command line: the only floor that prints."""
+"""The top floor: the command line, the only one that prints, and the Python API, `idxflow.archive`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from idxflow.archive import Archive, ArchivedRun, Images, open_store, plan
+
+__all__ = ["Archive", "ArchivedRun", "Images", "open_store", "plan"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the API when it is asked for: the command line starts without it."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from idxflow import archive
+
+    return getattr(archive, name)

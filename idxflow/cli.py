@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -9,7 +10,9 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
-from idxflow.ending import DONE, FAILED, tell, terminable
+from idxflow.commands.registry import COMMANDS
+from idxflow.ending import CUT_OFF, DONE, FAILED, tell, terminable
+from idxflow.options import Assign, Dataset, Home, Json, Mirror, Profile, Refresh, Verbose
 from schemas.errors import UsageError
 
 EXAMPLES = """Examples:
@@ -24,9 +27,6 @@ Exit codes: 0 done, 1 a stage failed, 2 wrong usage, 130 interrupted."""
 SERVER_EXAMPLES = """Examples:
   idxflow server start
   idxflow server status --home /srv/idxflow"""
-
-Home = Annotated[str | None, Parameter(help="Folder of all run-time data. [.idxflow; IDXFLOW_HOME]")]
-Verbose = Annotated[bool | None, Parameter(negative="", help="Show logs, library messages and tracebacks.")]
 
 app = App(
     name="idxflow",
@@ -45,61 +45,23 @@ server = App(
     help_epilogue=SERVER_EXAMPLES,
 )
 app.command(server)
+for command in COMMANDS:
+    app.command(command.place, help=command.help, help_epilogue=command.examples)
 
 
 @app.command
 def run(
     *,
-    dataset: Annotated[
-        str | None,
-        Parameter(
-            help="digits, fashion-mnist, kmnist, mnist, or the path of a .toml that describes a set of your own. "
-            "[mnist if it is stored or a mirror answers within 3 s, else digits]"
-        ),
-    ] = None,
-    profile: Annotated[str | None, Parameter(help="Set of training defaults: tutorial. [tutorial]")] = None,
-    assign: Annotated[
-        list[str] | None,
-        Parameter(
-            name="--set",
-            negative="",
-            consume_multiple=True,
-            metavar="NAME=VALUE",
-            help="Change one value of the configuration: training.activation, .batch_size, .decay, .epochs, .hidden, "
-            ".learning_rate, .momentum, .seed, .validation_fraction. Values are written as in TOML.",
-        ),
-    ] = None,
-    mirror: Annotated[
-        list[str] | None,
-        Parameter(
-            negative="",
-            consume_multiple=True,
-            metavar="URL",
-            help="Address (http, https, file) or folder to try before the catalog's own; more are tried in order.",
-        ),
-    ] = None,
-    refresh: Annotated[
-        list[str] | None,
-        Parameter(
-            negative="",
-            consume_multiple=True,
-            metavar="STAGE",
-            help="Compute a stage anew, cached or not: download, verify, decompress, parse, validate, normalize, "
-            "train, evaluate, report.",
-        ),
-    ] = None,
+    dataset: Dataset = None,
+    profile: Profile = None,
+    assign: Assign = None,
+    mirror: Mirror = None,
+    refresh: Refresh = None,
     home: Home = None,
     ephemeral: Annotated[
         bool | None, Parameter(negative="", help="Use Prefect's temporary server, which ends with the run.")
     ] = None,
-    json: Annotated[
-        bool,
-        Parameter(
-            negative="",
-            show_default=False,
-            help="Print the run's record on standard output, and all else on standard error.",
-        ),
-    ] = False,
+    json: Json = False,
     verbose: Verbose = None,
 ) -> int:
     """
@@ -190,7 +152,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns: the exit code.
     """
     try:
-        return int(app(sys.argv[1:] if arguments is None else list(arguments)) or DONE)
+        code = int(app(sys.argv[1:] if arguments is None else list(arguments)) or DONE)
+        sys.stdout.flush()
+        return code
     except CycloptsError as error:
         said = " ".join(str(error).split()).rstrip(".?")
         found = said[:1].lower() + said[1:]
@@ -198,6 +162,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         caught: BaseException = UsageError(
             "command line", expected="what `idxflow --help` lists", found=found, way_out=way_out
         )
+    except BrokenPipeError:
+        # Whoever read the output has had enough. What is still buffered would fail once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CUT_OFF
     except (Exception, KeyboardInterrupt) as error:
         caught = error
     from idxflow.console import Console

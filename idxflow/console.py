@@ -141,9 +141,10 @@ class Console:
 
 def stage_line(event: StageChanged, width: int | None = None) -> Text:
     """
-    Return the line of a finished stage: stage, of what, state, time, size, version.
+    Return the line of a finished stage: stage, of what, state, time, size, version, and why it was computed.
 
-    Args: width: columns at hand; a narrow terminal sees half of the version, as git abbreviates.
+    Args: width: columns at hand. On a narrow terminal half of the version has to do, as git abbreviates; where the
+                 reason does not fit behind it, it stands on a line of its own.
     """
     cached = event.state == "cached"
     version = event.version if width is None or width >= 88 else event.version[:8]
@@ -156,6 +157,9 @@ def stage_line(event: StageChanged, width: int | None = None) -> Text:
     )
     if cached:
         line.stylize("dim", 0, 38)
+    if event.reason:
+        fits = width is None or line.cell_len + 2 + len(event.reason) <= width
+        line.append(f"  {event.reason}" if fits else f"\n{'':10} {event.reason}", "dim")
     return line
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 from cyclopts import App
 
 from idxflow.cli import app, main
-from idxflow.ending import DONE, FAILED, WRONG_USAGE
+from idxflow.ending import CUT_OFF, DONE, FAILED, WRONG_USAGE
 from idxflow.settings import Settings
 from schemas.catalog import dataset_names
 from schemas.stages import STAGES
@@ -31,9 +32,10 @@ def commands(of: App = app, path: tuple[str, ...] = ()) -> Iterator[tuple[str, .
 
 
 def test_there_are_the_commands_that_the_project_promises() -> None:
-    """The commands are run, and server with start, stop and status."""
+    """The commands are run, those about what it left, and server with start, stop and status."""
     assert {" ".join(words) for words in commands()} == {
         "", "run", "server", "server start", "server stop", "server status",
+        "plan", "runs", "show", "lineage", "compare", "verify", "gc", "alias", "pin", "export",
     }  # fmt: skip
 
 
@@ -143,3 +145,14 @@ def test_a_server_is_started_described_and_stopped(desk: Path, capsys: pytest.Ca
         assert main(["server", "stop"]) == DONE
     assert capsys.readouterr().out == f"Prefect server at {address} stopped\n"
     assert main(["server", "status"]) == FAILED
+
+
+def test_a_reader_that_leaves_ends_the_command_quietly(desk: Path) -> None:
+    """When the output is piped into a program that stops reading, there is no error to read, and exit code 141."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = {"PYTHONPATH": str(PROJECT)}
+    command = [sys.executable, "-m", "idxflow", "--version"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False, env=environment)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (CUT_OFF, "")

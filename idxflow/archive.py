@@ -1,0 +1,260 @@
+"""
+The Python API: what a store holds, for notebooks and scripts.
+
+    import idxflow
+    store = idxflow.open_store()
+    run = store.run("latest")
+    run.metrics.test.accuracy
+    images = run.table("test")
+    run.model().predict(images.flat)
+
+Every word that the command line takes for a run or an artifact is taken here. What is loaded is hashed in full first,
+and a damaged artifact is an error. The commands are thin layers over this module.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from artifacts.archive.lookup import find, find_artifact, find_run, stored_artifact
+from artifacts.archive.names import Names
+from artifacts.archive.runs import History, RunState, read_history, state_of
+from artifacts.integrity import Stored
+from artifacts.run_record import RunRecord
+from artifacts.store import Store, existing_store
+from schemas.errors import UsageError
+from schemas.training import Training
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    import numpy.typing as npt
+
+    from artifacts.archive.audit import Audit
+    from artifacts.archive.collect import Cleanup
+    from artifacts.archive.lineage import Lineage
+    from artifacts.archive.plan import Plan
+    from idxflow.comparing.comparison import Comparison
+    from idxflow.exporting.export import Exported
+    from schemas.history import History as TrainingHistory
+    from schemas.metrics import Metrics
+
+Kind = Literal["raw", "normalized"]
+SplitName = Literal["train", "test"]
+
+
+@dataclass(frozen=True)
+class Images:
+    """
+    A split as arrays, in the order of its files.
+
+    Args:
+        sample_id: uint32 (n,), 0 to n - 1.
+        label:     uint16 (n,), class indices from 0.
+        image:     (n, rows, columns): raw ones uint8, 0 to 255; normalized ones float32, as the tutorial's network
+                   sees them: scaled to [-1, 1], less the mean image, over one standard deviation.
+        classes:   class names, in label order.
+    """
+
+    sample_id: npt.NDArray[np.uint32]
+    label: npt.NDArray[np.uint16]
+    image: npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+    classes: tuple[str, ...]
+
+    @property
+    def flat(self) -> npt.NDArray[np.uint8] | npt.NDArray[np.float32]:
+        """The images as (n, rows * columns): raw ones are what a model takes."""
+        return self.image.reshape(len(self.image), -1)
+
+
+@dataclass(frozen=True)
+class ArchivedRun:
+    """
+    A run of the history.
+
+    Args: record: what it left: configuration, stages, timing, warnings.
+    """
+
+    store: Store
+    record: RunRecord
+
+    @property
+    def id(self) -> str:
+        """12 hexadecimal digits."""
+        return self.record.id
+
+    @property
+    def state(self) -> RunState:
+        """running, completed, failed, or killed: its record says running, but no process runs it any more."""
+        return state_of(self.store, self.record)
+
+    def artifact(self, stage: str, name: str = "") -> Stored:
+        """
+        Return an artifact that the run made or used, every file of it hashed.
+
+        Args:   name: of what: a file, a split; empty where a run has only one.
+        Raises: UsageError: the run has none, or it is no longer stored.  ArtifactDamaged: it is not what it was.
+        """
+        for row in self.record.stages:
+            if (row.stage, row.name) == (stage, name):
+                return stored_artifact(self.store, row.stage, row.version, fully=True)
+        subject = f"run {self.id}"
+        raise UsageError(
+            subject,
+            expected=f"a stage {stage} {name}".strip(),
+            found=", ".join(f"{row.stage} {row.name}".strip() for row in self.record.stages) or "no stages",
+            way_out="A run that failed or was killed has those that it came to. `idxflow runs` lists others.",
+        )
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """What evaluate measured, of both splits. Raises: as `artifact`."""
+        from schemas.metrics import Metrics
+
+        return Metrics.model_validate_json(self.artifact("evaluate").ref.file("metrics.json").read_bytes())
+
+    @cached_property
+    def history(self) -> TrainingHistory:
+        """The course of the training, a row an epoch. Raises: as `artifact`."""
+        from schemas.history import History as TrainingHistory
+
+        return TrainingHistory.model_validate_json(self.artifact("train").ref.file("history.json").read_bytes())
+
+    def table(self, split: SplitName, kind: Kind = "raw") -> Images:
+        """
+        Load a split as arrays.
+
+        Args:   kind: raw pixels, or normalized as the run's network was trained on.
+        Raises: as `artifact`; BadTable.
+        """
+        from schemas.image_table import ImageTable
+
+        table = ImageTable(self.artifact("parse", split).ref.file("table.parquet"))
+        batch, shape = table.read(), table.metadata.shape
+        pixels: Any = batch.image if kind == "raw" else self._normalized(batch.image)
+        return Images(batch.sample_id, batch.label, pixels.reshape(-1, *shape), table.metadata.classes)
+
+    def model(self) -> keras.Model:
+        """
+        Load the trained model, in Keras's safe mode: raw pixels, uint8 (n, rows * columns), to probabilities.
+
+        Raises: as `artifact`.
+        """
+        path = self.artifact("train").ref.file("model.keras")
+        from tasks.backend import keras
+
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+    def predictions(self) -> Any:
+        """Return evaluate's predictions as a pyarrow table, a row an image. Raises: as `artifact`."""
+        import pyarrow.parquet as pq
+
+        return pq.read_table(self.artifact("evaluate").ref.file("predictions.parquet"))
+
+    def _normalized(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        import numpy as np
+
+        from schemas.statistics import NormalizerFacts
+        from tasks.normalize import normalize_pixels
+
+        ref = self.artifact("normalize").ref
+        facts = NormalizerFacts.model_validate_json(ref.file("normalizer.json").read_bytes())
+        return normalize_pixels(image, np.load(ref.file("mean.npy"), allow_pickle=False), facts.std)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A store, opened for those who ask about it; see `open_store`."""
+
+    store: Store
+
+    @property
+    def names(self) -> Names:
+        """The aliases and pins."""
+        return Names(self.store)
+
+    def history(self) -> History:
+        """Read the history: the runs, newest first, and the files that are no run's record."""
+        return read_history(self.store)
+
+    def runs(self) -> list[ArchivedRun]:
+        """List the runs, newest first."""
+        return [ArchivedRun(self.store, record) for record in self.history().records]
+
+    def run(self, word: str = "latest") -> ArchivedRun:
+        """Find a run: by the beginning of its id, by what it made, an alias, or `latest`. Raises: UsageError."""
+        return ArchivedRun(self.store, find_run(self.store, word))
+
+    def artifact(self, word: str) -> Stored:
+        """Find an artifact: by the beginning of its version, an alias; a run's word stands for its model."""
+        return find_artifact(self.store, word)
+
+    def find(self, word: str) -> RunRecord | Stored:
+        """Find whichever of the two a word stands for. Raises: UsageError; ArtifactDamaged."""
+        return find(self.store, word)
+
+    def lineage(self, word: str) -> Lineage:
+        """Tell what made an artifact, and what was made of it."""
+        from artifacts.archive.lineage import trace
+
+        return trace(self.store, self.artifact(word))
+
+    def compare(self, a: str, b: str) -> Comparison:
+        """Hold two runs against each other."""
+        from idxflow.comparing.comparison import compare_runs
+
+        return compare_runs(self.store, find_run(self.store, a), find_run(self.store, b))
+
+    def export(self, word: str, folder: Path) -> Exported:
+        """Write a model and all that a stranger needs into a new or empty folder."""
+        from idxflow.exporting.export import export
+
+        return export(self.store, self.artifact(word), folder)
+
+    def verify(self, *, everything: bool = False, repair: bool = False) -> Audit:
+        """Hash every file of every artifact; see `artifacts.archive.audit.Auditor`."""
+        from artifacts.archive.audit import Auditor
+
+        return Auditor(self.store, everything=everything, repair=repair).run(datetime.now(UTC))
+
+    def clean_up(self, *, keep: int, older_than: timedelta | None = None, really: bool = False) -> Cleanup:
+        """Say what nothing holds any more, and take it away if `really`; see `artifacts.archive.collect`."""
+        from artifacts.archive.collect import collect, survey
+
+        return (collect if really else survey)(self.store, keep=keep, older_than=older_than, now=datetime.now(UTC))
+
+
+def open_store(home: Path | str | None = None) -> Archive:
+    """
+    Open the store of a home folder.
+
+    Args:   home: None: what IDXFLOW_HOME or the settings files name, else `.idxflow` in the working folder.
+    Raises: UsageError: there is none.
+    """
+    from idxflow.options import home_of
+
+    return Archive(existing_store(home_of(None if home is None else str(home))))
+
+
+def plan(
+    dataset: str | None = None,
+    training: Training | None = None,
+    *,
+    mirrors: tuple[str, ...] = (),
+    refresh: tuple[str, ...] = (),
+    home: Path | str | None = None,
+) -> Plan:
+    """
+    Say what a run would do, and why; nothing is computed. See `flows.pipeline.pipeline` for the arguments.
+
+    Raises: UsageError: no such data set.
+    """
+    from flows.plan import plan_pipeline
+    from idxflow.options import home_of
+
+    store = Store(home_of(None if home is None else str(home)), create=False)
+    return plan_pipeline(store, dataset, training or Training(), mirrors, refresh)

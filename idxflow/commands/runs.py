@@ -1,0 +1,154 @@
+"""`idxflow runs`: the history, a line a run."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Annotated
+
+from cyclopts import Parameter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from rich.text import Text
+
+from artifacts.archive.runs import RunState, state_of
+from artifacts.run_record import RunRecord
+from artifacts.store import Store
+from idxflow.archive import open_store
+from idxflow.console import Console
+from idxflow.ending import DONE
+from idxflow.options import Home, Json
+from idxflow.summary import short_path
+from idxflow.tables import table_lines
+from idxflow.times import local_time, time_taken
+from idxflow.words import duration, share
+from schemas.errors import UsageError
+from schemas.stages import STAGES
+
+STATE_STYLES = {"completed": "green", "running": "cyan", "failed": "red", "killed": "red"}
+NARROW = 100
+"""Columns of a terminal below which a line is shortened to what is wanted most."""
+
+
+class Row(BaseModel):
+    """
+    One run of the list.
+
+    Args: seconds: what it took; since its start while it is running; None when it was killed.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    id: str
+    started: str = Field(description="UTC, ISO 8601")
+    dataset: str
+    profile: str
+    state: RunState
+    seconds: float | None
+    stages: int
+    computed: tuple[str, ...] = Field(description="names of the stages that were computed and not cached")
+    test_accuracy: float | None
+
+
+def runs(
+    *,
+    dataset: Annotated[str | None, Parameter(help="Only runs of this data set.")] = None,
+    number: Annotated[int, Parameter(name=["--number", "-n"], metavar="N", help="How many, the newest first.")] = 20,
+    all_: Annotated[bool, Parameter(name="--all", negative="", show_default=False, help="List every run.")] = False,
+    json: Json = False,
+    home: Home = None,
+) -> int:
+    """List the runs, newest first: when, of what, how they ended, how good the model is, what was computed."""
+    if number < 1:
+        way_out = "Use --all to list every run. Nothing has run."
+        raise UsageError("--number", expected="a whole number at least 1", found=str(number), way_out=way_out)
+    archive, console = open_store(home), Console(sys.stderr if json else sys.stdout, sys.stderr)
+    history = archive.history()
+    chosen = [record for record in history.records if dataset in (None, record.dataset)]
+    shown = chosen if all_ else chosen[:number]
+    now = datetime.now(UTC)
+    rows = [row_of(archive.store, record, now) for record in shown]
+    if json:
+        print(TypeAdapter(list[Row]).dump_json(rows, indent=2).decode())
+    elif rows:
+        width = console.out.width if console.out.is_terminal else None
+        for line in run_lines(rows, width):
+            console.line(line)
+    else:
+        console.line(_none(history.records, dataset, short_path(archive.store.home)))
+    if not json and len(shown) < len(chosen):
+        console.line(Text(f"{len(chosen) - len(shown)} older ones: see -n and --all.", "dim"))
+    if damaged := history.unreadable:
+        few = ", ".join(path.name for path in damaged[:3]) + (", ..." if len(damaged) > 3 else "")
+        words = "record of a run does" if len(damaged) == 1 else "records of runs do"
+        console.warn(f"{len(damaged)} {words} not read: {few}")
+    return DONE
+
+
+def row_of(store: Store, record: RunRecord, now: datetime) -> Row:
+    """Sum up a run."""
+    state = state_of(store, record)
+    test = record.metrics.get("test")
+    return Row(
+        id=record.id,
+        started=record.started,
+        dataset=record.dataset,
+        profile=record.profile,
+        state=state,
+        seconds=time_taken(record, state, now),
+        stages=len(record.stages),
+        computed=tuple(row.stage for row in record.stages if not row.cached),
+        test_accuracy=test.accuracy if test else None,
+    )
+
+
+def run_lines(rows: Sequence[Row], width: int | None = None) -> Iterator[Text]:
+    """
+    Yield the lines of the list.
+
+    Args: width: columns at hand; a narrow terminal sees half of the id, no year and no profile.
+    """
+    narrow = width is not None and width < NARROW
+    header = ["run", "when", "data set", "profile", "time", "test", "state", "computed"]
+    cells: list[list[str | Text]] = [
+        [
+            Text(row.id[:8] if narrow else row.id, "bold"),
+            local_time(row.started)[5 if narrow else 0 :],
+            row.dataset or "-",
+            row.profile,
+            "-" if row.seconds is None else duration(row.seconds),
+            "-" if row.test_accuracy is None else share(row.test_accuracy),
+            Text(row.state, STATE_STYLES[row.state]),
+            computed(row),
+        ]
+        for row in rows
+    ]
+    if narrow:
+        header, cells = header[:3] + header[4:], [row[:3] + row[4:] for row in cells]
+    for line in table_lines(header, cells, right=("time", "test")):
+        if width is not None:
+            line.truncate(width, overflow="ellipsis")
+        yield line
+
+
+def computed(row: Row) -> str:
+    """Return what a run computed: `nothing`, `all 20`, `train evaluate report`, `parse to report`, `download x 2`."""
+    if row.state in ("running", "killed") and not row.stages:
+        return "-"
+    if not row.computed:
+        return "nothing"
+    if len(row.computed) == row.stages and row.state == "completed":
+        return f"all {row.stages}"
+    counts = Counter(row.computed)
+    places = [STAGES.index(stage) for stage in STAGES if stage in counts]
+    if len(places) == len(counts) > 3 and places[-1] - places[0] == len(places) - 1:
+        return f"{STAGES[places[0]]} to {STAGES[places[-1]]}"
+    return " ".join(name if count == 1 else f"{name} x {count}" for name, count in counts.items())
+
+
+def _none(records: Sequence[RunRecord], dataset: str | None, home: str) -> str:
+    """Say that there is nothing to list."""
+    if records:
+        others = ", ".join(sorted({record.dataset for record in records}))
+        return f"No runs of {dataset} in {home}; there are some of {others}."
+    return f"No runs yet in {home}. Make one with: idxflow run"

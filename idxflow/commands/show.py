@@ -1,0 +1,45 @@
+"""`idxflow show`: everything about one run or one artifact."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from artifacts.run_record import RunRecord
+from idxflow.archive import open_store
+from idxflow.artifact_page import artifact_facts, print_artifact
+from idxflow.console import Console
+from idxflow.ending import DONE
+from idxflow.options import Home, Json
+from idxflow.run_page import print_run, run_facts
+
+
+def show(
+    word: Annotated[
+        str,
+        Parameter(help="A run's id or a version, or as many of its first digits as are unique; an alias; latest."),
+    ],
+    /,
+    *,
+    json: Json = False,
+    home: Home = None,
+) -> int:
+    """Tell everything about one run or one artifact."""
+    archive, console = open_store(home), Console(sys.stderr if json else sys.stdout, sys.stderr)
+    found = archive.find(word)
+    if isinstance(found, RunRecord):
+        run = run_facts(archive.store, found, datetime.now(UTC))
+        if json:
+            print(run.model_dump_json(indent=2))
+        else:
+            print_run(console, run)
+    else:
+        artifact = artifact_facts(archive.store, found)
+        if json:
+            print(artifact.model_dump_json(indent=2))
+        else:
+            print_artifact(console, artifact)
+    return DONE

@@ -1,0 +1,65 @@
+"""`idxflow verify`: whether what is stored is what it was."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from idxflow.archive import open_store
+from idxflow.console import Console
+from idxflow.ending import DONE, FAILED
+from idxflow.options import Home, Json
+from idxflow.words import amount, duration
+
+
+def verify(
+    *,
+    everything: Annotated[
+        bool,
+        Parameter(
+            name="--all",
+            negative="",
+            show_default=False,
+            help="Look at run records, aliases, pins and first uses too, and list what interrupted work left.",
+        ),
+    ] = False,
+    repair: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            show_default=False,
+            help="Put what is damaged in quarantine; the next run makes anew what it needs of it.",
+        ),
+    ] = False,
+    home: Home = None,
+    json: Json = False,
+) -> int:
+    """Hash every file of every artifact in full, and hold each manifest against its record."""
+    archive = open_store(home)
+    console = Console(sys.stderr if json else sys.stdout, sys.stderr)
+    with console.watching():
+        found = archive.verify(everything=everything, repair=repair)
+    if json:
+        print(found.model_dump_json(indent=2))
+        return FAILED if found.problems else DONE
+    for problem in found.problems:
+        moved = f" It is in quarantine now: {problem.moved_to}." if problem.moved_to else ""
+        console.fail(f"{problem.subject}: {problem.found}.{moved}")
+    if everything:
+        for leftover in found.leftovers:
+            console.line(f"left over: {leftover}")
+    rate = amount(found.bytes / max(found.seconds, 1e-3), "bytes")
+    console.line(
+        f"{found.artifacts} artifacts sound: {found.files} files, {amount(found.bytes, 'bytes')} "
+        f"hashed in {duration(found.seconds)} ({rate}/s)."
+    )
+    if found.busy:
+        console.line(f"{found.busy} left out: a run is making them right now.")
+    if found.problems:
+        hint = "" if repair else " --repair puts what is damaged in quarantine; a run makes it anew."
+        console.line(f"{len(found.problems)} {'thing is' if len(found.problems) == 1 else 'things are'} wrong.{hint}")
+    elif found.leftovers and not everything:
+        console.line(f"{len(found.leftovers)} leftovers of interrupted work; `idxflow gc` takes them away.")
+    return FAILED if found.problems else DONE

@@ -1,0 +1,174 @@
+"""Two runs held against each other: what differs in what they were made from, and in what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, computed_field
+
+from artifacts.disk import disk
+from artifacts.keys import canonical_json
+from artifacts.run_record import RunRecord
+from artifacts.store import Store
+from idxflow.comparing.evidence import Evidence, Facts, gather
+from idxflow.comparing.significance import Disagreement, disagreement
+from schemas.metrics import Metrics
+
+
+class Side(BaseModel):
+    """One of the two runs."""
+
+    model_config = ConfigDict(frozen=True)
+    id: str
+    dataset: str
+    profile: str
+    seed: int
+    started: str = Field(description="UTC, ISO 8601")
+    model: str = Field(description="version of its model")
+
+
+class Difference(BaseModel):
+    """Something that the runs were made from and that is not the same in both; None is the value of what is absent."""
+
+    model_config = ConfigDict(frozen=True)
+    name: str = Field(description="dotted path of a parameter or fact; name of an artifact, or of a file of code")
+    a: JsonValue
+    b: JsonValue
+    stages: tuple[str, ...] = Field(description="what depends on it: stages, each with what it is of")
+
+
+class Change(BaseModel):
+    """A figure of both runs."""
+
+    model_config = ConfigDict(frozen=True)
+    a: float
+    b: float
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def difference(self) -> float:
+        """B less A."""
+        return self.b - self.a
+
+
+class MetricChange(Change):
+    """A metric of one split: accuracies in [0, 1], the loss in nats."""
+
+    split: Literal["train", "test"]
+    metric: Literal["accuracy", "first half accuracy", "second half accuracy", "loss"]
+
+
+class ClassChange(Change):
+    """The recall of a class of the test split: right predictions / images, in [0, 1]."""
+
+    name: str
+    support_a: int = Field(description="images of this class in A's test split")
+    support_b: int = Field(description="images of this class in B's test split")
+
+
+class Comparison(BaseModel):
+    """Two runs held against each other; the document of `idxflow compare --json`."""
+
+    model_config = ConfigDict(frozen=True)
+    a: Side
+    b: Side
+    parameters: tuple[Difference, ...] = Field(description="configuration, data set, and parameters of the stages")
+    data: tuple[Difference, ...] = Field(description="content digests of downloads and tables")
+    code: tuple[Difference, ...] = Field(description="digests of the files of code that the stages ran")
+    environment: tuple[Difference, ...] = Field(description="where the models were trained")
+    metrics: tuple[MetricChange, ...]
+    classes: tuple[ClassChange, ...] | None = Field(
+        description="those whose recall changed, largest change first; None where the runs have no class in common"
+    )
+    disagreement: Disagreement | None = Field(description="the models' test predictions, image by image")
+    no_disagreement: str | None = Field(description="why these cannot be held against each other")
+
+
+def compare_runs(store: Store, a: RunRecord, b: RunRecord) -> Comparison:
+    """
+    Hold two completed runs against each other.
+
+    Raises: UsageError: one was not completed, or an artifact of it is no longer in the store.
+            ArtifactDamaged: one of its artifacts is not what its manifest says.  StoreError: the disk.
+    """
+    one, other = gather(store, a), gather(store, b)
+    # Where only one run has a stage, its data and code tell; its parameters have nothing to be held against.
+    common = one.stored.keys() & other.stored.keys()
+    found, why_not = _disagreement(one, other)
+    return Comparison(
+        a=_side(one),
+        b=_side(other),
+        parameters=_differences(one.parameters(common), other.parameters(common)),
+        data=_differences(one.data(), other.data()),
+        code=_differences(one.code(), other.code()),
+        environment=_differences(one.environment(), other.environment()),
+        metrics=tuple(_metric_changes(one.metrics, other.metrics)),
+        classes=_class_changes(one.metrics, other.metrics),
+        disagreement=found,
+        no_disagreement=why_not,
+    )
+
+
+def _side(evidence: Evidence) -> Side:
+    return Side.model_validate(evidence.record.model_dump() | {"model": evidence.stored["train"].ref.version})
+
+
+def _differences(a: Facts, b: Facts) -> tuple[Difference, ...]:
+    """Compare value by value. What differs in the same way in several stages is one difference."""
+    found: dict[bytes, Difference] = {}
+    for stage in {**a, **b}:
+        one, other = (dict(_leaves(facts.get(stage, {}))) for facts in (a, b))
+        for name in {**one, **other}:
+            # As keys see it: 1 is neither 1.0 nor true.
+            if canonical_json(one.get(name)) == canonical_json(other.get(name)):
+                continue
+            key = canonical_json([name, one.get(name), other.get(name)])
+            stages = found[key].stages if key in found else ()
+            stages += (stage,) if stage else ()
+            found[key] = Difference(name=name, a=one.get(name), b=other.get(name), stages=stages)
+    return tuple(found.values())
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each value below a nested one with its dotted path; a list of plain values is one."""
+    if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        value = {str(index): item for index, item in enumerate(value)}
+    if not isinstance(value, Mapping):
+        yield path, value
+        return
+    for name, item in value.items():
+        yield from _leaves(item, f"{path}.{name}" if path else name)
+
+
+def _metric_changes(a: Metrics, b: Metrics) -> Iterator[MetricChange]:
+    for split, one, other in (("train", a.train, b.train), ("test", a.test, b.test)):
+        pairs = {
+            "accuracy": (one.accuracy, other.accuracy),
+            "first half accuracy": (one.halves[0], other.halves[0]),
+            "second half accuracy": (one.halves[1], other.halves[1]),
+            "loss": (one.loss, other.loss),
+        }
+        for metric, (before, after) in pairs.items():
+            yield MetricChange.model_validate({"split": split, "metric": metric, "a": before, "b": after})
+
+
+def _class_changes(a: Metrics, b: Metrics) -> tuple[ClassChange, ...] | None:
+    named = {each.name: each for each in b.test.classes}
+    common = [(one, named[one.name]) for one in a.test.classes if one.name in named]
+    changes = [
+        ClassChange(name=one.name, a=one.recall, b=other.recall, support_a=one.support, support_b=other.support)
+        for one, other in common
+        if one.recall != other.recall
+    ]
+    return tuple(sorted(changes, key=lambda change: -abs(change.difference))) if common else None
+
+
+def _disagreement(a: Evidence, b: Evidence) -> tuple[Disagreement | None, str | None]:
+    """Compare the test predictions, or say why that cannot be done."""
+    if a.test_tables != b.test_tables:
+        return None, "the models were tested on different images: the content of the test tables differs"
+    classes = [each.name for each in a.metrics.test.classes]
+    with disk(a.evaluation), disk(b.evaluation):
+        found = disagreement(a.evaluation / "predictions.parquet", b.evaluation / "predictions.parquet", classes)
+    return found, None if found else "the stored predictions are of different images: sample ids or labels differ"

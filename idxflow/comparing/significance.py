@@ -1,0 +1,116 @@
+"""Where two models part over the same test images, and whether one is better by more than chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+LEVEL = 0.05
+"""Significance level: chance alone has to be less probable than this before a difference counts as more."""
+COLUMNS = ("split", "sample_id", "label", "predicted", "probability")
+
+
+class Image(BaseModel):
+    """A test image that one model gets right and the other wrong; classes by name."""
+
+    model_config = ConfigDict(frozen=True)
+    sample_id: int
+    label: str
+    predicted_a: str
+    predicted_b: str
+    probability_a: float = Field(description="of the class that A predicts, in [0, 1]")
+    probability_b: float = Field(description="of the class that B predicts, in [0, 1]")
+
+
+class Disagreement(BaseModel):
+    """The images on which exactly one of two models is right, and the exact McNemar test of them."""
+
+    model_config = ConfigDict(frozen=True)
+    b: int = Field(description="McNemar's b: images that only A gets right")
+    c: int = Field(description="McNemar's c: images that only B gets right")
+    n: int = Field(description="b + c")
+    p_value: float = Field(description="two-sided")
+    level: float
+    more_than_chance: bool = Field(description="p_value < level")
+    only_a_right: tuple[Image, ...] = Field(description="by sample_id")
+    only_b_right: tuple[Image, ...] = Field(description="by sample_id")
+
+
+def mcnemar(b: int, c: int) -> float:
+    """
+    Return the two-sided p-value of the exact McNemar test for two classifiers of the same samples.
+
+    Were both equally good, each sample that exactly one of them gets right would fall to either as a fair coin does:
+    the smaller count is binomial, with n = b + c and probability 1/2. Where n is 0 there is nothing to explain: 1.
+
+    Q. McNemar (1947): Note on the sampling error of the difference between correlated proportions or percentages.
+    Psychometrika 12 (2), 153-157.
+
+    Args: b: samples that only the first gets right.  c: samples that only the second gets right.
+    """
+    if b + c == 0:
+        return 1.0
+    from scipy.stats import binomtest
+
+    return float(binomtest(min(b, c), b + c, 0.5).pvalue)
+
+
+def disagreement(a: Path, b: Path, classes: Sequence[str]) -> Disagreement | None:
+    """
+    Hold the stored predictions of two models against each other, image by image, over the test split.
+
+    Args:    a, b: files `predictions.parquet` as evaluate writes them.  classes: names, in label order.
+    Returns: None where they are not of the same images: other sample ids, or other labels.
+    """
+    import pyarrow.compute as pc
+
+    one, other = _test_rows(a), _test_rows(b)
+    if not all(one[name].equals(other[name]) for name in ("sample_id", "label")):
+        return None
+    right, also = (pc.equal(rows["predicted"], rows["label"]) for rows in (one, other))
+    only_a = _images(one, other, pc.and_not(right, also), classes)
+    only_b = _images(one, other, pc.and_not(also, right), classes)
+    p_value = mcnemar(len(only_a), len(only_b))
+    return Disagreement(
+        b=len(only_a),
+        c=len(only_b),
+        n=len(only_a) + len(only_b),
+        p_value=p_value,
+        level=LEVEL,
+        more_than_chance=p_value < LEVEL,
+        only_a_right=only_a,
+        only_b_right=only_b,
+    )
+
+
+def _test_rows(path: Path) -> pa.Table:
+    """Read the test split's rows, by sample_id; of the train split, which may be long, one row group at a time."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        groups = (file.read_row_group(group, columns=COLUMNS) for group in range(file.num_row_groups))
+        rows = pa.concat_tables([group.filter(pc.equal(group["split"], "test")) for group in groups])
+    return rows.sort_by("sample_id")
+
+
+def _images(a: pa.Table, b: pa.Table, chosen: pa.ChunkedArray, classes: Sequence[str]) -> tuple[Image, ...]:
+    rows = zip(a.filter(chosen).to_pylist(), b.filter(chosen).to_pylist(), strict=True)
+    return tuple(
+        Image(
+            sample_id=one["sample_id"],
+            label=classes[one["label"]],
+            predicted_a=classes[one["predicted"]],
+            predicted_b=classes[other["predicted"]],
+            probability_a=one["probability"],
+            probability_b=other["probability"],
+        )
+        for one, other in rows
+    )

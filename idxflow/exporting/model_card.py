@@ -1,0 +1,73 @@
+"""The card that goes with an exported model: what it is, what it is good for, what it was made from, how to load it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+
+from artifacts.archive.lineage import Source
+from artifacts.manifest import Manifest
+from idxflow.words import amount, share
+from schemas.datasets import TableSpec
+from schemas.history import History
+from schemas.metrics import Metrics
+from schemas.training import Training
+from tasks.page import thousands, wilson_interval
+from tasks.report import list_settings, most_confused, nearest_profile
+
+TEMPLATE = Path(__file__).with_suffix(".md")
+CONFUSIONS = 3
+MARKS = re.compile(r"([\\`*_\[\]<>|#~&])")
+"""What means something to Markdown inside a line."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """
+    All that the card tells.
+
+    Args:
+        model:    the model's manifest.
+        spec:     of the train table.
+        title:    the data set's, or its name where no report of it is stored.
+        source:   where the data set comes from and under which licence; empty where no report is stored.
+        files:    the downloaded files, with the split that each is of.
+        findings: what was unusual about the data, a sentence each.
+        metrics:  None where no evaluation is stored.
+        contents: name of each other file of the folder, with what it is.
+    """
+
+    model: Manifest
+    spec: TableSpec
+    title: str
+    source: str
+    files: tuple[tuple[str, Source], ...]
+    findings: tuple[str, ...]
+    training: Training
+    history: History
+    metrics: Metrics | None
+    contents: dict[str, str]
+
+
+def render(card: Card) -> str:
+    """Fill the template `model_card.md`. Its filter `text` is for words from outside, which are no Markdown."""
+    profile, usual = nearest_profile(card.training)
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701 - no HTML
+    environment.filters |= {"text": as_text, "share": share, "thousands": thousands, "amount": amount}
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        card=card,
+        profile=profile,
+        usual=usual,
+        settings=list_settings(card.training, usual),
+        layers=(card.spec.pixels, *card.training.hidden, len(card.spec.classes)),
+        interval=wilson_interval(card.metrics.test.accuracy, card.metrics.test.samples) if card.metrics else None,
+        confusions=most_confused(card.metrics.test, CONFUSIONS) if card.metrics else (),
+    )
+
+
+def as_text(words: str) -> str:
+    """Return words as Markdown that reads as they do."""
+    return MARKS.sub(r"\\\1", " ".join(words.split()))

@@ -1,0 +1,179 @@
+"""`idxflow runs`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from artifacts.holds import Hold
+from artifacts.ref import Ref
+from artifacts.store import Store
+from idxflow.commands.runs import Row, computed, row_of, run_lines, runs
+from idxflow.ending import DONE
+from idxflow.times import local_time
+from schemas.errors import UsageError
+from schemas.stages import STAGES
+from tests.artifacts.archive.history import FIRST, stage_record, write_long_history, write_run
+
+PROJECT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def store(desk: Path) -> Store:
+    """An empty store in the working folder."""
+    return Store(desk / ".idxflow")
+
+
+def row(*stages: str, of: int = 20, state: str = "completed") -> Row:
+    """A run that computed these stages."""
+    return Row.model_validate(
+        {
+            "id": "0123456789ab",
+            "started": FIRST.isoformat(),
+            "dataset": "mnist",
+            "profile": "tutorial",
+            "state": state,
+            "seconds": 1.0,
+            "stages": of,
+            "computed": stages,
+            "test_accuracy": None,
+        }
+    )
+
+
+def test_the_list_of_runs(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line a run, the newest first, with what is known of each."""
+    ref = Ref(stage="train", name="", version="1" * 16, digest="", manifest="")
+    write_run(
+        store, "a" * 12, [stage_record(ref), stage_record(ref.model_copy(update={"stage": "parse"}), cached=True)]
+    )
+    write_run(store, "b" * 12, minute=1, state="failed", dataset="digits")
+    write_run(store, "c" * 12, minute=2, state="running", dataset="")
+    assert runs() == DONE
+    when = [local_time(f"2026-01-01T00:0{minute}:00+00:00") for minute in range(3)]
+    assert (
+        capsys.readouterr().out
+        == f"""\
+run           when              data set  profile     time     test  state      computed
+cccccccccccc  {when[2]}  -         tutorial       -        -  killed     -
+bbbbbbbbbbbb  {when[1]}  digits    tutorial  30.0 s        -  failed     nothing
+aaaaaaaaaaaa  {when[0]}  mnist     tutorial  30.0 s  96.06 %  completed  train
+"""
+    )
+
+
+def test_an_empty_history_says_how_to_make_one(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where no run was made yet, the way to make one is told; as JSON it is an empty list."""
+    assert runs() == DONE
+    assert capsys.readouterr().out == "No runs yet in .idxflow. Make one with: idxflow run\n"
+    assert runs(json=True) == DONE
+    assert capsys.readouterr().out == "[]\n"
+
+
+def test_a_home_without_a_store_is_a_wrong_word(desk: Path) -> None:
+    """A folder that no run was ever made in is named, and nothing is made there."""
+    with pytest.raises(UsageError, match="elsewhere: expected a store"):
+        runs(home="elsewhere")
+    assert not list(desk.iterdir())
+
+
+def test_the_newest_twenty_are_shown(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """The number is twenty unless another one is given; how many are left out is told."""
+    for number in range(22):
+        write_run(store, f"{number:012}", minute=number, dataset="mnist" if number % 2 else "digits")
+    runs()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:-1]] == [f"{number:012}" for number in range(21, 1, -1)]
+    assert lines[-1] == "2 older ones: see -n and --all."
+    for options, shown in (({"number": 3}, 3), ({"all_": True}, 22), ({"dataset": "digits"}, 11), ({"number": 99}, 22)):
+        runs(json=True, **options)
+        assert len(json.loads(capsys.readouterr().out)) == shown
+    with pytest.raises(UsageError, match="--number: expected a whole number at least 1, found 0"):
+        runs(number=0)
+
+
+def test_a_data_set_without_runs_is_met_with_those_that_have_some(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing to list of a data set: the others are named."""
+    write_run(store, "a" * 12)
+    assert runs(dataset="digits") == DONE
+    assert capsys.readouterr().out == "No runs of digits in .idxflow; there are some of mnist.\n"
+
+
+def test_damaged_records_are_not_passed_over(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """A record that does not read is told of; with JSON on standard output, on standard error."""
+    (store.runs / "damaged.json").write_text("{")
+    runs()
+    assert "WARNING 1 record of a run does not read: damaged.json" in capsys.readouterr().out
+    for number in range(4):
+        (store.runs / f"other{number}.json").write_text("{")
+    runs(json=True)
+    output, errors = capsys.readouterr()
+    assert output == "[]\n"
+    assert "WARNING 5 records of runs do not read: damaged.json, other0.json, other1.json, ..." in errors
+
+
+def test_a_row_tells_whether_a_run_goes_on(store: Store) -> None:
+    """A run that a process holds is running since its start; moments are UTC."""
+    record = write_run(store, "a" * 12, state="running")
+    now = datetime(2026, 1, 1, 1, tzinfo=UTC)
+    with Hold(store.holds, record.id):
+        alive = row_of(store, record, now)
+    assert (alive.state, alive.seconds, alive.started) == ("running", 3600.0, "2026-01-01T00:00:00+00:00")
+    assert (row_of(store, record, now).state, row_of(store, record, now).seconds) == ("killed", None)
+
+
+@pytest.mark.parametrize(
+    ("stages", "words"),
+    [
+        ((), "nothing"),
+        (("train", "evaluate", "report"), "train evaluate report"),
+        (("download", "download", "parse"), "download x 2 parse"),
+        (("parse", "parse", "validate", "normalize", "train"), "parse to train"),
+        (("download", "parse", "validate", "normalize"), "download parse validate normalize"),
+        (("parse", "validate", "normalize", "train", "other"), "parse validate normalize train other"),
+        (STAGES * 2 + ("report",) * 2, "all 20"),
+    ],
+)
+def test_what_a_run_computed(stages: tuple[str, ...], words: str) -> None:
+    """What was computed is nothing, all, a few stages by name, or many that follow each other by the first and last."""
+    assert computed(row(*stages)) == words
+
+
+def test_what_an_unfinished_run_computed() -> None:
+    """A run that failed did not compute all, and one that is under way has not told yet."""
+    assert computed(row("download", of=1, state="failed")) == "download"
+    assert computed(row(of=0, state="running")) == computed(row(of=0, state="killed")) == "-"
+
+
+def test_a_narrow_terminal_sees_what_is_wanted_most() -> None:
+    """At 80 columns a line is half of the id, no year and no profile, and never wider than the terminal."""
+    rows = [row("train", "evaluate", "report"), row(*STAGES[:3], "train", "report")]
+    narrow = [line.plain for line in run_lines(rows, 80)]
+    assert narrow[1].startswith(f"01234567  {local_time(FIRST.isoformat())[5:]}  mnist")
+    assert narrow[1].endswith("completed  train evaluate report")
+    assert narrow[2].endswith("…")
+    assert max(map(len, narrow)) == 80
+    assert "tutorial" in next(iter(list(run_lines(rows, 120))[1:])).plain
+
+
+@pytest.mark.slow
+def test_a_long_history_is_listed_and_shown_in_half_a_second(store: Store) -> None:
+    """With 1,000 runs of 20 stages in the history, `runs` and `show` take less than 0.5 s, the process included."""
+    write_long_history(store)
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    for words in (["runs"], ["show", "latest"], ["show", "000000001eef"]):
+        took = []
+        for _ in range(4):  # the first one may have to compile what it imports
+            started = time.perf_counter()
+            subprocess.run([sys.executable, "-m", "idxflow", *words], check=True, capture_output=True, env=environment)
+            took.append(time.perf_counter() - started)
+        assert min(took) < 0.5, words

@@ -1,0 +1,64 @@
+"""`idxflow show`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from artifacts.ref import Ref
+from artifacts.store import Store
+from idxflow.commands.show import show
+from idxflow.ending import DONE
+from schemas.errors import ArtifactDamaged, UsageError
+from tests.artifacts.archive.history import stage_record, write_run
+from tests.artifacts.building import build
+
+
+@pytest.fixture
+def store(desk: Path) -> Store:
+    """An empty store in the working folder."""
+    return Store(desk / ".idxflow")
+
+
+@pytest.fixture
+def model(store: Store) -> Ref:
+    """A model in the store, with the run that made it."""
+    ref = build(store, {"model.keras": b"weights"}, "train")
+    write_run(store, "0" * 12, [stage_record(ref)])
+    return ref
+
+
+def test_a_run_is_shown(model: Ref, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run's word shows its page, as does `latest`."""
+    assert show("0000") == show("latest") == DONE
+    page = capsys.readouterr().out
+    assert page.startswith("Run:             000000000000: completed in 30.0 s\n")
+    assert page[: len(page) // 2] * 2 == page
+
+
+def test_an_artifact_is_shown(model: Ref, capsys: pytest.CaptureFixture[str]) -> None:
+    """A version's word shows its page."""
+    assert show(f"train/{model.version[:4]}") == DONE
+    assert capsys.readouterr().out.startswith(f"Artifact:        train/{model.version} train\n")
+
+
+@pytest.mark.parametrize(("word", "kind"), [("latest", "run"), ("train/", "artifact")])
+def test_as_json_it_is_one_document(model: Ref, capsys: pytest.CaptureFixture[str], word: str, kind: str) -> None:
+    """With JSON there is one document on standard output, and nothing else."""
+    assert show(word, json=True) == DONE
+    output, errors = capsys.readouterr()
+    assert json.loads(output)["kind"] == kind
+    assert not errors
+
+
+def test_what_is_not_there_is_a_wrong_word(model: Ref, store: Store) -> None:
+    """A word for nothing is refused; one for a damaged artifact is an error."""
+    with pytest.raises(UsageError, match="expected the beginning of a run's id"):
+        show("zzz")
+    path = store.folder("train", model.version) / "model.keras"
+    path.chmod(0o644)
+    path.write_bytes(b"")
+    with pytest.raises(ArtifactDamaged, match="expected 7 bytes, found 0"):
+        show(model.version)

@@ -1,0 +1,156 @@
+"""Two runs held against each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from artifacts.store import Store
+from idxflow.comparing.comparison import Comparison, Difference, compare_runs
+from schemas.training import Training
+from tests.idxflow.comparing.compared_runs import CODE, ENVIRONMENT, LABELS, finished_run
+
+A, B = "a" * 12, "b" * 12
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store."""
+    return Store(tmp_path / "home")
+
+
+def test_a_run_is_the_same_as_itself(store: Store) -> None:
+    """A run held against itself: nothing differs, no image parts the models, p is 1; the document reads back."""
+    record = finished_run(store, A)
+    found = compare_runs(store, record, record)
+    assert not [*found.parameters, *found.data, *found.code, *found.environment]
+    assert found.classes == ()
+    assert {each.difference for each in found.metrics} == {0}
+    assert found.disagreement
+    assert (found.disagreement.n, found.disagreement.p_value) == (0, 1)
+    assert Comparison.model_validate_json(found.model_dump_json()) == found
+
+
+def test_parameters_that_differ_are_told_once_with_their_stages(store: Store) -> None:
+    """What differs is told by its path and both values, once, with every stage that it goes into."""
+    one = finished_run(store, A, training=Training(hidden=(30,)))
+    other = finished_run(store, B, training=Training(seed=7), dataset="birds")
+    found = compare_runs(store, one, other)
+    assert found.parameters == (
+        Difference(name="dataset", a="animals", b="birds", stages=()),
+        Difference(name="training.hidden", a=[30], b=[50, 50], stages=("train",)),
+        Difference(name="training.seed", a=123, b=7, stages=("train",)),
+        Difference(name="file.shards.0.of", a="animals", b="birds", stages=("download images.gz",)),
+    )
+    assert (found.a.id, found.b.id, found.b.seed, found.b.dataset) == (A, B, 7, "birds")
+
+
+@pytest.mark.parametrize("value", [1.0, True, "1"])
+def test_values_of_another_type_differ(store: Store, value: object) -> None:
+    """A 1 is neither 1.0 nor true, as in a key."""
+    found = compare_runs(store, finished_run(store, A), finished_run(store, B, threshold=value))
+    assert [(each.name, each.stages) for each in found.parameters] == [("threshold", ("parse train", "parse test"))]
+
+
+def test_a_stage_that_only_one_run_has_is_told_by_its_data(store: Store) -> None:
+    """Of files that only one run downloaded the content is told, and not every parameter of theirs."""
+    found = compare_runs(store, finished_run(store, A), finished_run(store, B, file="other.gz"))
+    assert not found.parameters
+    assert [(each.name, each.a is None, each.b is None) for each in found.data] == [
+        ("download images.gz", False, True),
+        ("download other.gz", True, False),
+    ]
+
+
+def test_code_that_differs_is_told_by_file(store: Store) -> None:
+    """A file of code that changed has two digests, one that only one run has is absent from the other."""
+    one = finished_run(store, A)
+    other = finished_run(store, B, code={"tasks/network.py": "9" * 64, "tasks/new.py": "3" * 64})
+    stages = ("download", "parse", "normalize", "train", "evaluate")
+    assert compare_runs(store, one, other).code == (
+        Difference(name="tasks/network.py", a=CODE["tasks/network.py"], b="9" * 64, stages=stages),
+        Difference(name="tasks/page.html", a=CODE["tasks/page.html"], b=None, stages=stages),
+        Difference(name="tasks/new.py", a=None, b="3" * 64, stages=stages),
+    )
+
+
+def test_the_environment_is_that_of_the_training(store: Store) -> None:
+    """Interpreter, packages, numerics settings and git commit are told where they differ."""
+    changed = {
+        "python": "3.12.1",
+        "packages": {"keras": "3.13.0"},
+        "numerics": {"OMP_NUM_THREADS": "1"},
+        "git_dirty": True,
+    }
+    one = finished_run(store, A)
+    other = finished_run(store, B, training=Training(seed=7), environment=ENVIRONMENT.model_copy(update=changed))
+    assert {each.name: (each.a, each.b) for each in compare_runs(store, one, other).environment} == {
+        "python": ("3.11.7", "3.12.1"),
+        "packages.keras": ("3.12.0", "3.13.0"),
+        "numerics.OMP_NUM_THREADS": (None, "1"),
+        "git_dirty": (False, True),
+    }
+
+
+def test_metrics_stand_side_by_side(store: Store) -> None:
+    """Accuracy, both halves and loss of both splits have A's value, B's value, and B less A."""
+    found = compare_runs(store, finished_run(store, A, (0, 0, 1, 0, 0, 0)), finished_run(store, B, LABELS))
+    told = {(each.split, each.metric): (each.a, each.b, each.difference) for each in found.metrics}
+    metrics = ("accuracy", "first half accuracy", "second half accuracy", "loss")
+    assert list(told) == [(split, metric) for split in ("train", "test") for metric in metrics]
+    assert told["train", "accuracy"] == (1, 1, 0)
+    assert told["test", "accuracy"] == (0.5, 1, 0.5)
+    assert told["test", "first half accuracy"] == (1, 1, 0)
+    assert told["test", "second half accuracy"] == (0, 1, 1)
+    assert told["test", "loss"] == (0.875, 0.25, -0.625)
+
+
+def test_classes_that_changed_come_largest_change_first(store: Store) -> None:
+    """Classes whose recall changed stand by the size of the change, better or worse, and those alike by their label."""
+    found = compare_runs(store, finished_run(store, A, (0, 0, 0, 0, 2, 2)), finished_run(store, B, (0, 1, 1, 1, 0, 0)))
+    assert [(each.name, each.a, each.b, each.difference, each.support_a) for each in found.classes or ()] == [
+        ("dog", 0, 1, 1, 2),
+        ("owl", 1, 0, -1, 2),
+        ("cat", 1, 0.5, -0.5, 2),
+    ]
+    assert found.disagreement
+    assert (found.disagreement.b, found.disagreement.c) == (3, 2)
+
+
+def test_a_class_that_did_not_change_is_left_out(store: Store) -> None:
+    """A class with the same recall in both runs is not told, though other images of it are right."""
+    found = compare_runs(store, finished_run(store, A, (0, 1, 1, 1, 2, 2)), finished_run(store, B, (1, 0, 1, 1, 2, 2)))
+    assert found.classes == ()
+    assert found.disagreement
+    assert (found.disagreement.b, found.disagreement.c) == (1, 1)
+
+
+def test_models_of_different_test_images_are_not_tested_for_chance(store: Store) -> None:
+    """Where the test tables differ in content, this is said, and only what can be compared is."""
+    one, other = finished_run(store, A), finished_run(store, B, (0, 0, 1, 1, 2, 0), table=b"another")
+    found = compare_runs(store, one, other)
+    assert [each.name for each in found.data] == ["download images.gz", "parse train", "parse test"]
+    assert found.disagreement is None
+    assert found.no_disagreement
+    assert "tested on different images" in found.no_disagreement
+    assert [each.name for each in found.classes or ()] == ["owl"]
+
+
+def test_predictions_that_are_not_of_the_same_images_are_not_compared(store: Store) -> None:
+    """Equal test tables with predictions for other images: this is said, and not what they would make of it."""
+    one, other = finished_run(store, A), finished_run(store, B, (0, 0, 1, 1, 2, 0), ids=(0, 1, 2, 3, 4, 9))
+    found = compare_runs(store, one, other)
+    assert found.disagreement is None
+    assert found.no_disagreement
+    assert "sample ids or labels" in found.no_disagreement
+
+
+@pytest.mark.parametrize(("classes", "told"), [(("cat", "emu", "owl"), ["owl"]), (("elk", "emu", "ant"), None)])
+def test_classes_that_only_one_run_knows_are_not_compared(
+    store: Store, classes: tuple[str, ...], told: list[str] | None
+) -> None:
+    """Recalls are held against each other by the class's name; without a common class there is nothing to tell."""
+    one, other = finished_run(store, A), finished_run(store, B, (0, 0, 0, 0, 0, 0), table=b"x", classes=classes)
+    found = compare_runs(store, one, other).classes
+    assert (found and [each.name for each in found]) == told

@@ -1,0 +1,118 @@
+"""The model card: what is known is told, what is not is said to be missing, and words from outside stay words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from artifacts.archive.lineage import Source
+from artifacts.keys import KeyParts
+from artifacts.manifest import Manifest
+from idxflow.exporting.model_card import Card, as_text, render
+from schemas.metrics import Metrics
+from schemas.training import Training
+from tests.artifacts.archive.making import MACHINE
+from tests.idxflow.exporting.model_line import DIGITS, history, metrics
+
+SPEC = DIGITS.splits["train"].spec
+PARTS = KeyParts(stage="train", parameters={}, inputs={}, code={}, packages={"keras": "3.15.1"})
+
+
+@pytest.fixture
+def card() -> Card:
+    """The card of a small model of the digits."""
+    model = Manifest(
+        stage="train", name="", version=PARTS.version, key=PARTS.key, parts=PARTS, inputs=(), files={}, digest="d" * 64,
+        summary={"weights": 6310}, created="2026-01-01T12:00:00+00:00", seconds=1, environment=MACHINE,
+        run="a" * 12, flow_run="",
+    )  # fmt: skip
+    file = Source(name="images.gz", bytes=1234, sha256="b" * 64, mirror="https://x/", checksum="published")
+    return Card(
+        model=model, spec=SPEC, title="Digits", source="E. Alpaydin; CC BY 4.0", files=(("train", file),), findings=(),
+        training=Training(epochs=1, hidden=(7,)), history=history(), metrics=metrics(),
+        contents={"model.keras": "the model"},
+    )  # fmt: skip
+
+
+def test_the_card_tells_what_is_known(card: Card) -> None:
+    """Task, use, source and licence, checksums, layers, settings, figures of both splits and each class, origin."""
+    said = render(card)
+    for words in (
+        "# A classifier for Digits\n",
+        "an image of 8 x 8 grey pixels and gives a probability for each of 10 classes.",
+        "It names 90.00 % of the 297 test images right.",
+        "| [model.keras](model.keras) | the model |",
+        "Source and licence: E. Alpaydin; CC BY 4.0.",
+        f"| train | images.gz | 1.2 kB | `{'b' * 64}` | published |",
+        "Layers: 64 - 7 - 10; hidden units tanh, softmax at the end; 6,310 weights.",
+        "The `tutorial` profile, but for hidden, epochs:",
+        r"| learning\_rate | 0.001 | step size of the first update |",
+        "| test | 297 | 90.00 % | 0.3000 |",
+        "| train | 1,500 | 98.00 % | 0.3000 |",
+        "86.06 % to 92.92 % (Wilson's 95 % interval)",
+        "| 9 | 30 | 90.00 % | 86.00 % | 90.00 % | 30 | 86.00 % |",
+        "- The weakest class is 9: 86.00 % of its test images are named right.",
+        "- 3 of 30 test images of 9 are taken for 4.",
+        f"| model | `{PARTS.version}`, content `{'d' * 64}` |",
+        "| made | 2026-01-01T12:00:00+00:00, by run `aaaaaaaaaaaa` |",
+        "| source | idxflow 0.1.0, commit `8287eba9072dc71bd2f10956453801163627fd05` |",
+        r"| on | Python 3.12.1, Linux x86\_64, 2 cores |",
+        "sha256sum -c SHA256SUMS",
+        "safe_mode=True",
+    ):
+        assert words in said
+    assert "uncommitted" not in said
+    assert "published checksum" not in said
+    assert "label_offset" not in said
+
+
+def test_a_card_without_an_evaluation_says_so(card: Card) -> None:
+    """Where metrics are missing, three places say it and no figure is made up."""
+    said = render(replace(card, metrics=None))
+    assert "**Its metrics are not here**: no evaluation of it was stored when it was exported." in said
+    assert "None are here. To have them, run the pipeline again" in said
+    assert "- How good it is has not been shown here." in said
+    assert "| test |" not in said
+
+
+def test_what_is_not_known_is_said_to_be_missing(card: Card) -> None:
+    """Without a report there is no licence, without downloads no file, and without git no commit."""
+    model = card.model.model_copy(
+        update={"environment": MACHINE.model_copy(update={"git_commit": None, "packages": {}})}
+    )
+    said = render(replace(card, model=model, source="", files=()))
+    assert "Its source and licence are not here" in said
+    assert "Which files it came in is no longer known" in said
+    assert "idxflow of an unknown version, not from a git checkout" in said
+
+
+def test_whatever_weakens_the_model_is_a_caveat(card: Card) -> None:
+    """Findings of validate, files that were trusted on first use, and uncommitted changes are told."""
+    split, file = card.files[0]
+    model = card.model.model_copy(update={"environment": MACHINE.model_copy(update={"git_dirty": True})})
+    first = file.model_copy(update={"checksum": "first use"})
+    said = render(replace(card, model=model, files=((split, first),), findings=("train split: 2 images are blank",)))
+    assert "- About the data: train split: 2 images are blank" in said
+    assert "| trusted on first use |" in said
+    assert "- Not every file of the data set has a published checksum" in said
+    assert "- It was made with uncommitted changes in the source" in said
+    assert "fd05` and uncommitted changes |" in said
+
+
+def test_the_label_offset_is_explained(card: Card) -> None:
+    """Where the set's own labels do not begin at 0, the card says how they differ from the model's classes."""
+    said = render(replace(card, spec=SPEC.model_copy(update={"label_offset": 1})))
+    assert "the data set's own files call it `i + 1`, that is `label_offset`." in said
+
+
+def test_names_from_outside_stay_words(card: Card) -> None:
+    """A class name or title with marks of Markdown or HTML is shown as it is, in one cell and on one line."""
+    odd: Metrics = metrics()
+    name = "a|b\n<script> *_`"
+    classes = (odd.test.classes[0].model_copy(update={"name": name}), *odd.test.classes[1:])
+    odd = odd.model_copy(update={"test": odd.test.model_copy(update={"classes": classes})})
+    said = render(replace(card, title=name, metrics=odd))
+    assert r"# A classifier for a\|b \<script\> \*\_\`" in said
+    assert r"| a\|b \<script\> \*\_\` | 30 |" in said
+    assert as_text("plain words, 1.5") == "plain words, 1.5"

@@ -1,0 +1,180 @@
+"""The page of a run."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from artifacts import files
+from artifacts.archive.names import Names
+from artifacts.holds import Hold
+from artifacts.ref import Ref
+from artifacts.store import Store
+from idxflow.run_page import RunFacts, print_run, run_facts
+from idxflow.times import local_time
+from schemas.training import Training
+from tests.artifacts.archive.history import stage_record, write_run
+from tests.artifacts.building import build
+from tests.idxflow.conftest import Screen
+
+NOW = datetime(2026, 1, 1, 0, 2, tzinfo=UTC)
+RUN = "0123456789ab"
+
+
+@pytest.fixture
+def store(desk: Path) -> Store:
+    """An empty store in the working folder."""
+    return Store(desk / ".idxflow")
+
+
+@pytest.fixture
+def refs(store: Store) -> tuple[Ref, Ref, Ref]:
+    """A table, a model and a report in the store."""
+    return (
+        build(store, {"table.parquet": b"rows"}, "parse"),
+        build(store, {"model.keras": b"weights"}, "train"),
+        build(store, {"report.html": b"<html>"}, "report"),
+    )
+
+
+def page(screen: Screen, facts: RunFacts) -> str:
+    """The page as text."""
+    print_run(screen, facts)
+    return screen.text.getvalue()
+
+
+def test_the_page_of_a_completed_run(store: Store, refs: tuple[Ref, Ref, Ref], screen: Screen) -> None:
+    """All that there is to a run: figures, places as they are now, configuration, stages and why they were computed."""
+    table, model, report = refs
+    reason = "training.epochs: 10 in place of 50"
+    rows = [stage_record(table, cached=True), stage_record(model, reason=reason), stage_record(report)]
+    record = write_run(store, RUN, rows, training=Training(epochs=10, hidden=(100, 50)), warnings=("NOT MNIST",))
+    names = Names(store)
+    names.set_alias("champion", "train", model.version, NOW)
+    names.pin_artifact("parse", table.version, "", NOW)
+    names.pin_run(RUN, "the one of the paper", NOW)
+    assert (
+        page(screen, run_facts(store, record, NOW))
+        == f"""\
+Run:             {RUN}: completed in 30.0 s
+Started:         {local_time(record.started, seconds=True)}
+Data set:        mnist
+Train accuracy:  99.00 % (loss 0.0468)
+Test accuracy:   96.06 % (loss 0.1330)
+Model:           .idxflow/artifacts/train/{model.version}/model.keras
+Report:          .idxflow/artifacts/report/{report.version}/report.html
+Record:          .idxflow/runs/{RUN}.json
+Dashboard:       http://127.0.0.1:4200/runs/flow-run/{RUN}
+Alias:           champion of train/{model.version}
+Pin:             parse/{table.version}
+Pin:             run {RUN}: the one of the paper
+Warning:         NOT MNIST
+
+Configuration: the tutorial profile
+  hidden               [100,50]  in the profile: [50,50]
+  epochs               10        in the profile: 50
+  activation           tanh
+  learning_rate        0.001
+  decay                1e-07
+  momentum             0.9
+  batch_size           64
+  validation_fraction  0.1
+  seed                 123
+
+Stages: 1 cached, 2 computed; all in the store
+stage   of     state      time    size  version
+parse   train  cached    1.5 s  1.0 kB  {table.version}
+train   train  computed  1.5 s  1.0 kB  {model.version}
+            {reason}
+report  train  computed  1.5 s  1.0 kB  {report.version}
+"""
+    )
+
+
+def test_what_has_become_of_the_artifacts_is_told(store: Store, refs: tuple[Ref, Ref, Ref], screen: Screen) -> None:
+    """A stage whose artifact was cleaned up or damaged says so, and its file has no path; nothing is moved."""
+    table, model, report = refs
+    record = write_run(store, RUN, [stage_record(ref) for ref in refs])
+    files.remove_folder(store.folder("train", model.version))
+    path = store.folder("parse", table.version) / "table.parquet"
+    path.chmod(0o644)
+    path.write_bytes(b"rOWs")
+    facts = run_facts(store, record, NOW)
+    assert [stage.store for stage in facts.stages] == ["damaged", "gone", "there"]
+    assert facts.model is None
+    assert facts.report == store.folder("report", report.version) / "report.html"
+    text = page(screen, facts)
+    assert "Stages: 0 cached, 3 computed; 1 damaged, 1 gone\n" in text
+    assert f"{table.version}\n            damaged: table.parquet: expected SHA-256" in text
+    assert f"{model.version}\n            gone from the store\n" in text
+    assert "Model:" not in text
+    assert path.is_file()
+
+
+def test_a_moved_store_shows_its_new_places(store: Store, refs: tuple[Ref, Ref, Ref], desk: Path) -> None:
+    """The paths of the page are those of the store as it lies now, never those of the record."""
+    record = write_run(store, RUN, [stage_record(ref) for ref in refs])
+    moved = Store(store.home.rename(desk / "moved"))
+    facts = run_facts(moved, record, NOW)
+    assert facts.model == desk / "moved" / "artifacts" / "train" / refs[1].version / "model.keras"
+    assert {stage.store for stage in facts.stages} == {"there"}
+    assert "/elsewhere" not in facts.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("state", "first", "other"),
+    [
+        ("failed", f"Run:             {RUN}: failed in 30.0 s\n", "Error:           it broke\n"),
+        ("running", f"Run:             {RUN}: running for 2 min 00 s\n", "Data set:        not chosen yet\n"),
+        ("killed", f"Run:             {RUN}: killed\n", "Data set:        not chosen yet\n"),
+    ],
+)
+def test_the_page_of_a_run_without_a_result(store: Store, screen: Screen, state: str, first: str, other: str) -> None:
+    """A run that failed says why, one that is under way for how long; neither has figures or stages."""
+    recorded = "failed" if state == "failed" else "running"
+    record = write_run(store, RUN, state=recorded, dataset="" if recorded == "running" else "mnist")
+    if state == "running":
+        with Hold(store.holds, RUN):
+            text = page(screen, run_facts(store, record, NOW))
+    else:
+        text = page(screen, run_facts(store, record, NOW))
+    assert text.startswith(first)
+    assert other in text
+    assert "accuracy" not in text
+    assert "Stages" not in text
+
+
+def test_names_of_other_runs_are_not_told(store: Store, refs: tuple[Ref, Ref, Ref]) -> None:
+    """What keeps another run or another artifact is not on the page."""
+    write_run(store, "b" * 12)
+    names = Names(store)
+    names.pin_run("b" * 12, "", NOW)
+    names.set_alias("champion", "train", refs[1].version, NOW)
+    facts = run_facts(store, write_run(store, RUN, [stage_record(refs[0])]), NOW)
+    assert (facts.aliases, facts.pins) == ((), ())
+
+
+def test_the_facts_are_json(store: Store, refs: tuple[Ref, Ref, Ref]) -> None:
+    """The same facts as JSON, moments in UTC."""
+    record = write_run(store, RUN, [stage_record(refs[1])], training=Training(epochs=10))
+    told = json.loads(run_facts(store, record, NOW).model_dump_json())
+    assert (told["kind"], told["id"], told["started"]) == ("run", RUN, "2026-01-01T00:00:00+00:00")
+    assert told["configuration"][0] == {"name": "epochs", "value": 10, "profile": 50}
+    assert told["stages"][0]["store"] == "there"
+    assert told["metrics"]["test"]["accuracy"] == 0.9606
+
+
+def test_a_page_fits_a_terminal(store: Store, refs: tuple[Ref, Ref, Ref]) -> None:
+    """At 80 columns a stage of a file with a long name stays one line: its version is cut in half."""
+    from rich.console import Console as Terminal
+
+    row = stage_record(refs[1]).model_copy(update={"stage": "decompress", "name": "train-images-idx3-ubyte.gz"})
+    screen = Screen()
+    screen.out = Terminal(file=screen.text, force_terminal=True, width=80, soft_wrap=True, color_system=None)
+    text = page(screen, run_facts(store, write_run(store, RUN, [row]), NOW))
+    line = next(line for line in text.splitlines() if line.startswith("decompress"))
+    assert line.endswith(f"kB  {row.version[:8]}")
+    assert len(line) <= 80
