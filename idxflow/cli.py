@@ -11,7 +11,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from idxflow.commands.registry import COMMANDS
-from idxflow.ending import CUT_OFF, DONE, FAILED, tell, terminable
+from idxflow.ending import DONE, FAILED, tell, terminable
 from idxflow.options import Assign, Dataset, Home, Json, Mirror, Profile, Refresh, Verbose
 from schemas.errors import UsageError
 
@@ -154,7 +154,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = int(app(sys.argv[1:] if arguments is None else list(arguments)) or DONE)
         sys.stdout.flush()
-        return code
     except CycloptsError as error:
         said = " ".join(str(error).split()).rstrip(".?")
         found = said[:1].lower() + said[1:]
@@ -165,9 +164,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever read the output has had enough. What is still buffered would fail once more at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return CUT_OFF
+        return FAILED  # as rich does, where it is rich that prints
     except (Exception, KeyboardInterrupt) as error:
         caught = error
+    else:
+        return code
     from idxflow.console import Console
 
     return tell(Console(sys.stdout, sys.stderr), caught)

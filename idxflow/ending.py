@@ -13,7 +13,7 @@ from schemas.errors import IdxflowError, UsageError
 if TYPE_CHECKING:
     from idxflow.console import Console
 
-DONE, FAILED, WRONG_USAGE, INTERRUPTED, CUT_OFF, TERMINATED = 0, 1, 2, 130, 141, 143
+DONE, FAILED, WRONG_USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 
 class Terminated(KeyboardInterrupt):

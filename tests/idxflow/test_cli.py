@@ -14,7 +14,7 @@ import pytest
 from cyclopts import App
 
 from idxflow.cli import app, main
-from idxflow.ending import CUT_OFF, DONE, FAILED, WRONG_USAGE
+from idxflow.ending import DONE, FAILED, WRONG_USAGE
 from idxflow.settings import Settings
 from schemas.catalog import dataset_names
 from schemas.stages import STAGES
@@ -147,12 +147,13 @@ def test_a_server_is_started_described_and_stopped(desk: Path, capsys: pytest.Ca
     assert main(["server", "status"]) == FAILED
 
 
-def test_a_reader_that_leaves_ends_the_command_quietly(desk: Path) -> None:
-    """When the output is piped into a program that stops reading, there is no error to read, and exit code 141."""
+@pytest.mark.parametrize("words", [["--version"], ["server", "stop"]])
+def test_a_reader_that_leaves_ends_the_command_quietly(words: list[str], desk: Path) -> None:
+    """When the output is piped into a program that stops reading, there is an exit code, but nothing to read."""
     reader, writer = os.pipe()
     os.close(reader)
     environment = {"PYTHONPATH": str(PROJECT)}
-    command = [sys.executable, "-m", "idxflow", "--version"]
+    command = [sys.executable, "-m", "idxflow", *words]
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False, env=environment)
     os.close(writer)
-    assert (done.returncode, done.stderr) == (CUT_OFF, "")
+    assert (done.returncode, done.stderr) == (FAILED, "")
