@@ -111,6 +111,9 @@ def remove_folder(folder: Path) -> None:
     """Delete a folder and what is in it, following no link; what is no longer there is no error."""
     gone = contextlib.suppress(FileNotFoundError)
     with gone:
+        if folder.is_symlink():
+            DISK.unlink(folder)
+            return
         for entry in list(os.scandir(folder)):
             if entry.is_dir(follow_symlinks=False):
                 remove_folder(Path(entry.path))

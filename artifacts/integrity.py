@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,8 +96,7 @@ def check_files(stored: Stored, *, fully: bool) -> None:
     rehashed = False
     for name, entry in stored.manifest.files.items():
         path = stored.folder / name
-        if not files.is_plain_file(path):
-            raise Damage(f"{name} is not a plain file")
+        _refuse_odd(path)
         if (size := path.stat().st_size) != entry.bytes:
             raise Damage(f"{name}: expected {entry.bytes} bytes, found {size}")
         identities[name] = identity(path)
@@ -112,7 +112,8 @@ def check_files(stored: Stored, *, fully: bool) -> None:
 
 
 def hash_or_damage(path: Path) -> str:
-    """Return a file's SHA-256. Raises: Damage: it cannot be read."""
+    """Return a file's SHA-256. Raises: Damage: it cannot be read, or is no plain file."""
+    _refuse_odd(path)
     try:
         return files.sha256_of(path)
     except OSError as error:
@@ -120,7 +121,8 @@ def hash_or_damage(path: Path) -> str:
 
 
 def read_json(path: Path) -> dict[str, object]:
-    """Return the JSON object in a file. Raises: Damage: it cannot be read, or is none."""
+    """Return the JSON object in a file. Raises: Damage: it cannot be read, is no plain file, or holds none."""
+    _refuse_odd(path)
     try:
         value = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
@@ -128,6 +130,12 @@ def read_json(path: Path) -> dict[str, object]:
     if not isinstance(value, dict):
         raise Damage(f"{path.name} is not an object")
     return value
+
+
+def _refuse_odd(path: Path) -> None:
+    """Refuse links, which lead out of the store, and pipes, which a reader would wait at for ever."""
+    if not files.is_plain_file(path):
+        raise Damage(f"{path.name} is missing" if not os.path.lexists(path) else f"{path.name} is not a plain file")
 
 
 def identity(path: Path) -> list[int]:

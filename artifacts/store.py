@@ -119,6 +119,8 @@ class Store:
         folder = self.folder(stage, version)
         if not (folder / "record.json").exists():
             return None  # never made, or a run was killed before its commit: the next computation replaces it
+        if folder.is_symlink():
+            raise Damage("its folder is a link")
         prefect = read_record(folder)
         stored = read_artifact(folder)
         check_files(stored, fully=fully)

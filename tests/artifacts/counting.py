@@ -68,4 +68,5 @@ def counting(
 
 
 if __name__ == "__main__":
-    print(counting(training=Training(seed=int(sys.argv[1]))).model_dump_json())  # noqa: T201
+    wanted = tuple(sys.argv[2:]) or ("one", "two")
+    print(counting(training=Training(seed=int(sys.argv[1])), names=wanted).model_dump_json())  # noqa: T201

@@ -70,22 +70,25 @@ def test_any_flipped_byte_is_seen(tmp_path_factory: pytest.TempPathFactory, data
     assert found is None or victim in ("hashed.json", "record.json")
 
 
-@pytest.mark.parametrize("victim", ["table.parquet", "manifest.json", "result.json"])
-@pytest.mark.parametrize("how", ["removed", "emptied", "link", "folder"])
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("victim", ["table.parquet", "manifest.json", "result.json", "record.json"])
+@pytest.mark.parametrize("how", ["removed", "emptied", "link", "folder", "pipe"])
 def test_a_replaced_file_is_not_believed(store: Store, tmp_path: Path, victim: str, how: str) -> None:
-    """A file that is gone, empty, a link or a folder puts the artifact in quarantine."""
+    """A file that is gone, empty, a link, a folder or a pipe puts the artifact in quarantine."""
     ref = build(store, FILES)
     path = store.folder(ref.stage, ref.version) / victim
     copy = shutil.copy(path, tmp_path / "copy")
     path.unlink()
     if how == "emptied":
         path.write_bytes(b"")
-    elif how == "link" and victim == "table.parquet":
+    elif how == "link":
         path.symlink_to(copy)
     elif how == "folder":
         path.mkdir()
+    elif how == "pipe":
+        os.mkfifo(path)
     assert store.read(ref.stage, ref.version) is None
-    assert not store.folder(ref.stage, ref.version).exists()
+    assert store.folder(ref.stage, ref.version).exists() == (victim == "record.json" and how == "removed")
 
 
 def test_a_file_too_many_is_not_believed(store: Store) -> None:

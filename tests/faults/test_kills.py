@@ -34,7 +34,7 @@ def models(home: Path) -> list[str]:
 
 @pytest.mark.parametrize("refresh", [(), ("download", "train")], ids=["first", "refresh"])
 def test_a_run_that_is_killed_before_any_step_costs_nothing(
-    tmp_path: Path, refresh: tuple[str, ...], record_property: Callable[[str, object], None]
+    tmp_path: Path, refresh: tuple[str, ...], record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     """A process that is killed before step 0, 1, 2, ... of a run leaves a sound store, and the next run ends well."""
     with Runner() as runner:
@@ -56,11 +56,11 @@ def test_a_run_that_is_killed_before_any_step_costs_nothing(
             assert_sound(Store(home))
             assert not list(home.glob("artifacts/*/.*"))
             shutil.rmtree(home)
-        record_property("kills", steps)
+        record_testsuite_property("kills", steps)
 
 
 def test_the_command_is_killed_at_random_moments(
-    tmp_path: Path, record_property: Callable[[str, object], None]
+    tmp_path: Path, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     """However often the real pipeline is killed, the store stays sound, and a last run ends well."""
     from prefect.settings import PREFECT_API_URL
@@ -100,5 +100,5 @@ def test_the_command_is_killed_at_random_moments(
     states = {state_of(store, record) for record in list_runs(store)}
     assert "running" not in states
     assert Auditor(store, everything=True, repair=False).run(datetime.now(UTC)).problems == ()
-    record_property("kills", killed)
-    record_property("ended", ended)
+    record_testsuite_property("kills", killed)
+    record_testsuite_property("ended", ended)
