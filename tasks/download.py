@@ -16,7 +16,7 @@ from schemas.datasets import RemoteFile
 from schemas.errors import DownloadFailed
 from schemas.summary import Summary
 from tasks.address import address_of, redact
-from tasks.part import MirrorFault, Part
+from tasks.part import MirrorFault, Part, Validators
 
 if TYPE_CHECKING:
     from tasks.transfer import Patience
@@ -32,12 +32,14 @@ class DownloadSummary(Summary):
         bytes, sha256: of the `.gz`.
         mirror:        the mirror that gave it, without user, password and query; `the store` for a stored copy.
         failures:      what each mirror before it gave instead.
+        validators:    by what that mirror can be asked whether its file has changed; None where it gave none.
     """
 
     bytes: int
     sha256: str
     mirror: str
     failures: tuple[str, ...] = ()
+    validators: Validators | None = None
 
 
 def fetch(
@@ -72,7 +74,13 @@ def fetch(
             part.publish(target)
             for failure in failures:
                 logger.warning("%s: %s; %s gave the file.", file.name, failure, shown)
-            return DownloadSummary(bytes=part.size, sha256=part.sha256, mirror=shown, failures=tuple(failures))
+            return DownloadSummary(
+                bytes=part.size,
+                sha256=part.sha256,
+                mirror=shown,
+                failures=tuple(failures),
+                validators=part.validators,
+            )
     raise _failed(file, expected, failures)
 
 

@@ -41,6 +41,22 @@ class Source(BaseModel):
     validator: str
 
 
+class Validators(BaseModel):
+    """
+    By what a mirror can be asked whether its file is still the one that was taken (RFC 9110, 13.1).
+
+    Args:
+        address:       of the file, without secrets.
+        etag:          as the mirror wrote it, weak or strong.
+        last_modified: as the mirror wrote it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    address: str
+    etag: str | None
+    last_modified: str | None
+
+
 class Part:
     """
     The part file of one download, hashed as it grows. It stays after a cut, a crash or the end of the process.
@@ -55,6 +71,7 @@ class Part:
         self.path, self.expected = path, expected
         self.limit = expected.bytes or limit
         self.size = 0
+        self.validators: Validators | None = None
         self._note = path.with_name(f"{path.name}.json")
         self._file = path.open("a+b")
         self._digest = hashlib.sha256()

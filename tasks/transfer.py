@@ -25,7 +25,7 @@ from urllib3.util import Retry
 
 from schemas.events import Progress, emit
 from tasks.address import redact
-from tasks.part import MirrorFault, Part, Source
+from tasks.part import MirrorFault, Part, Source, Validators
 
 logger = logging.getLogger("idxflow.download")
 logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)  # below that it logs each address with its query
@@ -131,6 +131,7 @@ def _fetch(session: requests.Session, address: str, part: Part, pace: _Pace, pat
             _require_whole(response, patience)
             validator = _validator(response)
             part.restart(Source(address=redact(address), validator=validator) if validator else None)
+        part.validators = validators_of(response, redact(address))
         rest = response.raw.length_remaining
         total = part.expected.bytes or (None if rest is None else part.size + rest)
         # read1 returns what has arrived: read would wait for a full block, for hours if the mirror drips.
@@ -198,6 +199,14 @@ def _validator(response: requests.Response) -> str | None:
     if tag is None:
         return response.headers.get("Last-Modified")
     return None if tag.startswith("W/") else tag
+
+
+def validators_of(response: requests.Response, address: str) -> Validators | None:
+    """Return by what a mirror can be asked later whether its file has changed; None where it says nothing of it."""
+    etag, last_modified = response.headers.get("ETag"), response.headers.get("Last-Modified")
+    if etag is None and last_modified is None:
+        return None
+    return Validators(address=address, etag=etag, last_modified=last_modified)
 
 
 def _reason(error: BaseException | None) -> str:

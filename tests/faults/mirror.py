@@ -55,7 +55,9 @@ Fault = Callable[[Exchange], None]
 
 
 def good(exchange: Exchange) -> None:
-    """Send the file: a range of it when asked for one, and when If-Range names the present ETag."""
+    """Send the file: a range when asked for one and If-Range names the present ETag; 304 when If-None-Match does."""
+    if exchange.etag and exchange.handler.headers.get("If-None-Match") == exchange.etag:
+        return exchange.head(304, None, exchange.tag())
     asked = re.fullmatch(r"bytes=(\d+)-", exchange.handler.headers.get("Range", ""))
     if not asked or exchange.handler.headers.get("If-Range", exchange.etag) != exchange.etag:
         return whole(exchange)

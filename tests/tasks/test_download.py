@@ -14,6 +14,7 @@ from artifacts.trust import Expected, Trust
 from schemas.datasets import RemoteFile
 from schemas.errors import DownloadFailed
 from tasks.download import DownloadSummary, download, fetch
+from tasks.part import Validators
 from tests.faults import mirror as faults
 from tests.faults.mirror import Exchange, Fault
 from tests.tasks.bench import BODY, CUT, HASTY, NAME, SHA256, Bench, broken, served
@@ -44,7 +45,8 @@ def test_a_good_mirror_gives_the_file_in_one_plain_request(bench: Bench) -> None
     with served() as mirror:
         summary = bench.get(mirror.url)
     assert (bench.out / NAME).read_bytes() == BODY
-    assert summary == DownloadSummary(bytes=len(BODY), sha256=SHA256, mirror=mirror.url)
+    validators = Validators(address=f"{mirror.url}/{NAME}", etag=f'"{SHA256[:16]}"', last_modified=None)
+    assert summary == DownloadSummary(bytes=len(BODY), sha256=SHA256, mirror=mirror.url, validators=validators)
     assert [request.path for request in mirror.requests] == [f"/mnist/{NAME}"]
     assert mirror.requests[0].headers["Accept-Encoding"] == "identity"
     assert "Range" not in mirror.requests[0].headers
@@ -233,5 +235,5 @@ def test_the_stage_downloads_what_is_trusted(bench: Bench, tmp_path: Path, mnist
         file = RemoteFile(name=NAME, dataset="mnist", bytes=4542, sha256=sha256, mirrors=(mirror.url,))
         trust = Trust(tmp_path / "trust")
         summary = download.function(file, out=bench.out, scratch=bench.scratch, known=lambda _: None, trust=trust)
-    assert summary == DownloadSummary(bytes=4542, sha256=sha256, mirror=mirror.url)
+    assert (summary.bytes, summary.sha256, summary.mirror) == (4542, sha256, mirror.url)
     assert (bench.out / NAME).read_bytes() == body
