@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import re
 import stat
 import threading
 from collections.abc import Iterator
@@ -13,6 +15,10 @@ from pathlib import Path
 from artifacts.disk import Disk
 
 READ_ONLY = 0o444
+LARGEST_RECORD = 64 * 2**20
+"""Bytes above which a file is none of the store's own."""
+TEMPORARY = re.compile(r"\..+\.\d+-\d+")
+"""Names that `temporary_name` gives."""
 DISK = Disk()
 """What every change goes through."""
 
@@ -21,6 +27,22 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_plain(path: Path) -> bytes:
+    """
+    Read a small file, and only a plain one: a link leads elsewhere, and a pipe is waited at for ever.
+
+    Raises: OSError: it cannot be read, is no plain file, or is larger than any record.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a plain file")
+        if status.st_size > LARGEST_RECORD:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        return file.read()
 
 
 def sync(path: Path) -> None:
@@ -108,10 +130,10 @@ def move_folder(source: Path, target: Path) -> None:
 
 
 def remove_folder(folder: Path) -> None:
-    """Delete a folder and what is in it, following no link; what is no longer there is no error."""
+    """Delete a folder and what is in it, or whatever lies in its place; no link is followed, nothing there no error."""
     gone = contextlib.suppress(FileNotFoundError)
     with gone:
-        if folder.is_symlink():
+        if folder.is_symlink() or not folder.is_dir():
             DISK.unlink(folder)
             return
         for entry in list(os.scandir(folder)):

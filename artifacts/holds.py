@@ -11,9 +11,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
 import time
 from pathlib import Path
 from typing import Self
+
+from artifacts.disk import disk
+from artifacts.files import read_plain
 
 
 class Hold:
@@ -26,10 +30,13 @@ class Hold:
     """
 
     def __init__(self, folder: Path, name: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / name
-        while (descriptor := _lock(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)) is None:
-            time.sleep(0.001)  # a clean-up is looking at a file of this name
+        self._descriptor: int | None = None
+        self._guard = threading.Lock()
+        with disk(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / name
+            while (descriptor := _lock(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)) is None:
+                time.sleep(0.001)  # a clean-up is looking at a file of this name
         self._descriptor = descriptor
 
     def __enter__(self) -> Self:
@@ -39,12 +46,21 @@ class Hold:
         self.release()
 
     def add(self, stage: str, version: str) -> None:
-        """Hold an artifact; from any thread. Whoever calls holds the artifact's lock, or knows that it is held."""
-        os.write(self._descriptor, f"{stage}/{version}\n".encode())
+        """
+        Hold an artifact; from any thread. Whoever calls holds the artifact's lock, or knows that it is held.
+
+        After `release` it does nothing: the number of a closed descriptor soon belongs to another file.
+        """
+        with self._guard:
+            if self._descriptor is not None:
+                os.write(self._descriptor, f"{stage}/{version}\n".encode())
 
     def release(self) -> None:
         """Let go. What was held stays so until a later clean-up begins."""
-        os.close(self._descriptor)
+        with self._guard:
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+            self._descriptor = None
 
 
 def is_alive(folder: Path, name: str) -> bool:
@@ -62,34 +78,44 @@ def is_alive(folder: Path, name: str) -> bool:
     return False
 
 
-def forget_dead(folder: Path) -> None:
-    """Delete the files of those who are dead. Only at the start of a clean-up, before it reads what runs recorded."""
+def forget_dead(folder: Path, before: float | None = None) -> None:
+    """
+    Delete the files of those who are dead: at the start of a clean-up, before it reads what runs recorded.
+
+    Args: before: seconds since the epoch; only what was last written before. What is older than any clean-up lasts
+                  can go at any time.
+    """
     for path in folder.glob("*"):
-        if (descriptor := _lock(path, os.O_RDWR)) is not None:
-            path.unlink()
-            os.close(descriptor)
+        with contextlib.suppress(OSError):
+            if before is not None and path.lstat().st_mtime >= before:
+                continue
+            if (descriptor := _lock(path, os.O_RDWR)) is not None:
+                path.unlink()
+                os.close(descriptor)
 
 
 class Held:
     """
     Everything that is held, read anew where it has grown.
 
-    Args: only_living: leave out what runs held that are dead by now.
+    Args: only_living: leave out what runs held that were dead by the time this object was made.
     """
 
     def __init__(self, folder: Path, *, only_living: bool = False) -> None:
-        self._folder, self._only_living = folder, only_living
+        self._folder = folder
+        names = {path.name for path in folder.glob("*")} if only_living else set()
+        self._dead = {name for name in names if not is_alive(folder, name)}
         self._sizes: dict[str, int] = {}
         self._held: set[tuple[str, str]] = set()
 
     def __contains__(self, artifact: object) -> bool:
         for entry in os.scandir(self._folder) if self._folder.is_dir() else ():
-            if self._only_living and not is_alive(self._folder, entry.name):
-                continue
-            with contextlib.suppress(FileNotFoundError):  # another clean-up has just begun, and its run is dead
-                if (size := entry.stat().st_size) != self._sizes.get(entry.name):
+            # A file that is gone: another clean-up has just begun, and its run is dead. A folder: nobody's.
+            with contextlib.suppress(OSError):
+                size = entry.stat(follow_symlinks=False).st_size
+                if entry.name not in self._dead and size != self._sizes.get(entry.name):
                     self._sizes[entry.name] = size
-                    lines = Path(entry.path).read_text().splitlines()
+                    lines = read_plain(Path(entry.path)).decode(errors="replace").splitlines()
                     self._held.update((stage, version) for stage, _, version in (line.partition("/") for line in lines))
         return artifact in self._held
 

@@ -71,7 +71,11 @@ def read_artifact(folder: Path) -> Stored:
         manifest = Manifest.model_validate(read_json(folder / "manifest.json"))
     except ValidationError as error:
         raise Damage(f"its record does not read: {error.errors()[0]['msg']}") from error
-    if flaw := manifest.flaw():
+    try:
+        flaw = manifest.flaw()
+    except ValueError as error:  # what has no canonical form: no number, half a character
+        raise Damage(f"its manifest makes no sense: {error}") from error
+    if flaw:
         raise Damage(flaw)
     if (manifest.stage, manifest.version, manifest.digest) != (folder.parent.name, folder.name, ref.digest):
         raise Damage("its manifest belongs to another artifact")
@@ -87,7 +91,15 @@ def check_files(stored: Stored, *, fully: bool) -> None:
     Args:   fully: hash even those that look untouched since they were last hashed.
     Raises: Damage: a file is missing, too many, no plain file, or not what it was.
     """
-    present = {path.name for path in stored.folder.iterdir() if not path.name.startswith(".")} - RESERVED
+    try:
+        _check_files(stored, fully=fully)
+    except OSError as error:  # it changes while it is looked at
+        raise Damage(f"it cannot be read: {error.strerror}") from error
+
+
+def _check_files(stored: Stored, *, fully: bool) -> None:
+    names = {path.name for path in stored.folder.iterdir()} - RESERVED
+    present = {name for name in names if not files.TEMPORARY.fullmatch(name)}
     if present != stored.manifest.files.keys():
         odd = ", ".join(sorted(present ^ stored.manifest.files.keys()))
         raise Damage(f"files missing or too many: {odd}")
@@ -124,8 +136,8 @@ def read_json(path: Path) -> dict[str, object]:
     """Return the JSON object in a file. Raises: Damage: it cannot be read, is no plain file, or holds none."""
     _refuse_odd(path)
     try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+        value = json.loads(files.read_plain(path))
+    except (OSError, ValueError, RecursionError) as error:
         raise Damage(f"{path.name} cannot be read: {error}") from error
     if not isinstance(value, dict):
         raise Damage(f"{path.name} is not an object")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -88,6 +88,17 @@ def plain(value: object) -> Any:
         case dict():
             return {str(name): plain(item) for name, item in value.items()}
     raise TypeError(f"{type(value).__name__} has no stable form for a cache key")
+
+
+def leaves(value: object, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each value below a nested one with its dotted path; a list of plain values is one."""
+    if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        value = {str(place): item for place, item in enumerate(value)}
+    if not isinstance(value, Mapping):
+        yield path, value
+        return
+    for name, item in value.items():
+        yield from leaves(item, f"{path}.{name}" if path else name)
 
 
 def references(value: object) -> list[Ref]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from artifacts.environment import Environment
 from artifacts.keys import KeyParts, content_digest
+from artifacts.ref import StageWord, Version
+from schemas.moment import Moment
 
 
 class FileEntry(BaseModel):
     """One file of an artifact."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    bytes: int
+    bytes: int = Field(ge=0, lt=2**63)
     sha256: str = Field(description="of the file's bytes: what a check compares")
     content: str = Field(description="of what the bytes mean: what the next stage's key contains")
 
@@ -24,9 +26,9 @@ class Input(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     argument: str
-    stage: str
+    stage: StageWord
     name: str
-    version: str
+    version: Version
     digest: str
 
 
@@ -34,17 +36,17 @@ class Manifest(BaseModel):
     """The file `manifest.json` of an artifact."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    stage: str
+    stage: StageWord
     name: str
-    version: str
+    version: Version
     key: str
     parts: KeyParts
     inputs: tuple[Input, ...]
     files: dict[str, FileEntry]
     digest: str
     summary: dict[str, Any] = Field(description="what the stage says about its result, for people")
-    created: str = Field(description="UTC, ISO 8601")
-    seconds: float = Field(description="duration of the computation")
+    created: Moment = Field(description="UTC, ISO 8601")
+    seconds: FiniteFloat = Field(ge=0, description="duration of the computation")
     environment: Environment
     run: str = Field(description="id of the run that made it")
     flow_run: str = Field(description="id of that run's Prefect flow run")

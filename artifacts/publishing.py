@@ -111,6 +111,14 @@ def commit(store: Store, stage: str, version: str, prefect: dict[str, object]) -
     return stored
 
 
+def settle(store: Store, stage: str, version: str) -> None:
+    """Bring back what a killed run had put aside, as the next run would; not while somebody works on it."""
+    if store.replaced(stage, version).exists():
+        with suppress(StoreError), store.locked(stage, version) as had:
+            if had:
+                restore(store, stage, version)
+
+
 def restore(store: Store, stage: str, version: str) -> None:
     """
     Bring back an artifact that was put aside for one that was never committed.

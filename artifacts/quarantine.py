@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
+import re
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from artifacts import files
 from artifacts.disk import disk
+from artifacts.files import read_plain
 
 REASON = "reason.txt"
 """Beside what lies in quarantine: what was wrong with it."""
@@ -38,13 +43,19 @@ class Quarantine:
                 return None
         return aside / damaged.name
 
-    def reason(self, group: str, name: str) -> str | None:
-        """Return why a thing was last put in; None when it was not."""
-        with contextlib.suppress(OSError):
-            entries = [path for path in (self.folder / group).glob(f"{name}-*") if (path / name).exists()]
-            last = max(entries, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
-            return (last / REASON).read_text("utf-8", "replace") if last else None
+    def reason(self, group: str, name: str, since: datetime | None = None) -> str | None:
+        """Return why a thing was last put in; None when it was not, or not since a moment."""
+        entries = {int(number[1]): path for path, number in self._entries(group, name) if os.path.lexists(path / name)}
+        with contextlib.suppress(OSError, ValueError):
+            last = entries[max(entries)] / REASON
+            if since is None or last.lstat().st_mtime >= since.timestamp():
+                return read_plain(last).decode(errors="replace")
         return None
+
+    def _entries(self, group: str, name: str) -> Iterator[tuple[Path, re.Match[str]]]:
+        for path in (self.folder / group).glob(f"{name}-*"):
+            if number := re.fullmatch(r"-(\d{1,9})", path.name.removeprefix(name)):
+                yield path, number
 
     def _new_folder(self, group: str, name: str) -> Path:
         """Create a folder that nobody else fills."""

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import zip_longest
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from artifacts.keys import KeyParts
+from artifacts.archive.runs import list_runs, runs_with
+from artifacts.keys import KeyParts, canonical_json, leaves
 from artifacts.manifest import Input, Manifest
 from artifacts.store import Store
 
@@ -78,62 +81,65 @@ def explain(
         return (Change(kind="refresh", subject="asked for"),)
     if store.folder(parts.stage, parts.version).exists():
         return (Change(kind="unfinished", subject="a run ended before its record was written"),)
-    if reason := store.quarantined.reason(parts.stage, parts.version):
+    used = runs_with(list_runs(store), parts.stage, parts.version)
+    since = datetime.fromisoformat(used[0].started) if used else None
+    if reason := store.quarantined.reason(parts.stage, parts.version, since):
         return (Change(kind="damaged", subject=reason),)
-    if any(parts.version.encode() in path.read_bytes() for path in store.runs.glob("*.json")):
+    if used:
         return (Change(kind="removed", subject="made before, and cleaned up since"),)
-    taken = {_subject(each.stage, each.name): each.digest for each in inputs}
-    return _nearest(store, name, parts, taken) or (Change(kind="never run"),)
+    return _nearest(store, name, parts, inputs)
 
 
 def explain_unasked(store: Store, name: str, parts: KeyParts) -> tuple[Change, ...]:
     """
-    Say what differs from the nearest earlier version beside the inputs, which are not known yet.
+    Say what differs from every earlier version beside the inputs, which are not known yet.
 
     Args:    parts: without inputs.
-    Returns: nothing when it all depends on the inputs.
+    Returns: nothing when it all depends on the inputs: there is a version that differs in nothing else.
     """
     return _nearest(store, name, parts, None)
 
 
-def _nearest(store: Store, name: str, parts: KeyParts, inputs: dict[str, str] | None) -> tuple[Change, ...]:
+def _nearest(store: Store, name: str, parts: KeyParts, inputs: Sequence[Input] | None) -> tuple[Change, ...]:
     earlier = [each for each in store.manifests(parts.stage) if each.name == name]
+    if not earlier:
+        return (Change(kind="never run"),)
     # One of another format is as far away as can be: it says nothing of the other parts.
     comparable = [each for each in earlier if each.parts.format == parts.format] or earlier
     comparable.sort(key=lambda manifest: manifest.created, reverse=True)
-    return min((_differences(manifest, parts, inputs) for manifest in comparable), key=len, default=())
+    return min((_differences(manifest, parts, inputs) for manifest in comparable), key=len)
 
 
-def _differences(manifest: Manifest, parts: KeyParts, inputs: dict[str, str] | None) -> tuple[Change, ...]:
+def _differences(manifest: Manifest, parts: KeyParts, inputs: Sequence[Input] | None) -> tuple[Change, ...]:
     before = manifest.parts
     if before.format != parts.format:  # then the other parts say nothing
         return (Change(kind="format", subject="the store's format", before=before.format, after=parts.format),)
-    taken = {_subject(each.stage, each.name): each.digest for each in manifest.inputs}
     return (
-        *_changes("parameter", dict(_leaves(before.parameters)), dict(_leaves(parts.parameters))),
+        *_changes("parameter", dict(leaves(before.parameters)), dict(leaves(parts.parameters))),
         *_changes("code", before.code, parts.code),
-        *(() if inputs is None else _changes("input", taken, inputs)),
+        *(() if inputs is None else _input_changes(manifest.inputs, inputs)),
         *_changes("package", before.packages, parts.packages),
     )
 
 
-def _subject(stage: str, name: str) -> str:
-    return f"{stage} {name}".strip()
+def _input_changes(before: Sequence[Input], after: Sequence[Input]) -> Iterator[Change]:
+    """Compare inputs by the place that they are taken in: their order is a part of the key."""
+    for old, new in zip_longest(before, after):
+        if old is None or new is None or (old.argument, old.digest) != (new.argument, new.digest):
+            taken = new or old
+            yield Change(
+                kind="input",
+                subject=f"{taken.stage} {taken.name}".strip(),
+                before=old.digest if old else None,
+                after=new.digest if new else None,
+            )
 
 
 def _changes(kind: Kind, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
     for subject in sorted(before.keys() | after.keys()):
-        if (old := before.get(subject)) != (new := after.get(subject)):
-            yield Change(kind=kind, subject=subject, before=old, after=new)
-
-
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield each value of nested dicts with its dotted name; lists are values."""
-    if not isinstance(value, dict):
-        yield path, value
-        return
-    for name in sorted(value):
-        yield from _leaves(value[name], f"{path}.{name}" if path else name)
+        old, new = ([each[subject]] if subject in each else [] for each in (before, after))
+        if canonical_json(old) != canonical_json(new):  # as in a key, 1 is neither 1.0 nor true
+            yield Change(kind=kind, subject=subject, before=next(iter(old), None), after=next(iter(new), None))
 
 
 def _show(value: object) -> str:

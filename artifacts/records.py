@@ -58,7 +58,7 @@ class RecordStorage(WritableFileSystem):
         started = time.perf_counter()
         stage, version, _ = path.split("/")
         restore(self._store, stage, version)  # Prefect holds the lock of the key by now
-        found = self._store.read(stage, version)
+        found = self._store.read(stage, version, locked=True)
         if found is None:
             raise KeyError(path)
         stored, prefect = found

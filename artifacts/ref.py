@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from schemas.errors import StoreError
 
+StageWord = Annotated[str, Field(pattern=r"^[a-z]{1,32}$")]
+"""The name of a stage, of this version of idxflow or another: never a way out of the store's folder."""
+Version = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 RESERVED = frozenset({"manifest.json", "result.json", "record.json", "hashed.json"})
 """Files of an artifact's folder that belong to the store."""
 
@@ -25,9 +28,9 @@ class Ref(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    stage: str
+    stage: StageWord
     name: str
-    version: str
+    version: Version
     digest: str
     manifest: str
     _folder: Path | None = PrivateAttr(default=None)
@@ -44,7 +47,8 @@ class Ref(BaseModel):
 
         Raises: StoreError: the reference is not bound to a store, or the artifact has no such file.
         """
-        found = [path for path in sorted(self._folder.iterdir()) if path.name not in RESERVED] if self._folder else []
+        paths = sorted(self._folder.iterdir()) if self._folder else []
+        found = [path for path in paths if path.name not in RESERVED and not path.name.startswith(".")]
         match = [path for path in found if name is None or path.name == name]
         if len(match) != 1:
             raise StoreError(

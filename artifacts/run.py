@@ -19,7 +19,7 @@ from prefect.utilities.urls import url_for
 from artifacts.current import Outcome
 from artifacts.disk import disk
 from artifacts.files import write_atomically
-from artifacts.holds import Hold
+from artifacts.holds import Hold, forget_dead
 from artifacts.integrity import Stored
 from artifacts.keys import storage_key
 from artifacts.locks import FlockManager
@@ -29,7 +29,7 @@ from artifacts.ref import Ref
 from artifacts.run_record import RunRecord, Score, StageRecord
 from artifacts.stage import Stage, inputs_of, parse_references, uncommitted
 from artifacts.store import Store
-from schemas.errors import ArtifactDamaged, StageError, StoreError
+from schemas.errors import ArtifactDamaged, IdxflowError, StageError, StoreError
 from schemas.events import RunChanged, StageChanged, emit
 from schemas.metrics import Metrics
 from schemas.stages import STAGES
@@ -37,6 +37,8 @@ from schemas.training import Training
 
 ATTEMPTS = 3
 """How often a flow's body runs when artifacts turn out damaged while they are used."""
+FORGOTTEN_AFTER = 86_400.0
+"""Seconds after which the note of what a dead run used can go: no clean-up lasts as long."""
 logger = logging.getLogger("idxflow.run")
 
 
@@ -59,6 +61,8 @@ class Run:
         self._storage = RecordStorage().bind(store, self._note)
         self._reasons: dict[tuple[str, str], str] = {}
         self._saving = threading.Lock()
+        self._state, self._error = "running", cast("BaseException | None", None)
+        forget_dead(store.holds, before=self.started.timestamp() - FORGOTTEN_AFTER)
         self._hold = Hold(store.holds, self.id)
 
     def submit(self, stage: Stage, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -103,17 +107,24 @@ class Run:
 
     def save(self, state: str, error: BaseException | None = None) -> RunRecord:
         """Write the run's record to `<home>/runs/<id>.json`, and say so."""
-        record = self._write(state, error)
+        self._state, self._error = state, error
+        record = self._write()
         emit(RunChanged(self.id, record.state))
         return record
 
     def close(self) -> None:
-        """Let go of what the run used; its record holds it from now on."""
-        self._hold.release()
+        """
+        Let go of what the run used; its record holds it from now on.
 
-    def _write(self, state: str, error: BaseException | None) -> RunRecord:
+        After Ctrl-C stages may still be at work: then the end of the process lets go, and what they commit late is
+        added to the record.
+        """
+        if all(future.state.is_final() for future in self._futures):
+            self._hold.release()
+
+    def _write(self) -> RunRecord:
         with self._saving:
-            record = self._record(state, error)
+            record = self._record(self._state, self._error)
             with disk(self.store.runs):
                 content = record.model_dump_json(indent=2).encode()
                 write_atomically(self.store.runs / f"{self.id}.json", content)
@@ -128,7 +139,7 @@ class Run:
                 "profile": self.training.profile,
                 "seed": self.training.seed,
                 "state": state,
-                "started": self.started.isoformat(timespec="seconds"),
+                "started": self.started.isoformat(timespec="milliseconds"),
                 "seconds": round(time.perf_counter() - self._clock, 3),
                 "stages": tuple(sorted(self._rows.values(), key=self._place)),
                 "metrics": self._scores(done.scores) if done else {},
@@ -187,11 +198,12 @@ class Run:
         )
 
     def _explain(self, stage: Stage, arguments: dict[str, Any]) -> None:
-        """Put down why a stage is computed, before its artifact is there."""
+        """Put down why a stage is computed, before its artifact is there; without a reason it is computed as well."""
         parts, name = stage.parts(arguments), stage.name.format(**arguments)
         refreshed = stage.stage in self.refresh
-        changes = explain(self.store, name, parts, inputs_of(arguments), refreshed=refreshed)
-        self._reasons[stage.stage, parts.version] = sentence(changes)
+        with contextlib.suppress(OSError, IdxflowError):
+            changes = explain(self.store, name, parts, inputs_of(arguments), refreshed=refreshed)
+            self._reasons[stage.stage, parts.version] = sentence(changes)
 
     def _note(self, stored: Stored, cached: bool, seconds: float) -> None:
         """Put down, and hold, an artifact that the run uses; its lock is still held."""
@@ -214,7 +226,7 @@ class Run:
         emit(StageChanged(row.stage, row.name, state, row.version, row.seconds, row.bytes, row.reason))
         if not cached:
             with contextlib.suppress(StoreError):  # the record that counts is the one of the end
-                self._write("running", None)
+                self._write()
 
     def _settle(self) -> None:
         """Wait for every stage that was submitted, and collect what went wrong outside of their own code."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from artifacts.ref import StageWord, Version
+from schemas.moment import Moment
 from schemas.training import Training
 
 
@@ -13,12 +15,12 @@ class StageRecord(BaseModel):
     """One stage of a run."""
 
     model_config = ConfigDict(frozen=True)
-    stage: str
+    stage: StageWord
     name: str = Field(description="of what: a file, a split, or empty where the run has only one")
-    version: str
+    version: Version
     cached: bool
-    seconds: float = Field(description="of the check when cached, of the computation otherwise")
-    bytes: int
+    seconds: FiniteFloat = Field(ge=0, description="of the check when cached, of the computation otherwise")
+    bytes: int = Field(ge=0, lt=2**63)
     path: str = Field(description="the artifact's folder")
     reason: str = Field(default="", description="why it was computed; empty when cached")
 
@@ -40,8 +42,8 @@ class RunRecord(BaseModel):
     profile: str
     seed: int
     state: Literal["running", "completed", "failed"]
-    started: str = Field(description="UTC, ISO 8601")
-    seconds: float
+    started: Moment = Field(description="UTC, ISO 8601")
+    seconds: FiniteFloat = Field(ge=0)
     stages: tuple[StageRecord, ...] = ()
     metrics: dict[str, Score] = Field(default_factory=dict, description="by split")
     report: str | None = Field(default=None, description="path of the HTML page")

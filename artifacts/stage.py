@@ -71,7 +71,7 @@ class Stage:
 
     @cached_property
     def code(self) -> dict[str, str]:
-        """Digests of the modules that the stage runs."""
+        """Digest of each file that the stage runs or fills; see `artifacts.code`."""
         return code_digests(self.function.__module__)
 
     def parts(self, arguments: Mapping[str, Any]) -> KeyParts:
@@ -114,7 +114,7 @@ class Stage:
                 files=entries,
                 digest=content_digest({file: entry.content for file, entry in entries.items()}),
                 summary=summary.model_dump(mode="json"),
-                created=datetime.now(UTC).isoformat(timespec="seconds"),
+                created=datetime.now(UTC).isoformat(timespec="milliseconds"),
                 seconds=round(time.perf_counter() - started, 6),
                 environment=current_environment(),
                 run=run.id,

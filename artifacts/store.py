@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -39,7 +40,7 @@ from artifacts.manifest import Manifest
 from artifacts.quarantine import Quarantine
 from artifacts.ref import Ref
 from artifacts.trust import Trust
-from schemas.errors import ArtifactDamaged, UsageError
+from schemas.errors import ArtifactDamaged, StoreError, UsageError
 
 logger = logging.getLogger("idxflow.store")
 VERSION = re.compile(r"[0-9a-f]{16}")
@@ -73,6 +74,13 @@ class Store:
         """Return where an artifact lies, or would lie."""
         return self.artifacts / stage / version
 
+    def is_committed(self, stage: str, version: str) -> bool:
+        """Tell whether an artifact counts, also one that lies aside while it is made anew; nothing is checked."""
+        return any((each / "record.json").exists() for each in self._places(stage, version))
+
+    def _places(self, stage: str, version: str) -> tuple[Path, Path]:
+        return self.folder(stage, version), self.replaced(stage, version)
+
     def versions(self) -> Iterator[tuple[str, str]]:
         """Yield stage and version of every artifact, committed or not, in alphabetical order."""
         for parent in sorted(self.artifacts.glob("*/")):
@@ -88,39 +96,62 @@ class Store:
 
     @contextmanager
     def locked(self, stage: str, version: str) -> Iterator[bool]:
-        """Take the lock of a version if nobody has it, not even the caller. Yields: whether it could be had."""
+        """
+        Take the lock of a version if nobody has it, not even the caller. Yields: whether it could be had.
+
+        Raises: StoreError: locks cannot be made here.
+        """
         key, holder = storage_key(stage, version), f"store-{next(_HOLDERS)}"
-        had = self._locks.acquire_lock(key, holder, acquire_timeout=0)
+        with disk(self.locks):
+            had = self._locks.acquire_lock(key, holder, acquire_timeout=0)
         try:
             yield had
         finally:
             if had:
                 self._locks.release_lock(key, holder)
 
-    def read(self, stage: str, version: str, *, fully: bool = False) -> tuple[Stored, dict[str, object]] | None:
+    def is_busy(self, stage: str, version: str) -> bool:
+        """Tell whether somebody has the lock of a version; where no lock can be made, nobody has."""
+        try:
+            with self.locked(stage, version) as had:
+                return not had
+        except StoreError:
+            return False
+
+    def read(
+        self, stage: str, version: str, *, fully: bool = False, locked: bool = False
+    ) -> tuple[Stored, dict[str, object]] | None:
         """
         Check a committed artifact, and put it in quarantine when it is damaged.
 
-        Args:    fully: hash every file, even those that look untouched since they were last hashed.
+        Args:
+            fully:  hash every file, even those that look untouched since they were last hashed.
+            locked: the caller holds the lock of the version.
         Returns: the artifact and Prefect's record; None when there is none, or none that can be believed.
         """
         try:
             return self.inspect(stage, version, fully=fully)
         except Damage as damage:
-            self.quarantine(stage, version, str(damage))
-            return None
+            if locked:
+                self.quarantine(stage, version, str(damage))
+                return None
+        # Somebody may be making it anew: what is taken away has to be damaged while nobody else works on it.
+        with self.locked(stage, version) as had:
+            return self.read(stage, version, fully=fully, locked=True) if had else None
 
     def inspect(self, stage: str, version: str, *, fully: bool = False) -> tuple[Stored, dict[str, object]] | None:
         """
         Check a committed artifact, and leave it where it is; otherwise as `read`.
 
+        It may note when files were hashed; a store that cannot be written does without.
+
         Raises: Damage: why it cannot be believed.
         """
         folder = self.folder(stage, version)
-        if not (folder / "record.json").exists():
+        if os.path.lexists(folder) and (folder.is_symlink() or not folder.is_dir()):
+            raise Damage("it is no folder")
+        if not os.path.lexists(folder / "record.json"):
             return None  # never made, or a run was killed before its commit: the next computation replaces it
-        if folder.is_symlink():
-            raise Damage("its folder is a link")
         prefect = read_record(folder)
         stored = read_artifact(folder)
         check_files(stored, fully=fully)
@@ -156,19 +187,29 @@ class Store:
         They are believed as they are: no file is hashed. Args: stage: of this one only.
         """
         for each, version in self.versions() if stage is None else self._versions(stage):
-            try:
-                manifest = Manifest.model_validate_json((self.folder(each, version) / "manifest.json").read_bytes())
-            except (OSError, ValidationError):
-                continue
-            if (manifest.stage, manifest.version) == (each, version):
-                yield manifest
+            yield from self._manifest(self.folder(each, version), each, version)
+
+    def manifests_aside(self) -> Iterator[Manifest]:
+        """Yield the same of what was put aside while it is made anew."""
+        for path in sorted(self.artifacts.glob(f"*/{REPLACED_PREFIX}*")):
+            yield from self._manifest(path, path.parent.name, path.name.removeprefix(REPLACED_PREFIX))
+
+    def _manifest(self, folder: Path, stage: str, version: str) -> Iterator[Manifest]:
+        try:
+            manifest = Manifest.model_validate_json(files.read_plain(folder / "manifest.json"))
+        except (OSError, ValidationError):
+            return
+        if (manifest.stage, manifest.version) == (stage, version):
+            yield manifest
 
     def find_file(self, stage: str, sha256: str) -> Path | None:
-        """Look for a healthy stored file of `stage` with this SHA-256, in any version."""
+        """Look for a healthy stored file of `stage` with this SHA-256, in any version; nothing is put aside."""
         for manifest in self.manifests(stage):
             for name, entry in manifest.files.items():
-                if entry.sha256 == sha256 and self.read(stage, manifest.version, fully=True):
-                    return self.folder(stage, manifest.version) / name
+                if entry.sha256 == sha256:
+                    with suppress(Damage):
+                        if self.inspect(stage, manifest.version, fully=True):
+                            return self.folder(stage, manifest.version) / name
         return None
 
 

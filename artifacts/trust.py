@@ -76,7 +76,7 @@ class Trust:
 
     def _read(self, path: Path) -> Expected:
         try:
-            known = Expected.model_validate_json(path.read_bytes())
+            known = Expected.model_validate_json(files.read_plain(path))
         except (OSError, ValidationError):
             known = None
         if known is None or known.sha256 is None:

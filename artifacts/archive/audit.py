@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -14,10 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from artifacts.archive.leftovers import find_leftovers, is_foreign
 from artifacts.archive.names import Names
-from artifacts.archive.runs import unreadable_runs
+from artifacts.archive.runs import list_runs, unreadable_runs
 from artifacts.files import size_of
 from artifacts.integrity import Damage, Stored
 from artifacts.store import Store
+from schemas.errors import StoreError
 from schemas.events import Progress, emit
 from schemas.stages import STAGES
 
@@ -79,7 +81,8 @@ class Auditor:
     def run(self, now: datetime) -> Audit:
         """Check, with as many threads as there are cores; hashing frees the interpreter."""
         started = time.perf_counter()
-        sizes = {artifact: size_of(self._store.folder(*artifact)) for artifact in self._store.versions()}
+        artifacts = [(stage, version) for stage, version in self._store.versions() if stage in STAGES]
+        sizes = {artifact: size_of(self._store.folder(*artifact)) for artifact in artifacts}
         total, done = sum(sizes.values()), 0
         # The largest first: no thread is left alone with one at the end.
         order = sorted(sizes, key=lambda artifact: sizes[artifact], reverse=True)
@@ -106,37 +109,50 @@ class Auditor:
         try:
             found = self._store.inspect(*artifact, fully=True)
         except Damage:
-            with self._store.locked(*artifact) as had:
-                if not had:
+            with contextlib.ExitStack() as stack:
+                try:
+                    had = stack.enter_context(self._store.locked(*artifact))
+                except StoreError:  # no lock can be made in a store that cannot be written
+                    had = True
+                if had:
+                    self._check_again(artifact)
+                else:
                     with self._lock:
                         self._busy += 1
-                    return
-                try:
-                    found = self._store.inspect(*artifact, fully=True)
-                except Damage as damage:
-                    self._report(self._store.folder(*artifact), str(damage), artifact[0])
-                    return
-        if found:
-            self._count(found[0])
+        else:
+            self._count(found)
 
-    def _count(self, stored: Stored) -> None:
-        with self._lock:
-            self._artifacts += 1
-            self._files += len(stored.manifest.files)
-            self._bytes += stored.manifest.bytes
+    def _check_again(self, artifact: tuple[str, str]) -> None:
+        try:
+            self._count(self._store.inspect(*artifact, fully=True))
+        except Damage as damage:
+            self._report(self._store.folder(*artifact), str(damage), artifact[0])
+
+    def _count(self, found: tuple[Stored, object] | None) -> None:
+        if found:
+            with self._lock:
+                self._artifacts += 1
+                self._files += len(found[0].manifest.files)
+                self._bytes += found[0].manifest.bytes
 
     def _report(self, path: Path, found: str, group: str) -> None:
         """Put down a problem, and with `repair` put the thing in quarantine, under `group`."""
-        moved = self._store.quarantined.take(path, group, found) if self._repair else None
-        place = moved.relative_to(self._store.home).as_posix() if moved else None
-        subject = path.relative_to(self._store.home).as_posix()
+        moved = None
+        if self._repair:
+            with contextlib.suppress(StoreError):  # then it is a problem that could not be mended
+                moved = self._store.quarantined.take(path, group, found)
+        problem = Problem(subject=self._shown(path), found=found, moved_to=self._shown(moved) if moved else None)
         with self._lock:
-            self._problems.append(Problem(subject=subject, found=found, moved_to=place))
+            self._problems.append(problem)
+
+    def _shown(self, path: Path) -> str:
+        """Return a path below the home folder as text, also where its name is none."""
+        return path.relative_to(self._store.home).as_posix().encode(errors="backslashreplace").decode()
 
     def _foreign(self) -> Iterator[Path]:
         """Yield what lies among the artifacts and is none."""
         for folder in sorted(self._store.artifacts.iterdir()):
-            if folder.name not in STAGES or folder.is_symlink() or not folder.is_dir():
+            if folder.name not in STAGES or not folder.is_dir():
                 yield folder
             else:
                 yield from (path for path in sorted(folder.iterdir()) if is_foreign(path))
@@ -144,10 +160,16 @@ class Auditor:
     def _check_the_rest(self) -> None:
         for path in unreadable_runs(self._store):
             self._report(path, "it is no run's record", "runs")
+        for record in list_runs(self._store):
+            for row in record.stages if record.state == "completed" else ():
+                artifact = row.stage, row.version
+                if self._store.folder(*artifact).exists() and not self._store.is_committed(*artifact):
+                    found = f"its record is missing, though run {record.id} was completed with it"
+                    self._report(self._store.folder(*artifact), found, row.stage)
         others = [(problem.subject, problem.text) for problem in Names(self._store).problems()]
         others += [(error.subject, error.found) for error in self._store.trust.flaws()]
         self._problems += [Problem(subject=subject, found=found) for subject, found in others]
 
     def _leftovers(self, now: datetime) -> Iterator[str]:
         for each in find_leftovers(self._store, now):
-            yield f"{each.path.relative_to(self._store.home).as_posix()}: {each.reason}"
+            yield f"{self._shown(each.path)}: {each.reason}"

@@ -16,11 +16,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from artifacts import files
-from artifacts.archive.leftovers import Leftover, LeftoverKind, find_leftovers, touched
+from artifacts.archive.leftovers import RESUMABLE, Leftover, LeftoverKind, find_leftovers, touched
 from artifacts.archive.names import Names
 from artifacts.archive.roots import Artifact, Graph, find_roots, read_graph
 from artifacts.disk import disk
 from artifacts.holds import Held, forget_dead
+from artifacts.locks import FlockManager
 from artifacts.publishing import restore
 from artifacts.store import REPLACED_PREFIX, Store
 
@@ -69,7 +70,7 @@ class Cleanup(BaseModel):
 
 def survey(store: Store, *, keep: int, older_than: timedelta | None, now: datetime) -> Cleanup:
     """
-    Say what a clean-up would take away; nothing is changed.
+    Say what a clean-up would take away; nothing but lock files is touched.
 
     Args:
         keep:       how many completed runs of each data set hold what they used.
@@ -93,10 +94,10 @@ def survey(store: Store, *, keep: int, older_than: timedelta | None, now: dateti
     unfinished = {each.artifact for each in leftovers if each.kind == "unfinished"}
     candidates = (
         *(_artifact(store, artifact, keep) for artifact in going if artifact not in unfinished),
-        *(_leftover(store, each) for each in leftovers if each.artifact is None or _is_free(store, each.artifact)),
+        *(_leftover(store, each) for each in leftovers),
     )
     stays = graph.keys() - set(going) - unfinished
-    kept_bytes = sum(files.size_of(store.folder(*artifact)) for artifact in stays)
+    kept_bytes = sum(_size(store, artifact) for artifact in stays)
     return Cleanup(done=False, candidates=candidates, kept=len(stays), kept_bytes=kept_bytes)
 
 
@@ -111,16 +112,26 @@ def collect(store: Store, *, keep: int, older_than: timedelta | None, now: datet
         # From here on the holds of runs that end stay, so that each artifact of theirs is seen, here or in a record.
         forget_dead(store.holds)
         found, held = survey(store, keep=keep, older_than=older_than, now=now), Held(store.holds)
-        spared = tuple(each for each in found.candidates if not _take(store, each, held))
+        spared = tuple(each for each in found.candidates if not _take(store, each, held, now))
         for folder in {each.path.parent for each in found.candidates if each.kind == "artifact"}:
             files.sync(folder)
         files.remove_folder(store.home / "trash")
         _forget_locks(store)
-    return found.model_copy(update={"done": True, "spared": spared})
+    artifacts = [each for each in spared if each.kind == "artifact"]
+    return found.model_copy(
+        update={
+            "done": True,
+            "spared": spared,
+            "kept": found.kept + len(artifacts),
+            "kept_bytes": found.kept_bytes + sum(each.bytes for each in artifacts),
+        }
+    )
 
 
-def _take(store: Store, candidate: Candidate, held: Held) -> bool:
+def _take(store: Store, candidate: Candidate, held: Held, now: datetime) -> bool:
     """Move an artifact out of the store, or delete a leftover. Returns: False when somebody uses it."""
+    if candidate.kind == "download":
+        return _take_download(store, candidate.path, now)
     if candidate.artifact is None:
         _remove(candidate.path)
         return True
@@ -128,13 +139,30 @@ def _take(store: Store, candidate: Candidate, held: Held) -> bool:
         if not had or candidate.artifact in held:
             return False
         if candidate.kind == "artifact":
+            restore(store, *candidate.artifact)  # what lies aside goes with it
             trash = store.home / "trash"
             files.make_folder(trash)
             # One flush of each stage's folder at the end will do: what comes back after a power cut is whole.
             with contextlib.suppress(FileNotFoundError):
                 files.DISK.rename(candidate.path, trash / "-".join(candidate.artifact))
-        else:
+        elif candidate.kind == "staging" or not store.is_committed(*candidate.artifact):
             _remove(candidate.path)
+        else:
+            return False  # it was brought back meanwhile
+    return True
+
+
+def _take_download(store: Store, path: Path, now: datetime) -> bool:
+    """Delete a half download, unless a run goes on with it; its lock has the name of its part."""
+    locks, name = FlockManager(store.incoming / "locks"), path.name.removesuffix(".json")
+    if not locks.acquire_lock(name, "clean-up", acquire_timeout=0):
+        return False
+    try:
+        if now - touched(path) <= RESUMABLE:
+            return False
+        _remove(path)
+    finally:
+        locks.release_lock(name, "clean-up")
     return True
 
 
@@ -171,7 +199,7 @@ def _artifact(store: Store, artifact: Artifact, keep: int) -> Candidate:
         kind="artifact",
         subject=" ".join(artifact),
         reason=f"no alias, no pin, not in the last {keep} runs",
-        bytes=files.size_of(store.folder(*artifact)),
+        bytes=_size(store, artifact),
         path=store.folder(*artifact),
         artifact=artifact,
     )
@@ -188,9 +216,8 @@ def _leftover(store: Store, leftover: Leftover) -> Candidate:
     )
 
 
-def _is_free(store: Store, artifact: Artifact) -> bool:
-    with store.locked(*artifact) as had:
-        return had
+def _size(store: Store, artifact: Artifact) -> int:
+    return files.size_of(store.folder(*artifact)) + files.size_of(store.replaced(*artifact))
 
 
 def _made(store: Store, graph: Graph, artifact: Artifact) -> datetime:

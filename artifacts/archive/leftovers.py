@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from artifacts.files import size_of
+from artifacts.files import TEMPORARY, read_plain, size_of
 from artifacts.quarantine import REASON
 from artifacts.store import REPLACED_PREFIX, STAGING_PREFIX, VERSION, Store
 
@@ -18,8 +18,6 @@ SETTLED = timedelta(hours=1)
 """How long nobody must have touched a half-written file before it counts as abandoned."""
 RESUMABLE = timedelta(days=1)
 """The same for a half download, which the next run goes on with."""
-TEMPORARY = re.compile(r"\..+\.\d+-\d+")
-"""As `artifacts.files.temporary_name` names them."""
 
 
 @dataclass(frozen=True)
@@ -57,19 +55,19 @@ def touched(path: Path) -> datetime:
 
 
 def find_leftovers(store: Store, now: datetime) -> Iterator[Leftover]:
-    """Find everything below a home folder that interrupted work left, and what lies in quarantine."""
-    for artifact in store.versions():
-        folder = store.folder(*artifact)
-        if not (folder / "record.json").exists():
-            yield Leftover("unfinished", folder, "a run ended before its record was written", artifact)
-    for path in sorted(store.artifacts.glob("*/.*")):
-        stage, name = path.parent.name, path.name
-        if name.startswith(STAGING_PREFIX):
-            version = name.removeprefix(STAGING_PREFIX).partition("-")[0]
-            yield Leftover("staging", path, "a run was killed while it computed this", (stage, version))
-        elif name.startswith(REPLACED_PREFIX):
-            version = name.removeprefix(REPLACED_PREFIX)
-            yield Leftover("staging", path, "a run was killed while it made this anew", (stage, version))
+    """
+    Find everything below a home folder that interrupted work left, and what lies in quarantine.
+
+    What somebody works on is none, nor what was put aside while it is made anew: that comes back.
+    """
+    for stage, version in store.versions():
+        if not store.is_committed(stage, version) and not store.is_busy(stage, version):
+            reason = "a run ended before its record was written"
+            yield Leftover("unfinished", store.folder(stage, version), reason, (stage, version))
+    for path in sorted(store.artifacts.glob(f"*/{STAGING_PREFIX}*")):
+        artifact = path.parent.name, path.name.removeprefix(STAGING_PREFIX).partition("-")[0]
+        if not store.is_busy(*artifact):
+            yield Leftover("staging", path, "a run was killed while it computed this", artifact)
     yield from _half_written(store, now)
     for path in sorted((store.home / "trash").glob("*")):
         yield Leftover("trash", path, "a clean-up was interrupted")
@@ -89,14 +87,14 @@ def _half_written(store: Store, now: datetime) -> Iterator[Leftover]:
 
 
 def is_foreign(path: Path) -> bool:
-    """Tell whether something in a stage's folder is neither an artifact nor what interrupted work leaves."""
-    if path.name.startswith((STAGING_PREFIX, REPLACED_PREFIX)):
+    """Tell whether something in a stage's folder is named like nothing of the store's, and still there."""
+    if path.name.startswith((STAGING_PREFIX, REPLACED_PREFIX)) or VERSION.fullmatch(path.name):
         return False
-    return not VERSION.fullmatch(path.name) or path.is_symlink() or not path.is_dir()
+    return os.path.lexists(path)
 
 
 def _why(path: Path) -> str:
     try:
-        return (path / REASON).read_text("utf-8", "replace")
+        return read_plain(path / REASON).decode(errors="replace")
     except OSError:
         return "no reason is written down"

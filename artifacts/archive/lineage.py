@@ -47,8 +47,8 @@ class Making(BaseModel):
     run: str = Field(description="id of the run that made it")
     bytes: int = Field(description="of all its files")
     parameters: dict[str, Any]
-    code: str = Field(description="one SHA-256 over the digests of the modules that the stage runs")
-    modules: int = Field(description="how many those are")
+    code: str = Field(description="one SHA-256 over the digests of the files that the stage runs or fills")
+    code_files: int = Field(description="how many those are")
     packages: dict[str, str] = Field(description="versions of those that decide the result's bits")
     environment: Environment
     source: Source | None = Field(description="of a download only")
@@ -121,7 +121,7 @@ class Lineage(BaseModel):
 
 def trace(store: Store, stored: Stored) -> Lineage:
     """Follow a store's manifests up and down from an artifact. They are believed as they are, and no file is hashed."""
-    committed = (manifest for manifest in store.manifests() if _is_committed(store, manifest))
+    committed = (manifest for manifest in store.manifests() if store.is_committed(manifest.stage, manifest.version))
     manifests = {_id(manifest): manifest for manifest in (*committed, stored.manifest)}
     graph = _Graph(manifests, _id(stored.manifest))
     up = graph.walk(graph.inputs, lambda edge: edge.source)
@@ -192,7 +192,7 @@ class _Graph:
             bytes=manifest.bytes,
             parameters=manifest.parts.parameters,
             code=digest_of(manifest.parts.code),
-            modules=len(manifest.parts.code),
+            code_files=len(manifest.parts.code),
             packages=manifest.parts.packages,
             environment=manifest.environment,
             source=self._source(manifest) if manifest.stage == "download" else None,
@@ -210,10 +210,6 @@ class _Graph:
             return Source.model_validate({**download.summary, "name": download.name, "checksum": next(origins, None)})
         except ValidationError:
             return None
-
-
-def _is_committed(store: Store, manifest: Manifest) -> bool:
-    return (store.folder(manifest.stage, manifest.version) / "record.json").exists()
 
 
 def _edge(

@@ -15,6 +15,7 @@ from artifacts.archive.name_records import LATEST, alias_files, find_alias
 from artifacts.archive.runs import list_runs, read_run, run_ids
 from artifacts.disk import disk
 from artifacts.integrity import Damage, Stored
+from artifacts.publishing import settle
 from artifacts.run_record import RunRecord
 from artifacts.store import Store
 from schemas.errors import ArtifactDamaged, StoreError, UsageError
@@ -102,6 +103,7 @@ def stored_artifact(store: Store, stage: str, version: str, *, fully: bool = Fal
     Args:   fully: hash every file, as whoever is about to read one should.
     Raises: UsageError: it is not in the store.  ArtifactDamaged: it is not what it was.
     """
+    settle(store, stage, version)
     try:
         found = store.inspect(stage, version, fully=fully)
     except Damage as damage:
@@ -114,8 +116,8 @@ def stored_artifact(store: Store, stage: str, version: str, *, fully: bool = Fal
     if found is None:
         raise UsageError(
             f"artifact {stage}/{version}",
-            expected="it in the store",
-            found="it cleaned up, put aside or never finished",
+            expected="it to be in the store",
+            found="none: it was cleaned up, put aside or never finished",
             way_out="A run of the same code, data and configuration makes it anew.",
         )
     return found[0]
@@ -164,7 +166,7 @@ def _resolve(store: Store, word: str) -> Found:
     named = [each for each in known if not slash or each.stage == stage]
     whole = [each for each in named if each.id == start]
     matches = whole or [each for each in named if (start or slash) and each.id.startswith(start)]
-    matches = [each for each in matches if not each.stage or _is_committed(store, each)]
+    matches = [each for each in matches if not each.stage or store.is_committed(each.stage, each.id)]
     if not matches:
         raise _nothing(store, word, known)
     if len(matches) > 1:
@@ -176,11 +178,6 @@ def _everything(store: Store) -> list[Found]:
     """List all runs and, by the names of their folders, all versions."""
     with disk(store.artifacts):
         return [Found("", run) for run in run_ids(store)] + [Found(*each) for each in store.versions()]
-
-
-def _is_committed(store: Store, found: Found) -> bool:
-    """Tell whether an artifact counts: without its record it is a killed run's, and the next one replaces it."""
-    return (store.folder(found.stage, found.id) / "record.json").exists()
 
 
 def _nothing(store: Store, word: str, known: list[Found]) -> UsageError:

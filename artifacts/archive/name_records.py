@@ -15,8 +15,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from artifacts.disk import disk
+from artifacts.files import read_plain
+from artifacts.ref import StageWord, Version
 from artifacts.store import Store
 from schemas.errors import StoreError
+from schemas.moment import Moment
 from schemas.stages import STAGES
 
 ALIAS = re.compile(r"[a-z][a-z0-9-]{0,63}")
@@ -35,10 +38,10 @@ class Placement(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    stage: str | None
-    version: str | None
+    stage: StageWord | None
+    version: Version | None
     run: str | None
-    set: str
+    set: Moment
 
 
 class Alias(BaseModel):
@@ -60,10 +63,10 @@ class ArtifactPin(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     kind: Literal["artifact"] = "artifact"
-    stage: str
-    version: str
+    stage: StageWord
+    version: Version
     note: str = Field(description="why, in a person's words; may be empty")
-    set: str
+    set: Moment
 
     @property
     def stem(self) -> str:
@@ -87,7 +90,7 @@ class RunPin(BaseModel):
     kind: Literal["run"] = "run"
     run: str
     note: str = Field(description="why, in a person's words; may be empty")
-    set: str
+    set: Moment
 
     @property
     def stem(self) -> str:
@@ -135,7 +138,7 @@ def read_alias(path: Path) -> Alias:
     Raises: StoreError: it does not read, or is another's.
     """
     try:
-        alias = Alias.model_validate_json(path.read_bytes())
+        alias = Alias.model_validate_json(read_plain(path))
     except (OSError, ValidationError) as error:
         raise _unreadable(path, "one that does not read") from error
     if path.name != f"{alias.name}.json":
@@ -150,7 +153,7 @@ def read_pin(path: Path) -> Pin:
     Raises: StoreError: it does not read, or is another's.
     """
     try:
-        pin = _PIN.validate_json(path.read_bytes())
+        pin = _PIN.validate_json(read_plain(path))
     except (OSError, ValidationError) as error:
         raise _unreadable(path, "one that does not read") from error
     if path.name != f"{pin.stem}.json":

@@ -74,7 +74,7 @@ class Names:
         """Keep everybody else from changing a name and from cleaning up. Not to be entered by who is in it."""
         with disk(self._store.locks):
             files.make_folder(self._store.locks)
-            lock = (self._store.locks / "names.lock").open("ab")
+            lock = (self._store.locks / "names.lock").open("a+b")
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -219,10 +219,9 @@ class Names:
             subject, wanted = f"pin of {pin.subject}", [(row.stage, row.version) for row in record.stages]
         else:
             return [NameProblem(f"pin of {pin.subject}", "the run's record is gone")]
-        return [NameProblem(subject, f"{'/'.join(each)} is gone") for each in wanted if not self._is_there(*each)]
-
-    def _is_there(self, stage: str, version: str) -> bool:
-        return (self._store.folder(stage, version) / "record.json").exists()
+        return [
+            NameProblem(subject, f"{'/'.join(each)} is gone") for each in wanted if not self._store.is_committed(*each)
+        ]
 
     def _place(self, name: str, alias: Alias | None, placement: Placement) -> Alias:
         """Write the next entry of an alias: what it stands for and its history change as one."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from artifacts.current import CURRENT
 from artifacts.integrity import Damage
 from artifacts.keys import references
-from artifacts.publishing import restore
+from artifacts.publishing import settle
 from artifacts.reasons import Change, explain, explain_unasked
 from artifacts.ref import Ref
 from artifacts.stage import Stage, inputs_of
@@ -24,10 +24,10 @@ class PlannedStage(BaseModel):
     What a run would do about one artifact.
 
     Args:
-        state:     cached: taken as it is. will run: computed. depends: on the content that the stages in `waits_for`
-                   will have; it stays cached if that turns out to be what it was.
-        version:   None while it depends.
-        changes:   why; empty when cached, or when it depends on nothing else.
+        state:     cached: taken as it is. will run: computed. depends: on nothing but the content that the stages in
+                   `waits_for` will have; it stays cached if that turns out to be what it was.
+        version:   None while that is not known.
+        changes:   why it will run.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -94,15 +94,20 @@ class Planning:
         changes = explain_unasked(self.store, name, stage.parts(plain))
         if stage.stage in self.refresh:
             changes = (Change(kind="refresh", subject="asked for"),)
-        waits_for = tuple(dict.fromkeys(pending))
-        return None, PlannedStage(stage=stage.stage, name=name, state="depends", changes=changes, waits_for=waits_for)
+        return None, PlannedStage(
+            stage=stage.stage,
+            name=name,
+            state="will run" if changes else "depends",
+            changes=changes,
+            waits_for=tuple(dict.fromkeys(pending)),
+        )
 
     def _look(self, stage: Stage, name: str, arguments: dict[str, Any]) -> tuple[Ref | None, PlannedStage]:
         """Look an artifact up whose key is known."""
         parts, refreshed = stage.parts(arguments), stage.stage in self.refresh
         row = PlannedStage(stage=stage.stage, name=name, state="cached", version=parts.version)
         try:
-            self._settle(stage.stage, parts.version)
+            settle(self.store, stage.stage, parts.version)
             stored = None if refreshed else self.store.inspect(stage.stage, parts.version)
         except Damage as damage:
             changes: tuple[Change, ...] = (Change(kind="damaged", subject=str(damage)),)
@@ -111,13 +116,6 @@ class Planning:
                 return stored[0].ref, row
             changes = explain(self.store, name, parts, inputs_of(arguments), refreshed=refreshed)
         return None, row.model_copy(update={"state": "will run", "changes": changes})
-
-    def _settle(self, stage: str, version: str) -> None:
-        """Bring back what a killed run had put aside, as the next run will."""
-        if self.store.replaced(stage, version).exists():
-            with self.store.locked(stage, version) as had:
-                if had:
-                    restore(self.store, stage, version)
 
 
 def _pending(value: object) -> Iterator[Pending]:

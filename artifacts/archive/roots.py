@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 from artifacts.archive.lookup import MODEL
 from artifacts.archive.names import Names
-from artifacts.archive.runs import list_runs
+from artifacts.archive.runs import read_history
 from artifacts.manifest import Manifest
 from artifacts.run_record import RunRecord
 from artifacts.store import Store
+from schemas.errors import StoreError
 
 Artifact = tuple[str, str]
 """Stage and version."""
@@ -23,8 +24,9 @@ Graph = dict[Artifact, Manifest]
 
 
 def read_graph(store: Store) -> Graph:
-    """Read the manifests of a store."""
-    return {(manifest.stage, manifest.version): manifest for manifest in store.manifests()}
+    """Read the manifests of a store, and of what lies aside while it is made anew."""
+    aside = {(manifest.stage, manifest.version): manifest for manifest in store.manifests_aside()}
+    return aside | {(manifest.stage, manifest.version): manifest for manifest in store.manifests()}
 
 
 def find_roots(store: Store, graph: Graph, keep: int) -> set[Artifact]:
@@ -32,16 +34,33 @@ def find_roots(store: Store, graph: Graph, keep: int) -> set[Artifact]:
     Find every artifact that is held.
 
     Args:   keep: how many completed runs of each data set hold what they used; whatever began after them does too.
-    Raises: StoreError: the file of an alias or a pin does not read, so that nobody knows what it holds.
+    Raises: StoreError: an alias, a pin, a run's record or a held artifact's manifest does not read: nobody knows what
+                        it holds.
     """
-    kept = Names(store).kept()
-    records = list_runs(store)
+    kept, history = Names(store).kept(), read_history(store)
+    for path in history.unreadable:
+        raise _unknown(
+            path.relative_to(store.home).as_posix(),
+            expected="a run's record",
+            found="one that does not read",
+            way_out="Update idxflow, if a newer one wrote it; else `idxflow verify --all --repair` puts it aside",
+        )
+    by_id = {record.id: record for record in history.records}
+    for run in sorted(kept.runs - by_id.keys()):
+        way_out = f"`idxflow pin {run} --remove` takes the pin away"
+        raise _unknown(f"pin of run {run}", expected="its record", found="none", way_out=way_out)
     roots = {
         (row.stage, row.version)
-        for record in [*_recent(records, keep), *(record for record in records if record.id in kept.runs)]
+        for record in (*_recent(history.records, keep), *(by_id[run] for run in kept.runs))
         for row in record.stages
     }
     roots |= kept.artifacts
+    for stage, version in sorted(roots - graph.keys()):
+        if store.is_committed(stage, version):
+            way_out = "`idxflow verify --repair` puts it aside"
+            raise _unknown(
+                f"artifact {stage}/{version}", expected="its manifest", found="none that reads", way_out=way_out
+            )
     # By content: after an edit that changes no weight, the scores of the new model are those of the old one.
     models = {graph[artifact].digest for artifact in kept.artifacts & graph.keys() if artifact[0] == MODEL}
     for artifact, manifest in graph.items():
@@ -53,6 +72,11 @@ def find_roots(store: Store, graph: Graph, keep: int) -> set[Artifact]:
         waiting += (new := {(taken.stage, taken.version) for taken in inputs} - roots)
         roots |= new
     return roots
+
+
+def _unknown(subject: str, *, expected: str, found: str, way_out: str) -> StoreError:
+    """Make the error for something of which nobody knows what it holds."""
+    return StoreError(subject, expected=expected, found=found, way_out=f"{way_out}. Nothing was taken away.")
 
 
 def _recent(records: list[RunRecord], keep: int) -> Iterator[RunRecord]:

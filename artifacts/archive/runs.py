@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from pydantic import ValidationError
+
 from artifacts.disk import disk
+from artifacts.files import read_plain
 from artifacts.holds import is_alive
 from artifacts.run_record import RunRecord
 from artifacts.store import Store
+from schemas.errors import StoreError
 
+NOT_FOR_ITS_OWN_SAKE = frozenset({errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE})
+"""Errors that say nothing about whether a file is a record."""
 RunState = Literal["running", "completed", "failed", "killed"]
 
 
@@ -56,11 +62,23 @@ def run_ids(store: Store) -> list[str]:
 
 
 def read_run(store: Store, run: str) -> RunRecord | None:
-    """Return the record of a run. Returns: None where there is none that reads and is of that run."""
+    """
+    Return the record of a run.
+
+    Returns: None where there is none that reads and is of that run.
+    Raises:  StoreError: nobody may read it, or the disk fails: it may well be a record.
+    """
+    path = store.runs / f"{run}.json"
     try:
-        record = RunRecord.model_validate_json((store.runs / f"{run}.json").read_bytes())
-        datetime.fromisoformat(record.started)
-    except (OSError, ValueError):
+        with disk(path):
+            content = read_plain(path)
+    except StoreError as error:
+        if getattr(error.__cause__, "errno", None) in NOT_FOR_ITS_OWN_SAKE:
+            raise
+        return None
+    try:
+        record = RunRecord.model_validate_json(content)
+    except ValidationError:
         return None
     return record if record.id == run else None
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, computed_field
 
 from artifacts.disk import disk
-from artifacts.keys import canonical_json
+from artifacts.keys import canonical_json, leaves
 from artifacts.run_record import RunRecord
 from artifacts.store import Store
 from idxflow.comparing.evidence import Evidence, Facts, gather
@@ -118,7 +118,7 @@ def _differences(a: Facts, b: Facts) -> tuple[Difference, ...]:
     """Compare value by value. What differs in the same way in several stages is one difference."""
     found: dict[bytes, Difference] = {}
     for stage in {**a, **b}:
-        one, other = (dict(_leaves(facts.get(stage, {}))) for facts in (a, b))
+        one, other = (dict(leaves(facts.get(stage, {}))) for facts in (a, b))
         for name in {**one, **other}:
             # As keys see it: 1 is neither 1.0 nor true.
             if canonical_json(one.get(name)) == canonical_json(other.get(name)):
@@ -128,17 +128,6 @@ def _differences(a: Facts, b: Facts) -> tuple[Difference, ...]:
             stages += (stage,) if stage else ()
             found[key] = Difference(name=name, a=one.get(name), b=other.get(name), stages=stages)
     return tuple(found.values())
-
-
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield each value below a nested one with its dotted path; a list of plain values is one."""
-    if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
-        value = {str(index): item for index, item in enumerate(value)}
-    if not isinstance(value, Mapping):
-        yield path, value
-        return
-    for name, item in value.items():
-        yield from _leaves(item, f"{path}.{name}" if path else name)
 
 
 def _metric_changes(a: Metrics, b: Metrics) -> Iterator[MetricChange]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -74,7 +75,7 @@ def export(store: Store, stored: Stored, target: Path) -> Exported:
     target = target.resolve()
     _refuse_other_stages(store, stored)
     _refuse_occupied(target)
-    with disk(store.home), Hold(store.holds, f"export-{os.getpid()}") as hold:
+    with disk(store.home), Hold(store.holds, f"export-{os.getpid()}-{threading.get_ident()}") as hold:
         try:
             content, left_out = _compose(gather(store, stored, hold))
         except (KeyError, ValidationError) as error:

@@ -85,7 +85,7 @@ def _take(store: Store, hold: Hold, node: Node) -> Stored:
     except Damage as damage:
         raise damaged(node.id, str(damage)) from damage
     if found is None:
-        raise damaged(node.id, "it cleaned up meanwhile")
+        raise damaged(node.id, "nothing: it was cleaned up meanwhile")
     return found[0]
 
 

@@ -11,6 +11,7 @@ from artifacts.keys import KeyParts
 from artifacts.manifest import Input
 from artifacts.reasons import Change, explain, explain_unasked, sentence
 from artifacts.store import Store
+from tests.artifacts.archive.history import stage_record, write_run
 from tests.artifacts.building import build, publish
 
 PARTS = KeyParts(
@@ -95,7 +96,7 @@ def test_what_was_asked_for_damaged_unfinished_or_removed_says_so(store: Store) 
     publish(store, {"a": b"x"}, parts=PARTS)
     assert sentence(explain(store, "train", PARTS, ())) == "unfinished: a run ended before its record was written"
     other = changed(packages={})
-    (store.runs / "1.json").write_text(f'{{"stages": [{{"version": "{other.version}"}}]}}')
+    write_run(store, "a" * 12, [stage_record(ref.model_copy(update={"version": other.version}))])
     assert sentence(explain(store, "train", other, ())) == "removed: made before, and cleaned up since"
 
 

@@ -42,7 +42,7 @@ def make(
         stage=stage,
         parameters={argument: plain(value) for argument, value in (parameters or {}).items()},
         inputs={argument: plain(value) for argument, value in taken.items()},
-        code={f"tasks.{stage}": code},
+        code={f"tasks/{stage}.py": code},
         packages={"keras": "3.15.1"} if stage in ("train", "evaluate") else {},
     )
     with staging(store, stage, parts.version) as out:

@@ -107,7 +107,7 @@ def test_a_link_instead_of_an_artifact_is_named(store: Store, tmp_path: Path) ->
     folder.rename(tmp_path / "elsewhere")
     folder.symlink_to(tmp_path / "elsewhere")
     (problem,) = audit(store, repair=True).problems
-    assert problem.found == "it does not belong here"
+    assert problem.found == "it is no folder"
     assert (tmp_path / "elsewhere" / "a").exists()
     assert audit(store).artifacts == 2
 

@@ -129,7 +129,7 @@ def test_a_node_says_how_it_was_made(store: Store) -> None:
     assert made
     assert (made.parameters, made.packages) == ({"training": {"epochs": 3}}, {"keras": "3.15.1"})
     assert (made.created, made.run, made.bytes, made.seconds) == ("2026-01-01T12:00:00+00:00", "a" * 12, 6, 1.5)
-    assert (made.environment, made.modules, len(made.code)) == (MACHINE, 1, 64)
+    assert (made.environment, made.code_files, len(made.code)) == (MACHINE, 1, 64)
     other = make(store, "train", inputs={"table": refs["parse"]}, code="2")
     others = traced(store, other).node(name(other)).made
     assert others

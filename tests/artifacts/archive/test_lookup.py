@@ -196,7 +196,7 @@ def test_an_artifact_that_is_gone_says_so(store: Store, model: Ref) -> None:
     """A run's model that is no longer in the store is named, with the way to have it again."""
     gone = model.model_copy(update={"version": "f" * 16})
     write_run(store, "a" * 12, [stage_record(gone)])
-    with pytest.raises(UsageError, match=r"artifact train/f{16}: expected it in the store, found it cleaned up"):
+    with pytest.raises(UsageError, match=r"artifact train/f{16}: .* found none: it was cleaned up"):
         find_artifact(store, "a" * 12)
     with pytest.raises(UsageError, match="makes it anew"):
         stored_artifact(store, "train", "f" * 16)

@@ -236,7 +236,7 @@ def test_a_clean_up_and_a_new_name_wait_for_each_other(names: Names, store: Stor
         assert setting.is_alive()
         lose(store, model)
     setting.join(10)
-    assert "found it cleaned up" in str(caught[0])
+    assert "it was cleaned up" in str(caught[0])
     assert names.aliases() == []
 
 

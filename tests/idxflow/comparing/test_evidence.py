@@ -70,5 +70,5 @@ def test_an_artifact_that_was_cleaned_up_is_named(store: Store, row: int) -> Non
     record = finished_run(store, A)
     stage, version = record.stages[row].stage, record.stages[row].version
     store.folder(stage, version).rename(store.home / "gone")
-    with pytest.raises(UsageError, match=f"artifact {stage}/{version}: .* found it cleaned up"):
+    with pytest.raises(UsageError, match=f"artifact {stage}/{version}: .* it was cleaned up"):
         gather(store, record)
