@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from artifacts.archive.lookup import find, find_artifact, find_run, stored_artifact
 from artifacts.archive.names import Names
@@ -26,13 +26,13 @@ from artifacts.archive.runs import History, RunState, read_history, state_of
 from artifacts.integrity import Stored
 from artifacts.run_record import RunRecord
 from artifacts.store import Store, existing_store
+from idxflow.images import Images, Kind, load_images
 from schemas.errors import UsageError
+from schemas.stages import STAGES, StageName
 from schemas.training import Training
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
-    import numpy.typing as npt
 
     from artifacts.archive.audit import Audit
     from artifacts.archive.collect import Cleanup
@@ -43,32 +43,8 @@ if TYPE_CHECKING:
     from schemas.history import History as TrainingHistory
     from schemas.metrics import Metrics
 
-Kind = Literal["raw", "normalized"]
+__all__ = ["Archive", "ArchivedRun", "Images", "open_store", "plan"]
 SplitName = Literal["train", "test"]
-
-
-@dataclass(frozen=True)
-class Images:
-    """
-    A split as arrays, in the order of its files.
-
-    Args:
-        sample_id: uint32 (n,), 0 to n - 1.
-        label:     uint16 (n,), class indices from 0.
-        image:     (n, rows, columns): raw ones uint8, 0 to 255; normalized ones float32, as the tutorial's network
-                   sees them: scaled to [-1, 1], less the mean image, over one standard deviation.
-        classes:   class names, in label order.
-    """
-
-    sample_id: npt.NDArray[np.uint32]
-    label: npt.NDArray[np.uint16]
-    image: npt.NDArray[np.uint8] | npt.NDArray[np.float32]
-    classes: tuple[str, ...]
-
-    @property
-    def flat(self) -> npt.NDArray[np.uint8] | npt.NDArray[np.float32]:
-        """The images as (n, rows * columns): raw ones are what a model takes."""
-        return self.image.reshape(len(self.image), -1)
 
 
 @dataclass(frozen=True)
@@ -102,9 +78,8 @@ class ArchivedRun:
         for row in self.record.stages:
             if (row.stage, row.name) == (stage, name):
                 return stored_artifact(self.store, row.stage, row.version, fully=True)
-        subject = f"run {self.id}"
         raise UsageError(
-            subject,
+            f"run {self.id}",
             expected=f"a stage {stage} {name}".strip(),
             found=", ".join(f"{row.stage} {row.name}".strip() for row in self.record.stages) or "no stages",
             way_out="A run that failed or was killed has those that it came to. `idxflow runs` lists others.",
@@ -129,14 +104,13 @@ class ArchivedRun:
         Load a split as arrays.
 
         Args:   kind: raw pixels, or normalized as the run's network was trained on.
-        Raises: as `artifact`; BadTable.
+        Raises: as `artifact`; UsageError: no such kind; BadTable.
         """
-        from schemas.image_table import ImageTable
-
-        table = ImageTable(self.artifact("parse", split).ref.file("table.parquet"))
-        batch, shape = table.read(), table.metadata.shape
-        pixels: Any = batch.image if kind == "raw" else self._normalized(batch.image)
-        return Images(batch.sample_id, batch.label, pixels.reshape(-1, *shape), table.metadata.classes)
+        if kind not in get_args(Kind):
+            expected, way_out = " or ".join(get_args(Kind)), "Nothing was read."
+            raise UsageError(f"the {split} table", expected=expected, found=repr(kind), way_out=way_out)
+        normalizer = self.artifact("normalize").ref if kind == "normalized" else None
+        return load_images(self.artifact("parse", split).ref, normalizer)
 
     def model(self) -> keras.Model:
         """
@@ -150,20 +124,15 @@ class ArchivedRun:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
 
     def predictions(self) -> Any:
-        """Return evaluate's predictions as a pyarrow table, a row an image. Raises: as `artifact`."""
+        """
+        Return evaluate's predictions as a pyarrow table: a row an image, train before test.
+
+        Columns: split, sample_id, label, predicted, probability of the predicted class, loss of the true one in nats.
+        Raises:  as `artifact`.
+        """
         import pyarrow.parquet as pq
 
         return pq.read_table(self.artifact("evaluate").ref.file("predictions.parquet"))
-
-    def _normalized(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        import numpy as np
-
-        from schemas.statistics import NormalizerFacts
-        from tasks.normalize import normalize_pixels
-
-        ref = self.artifact("normalize").ref
-        facts = NormalizerFacts.model_validate_json(ref.file("normalizer.json").read_bytes())
-        return normalize_pixels(image, np.load(ref.file("mean.npy"), allow_pickle=False), facts.std)
 
 
 @dataclass(frozen=True)
@@ -245,16 +214,21 @@ def plan(
     training: Training | None = None,
     *,
     mirrors: tuple[str, ...] = (),
-    refresh: tuple[str, ...] = (),
+    refresh: tuple[StageName, ...] = (),
+    revalidate: bool = False,
     home: Path | str | None = None,
 ) -> Plan:
     """
     Say what a run would do, and why; nothing is computed. See `flows.pipeline.pipeline` for the arguments.
 
-    Raises: UsageError: no such data set.
+    Raises: UsageError: no such data set or stage.
     """
+    if unknown := [name for name in refresh if name not in STAGES]:
+        expected, way_out = f"stages: {', '.join(STAGES)}", "Nothing was looked at."
+        raise UsageError("refresh", expected=expected, found=", ".join(map(repr, unknown)), way_out=way_out)
+
     from flows.plan import plan_pipeline
     from idxflow.options import home_of
 
     store = Store(home_of(None if home is None else str(home)), create=False)
-    return plan_pipeline(store, dataset, training or Training(), mirrors, refresh)
+    return plan_pipeline(store, dataset, training or Training(), mirrors, refresh=refresh, revalidate=revalidate)

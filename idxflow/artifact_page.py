@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +21,7 @@ from idxflow.sheet import print_fact, print_list
 from idxflow.summary import short_path
 from idxflow.tables import table_lines
 from idxflow.times import local_time
-from idxflow.words import amount, duration
+from schemas.words import amount, duration
 
 WIDTH = 50
 """Columns within which a nested value stands in one line; a larger one is told part by part."""
@@ -93,9 +93,9 @@ def _facts(facts: ArtifactFacts) -> Iterator[tuple[str, str]]:
     for pin in facts.pins:
         yield "Pin", pin.subject + (f": {pin.note}" if pin.note else "")
     yield "Folder", short_path(facts.folder)
-    yield "Size", f"{amount(facts.bytes, 'bytes')} in {len(manifest.files)} file{'s' * (len(manifest.files) != 1)}"
+    yield "Size", f"{amount(facts.bytes, 'bytes')} in {_files(manifest.files)}"
     yield "Content", manifest.digest[:DIGITS]
-    yield "Code", f"{len(manifest.parts.code)} files"
+    yield "Code", _files(manifest.parts.code)
     if manifest.parts.packages:
         yield "Bits decided by", _versions(manifest.parts.packages)
     yield "Environment", f"Python {environment.python}, {environment.platform}, {environment.cores} cores"
@@ -123,6 +123,10 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 def _versions(packages: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {version}" for name, version in packages.items())
+
+
+def _files(names: Collection[str]) -> str:
+    return f"{len(names)} file{'s' * (len(names) != 1)}"
 
 
 def _few(runs: tuple[str, ...]) -> str:

@@ -8,8 +8,8 @@ from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TaskID
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from idxflow.words import amount, duration, progress_of
 from schemas.events import Progress, StageChanged
+from schemas.words import amount, duration, progress_of
 
 
 class Board:

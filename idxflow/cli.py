@@ -12,7 +12,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from idxflow.commands.registry import COMMANDS
 from idxflow.ending import DONE, FAILED, tell, terminable
-from idxflow.options import Assign, Dataset, Home, Json, Mirror, Profile, Refresh, Verbose
+from idxflow.options import Assign, Dataset, Home, Json, Mirror, Profile, Refresh, Revalidate, Verbose
 from schemas.errors import UsageError
 
 EXAMPLES = """Examples:
@@ -57,6 +57,7 @@ def run(
     assign: Assign = None,
     mirror: Mirror = None,
     refresh: Refresh = None,
+    revalidate: Revalidate = None,
     home: Home = None,
     ephemeral: Annotated[
         bool | None, Parameter(negative="", help="Use Prefect's temporary server, which ends with the run.")
@@ -80,6 +81,7 @@ def run(
         "profile": profile,
         "mirror": mirror,
         "refresh": refresh,
+        "revalidate": revalidate,
         "home": home,
         "ephemeral": ephemeral,
         "verbose": verbose,

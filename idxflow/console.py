@@ -18,8 +18,8 @@ from rich.live import Live
 from rich.text import Text
 
 from idxflow.board import Board
-from idxflow.words import amount, duration, facts_line, progress_of
 from schemas.events import Event, Progress, RunChanged, StageChanged, listening
+from schemas.words import amount, duration, facts_line, progress_of
 
 PLAIN_SECONDS = 5.0
 """Without a terminal, how often long work says how far it is."""

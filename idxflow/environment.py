@@ -21,6 +21,7 @@ def prepare_environment(home: Path, *, verbose: bool = False, ephemeral: bool = 
     os.environ["IDXFLOW_HOME"] = str(home)
     prefect = home / "prefect"
     if ephemeral:
+        prefect.mkdir(parents=True, exist_ok=True)  # Prefect's temporary server makes its database, but no folder
         os.environ.pop("PREFECT_API_URL", None)
         os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "true"
     defaults = {

@@ -45,6 +45,12 @@ Refresh = Annotated[
         "train, evaluate, report.",
     ),
 ]
+Revalidate = Annotated[
+    bool | None,
+    Parameter(
+        negative="", help="Ask each file's mirror whether it has changed, and download anew what may have. [false]"
+    ),
+]
 Home = Annotated[str | None, Parameter(help="Folder of all run-time data. [.idxflow; IDXFLOW_HOME]")]
 Verbose = Annotated[bool | None, Parameter(negative="", help="Show logs, library messages and tracebacks.")]
 Json = Annotated[

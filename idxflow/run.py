@@ -29,7 +29,13 @@ class Flow(Protocol):
     """The main job; see `flows.pipeline.pipeline`."""
 
     def __call__(
-        self, dataset: str | None, training: Training, mirrors: tuple[str, ...], refresh: tuple[StageName, ...]
+        self,
+        dataset: str | None,
+        training: Training,
+        mirrors: tuple[str, ...],
+        refresh: tuple[StageName, ...],
+        *,
+        revalidate: bool,
     ) -> RunRecord:
         """Run it and return its record."""
 
@@ -53,7 +59,8 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
                 with console.doing("Prefect"):
                     flow = flow or _main_job()  # a server that was just started boots while Prefect is imported
                     wait()
-                record = flow(settings.dataset, settings.training, settings.mirror, settings.refresh)
+                wanted = settings.dataset, settings.training, settings.mirror, settings.refresh
+                record = flow(*wanted, revalidate=settings.revalidate)
         finally:
             record = record or _saved(settings.home, console.run_id)
             if record:

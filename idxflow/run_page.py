@@ -22,8 +22,8 @@ from idxflow.sheet import print_fact
 from idxflow.summary import short_path
 from idxflow.tables import table_lines
 from idxflow.times import local_time, time_taken
-from idxflow.words import amount, duration, share
 from schemas.training import Training
+from schemas.words import amount, duration, share
 
 NARROW = 88
 """Columns of a terminal below which a version is cut in half, as git abbreviates."""

@@ -87,6 +87,7 @@ class Settings(BaseSettings):
         default=(), description="base addresses to try before the catalog's: http, https or file"
     )
     refresh: tuple[StageName, ...] = Field(default=(), description="stages to compute anew")
+    revalidate: bool = Field(default=False, description="ask the mirrors whether their files have changed")
     home: Path = Field(
         default=Path(".idxflow"), validate_default=True, description="absolute folder of all run-time data"
     )

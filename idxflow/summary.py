@@ -9,8 +9,8 @@ from pathlib import Path
 from artifacts.manifest import Manifest
 from artifacts.run_record import RunRecord
 from idxflow.console import Console
-from idxflow.words import duration, share
 from schemas.metrics import Metrics
+from schemas.words import duration, share
 
 
 def print_summary(console: Console, record: RunRecord, home: Path, stop_server: str | None = None) -> None:

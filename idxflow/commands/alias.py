@@ -19,8 +19,8 @@ from idxflow.ending import DONE
 from idxflow.options import Home, Json
 from idxflow.tables import table_lines
 from idxflow.times import local_time
-from idxflow.words import share
 from schemas.errors import UsageError
+from schemas.words import share
 
 
 class Row(BaseModel):

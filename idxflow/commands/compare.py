@@ -19,7 +19,7 @@ from idxflow.ending import DONE
 from idxflow.options import Home, Json
 from idxflow.tables import table_lines
 from idxflow.times import local_time
-from idxflow.words import share
+from schemas.words import share
 
 ROWS = 20
 """Differences that a section shows; the JSON document has all."""

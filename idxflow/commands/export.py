@@ -15,7 +15,7 @@ from idxflow.ending import DONE, terminable
 from idxflow.exporting.export import CARD, SUMS
 from idxflow.options import Home, Json
 from idxflow.summary import short_path
-from idxflow.words import amount
+from schemas.words import amount
 
 
 def export(

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 
 from idxflow.archive import open_store
 from idxflow.console import Console
 from idxflow.ending import DONE
 from idxflow.options import Home, Json
 from idxflow.tables import table_lines
-from idxflow.words import amount
 from schemas.errors import UsageError
+from schemas.words import amount
 
 if TYPE_CHECKING:
     from artifacts.archive.collect import Cleanup
@@ -25,12 +26,26 @@ KEEP = 5
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
+def parse_number(_: type, tokens: Sequence[Token]) -> int:
+    """
+    Read how many runs are to be kept; to round 0.4, as cyclopts would, is to keep nothing.
+
+    Raises: UsageError: it is no whole number from 0.
+    """
+    if not re.fullmatch("[0-9]{1,9}", text := tokens[0].value):
+        raise UsageError("--keep", expected="a whole number from 0", found=repr(text), way_out="Nothing has changed.")
+    return int(text)
+
+
 def gc(
     *,
     keep: Annotated[
         int,
         Parameter(
-            show_default=False, metavar="N", help="The last N completed runs of each data set hold all they used. [5]"
+            converter=parse_number,
+            show_default=False,
+            metavar="N",
+            help="The last N completed runs of each data set hold all they used. [5]",
         ),
     ] = KEEP,
     older_than: Annotated[
@@ -43,10 +58,7 @@ def gc(
     json: Json = False,
 ) -> int:
     """List what no recent run, alias, pin or living run holds, and with --yes take it away."""
-    if keep < 0:
-        raise UsageError("--keep", expected="a whole number from 0", found=str(keep), way_out="Nothing has changed.")
-    age = parse_age(older_than) if older_than else None
-
+    age = None if older_than is None else parse_age(older_than)
     found = open_store(home).clean_up(keep=keep, older_than=age, really=yes)
     if json:
         print(found.model_dump_json(indent=2))
@@ -61,7 +73,7 @@ def parse_age(text: str) -> timedelta:
 
     Raises: UsageError: it is none.
     """
-    if not (match := re.fullmatch(r"(\d{1,5})([hdw])", text.strip())):
+    if not (match := re.fullmatch("([0-9]{1,5})([hdw])", text.strip())):
         expected = "a whole number of hours, days or weeks, as 12h, 30d or 8w"
         raise UsageError("--older-than", expected=expected, found=repr(text), way_out="Nothing has changed.")
     return timedelta(**{UNITS[match[2]]: int(match[1])})

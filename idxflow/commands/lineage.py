@@ -18,8 +18,8 @@ from idxflow.console import Console
 from idxflow.ending import DONE
 from idxflow.options import Home, Json
 from idxflow.times import local_time
-from idxflow.words import amount
 from schemas.errors import UsageError
+from schemas.words import amount
 
 DIGITS = 12
 """How many digits of a digest a person is shown."""
@@ -107,7 +107,7 @@ class _Drawing:
         lines = [f"{amount(made.bytes, 'bytes')}, {local_time(made.created)}, content {node.digest[:DIGITS]}"]
         lines += _source_lines(made.source) if made.source else ()
         lines.append(
-            ", ".join([f"code {made.code[:DIGITS]} ({_count(made.modules, 'module')})", *_versions(made.packages)])
+            ", ".join([f"code {made.code[:DIGITS]} ({_count(made.code_files, 'file')})", *_versions(made.packages)])
         )
         for name, value in made.parameters.items():
             if value is not None and (line := f"{name}: {brief(value)}") not in self._said:

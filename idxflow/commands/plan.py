@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from idxflow.ending import DONE
-from idxflow.options import Assign, Dataset, Home, Json, Mirror, Profile, Refresh
+from idxflow.options import Assign, Dataset, Home, Json, Mirror, Profile, Refresh, Revalidate
 
 if TYPE_CHECKING:
     from artifacts.archive.plan import Plan, PlannedStage
@@ -22,13 +22,21 @@ def plan(
     assign: Assign = None,
     mirror: Mirror = None,
     refresh: Refresh = None,
+    revalidate: Revalidate = None,
     home: Home = None,
     json: Json = False,
 ) -> int:
     """Say what `idxflow run` with the same options would do, stage by stage, and why. Nothing is computed."""
     from idxflow.settings import load_settings
 
-    flags = {"dataset": dataset, "profile": profile, "mirror": mirror, "refresh": refresh, "home": home}
+    flags = {
+        "dataset": dataset,
+        "profile": profile,
+        "mirror": mirror,
+        "refresh": refresh,
+        "revalidate": revalidate,
+        "home": home,
+    }
     settings = load_settings(flags, assign or ())
 
     from artifacts.store import Store
@@ -38,7 +46,12 @@ def plan(
     console = Console(sys.stderr if json else sys.stdout, sys.stderr)
     with console.watching():
         found = plan_pipeline(
-            Store(settings.home, create=False), settings.dataset, settings.training, settings.mirror, settings.refresh
+            Store(settings.home, create=False),
+            settings.dataset,
+            settings.training,
+            settings.mirror,
+            refresh=settings.refresh,
+            revalidate=settings.revalidate,
         )
     if json:
         print(found.model_dump_json(indent=2))
@@ -54,16 +67,11 @@ def plan_line(row: PlannedStage) -> Text:
     from artifacts.reasons import sentence
 
     style = {"cached": "cyan", "will run": "green", "depends": "yellow"}[row.state]
-    line = Text.assemble(
-        (f"{row.stage:10} ", "bold"),
-        f"{row.name:27} ",
-        (f"{row.state:8}  ", style),
-        (row.version or "", "dim"),
-    )
-    why = sentence(row.changes)
+    line = Text.assemble((f"{row.stage:10} ", "bold"), f"{row.name:27} ", (f"{row.state:8}  ", style))
     if row.state == "depends":
-        why = "; ".join(filter(None, [f"on {_grouped(row.waits_for)}", why]))
-    line.append(f"  {why}" if row.version and why else why)
+        line.append(f"on {_grouped(row.waits_for)}")
+    else:
+        line.append(f"{row.version or '':16}", "dim").append(f"  {sentence(row.changes)}")
     line.rstrip()
     return line
 
@@ -74,10 +82,8 @@ def count(plan: Plan) -> str:
     cached, waiting = states.count("cached"), states.count("depends")
     if cached == len(states):
         return f"{plan.dataset}: all {cached} stages are cached; a run computes nothing."
-    return (
-        f"{plan.dataset}: {cached} of {len(states)} stages cached, {states.count('will run')} to be computed, "
-        f"{waiting} depending on what they turn out to be."
-    )
+    rest = f", {waiting} depending on what they turn out to be" if waiting else ""
+    return f"{plan.dataset}: {cached} of {len(states)} stages cached, {states.count('will run')} to be computed{rest}."
 
 
 def _grouped(subjects: Iterable[str]) -> str:

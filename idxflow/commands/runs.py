@@ -22,9 +22,9 @@ from idxflow.options import Home, Json
 from idxflow.summary import short_path
 from idxflow.tables import table_lines
 from idxflow.times import local_time, time_taken
-from idxflow.words import duration, share
 from schemas.errors import UsageError
 from schemas.stages import STAGES
+from schemas.words import duration, share
 
 STATE_STYLES = {"completed": "green", "running": "cyan", "failed": "red", "killed": "red"}
 NARROW = 100

@@ -11,7 +11,7 @@ from idxflow.archive import open_store
 from idxflow.console import Console
 from idxflow.ending import DONE, FAILED
 from idxflow.options import Home, Json
-from idxflow.words import amount, duration
+from schemas.words import amount, duration
 
 
 def verify(
@@ -61,5 +61,5 @@ def verify(
         hint = "" if repair else " --repair puts what is damaged in quarantine; a run makes it anew."
         console.line(f"{len(found.problems)} {'thing is' if len(found.problems) == 1 else 'things are'} wrong.{hint}")
     elif found.leftovers and not everything:
-        console.line(f"{len(found.leftovers)} leftovers of interrupted work; `idxflow gc` takes them away.")
+        console.line(f"Left over or in quarantine: {len(found.leftovers)}. --all lists it, `idxflow gc` takes it away.")
     return FAILED if found.problems else DONE

@@ -10,11 +10,11 @@ from jinja2 import Environment, StrictUndefined
 
 from artifacts.archive.lineage import Source
 from artifacts.manifest import Manifest
-from idxflow.words import amount, share
 from schemas.datasets import TableSpec
 from schemas.history import History
 from schemas.metrics import Metrics
 from schemas.training import Training
+from schemas.words import amount, share
 from tasks.page import thousands, wilson_interval
 from tasks.report import list_settings, most_confused, nearest_profile
 

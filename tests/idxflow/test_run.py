@@ -29,7 +29,12 @@ def settings() -> Settings:
 
 
 def broken(
-    dataset: str | None, training: Training, mirrors: tuple[str, ...], refresh: tuple[StageName, ...]
+    dataset: str | None,
+    training: Training,
+    mirrors: tuple[str, ...],
+    refresh: tuple[StageName, ...],
+    *,
+    revalidate: bool,
 ) -> RunRecord:
     """Fail as the main job does: after the record has been written."""
     record_run(Path(os.environ["IDXFLOW_HOME"]), state="failed")
@@ -42,14 +47,19 @@ def test_the_flow_gets_the_settings_and_the_environment(settings: Settings, scre
     called: list[object] = []
 
     def flow(
-        dataset: str | None, training: Training, mirrors: tuple[str, ...], refresh: tuple[StageName, ...]
+        dataset: str | None,
+        training: Training,
+        mirrors: tuple[str, ...],
+        refresh: tuple[StageName, ...],
+        *,
+        revalidate: bool,
     ) -> RunRecord:
-        called.extend([dataset, training.epochs, mirrors, refresh, os.environ["IDXFLOW_HOME"]])
+        called.extend([dataset, training.epochs, mirrors, refresh, revalidate, os.environ["IDXFLOW_HOME"]])
         emit(StageChanged("parse", "train", "cached", "1" * 16, 0.004, 9))
         return record_run(settings.home)
 
     run_pipeline(settings, screen, flow=flow)
-    assert called == [None, 3, ("http://one/",), ("train",), str(settings.home)]
+    assert called == [None, 3, ("http://one/",), ("train",), False, str(settings.home)]
     assert screen.text.getvalue().startswith("parse      train                       cached ")
     assert "Test accuracy:   90.00 %" in screen.text.getvalue()
 
@@ -60,7 +70,12 @@ def test_json_leaves_standard_output_to_the_record(
     """With `json` standard output is the record and nothing else, whatever libraries print."""
 
     def flow(
-        dataset: str | None, training: Training, mirrors: tuple[str, ...], refresh: tuple[StageName, ...]
+        dataset: str | None,
+        training: Training,
+        mirrors: tuple[str, ...],
+        refresh: tuple[StageName, ...],
+        *,
+        revalidate: bool,
     ) -> RunRecord:
         sys.stdout.write("chatter\n")
         warnings.warn("chatter", stacklevel=1)

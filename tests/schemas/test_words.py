@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from idxflow.words import amount, duration, facts_line, progress_of, share
+from schemas.words import amount, duration, facts_line, progress_of, share
 
 
 @pytest.mark.parametrize(
