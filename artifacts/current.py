@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from artifacts.refresh import Refresh
 from artifacts.store import Store
 
 
@@ -15,14 +16,14 @@ class CurrentRun(Protocol):
 
     Args:
         store:    where its artifacts are.
-        refresh:  names of the stages to compute anew.
+        refresh:  what to compute anew.
         dataset:  name of the data set, once it is known.
         id:       12 hexadecimal digits.
         flow_run: id of the Prefect flow run.
     """
 
     store: Store
-    refresh: set[str]
+    refresh: Refresh
     dataset: str
     id: str
     flow_run: str

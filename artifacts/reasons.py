@@ -65,7 +65,7 @@ def sentence(changes: Sequence[Change]) -> str:
 
 
 def explain(
-    store: Store, name: str, parts: KeyParts, inputs: Sequence[Input], *, refreshed: bool = False
+    store: Store, name: str, parts: KeyParts, inputs: Sequence[Input], *, refreshed: str | None = None
 ) -> tuple[Change, ...]:
     """
     Say why an artifact is not simply taken from the store.
@@ -74,11 +74,11 @@ def explain(
         name:      of what the stage makes it.
         parts:     of its key.
         inputs:    the artifacts that it takes, as its manifest lists them.
-        refreshed: somebody asked for it to be made anew.
+        refreshed: why it is to be made anew although it is stored, if it is.
     Returns: at least one change.
     """
     if refreshed:
-        return (Change(kind="refresh", subject="asked for"),)
+        return (Change(kind="refresh", subject=refreshed),)
     if store.folder(parts.stage, parts.version).exists():
         return (Change(kind="unfinished", subject="a run ended before its record was written"),)
     used = runs_with(list_runs(store), parts.stage, parts.version)

@@ -13,6 +13,7 @@ from typing import ParamSpec
 from prefect.context import FlowRunContext
 
 from artifacts.current import CURRENT, Outcome
+from artifacts.refresh import Refresh
 from artifacts.run import Run
 from artifacts.run_record import RunRecord
 from artifacts.store import Store
@@ -55,7 +56,7 @@ def recorded(body: Callable[P, Outcome]) -> Callable[P, RunRecord]:
         context = FlowRunContext.get()
         if context is None or context.flow_run is None:
             raise RuntimeError(f"{body.__name__} runs as a Prefect flow; call the decorated one.")
-        training, refresh = bound.arguments["training"], set(bound.arguments["refresh"])
+        training, refresh = bound.arguments["training"], Refresh(bound.arguments["refresh"])
         run = Run(Store(home_folder()), context.flow_run.id, training, refresh, bound.arguments["dataset"] or "")
         keeper, root, token = _WarningKeeper(run), logging.getLogger("idxflow"), CURRENT.set(run)
         root.addHandler(keeper)

@@ -13,7 +13,6 @@ from uuid import UUID
 
 from prefect import Task
 from prefect.futures import PrefectFuture
-from prefect.transactions import IsolationLevel, get_transaction
 from prefect.utilities.urls import url_for
 
 from artifacts.current import Outcome
@@ -21,14 +20,15 @@ from artifacts.disk import disk
 from artifacts.files import write_atomically
 from artifacts.holds import Hold, forget_dead
 from artifacts.integrity import Stored
-from artifacts.keys import storage_key
 from artifacts.locks import FlockManager
 from artifacts.reasons import explain, sentence
-from artifacts.records import SERIALIZER, ContentPolicy, RecordStorage
+from artifacts.records import RecordStorage
 from artifacts.ref import Ref
+from artifacts.refresh import Refresh
 from artifacts.run_record import RunRecord, Score, StageRecord
-from artifacts.stage import Stage, inputs_of, parse_references, uncommitted
+from artifacts.stage import Stage, inputs_of, uncommitted
 from artifacts.store import Store
+from artifacts.task import make_task
 from schemas.errors import ArtifactDamaged, IdxflowError, StageError, StoreError
 from schemas.events import RunChanged, StageChanged, emit
 from schemas.metrics import Metrics
@@ -45,7 +45,7 @@ logger = logging.getLogger("idxflow.run")
 class Run:
     """One flow run over one store; see `artifacts.recorded`."""
 
-    def __init__(self, store: Store, flow_run: UUID, training: Training, refresh: set[str], dataset: str) -> None:
+    def __init__(self, store: Store, flow_run: UUID, training: Training, refresh: Refresh, dataset: str) -> None:
         self.store, self.training, self.refresh, self.dataset = store, training, refresh, dataset
         self.flow_run, self.id = str(flow_run), flow_run.hex[-12:]
         self.started, self._clock = datetime.now(UTC), time.perf_counter()
@@ -56,7 +56,7 @@ class Run:
         self._computed: list[Ref] = []
         self._errors: list[BaseException] = []
         self._futures: list[PrefectFuture[Any]] = []
-        self._tasks: dict[str, Task[..., Any]] = {}
+        self._tasks: dict[tuple[str, bool], Task[..., Any]] = {}
         self._locks = FlockManager(store.locks)
         self._storage = RecordStorage().bind(store, self._note)
         self._reasons: dict[tuple[str, str], str] = {}
@@ -67,9 +67,12 @@ class Run:
 
     def submit(self, stage: Stage, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Start a stage; see `Stage.__call__`."""
-        arguments = stage.signature.bind(*args, **kwargs).arguments
-        self._order.setdefault((stage.stage, stage.name.format(**arguments)), len(self._order))
-        task = self._tasks.setdefault(stage.stage, self._task(stage))
+        name = stage.name.format(**stage.signature.bind(*args, **kwargs).arguments)
+        self._order.setdefault((stage.stage, name), len(self._order))
+        anew = self.refresh.reason(stage.stage, name) is not None
+        if (task := self._tasks.get((stage.stage, anew))) is None:
+            task = make_task(stage, self.store, self._work, storage=self._storage, locks=self._locks, anew=anew)
+            self._tasks[stage.stage, anew] = task
         if stage.on_main_thread:
             return task(*args, **kwargs)
         self._futures.append(future := task.submit(*args, **kwargs))
@@ -103,7 +106,9 @@ class Run:
                         logger.warning("%s: failed as %s did", ", ".join(also), first.subject)
                 raise first
             # What was forced anew in this attempt need not be forced again in the next.
-            self.refresh -= {row.stage for row in self._rows.values() if not row.cached}
+            for row in self._rows.values():
+                if not row.cached:
+                    self.refresh.drop(row.stage, row.name)
 
     def save(self, state: str, error: BaseException | None = None) -> RunRecord:
         """Write the run's record to `<home>/runs/<id>.json`, and say so."""
@@ -153,54 +158,21 @@ class Run:
             }
         )
 
-    def _task(self, stage: Stage) -> Task[..., Any]:
-        """Make the Prefect task of a stage, over this run's store."""
-
-        def version_of(inputs: dict[str, Any]) -> str:
-            return stage.parts({name: parse_references(value) for name, value in inputs.items()}).version
-
-        def work(*args: Any, **kwargs: Any) -> dict[str, Any]:
-            bound = stage.signature.bind(*args, **kwargs)
-            bound.apply_defaults()
-            arguments = {name: parse_references(value) for name, value in bound.arguments.items()}
-            try:
-                transaction = get_transaction()
-                expected = storage_key(stage.stage, stage.parts(arguments).version)
-                if transaction is None or transaction.key != expected:
-                    raise RuntimeError(f"{stage.stage}: Prefect runs it under another key than {expected}")
-                self._explain(stage, arguments)
-                ref = stage.compute(self, arguments)
-            except BaseException as error:
-                self._errors.append(error)
-                raise
-            self._computed.append(ref)
-            return ref.model_dump()
-
-        work.__name__ = work.__qualname__ = stage.stage
-        work.__module__, work.__doc__ = stage.function.__module__, stage.function.__doc__
-        work.__signature__ = stage.signature  # type: ignore[attr-defined]
-        return Task(
-            work,
-            name=stage.stage,
-            task_run_name=f"{stage.stage} {stage.name}".strip(),
-            cache_policy=ContentPolicy(
-                key_storage=self._storage,
-                isolation_level=IsolationLevel.SERIALIZABLE,
-                lock_manager=self._locks,
-                stage=stage.stage,
-                version_of=version_of,
-            ),
-            persist_result=True,
-            result_storage=self.store.artifacts,
-            result_serializer=SERIALIZER,
-            cache_result_in_memory=False,
-            refresh_cache=stage.stage in self.refresh or None,
-        )
+    def _work(self, stage: Stage, arguments: dict[str, Any]) -> Ref:
+        """Compute a stage, in whatever thread Prefect runs it."""
+        try:
+            self._explain(stage, arguments)
+            ref = stage.compute(self, arguments)
+        except BaseException as error:
+            self._errors.append(error)
+            raise
+        self._computed.append(ref)
+        return ref
 
     def _explain(self, stage: Stage, arguments: dict[str, Any]) -> None:
         """Put down why a stage is computed, before its artifact is there; without a reason it is computed as well."""
         parts, name = stage.parts(arguments), stage.name.format(**arguments)
-        refreshed = stage.stage in self.refresh
+        refreshed = self.refresh.reason(stage.stage, name)
         with contextlib.suppress(OSError, IdxflowError):
             changes = explain(self.store, name, parts, inputs_of(arguments), refreshed=refreshed)
             self._reasons[stage.stage, parts.version] = sentence(changes)

@@ -98,7 +98,9 @@ class Stage:
         bound = {argument: _each(value, store.open) for argument, value in arguments.items()}
         with staging(store, self.stage, parts.version) as out:
             known: Callable[[str], Any] = (
-                (lambda _: None) if self.stage in run.refresh else (lambda sha256: store.find_file(self.stage, sha256))
+                (lambda _: None)
+                if run.refresh.reason(self.stage, name)
+                else (lambda sha256: store.find_file(self.stage, sha256))
             )
             offered = {"out": out, "scratch": store.incoming, "known": known, "trust": store.trust}
             with disk(store.home):

@@ -2,35 +2,54 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import Field
 
 from artifacts.current import Outcome
 from artifacts.recorded import recorded
 from flows.choose import choose_dataset
 from flows.dag import dag
+from flows.dashboard import shown
+from flows.revalidate import ask_mirrors
+from schemas.addresses import MirrorAddress
 from schemas.stages import StageName
 from schemas.training import Training
 
 
 @flow(name="idxflow", task_runner=ThreadPoolTaskRunner(max_workers=16))  # type: ignore[arg-type]  # Prefect leaves the runner's type open
+@shown
 @recorded
 def pipeline(
     dataset: str | None = None,
     training: Training = Training(),  # noqa: B008 - immutable
-    mirrors: tuple[str, ...] = (),
+    mirrors: tuple[MirrorAddress, ...] = (),
     refresh: tuple[StageName, ...] = (),  # noqa: ARG001 - read by `recorded`
+    *,
+    revalidate: bool = False,
+    alert_below: Annotated[float, Field(ge=0, le=1)] | None = None,  # noqa: ARG001 - read by `shown`
 ) -> Outcome:
     """
     Download, verify, decompress, parse, validate, normalize, train, evaluate, report: what is there is not redone.
 
     Args:
-        dataset:  a name from the catalog or the path of a data set's .toml; None: MNIST if it can be had, else digits.
-        training: architecture, optimizer and schedule.
-        mirrors:  addresses (http, https, file) to try before the catalog's.
-        refresh:  stages to compute anew even where they are cached.
+        dataset: A name of the catalog (mnist, fashion-mnist, kmnist, digits) or the path of a data set's .toml. Without
+            one the run is about MNIST if it is stored or a mirror answers within 3 s, else about the bundled digits.
+        training: Architecture, optimizer and schedule. What is left out has the profile's value.
+        mirrors: Addresses (http, https, file) or folders to try in order, before the catalog's own. Secrets do not
+            belong here, parameters are shown to all: write ${NAME} for a variable of the worker's environment.
+        refresh: Stages to compute anew even where they are cached.
+        revalidate: Ask each file's mirror whether it has changed, by If-None-Match and If-Modified-Since, and download
+            anew what may have. Without it, what is stored and sound is not asked about.
+        alert_below: Test accuracy, from 0 to 1, below which the run warns and emits idxflow.accuracy-below-bound, for
+            an automation to act on. The run completes all the same.
     """
-    return dag(choose_dataset(dataset, mirrors), training)
+    data = choose_dataset(dataset, mirrors)
+    if revalidate:
+        ask_mirrors(data)
+    return dag(data, training)
 
 
 if __name__ == "__main__":

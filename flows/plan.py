@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from artifacts.archive.plan import Plan, Planning
+from artifacts.refresh import Refresh
 from artifacts.store import Store
 from flows.choose import choose_dataset
 from flows.dag import dag
+from flows.revalidate import ask_mirrors
 from schemas.training import Training
 
 
 def plan_pipeline(
-    store: Store, dataset: str | None, training: Training, mirrors: tuple[str, ...], refresh: tuple[str, ...]
+    store: Store,
+    dataset: str | None,
+    training: Training,
+    mirrors: tuple[str, ...],
+    *,
+    refresh: tuple[str, ...] = (),
+    revalidate: bool = False,
 ) -> Plan:
     """
     Walk the graph as a run with these parameters would; see `flows.pipeline.pipeline` for them.
 
     Raises: UsageError: no such data set.
     """
-    planning = Planning(store, set(refresh), dataset or "")
+    planning = Planning(store, Refresh(refresh), dataset or "")
     with planning.walking():
-        dag(choose_dataset(dataset, mirrors), training)
+        data = choose_dataset(dataset, mirrors)
+        if revalidate:
+            ask_mirrors(data)
+        dag(data, training)
     return planning.plan

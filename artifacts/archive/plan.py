@@ -15,6 +15,7 @@ from artifacts.keys import references
 from artifacts.publishing import settle
 from artifacts.reasons import Change, explain, explain_unasked
 from artifacts.ref import Ref
+from artifacts.refresh import Refresh
 from artifacts.stage import Stage, inputs_of
 from artifacts.store import Store
 
@@ -57,7 +58,7 @@ class Pending:
 class Planning:
     """A run that computes nothing; see `artifacts.current.CurrentRun`."""
 
-    def __init__(self, store: Store, refresh: set[str], dataset: str) -> None:
+    def __init__(self, store: Store, refresh: Refresh, dataset: str) -> None:
         self.store, self.refresh, self.dataset = store, refresh, dataset
         self.id = self.flow_run = ""
         self._stages: list[PlannedStage] = []
@@ -92,8 +93,8 @@ class Planning:
         """Say what is known of a stage that takes an artifact of which nothing is known yet."""
         plain = {key: value for key, value in arguments.items() if not any(_pending(value)) and not references(value)}
         changes = explain_unasked(self.store, name, stage.parts(plain))
-        if stage.stage in self.refresh:
-            changes = (Change(kind="refresh", subject="asked for"),)
+        if reason := self.refresh.reason(stage.stage, name):
+            changes = (Change(kind="refresh", subject=reason),)
         return None, PlannedStage(
             stage=stage.stage,
             name=name,
@@ -104,7 +105,7 @@ class Planning:
 
     def _look(self, stage: Stage, name: str, arguments: dict[str, Any]) -> tuple[Ref | None, PlannedStage]:
         """Look an artifact up whose key is known."""
-        parts, refreshed = stage.parts(arguments), stage.stage in self.refresh
+        parts, refreshed = stage.parts(arguments), self.refresh.reason(stage.stage, name)
         row = PlannedStage(stage=stage.stage, name=name, state="cached", version=parts.version)
         try:
             settle(self.store, stage.stage, parts.version)

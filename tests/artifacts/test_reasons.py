@@ -90,7 +90,7 @@ def test_what_was_never_made_says_so(store: Store) -> None:
 def test_what_was_asked_for_damaged_unfinished_or_removed_says_so(store: Store) -> None:
     """A refresh, damage, a missing record and a clean-up are reasons of their own."""
     ref = build(store, {"a": b"x"}, parts=PARTS)
-    assert sentence(explain(store, "train", PARTS, (), refreshed=True)) == "refresh: asked for"
+    assert sentence(explain(store, "train", PARTS, (), refreshed="asked for")) == "refresh: asked for"
     store.quarantine(ref.stage, ref.version, "a: expected 1 bytes, found 2")
     assert sentence(explain(store, "train", PARTS, ())) == "damaged: a: expected 1 bytes, found 2"
     publish(store, {"a": b"x"}, parts=PARTS)

@@ -15,6 +15,7 @@ from uuid import uuid4
 import pytest
 
 from artifacts.current import CURRENT
+from artifacts.refresh import Refresh
 from artifacts.run import Run
 from artifacts.store import Store
 from flows import choose
@@ -63,7 +64,7 @@ def silent() -> Iterator[str]:
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """A run over an empty store, with the catalog's own mirrors taken away: tests are offline."""
     monkeypatch.setattr(choose, "load_dataset", offline)
-    current = Run(Store(tmp_path / "home"), uuid4(), Training(), set(), "")
+    current = Run(Store(tmp_path / "home"), uuid4(), Training(), Refresh(), "")
     token = CURRENT.set(current)
     yield current
     CURRENT.reset(token)

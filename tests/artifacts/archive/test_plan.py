@@ -10,6 +10,7 @@ import pytest
 
 from artifacts.archive.plan import PlannedStage, Planning
 from artifacts.reasons import sentence
+from artifacts.refresh import Refresh
 from artifacts.store import Store
 from schemas.training import Training
 from tests.artifacts.counting import counting, fetch, join
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 
 def plan(home: Path, *names: str, refresh: tuple[str, ...] = (), **training: Any) -> dict[str, PlannedStage]:
     """Plan the counting flow."""
-    planning = Planning(Store(home, create=False), set(refresh), "two")
+    planning = Planning(Store(home, create=False), Refresh(refresh), "two")
     with planning.walking():
         join([fetch(name) for name in names or ("one", "two")], Training(**training))
     return {f"{row.stage} {row.name}".strip(): row for row in planning.plan.stages}
@@ -106,7 +107,7 @@ def test_an_unfinished_artifact_will_be_made_again(home: Path) -> None:
 def test_a_plan_is_a_document(home: Path) -> None:
     """As JSON a plan has each change in parts, for programs."""
     counting()
-    planning = Planning(Store(home), set(), "two")
+    planning = Planning(Store(home), Refresh(), "two")
     with planning.walking():
         join([fetch("one"), fetch("two")], Training(seed=1))
     document = json.loads(planning.plan.model_dump_json())

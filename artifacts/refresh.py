@@ -1,0 +1,31 @@
+"""What a run computes anew although it is stored, and who wants that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+ASKED = "asked for"
+
+
+class Refresh:
+    """
+    The stages to compute anew, as wholes or for one name.
+
+    Args: stages: those that somebody asked for, whatever they make.
+    """
+
+    def __init__(self, stages: Iterable[str] = ()) -> None:
+        self._wanted = {(stage, ""): ASKED for stage in stages}
+
+    def add(self, stage: str, name: str, reason: str) -> None:
+        """Have what a stage makes of one name computed anew, and say why."""
+        self._wanted[stage, name] = reason
+
+    def reason(self, stage: str, name: str) -> str | None:
+        """Return why this is to be computed anew; None where it is not."""
+        return self._wanted.get((stage, "")) or self._wanted.get((stage, name))
+
+    def drop(self, stage: str, name: str) -> None:
+        """Take away what has been computed anew."""
+        self._wanted.pop((stage, ""), None)
+        self._wanted.pop((stage, name), None)

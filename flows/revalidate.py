@@ -1,0 +1,56 @@
+"""Freshness on demand: each file's mirror is asked whether it has changed, and only what may have is taken again."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING
+
+from artifacts.current import current_run
+from artifacts.integrity import Damage
+from artifacts.store import Store
+from schemas.datasets import Dataset, RemoteFile
+from tasks.download import DownloadSummary, download
+
+if TYPE_CHECKING:
+    from tasks.freshness import Answer
+
+ANSWER_SECONDS = 10.0
+PARALLEL = 8
+"""Mirrors that are asked at once."""
+logger = logging.getLogger("idxflow.download")
+
+
+def ask_mirrors(dataset: Dataset) -> None:
+    """
+    Ask about every stored file of a data set, and have those downloaded anew of which no mirror says they are the same.
+
+    A file that is taken again is held to its checksum as before, published or of its first use: one that has changed
+    fails the run, and what is stored stays. Where a mirror does not answer, the stored copy is used, with a warning.
+    """
+    from tasks.freshness import Answer
+
+    run = current_run()
+    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="revalidate") as pool:
+        answers = list(pool.map(partial(_ask, run.store), dataset.files))
+    for file, answer in zip(dataset.files, answers, strict=True):
+        if answer is Answer.CHANGED:
+            run.refresh.add("download", file.name, "its mirror does not say that it is unchanged")
+        elif answer is Answer.NONE:
+            logger.warning("%s: its mirror does not answer; the stored copy, which is sound, is used.", file.name)
+    logger.info("%d of %d files have not changed on their mirrors", answers.count(Answer.UNCHANGED), len(answers))
+
+
+def _ask(store: Store, file: RemoteFile) -> Answer | None:
+    """Return what a file's mirror says; None for a file that is not stored and is downloaded anyway."""
+    from tasks.freshness import ask
+
+    version = download.parts({"file": file}).version
+    try:
+        found = store.inspect("download", version)
+    except Damage:
+        found = None
+    if found is None:
+        return None
+    return ask(file, DownloadSummary.model_validate(found[0].manifest.summary).validators, ANSWER_SECONDS)

@@ -1,0 +1,195 @@
+"""
+A run told on one page of Markdown, and in one table, as Prefect's dashboard shows them.
+
+The dashboard's Markdown knows tables, HTML's `img` and `data:` addresses, SVG in them included; it knows no Mermaid.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from artifacts.run_record import RunRecord, StageRecord
+from schemas.words import amount, duration, share
+
+LARGEST = 950_000
+"""Bytes of a page; Prefect asks for less than a million."""
+FIGURES = {
+    "Learning curve": ("loss", "accuracy"),
+    "Test images, by true and predicted class": ("confusion",),
+    "One train image of each class": ("samples",),
+    "The worst mistakes, by loss": ("mistakes",),
+}
+"""The report's figures, by their heading here."""
+SHOWN = 8
+"""Digits of a version or digest; every command takes them."""
+LISTED = 4
+"""Inputs of a stage that are listed; of more the number is told."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """
+    An artifact of the run, as its manifest has it.
+
+    Args:
+        digest: of its content.
+        inputs: versions of what it was made from.
+    """
+
+    row: StageRecord
+    digest: str
+    inputs: tuple[str, ...]
+
+
+def nothing_changed(record: RunRecord) -> bool:
+    """Tell whether a run completed and found all of its stages cached."""
+    return record.state == "completed" and bool(record.stages) and all(stage.cached for stage in record.stages)
+
+
+def headline(record: RunRecord) -> str:
+    """Say in a line how a run ended."""
+    if record.state != "completed":
+        return f"{record.state}: {record.error}"
+    scores = f"test {share(record.metrics['test'].accuracy)}, train {share(record.metrics['train'].accuracy)}"
+    return f"{scores}; {'nothing changed: ' if nothing_changed(record) else ''}{counted(record)}"
+
+
+def counted(record: RunRecord) -> str:
+    """Say how many stages were cached, and name those that were computed."""
+    computed = [stage.stage for stage in record.stages if not stage.cached]
+    total = len(record.stages)
+    if record.state != "completed":
+        return f"{total} stages finished, {total - len(computed)} of them cached"
+    if len(computed) in {0, total}:
+        return f"all {total} stages {'computed' if computed else 'cached'}"
+    return f"{total - len(computed)} of {total} stages cached; computed: {', '.join(dict.fromkeys(computed))}"
+
+
+def metrics_table(record: RunRecord) -> list[dict[str, str]]:
+    """Return the figures of a completed run, a row each."""
+    scores = [(split, record.metrics[split]) for split in ("test", "train")]
+    return [
+        {"figure": figure, "value": value}
+        for figure, value in (
+            *((f"{split} accuracy", share(score.accuracy)) for split, score in scores),
+            *((f"{split} loss", f"{score.loss:.4f}") for split, score in scores),
+            ("seed", str(record.seed)),
+            ("epochs", str(record.training.epochs)),
+            ("duration", duration(record.seconds)),
+            ("stages", counted(record)),
+            ("run", record.id),
+        )
+    ]
+
+
+def summary_page(record: RunRecord) -> str:
+    """Return the page of a run that has ended; it reads the manifests and the report's figures."""
+    words, tables = list(_words(record)), list(_tables(record))
+    room = LARGEST - sum(len(block.encode()) + 2 for block in (*words, *tables))
+    return "\n\n".join((*words, *_figures(record, room), *tables))
+
+
+def _words(record: RunRecord) -> Iterator[str]:
+    """Yield how it ended, its figures, and where to look further."""
+    if record.state == "completed":
+        yield f"# {_text(record.dataset)}: {share(record.metrics['test'].accuracy)} of the test images are right"
+    else:
+        yield f"# {_text(record.dataset) or 'No data set'}: {record.state}"
+    if nothing_changed(record):
+        yield f"**Nothing changed: all {len(record.stages)} stages cached.**"
+    if record.error:
+        yield f"> **Error:** {_text(record.error)}"
+    for warning in record.warnings:
+        yield f"> **Warning:** {_text(warning)}"
+    if record.metrics:
+        splits = [(split, record.metrics[split]) for split in ("test", "train")]
+        rows = [(f"**{split}**", share(score.accuracy), f"{score.loss:.4f}") for split, score in splits]
+        yield _table(("", "accuracy", "loss"), rows)
+    about = f"{record.dataset}, {record.profile} profile, seed {record.seed}, {record.training.epochs} epochs"
+    yield f"{_text(about)}; {record.state} in {duration(record.seconds)}. {counted(record).capitalize()}."
+    yield "Look further, in the home folder of the machine that ran it: " + _where(record)
+
+
+def _tables(record: RunRecord) -> Iterator[str]:
+    """Yield what was computed and why, and what was made from what."""
+    made = [_made(row) for row in record.stages]
+    if computed := [row for row in record.stages if not row.cached]:
+        yield "## What was computed, and why"
+        # A list, because the dashboard's tables cut what is long.
+        yield "\n".join(
+            f"- **{row.stage}** {_text(row.name)}".rstrip()
+            + f", {duration(row.seconds)}, {amount(row.bytes, 'bytes')}"
+            + (f": {_text(row.reason)}" if row.reason else "")
+            for row in computed
+        )
+    if made:
+        yield "## Lineage, from the mirror's files on"
+        yield _table(
+            ("stage", "of", "", "version", "content", "made from"),
+            [
+                (
+                    one.row.stage,
+                    _text(one.row.name),
+                    "cached" if one.row.cached else "**computed**",
+                    _code(one.row.version),
+                    _code(one.digest),
+                    " ".join(map(_code, one.inputs)) if len(one.inputs) <= LISTED else f"{len(one.inputs)} artifacts",
+                )
+                for one in made
+            ],
+        )
+
+
+def _where(record: RunRecord) -> str:
+    commands = f"`idxflow show {record.id}`"
+    report = next((row for row in record.stages if row.stage == "report"), None)
+    model = next((row for row in record.stages if row.stage == "train"), None)
+    if model:
+        commands += f", `idxflow lineage {model.version[:SHOWN]}`"
+    if report and record.report:
+        commands += f"; the whole report is `artifacts/report/{report.version}/report.html`"
+    return f"{commands}."
+
+
+def _made(row: StageRecord) -> Made:
+    manifest = json.loads((Path(row.path) / "manifest.json").read_bytes())
+    return Made(row, manifest["digest"], tuple(each["version"] for each in manifest["inputs"]))
+
+
+def _figures(record: RunRecord, room: int) -> Iterator[str]:
+    """Yield the report's figures under their headings, as many as there is room for in bytes."""
+    folder = next((Path(row.path) for row in record.stages if row.stage == "report" and record.report), None)
+    for heading, names in FIGURES.items():
+        paths = [path for name in names if folder and (path := folder / f"{name}.svg").is_file()]
+        if not paths:
+            continue  # a run that failed, or a model without mistakes
+        width = ' width="48%"' if len(paths) > 1 else ""
+        images = " ".join(f'<img src="{_address(path)}" alt="{path.stem}"{width}>' for path in paths)
+        block = f"## {heading}\n\n{images}"
+        if len(block) > room:
+            block = f"## {heading}\n\nToo large for this page; see the report."
+        room -= len(block) + 2
+        yield block
+
+
+def _address(path: Path) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    titles = list(header)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (titles, ["---"] * len(titles), *rows))
+
+
+def _code(version: str) -> str:
+    return f"`{version[:SHOWN]}`"
+
+
+def _text(text: str) -> str:
+    """Return text, on one line, that Markdown shows as it is. (The dashboard shows no numeric character references.)"""
+    return re.sub(r"([\\`*_{}\[\]()#+!|~<>&-])", r"\\\1", " ".join(text.split()))

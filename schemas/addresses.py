@@ -1,0 +1,80 @@
+"""
+Addresses of mirrors: what may stand in one, where its secrets come from, and what may be shown of it.
+
+A run's parameters are kept and shown, so a secret is never part of one. It stands in an environment variable of the
+process that does the work, and the address refers to it: `https://alice:${MIRROR_PASSWORD}@host/mnist/`,
+`https://host/mnist/?token=${MIRROR_TOKEN}`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated
+from urllib.parse import quote, urlsplit
+
+from pydantic import Field
+
+from schemas.errors import UsageError
+
+_REFERENCE = r"\$\{[A-Za-z_][A-Za-z0-9_]*\}"
+_USER = rf"(?:(?:[^/?#@:]+:)?{_REFERENCE}@)?"
+_QUERY = rf"(?:\?(?:[^=&#{{}}]+=)?{_REFERENCE}(?:&(?:[^=&#{{}}]+=)?{_REFERENCE})*)?"
+PATTERN = rf"^(?:https?://{_USER}[^/?#@{{}}]+(?:/[^?#{{}}]*)?{_QUERY}|file:[^?#]*|[^:?#]+)$"
+"""Addresses without secrets; as Python, Rust (pydantic), and JavaScript (the dashboard's form) understand it alike."""
+
+MirrorAddress = Annotated[str, Field(pattern=PATTERN)]
+
+
+def redact(address: str) -> str:
+    """Return an address without user, password, query and fragment: fit for logs and messages."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return "a malformed address"
+    shown = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="")
+    return address if shown == parts else shown.geturl()
+
+
+def refuse_secrets(address: str) -> str:
+    """
+    Return an address that may be a parameter of a run.
+
+    Raises: UsageError: it holds a user, password, query or fragment as it is, or is no address at all.
+    """
+    if not re.fullmatch(PATTERN, address):
+        raise UsageError(
+            f"mirror {redact(address)}",
+            expected="an address without secrets: parameters are kept, and shown to all",
+            found="a user, password, query or fragment in it",
+            way_out="Write ${NAME} for the value of an environment variable, as in https://alice:${PASSWORD}@host/ and "
+            "https://host/?token=${TOKEN}, or leave user and password to a .netrc file.",
+        )
+    return address
+
+
+def fill(address: str, environment: Mapping[str, str]) -> str:
+    """
+    Return an address with the values that it refers to: percent-encoded in user and password, as they are in a query.
+
+    Raises: UsageError: there is no such variable in the environment.
+    """
+
+    def value_of(reference: re.Match[str]) -> str:
+        name = reference[0][2:-1]
+        if not environment.get(name):
+            raise UsageError(
+                f"mirror {address}",
+                expected=f"the environment variable {name}",
+                found="none of this name",
+                way_out="Set it where the run does its work: for a deployment, in its worker's environment.",
+            )
+        return environment[name]
+
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return address
+    user, at, host = parts.netloc.rpartition("@")
+    user = re.sub(_REFERENCE, lambda reference: quote(value_of(reference), safe=""), user)
+    return parts._replace(netloc=user + at + host, query=re.sub(_REFERENCE, value_of, parts.query)).geturl()

@@ -1,0 +1,89 @@
+"""flows/revalidate.py: only what may have changed on its mirror is downloaded anew, by real runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from artifacts.reasons import sentence
+from artifacts.store import Store
+from flows.pipeline import pipeline
+from flows.plan import plan_pipeline
+from schemas.catalog import load_dataset
+from schemas.errors import DownloadFailed
+from schemas.training import Training
+from tests.faults.mirror import Mirror
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+FOLDER = Path(__file__).parents[2] / "schemas" / "catalog" / "digits"
+NAMES = [file.name for file in load_dataset("digits").files]
+TRAINING = Training(epochs=1)
+
+
+@pytest.fixture
+def mirror() -> Iterator[Mirror]:
+    """A mirror of the digits."""
+    with Mirror({name: (FOLDER / name).read_bytes() for name in NAMES}) as mirror:
+        yield mirror
+
+
+@pytest.fixture
+def own(mirror: Mirror, tmp_path: Path) -> str:
+    """The digits as somebody's own set, on that mirror only, without checksums."""
+    text = (FOLDER.parent / "digits.toml").read_text()
+    lines = [line for line in text.splitlines() if not line.startswith("mirrors")]
+    kept = "\n".join(lines).replace("[train]", f'mirrors = ["{mirror.url}"]\n\n[train]', 1)
+    path = tmp_path / "own.toml"
+    path.write_text(kept)
+    return str(path)
+
+
+def run(dataset: str, **parameters: Any) -> Any:
+    return pipeline(dataset, TRAINING, **parameters)
+
+
+def test_what_has_not_changed_is_not_taken_again(home: Path, mirror: Mirror, own: str) -> None:
+    """With --revalidate each file is asked for by its ETag, the answers are 304, and everything stays cached."""
+    run(own)
+    taken = len(mirror.requests)
+    record = run(own, revalidate=True)
+    assert all(stage.cached for stage in record.stages)
+    asked = mirror.requests[taken:]
+    assert len(asked) == len(NAMES)
+    assert all("If-None-Match" in request.headers for request in asked)
+    run(own)
+    assert len(mirror.requests) == taken + len(NAMES)
+
+
+def test_what_may_have_changed_is_taken_again_and_found_the_same(home: Path, mirror: Mirror, own: str) -> None:
+    """A mirror that has lost its ETags is read again; the bytes are the same, and all that follows stays cached."""
+    run(own)
+    mirror.tagged = False
+    rows = plan_pipeline(Store(home), own, TRAINING, (), revalidate=True).stages
+    assert {sentence(row.changes) for row in rows if row.stage == "download"} == {
+        "refresh: its mirror does not say that it is unchanged"
+    }
+    record = run(own, revalidate=True)
+    assert sorted(stage.name for stage in record.stages if not stage.cached) == sorted(NAMES)
+    assert {stage.stage for stage in record.stages if not stage.cached} == {"download"}
+
+
+def test_what_has_changed_is_refused_and_what_is_stored_stays(home: Path, mirror: Mirror, own: str) -> None:
+    """Another file on the mirror fails a run that asks, by its checksum; a run that does not ask goes on as before."""
+    run(own)
+    mirror.files[NAMES[0]] += b"more"
+    with pytest.raises(DownloadFailed, match=NAMES[0]):
+        run(own, revalidate=True)
+    assert all(stage.cached for stage in run(own).stages)
+
+
+def test_a_mirror_that_does_not_answer_is_warned_of(home: Path, mirror: Mirror, own: str) -> None:
+    """Nobody there: the stored copies are used, and the run's record says so."""
+    run(own)
+    mirror.files.clear()
+    record = run(own, revalidate=True)
+    assert record.state == "completed"
+    assert len([warning for warning in record.warnings if "does not answer" in warning]) == len(NAMES)

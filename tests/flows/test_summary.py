@@ -1,0 +1,120 @@
+"""The page and the table of a run, as text."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from artifacts.ref import Ref
+from artifacts.run_record import RunRecord
+from artifacts.store import Store
+from flows.summary import counted, headline, metrics_table, nothing_changed, summary_page
+from tests.artifacts.archive.history import stage_record, write_run
+from tests.artifacts.building import build
+
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+FIGURES = ("loss", "accuracy", "confusion", "samples", "mistakes")
+
+
+def record_of(
+    store: Store, *refs: Ref, computed: tuple[str, ...] = (), state: str = "completed", **facts: str
+) -> RunRecord:
+    """The record of a run over artifacts of this store."""
+    rows = [stage_record(ref, cached=ref.stage not in computed, reason="seed 1 -> 2") for ref in refs]
+    rows = [row.model_copy(update={"path": str(store.folder(row.stage, row.version))}) for row in rows]
+    return write_run(store, "a" * 12, rows, state=state).model_copy(update=facts)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store."""
+    return Store(tmp_path)
+
+
+@pytest.fixture
+def report(store: Store) -> Ref:
+    """A report with all of its figures."""
+    return build(store, {f"{name}.svg": SVG for name in FIGURES}, "report", name="")
+
+
+def test_the_page_shows_the_figures_of_the_report(store: Store, report: Ref) -> None:
+    """Curve, confusion matrix, samples and mistakes are inside, in this order, between the words and the lineage."""
+    page = summary_page(record_of(store, report))
+    assert page.startswith("# mnist: 96.06 % of the test images are right\n\n**Nothing changed: all 1 stages cached.**")
+    places = [page.index(f'alt="{name}"') for name in FIGURES]
+    assert places == sorted(places)
+    assert page.count(f"data:image/svg+xml;base64,{base64.b64encode(SVG).decode()}") == len(FIGURES)
+    assert places[-1] < page.index("## Lineage")
+
+
+def test_the_page_names_what_was_made_from_what_and_why(store: Store, report: Ref) -> None:
+    """Each artifact has its version and content, what was computed its reason; the ways to look further are there."""
+    model = build(store, {"model.keras": b"model"}, "train", name="")
+    page = summary_page(record_of(store, model, report, computed=("train",)))
+    assert f"| train |  | **computed** | `{model.version[:8]}` | `{model.digest[:8]}` |" in page
+    assert f"| report |  | cached | `{report.version[:8]}` | `{report.digest[:8]}` |" in page
+    assert r"- **train**, 1.5 s, 1.0 kB: seed 1 \-\> 2" in page
+    assert "- **report**" not in page
+    assert "Nothing changed" not in page
+    for way in (
+        "idxflow show aaaaaaaaaaaa",
+        f"idxflow lineage {model.version[:8]}",
+        f"report/{report.version}/report.html",
+    ):
+        assert way in page
+
+
+def test_a_page_stays_below_a_million_bytes(store: Store) -> None:
+    """What is too large is left out, and said to be; what fits stays."""
+    large = build(store, {"confusion.svg": SVG + b" " * 900_000, "samples.svg": SVG}, "report", name="")
+    page = summary_page(record_of(store, large))
+    assert len(page.encode()) < 1_000_000
+    assert "predicted class\n\nToo large for this page; see the report." in page
+    assert 'alt="samples"' in page
+
+
+def test_what_comes_from_outside_is_shown_as_text(store: Store) -> None:
+    """A name, warning or error that looks like Markdown or HTML is neither."""
+    wrong = "![x](http://host/) <img src=x> | `a`\n# b"
+    record = record_of(store, state="failed", error=wrong, dataset="_my_*set*").model_copy(
+        update={"warnings": (wrong,)}
+    )
+    page = summary_page(record)
+    shown = r"\!\[x\]\(http://host/\) \<img src=x\> \| \`a\` \# b"
+    assert r"# \_my\_\*set\*: failed" in page
+    assert f"> **Error:** {shown}\n" in page
+    assert f"> **Warning:** {shown}\n" in page
+
+
+def test_the_table_has_the_figures_of_the_run(store: Store, report: Ref) -> None:
+    """Accuracy and loss of both splits, seed, epochs, duration, and what was computed."""
+    record = record_of(store, report, computed=("report",))
+    table = {row["figure"]: row["value"] for row in metrics_table(record)}
+    assert table == {
+        "test accuracy": "96.06 %",
+        "train accuracy": "99.00 %",
+        "test loss": "0.1330",
+        "train loss": "0.0468",
+        "seed": "123",
+        "epochs": "50",
+        "duration": "30.0 s",
+        "stages": "all 1 stages computed",
+        "run": "aaaaaaaaaaaa",
+    }
+
+
+def test_a_line_says_how_a_run_ended(store: Store, report: Ref) -> None:
+    """Accuracy and what was computed of a run that completed, the error of one that failed."""
+    model = build(store, {"model.keras": b"model"}, "train", name="")
+    record = record_of(store, model, report, computed=("train",))
+    assert headline(record) == "test 96.06 %, train 99.00 %; 1 of 2 stages cached; computed: train"
+    assert not nothing_changed(record)
+    cached = record_of(store, model, report)
+    assert headline(cached) == "test 96.06 %, train 99.00 %; nothing changed: all 2 stages cached"
+    assert nothing_changed(cached)
+    failed = record_of(store, model, state="failed")
+    assert headline(failed) == "failed: it broke"
+    assert counted(failed) == "1 stages finished, 1 of them cached"
+    assert not nothing_changed(failed)
