@@ -19,7 +19,7 @@ NOON = "2026-01-01T12:00:00+00:00"
 TREES = """\
 train {train}
 7 B, {noon}, content {train_content}
-code {train_code} (1 module), keras 3.15.1
+code {train_code} (1 file), keras 3.15.1
 training: epochs 3, hidden [50,50], rate 1e-07
 run 000000000000, commit 8287eba9072d, Python 3.12.1, Linux x86_64, idxflow
 0.1.0
@@ -27,13 +27,13 @@ run 000000000000, commit 8287eba9072d, Python 3.12.1, Linux x86_64, idxflow
 Made from (run, commit and software as above, unless said)
 ├── table: parse train {parse}
 │   13 B, {noon}, content {parse_content}
-│   code {parse_code} (1 module)
+│   code {parse_code} (1 file)
 │   run bbbbbbbbbbbb, commit 8287eba9072d with uncommitted changes
 │   └── images: download images.gz {download}
 │       8 B, {noon}, content {download_content}
 │       from file:///srv/mnist/
 │       SHA-256 aaaaaaaaaaaa, no proof of it is stored
-│       code {download_code} (1 module)
+│       code {download_code} (1 file)
 │       file: name images.gz, sha256 000000000000, shards 1 value
 └── normalizer: normalize {normalize}
     no longer in the store
@@ -41,10 +41,10 @@ Made from (run, commit and software as above, unless said)
 Made of it (run, commit and software as above, unless said)
 ├── model: evaluate {evaluate}
 │   9 B, {noon}, content {evaluate_content}
-│   code {evaluate_code} (1 module), keras 3.15.1
+│   code {evaluate_code} (1 file), keras 3.15.1
 │   └── scores: report {report}
 │       7 B, {noon}, content {report_content}
-│       code {report_code} (1 module)
+│       code {report_code} (1 file)
 └── model: report {report} (as above)
 """
 

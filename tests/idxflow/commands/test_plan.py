@@ -1,0 +1,196 @@
+"""`idxflow plan`, over the store that the real stages left, and over none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from artifacts.archive.plan import Plan, PlannedStage
+from artifacts.reasons import Change
+from artifacts.store import Store
+from flows import choose
+from idxflow.cli import main
+from idxflow.commands.plan import count, plan_line
+from idxflow.ending import DONE, WRONG_USAGE
+from tests.flows.test_choose import offline
+from tests.flows.walking import RUN, TRAINING, digits_home
+
+PROJECT = Path(__file__).parents[3]
+DIGITS = ["plan", "--dataset", "digits", "--set", f"training.epochs={TRAINING.epochs}"]
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home folder of a run over the digits; to be read only."""
+    return digits_home(tmp_path_factory.getbasetemp())
+
+
+def planned(stage: str, state: str, name: str = "", **facts: object) -> PlannedStage:
+    """Make a stage of a plan."""
+    return PlannedStage.model_validate({"stage": stage, "name": name, "state": state, **facts})
+
+
+def alone(desk: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own, which says on standard error what it has imported."""
+    program = (
+        "import sys; from idxflow.cli import main; code = main(sys.argv[1:]); "
+        "print(*sys.modules, file=sys.stderr); sys.exit(code)"
+    )
+    command = [sys.executable, "-c", program, *words]
+    environment = {"PYTHONPATH": str(PROJECT)}
+    return subprocess.run(command, cwd=desk, env=environment, capture_output=True, text=True, check=True)
+
+
+def test_after_a_run_every_stage_is_cached_under_its_version(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line a stage, in the order of the graph, with the versions of the run; the last one sums it up."""
+    assert main([*DIGITS, "--home", str(kept)]) == DONE
+    output, errors = capsys.readouterr()
+    record = json.loads((kept / "runs" / f"{RUN}.json").read_bytes())
+    rows = [f"{row['stage']:10} {row['name']:27} cached    {row['version']}" for row in record["stages"]]
+    assert output.splitlines() == [*rows, "", "digits: all 20 stages are cached; a run computes nothing."]
+    assert not errors
+
+
+def test_what_would_run_is_told_with_its_reason(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Another seed trains anew; what takes the model waits for its content, unless it has a reason of its own."""
+    assert main([*DIGITS, "--set", "training.seed=9", "--home", str(kept)]) == DONE
+    *cached, train, evaluate, report, empty, total = capsys.readouterr().out.splitlines()
+    assert {line.split()[-2] for line in cached} == {"cached"}
+    assert train.split(maxsplit=4)[:3] == ["train", "will", "run"]
+    assert train.endswith("  training.seed 123 -> 9")
+    assert evaluate.split() == ["evaluate", "depends", "on", "train"]
+    assert report == f"report     {'':27} will run  {'':16}  training.seed 123 -> 9"
+    assert (empty, total) == (
+        "",
+        "digits: 17 of 20 stages cached, 2 to be computed, 1 depending on what they turn out to be.",
+    )
+
+
+def test_the_document_stands_alone(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--json` prints the plan, every change in parts, and nothing else."""
+    assert main([*DIGITS, "--refresh", "report", "--json", "--home", str(kept)]) == DONE
+    output, errors = capsys.readouterr()
+    plan = Plan.model_validate_json(output)
+    assert (plan.dataset, len(plan.stages)) == ("digits", 20)
+    assert plan.stages[-1].changes == (Change(kind="refresh", subject="asked for"),)
+    assert {row.state for row in plan.stages[:-1]} == {"cached"}
+    assert not errors
+
+
+def test_a_choice_of_data_is_warned_of_beside_the_document(
+    desk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a data set's name and without MNIST the plan is about the digits, and the warning is no JSON."""
+    monkeypatch.setattr(choose, "load_dataset", offline)
+    assert main(["plan", "--json"]) == DONE
+    output, errors = capsys.readouterr()
+    assert Plan.model_validate_json(output).dataset == "digits"
+    assert errors.startswith("WARNING NOT MNIST")
+    assert main(["plan"]) == DONE
+    assert capsys.readouterr().out.startswith("WARNING NOT MNIST")
+    assert not list(desk.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--dataset", "mnits"], "one of digits, fashion-mnist, kmnist, mnist"),
+        (["--refresh", "trian"], "--refresh: expected"),
+        (["--set", "training.epochs=0"], "--set training.epochs: expected a whole number at least 1"),
+        (["--mirror", "nowhere"], "mirror nowhere: expected an http"),
+        (["stray"], "stray"),
+    ],
+)
+def test_wrong_options_are_refused_as_those_of_a_run(
+    options: list[str], words: str, desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line on standard error, exit code 2, nothing made."""
+    assert main(["plan", *options, "--json"]) == WRONG_USAGE
+    output, errors = capsys.readouterr()
+    assert not output
+    assert errors.count("\n") == 1
+    assert errors.startswith("ERROR ")
+    assert words in errors
+    assert not list(desk.iterdir())
+
+
+def test_over_no_store_everything_is_to_be_made_and_nothing_is(desk: Path) -> None:
+    """A plan before the first run makes no folder, and imports neither Prefect nor TensorFlow."""
+    done = alone(desk, "plan", "--dataset", "digits")
+    rows, (empty, total) = done.stdout.splitlines()[:-2], done.stdout.splitlines()[-2:]
+    assert len(rows) == 20
+    assert {row.partition(" will run  ")[2][18:] for row in rows} == {"never run"}
+    assert (empty, total) == ("", "digits: 0 of 20 stages cached, 20 to be computed.")
+    loaded = set(done.stderr.split())
+    assert "flows.plan" in loaded
+    assert not {"prefect", "tensorflow", "keras", "pandas", "pyarrow", "matplotlib", "requests"} & loaded
+    assert not list(desk.iterdir())
+
+
+def test_a_plan_over_a_store_imports_nothing_heavy_either(kept: Path, desk: Path) -> None:
+    """To find everything cached, no library is needed that computes, and no server."""
+    done = alone(desk, *DIGITS, "--home", str(kept))
+    assert "all 20 stages are cached" in done.stdout
+    assert not {"prefect", "tensorflow", "keras", "pandas", "pyarrow", "httpx"} & set(done.stderr.split())
+
+
+@pytest.mark.slow
+def test_a_plan_takes_less_than_a_second(kept: Path, desk: Path) -> None:
+    """Over a warm store the command ends within 1.0 s, the process included."""
+    took = []
+    for _ in range(4):  # the first one may have to compile what it imports
+        started = time.perf_counter()
+        alone(desk, *DIGITS, "--home", str(kept))
+        took.append(time.perf_counter() - started)
+    assert min(took) < 1.0
+
+
+def test_damage_is_told_and_left_alone(kept: Path, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is damaged will be made anew, and is where it was; what follows may stay cached."""
+    home = Path(shutil.copytree(kept, desk / ".idxflow"))
+    table = next(home.glob("artifacts/parse/*/table.parquet"))
+    table.chmod(0o644)
+    table.write_bytes(table.read_bytes()[:-1])
+    assert main(DIGITS) == DONE
+    output = capsys.readouterr().out
+    assert f"{table.parent.name}  damaged: table.parquet: expected " in output
+    assert "1 to be computed" in output
+    assert table.exists()
+    assert not Store(home, create=False).quarantined.folder.exists()
+
+
+def test_a_line_names_each_stage_that_is_waited_for_once() -> None:
+    """Of several inputs of one stage it is said once that they are waited for."""
+    row = planned("parse", "depends", "train", waits_for=("decompress a.gz", "decompress b.gz", "verify a.gz"))
+    assert plan_line(row).plain == f"parse      {'train':27} depends   on decompress, verify"
+
+
+def test_reasons_stand_below_each_other() -> None:
+    """Whether or not the version is known under which a stage will run."""
+    changes = (Change(kind="code", subject="tasks/parse.py", before="1", after="2"),)
+    rows = [planned("parse", "will run", "train", changes=changes, version=version) for version in ("0" * 16, None)]
+    known, unknown = (plan_line(row).plain for row in rows)
+    assert known == f"parse      {'train':27} will run  {'0' * 16}  tasks/parse.py changed"
+    assert unknown == known.replace("0" * 16, " " * 16)
+
+
+@pytest.mark.parametrize(
+    ("states", "words"),
+    [
+        (["cached"] * 2, "x: all 2 stages are cached; a run computes nothing."),
+        (["cached", "will run"], "x: 1 of 2 stages cached, 1 to be computed."),
+        (
+            ["will run", "depends", "depends"],
+            "x: 0 of 3 stages cached, 1 to be computed, 2 depending on what they turn out to be.",
+        ),
+    ],
+)
+def test_a_plan_is_summed_up_in_one_sentence(states: list[str], words: str) -> None:
+    """How many stages are cached, how many will run, and, if any are, how many are open."""
+    assert count(Plan(dataset="x", stages=tuple(planned("parse", state) for state in states))) == words
