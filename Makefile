@@ -10,7 +10,7 @@ INSTALLED := .venv/.installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all lint format install lock clean
+.PHONY: help run test test-all test-postgres lint format install lock clean
 
 help:  ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -23,6 +23,11 @@ test: lint  ## Run every check: format, lint, types, floors, tests.
 
 test-all: lint  ## The same, with the slow tests.
 	$(BIN)/pytest -m "" $(ARGS)
+
+test-postgres: $(INSTALLED)  ## Install PostgreSQL (Debian, as root), and take the whole path over it.
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
+	  (apt-get update && apt-get install -y --no-install-recommends postgresql)
+	$(BIN)/pytest -m "" tests/deployments/test_postgres.py $(ARGS)
 
 lint: $(INSTALLED)  ## Run the checks that read the code only.
 	$(BIN)/ruff format --check

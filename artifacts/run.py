@@ -29,6 +29,7 @@ from artifacts.run_record import RunRecord, Score, StageRecord
 from artifacts.stage import Stage, inputs_of, uncommitted
 from artifacts.store import Store
 from artifacts.task import make_task
+from schemas.addresses import redact
 from schemas.errors import ArtifactDamaged, IdxflowError, StageError, StoreError
 from schemas.events import RunChanged, StageChanged, emit
 from schemas.metrics import Metrics
@@ -137,6 +138,7 @@ class Run:
 
     def _record(self, state: str, error: BaseException | None) -> RunRecord:
         done = self.outcome if state == "completed" else None
+        dashboard = url_for("flow-run", obj_id=self.flow_run)
         return RunRecord.model_validate(
             {
                 "id": self.id,
@@ -150,7 +152,7 @@ class Run:
                 "metrics": self._scores(done.scores) if done else {},
                 "report": str(self._ref(done.report).file("report.html")) if done else None,
                 "model": str(self._ref(done.model).file("model.keras")) if done else None,
-                "dashboard": url_for("flow-run", obj_id=self.flow_run),
+                "dashboard": redact(dashboard) if dashboard else None,
                 "flow_run": self.flow_run,
                 "training": self.training,
                 "warnings": tuple(self.warnings),

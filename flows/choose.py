@@ -12,6 +12,8 @@ from urllib.request import url2pathname
 from artifacts.current import current_run
 from schemas.catalog import load_dataset
 from schemas.datasets import Dataset
+from tasks.address import address_of
+from tasks.part import MirrorFault
 
 ANSWER_SECONDS = 3.0
 logger = logging.getLogger("idxflow.dataset")
@@ -54,7 +56,10 @@ def any_answers(mirrors: tuple[str, ...], file: str, seconds: float = ANSWER_SEC
 
 
 def _answers(mirror: str, file: str, seconds: float) -> bool:
-    address = urlsplit(f"{mirror.rstrip('/')}/{file}")
+    try:
+        address = urlsplit(address_of(mirror, file))
+    except MirrorFault:
+        return False
     if address.scheme == "file":
         return Path(url2pathname(address.path)).is_file()
     import requests

@@ -6,7 +6,11 @@ import os
 import tomllib
 from pathlib import Path
 
-_DATABASE = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")
+_DATABASE = (
+    "PREFECT_SERVER_DATABASE_CONNECTION_URL",
+    "PREFECT_API_DATABASE_CONNECTION_URL",
+    "PREFECT_SERVER_DATABASE_HOST",
+)
 
 
 def prepare_environment(home: Path, *, verbose: bool = False, ephemeral: bool = False) -> None:
@@ -28,6 +32,8 @@ def prepare_environment(home: Path, *, verbose: bool = False, ephemeral: bool = 
         "PREFECT_SERVER_MEMO_STORE_PATH": str(prefect / "memo_store.toml"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
+        # A server that forgets its leases when it is restarted never gives back the places of runs that end meanwhile.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
         # The console is ours: what Prefect logs goes to its API, and so do the lines of our own loggers.
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if verbose else "CRITICAL",

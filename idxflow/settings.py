@@ -25,6 +25,7 @@ from pydantic_settings import (
 )
 
 from idxflow.usage import FILES, NOTHING_RAN, explain, refuse_misspelt_variables
+from schemas.addresses import redact, refuse_secrets
 from schemas.catalog import load_dataset
 from schemas.errors import UsageError
 from schemas.stages import StageName
@@ -44,15 +45,15 @@ def mirror_address(mirror: str) -> str:
     """
     Return a mirror's base address; an existing folder becomes a file address.
 
-    Raises: UsageError: it is neither.
+    Raises: UsageError: it is neither, or holds a secret.
     """
     address = urlsplit(mirror)
     if address.scheme == "file" or (address.scheme in {"http", "https"} and address.netloc):
-        return mirror
+        return refuse_secrets(mirror)
     folder = Path(mirror).expanduser()
     if not folder.is_dir():
         raise UsageError(
-            f"mirror {mirror}",
+            f"mirror {redact(mirror)}",
             expected="an http, https or file address, or an existing folder",
             found=f"the scheme {address.scheme}" if address.scheme else "no such folder",
             way_out=f"Write http:// before a host. {NOTHING_RAN}",

@@ -1,19 +1,10 @@
-"""Addresses of mirrors: what is asked for, and what may be shown of it."""
+"""What a mirror is asked for."""
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit, urlunsplit
 
 from tasks.part import MirrorFault
-
-
-def redact(address: str) -> str:
-    """Return an address without user, password, query and fragment: fit for logs and messages."""
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        return "a malformed address"
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def address_of(mirror: str, name: str) -> str:

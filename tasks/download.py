@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from artifacts.locks import FlockManager
 from artifacts.stage import stage
 from artifacts.trust import Expected, Trust
+from schemas.addresses import redact
 from schemas.datasets import RemoteFile
 from schemas.errors import DownloadFailed
 from schemas.summary import Summary
-from tasks.address import address_of, redact
+from tasks.address import address_of
 from tasks.part import MirrorFault, Part, Validators
 
 if TYPE_CHECKING:

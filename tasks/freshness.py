@@ -7,8 +7,9 @@ from http import HTTPStatus
 
 import requests
 
+from schemas.addresses import redact
 from schemas.datasets import RemoteFile
-from tasks.address import address_of, redact
+from tasks.address import address_of
 from tasks.part import MirrorFault, Validators
 
 

@@ -23,8 +23,8 @@ import requests
 from urllib3.exceptions import HTTPError, InvalidHeader, ReadTimeoutError
 from urllib3.util import Retry
 
+from schemas.addresses import redact
 from schemas.events import Progress, emit
-from tasks.address import redact
 from tasks.part import MirrorFault, Part, Source, Validators
 
 logger = logging.getLogger("idxflow.download")

@@ -7,6 +7,7 @@ described in the same way and given by the path of its TOML; without `sha256` a 
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
 
+from schemas.addresses import fill, redact
 from schemas.datasets import Checks, Dataset
 from schemas.errors import UsageError
 from schemas.parameters import Parameters
@@ -99,7 +101,9 @@ def load_dataset(name_or_path: str, mirrors: tuple[str, ...] = ()) -> Dataset:
             as the file is.
         mirrors: base addresses (http, https, file) or folders to try before those of the description;
             folders are relative to the working folder, and in a description to the folder of its file.
-    Raises: UsageError: an unknown name, or a file that does not describe a data set; it says which field.
+            What an address refers to is taken from the environment; see `schemas.addresses`.
+    Raises: UsageError: an unknown name, a secret that is not in the environment, or a file that does not describe
+            a data set; it says which field.
     """
     own = name_or_path.endswith(".toml")
     if not own and name_or_path not in dataset_names():
@@ -126,16 +130,19 @@ def load_dataset(name_or_path: str, mirrors: tuple[str, ...] = ()) -> Dataset:
 
 
 def _address(mirror: str, folder: Path) -> str:
-    """Return `mirror` as a base address; what has no scheme is a folder, seen from `folder`."""
+    """Return `mirror` as a base address, its secrets filled in; what has no scheme is a folder, seen from `folder`."""
     scheme = urlsplit(mirror).scheme
     if scheme not in {"", "http", "https", "file"}:
         raise UsageError(
-            f"mirror {mirror}",
+            f"mirror {redact(mirror)}",
             expected="an http, https or file address, or a folder",
             found=f"the scheme {scheme}",
             way_out="An address without a scheme is a folder: write http:// before a host.",
         )
-    return (mirror if scheme else (folder / mirror).resolve().as_uri()).rstrip("/") + "/"
+    if not scheme:
+        return (folder / mirror).resolve().as_uri().rstrip("/") + "/"
+    parts = urlsplit(fill(mirror, os.environ))
+    return parts._replace(path=parts.path.rstrip("/") + "/").geturl()
 
 
 def _problems(error: Exception) -> list[str]:

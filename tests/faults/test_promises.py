@@ -132,24 +132,25 @@ class Promises(RuleBasedStateMachine):
         except Crash:
             pass
 
-    @rule(data=st.data())
-    def corrupt(self, data: st.DataObject) -> None:
+    @rule(
+        choice=st.integers(0, 10_000), position=st.integers(0, 10_000), how=st.sampled_from(["flip", "cut", "delete"])
+    )
+    def corrupt(self, choice: int, position: int, how: str) -> None:
         """Flip a byte of a stored file, cut it short, or delete it."""
         files = sorted(path for path in self.home.glob("artifacts/*/[0-9a-f]*/*") if path.is_file())
         if not files:
             return
-        path = data.draw(st.sampled_from(files))
+        path = files[choice % len(files)]
         content = bytearray(path.read_bytes())
-        position = data.draw(st.integers(0, max(len(content) - 1, 0)))
         path.chmod(0o644)
-        match data.draw(st.sampled_from(["flip", "cut", "delete"])):
+        match how:
             case "flip" if content:
-                content[position] ^= 1 + position % 255
+                content[position % len(content)] ^= 1 + position % 255
                 path.write_bytes(content)
             case "delete":
                 path.unlink()
             case _:
-                path.write_bytes(content[:position])
+                path.write_bytes(content[: position % (len(content) + 1)])
         self.spoilt.add((path.parent.parent.name, path.parent.name))
 
     @rule(repair=st.booleans())

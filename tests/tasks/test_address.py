@@ -1,12 +1,10 @@
-"""tasks/address.py: what of an address is asked for, and what is shown."""
+"""What a mirror is asked for."""
 
 from __future__ import annotations
 
-from tasks.address import address_of, redact
+from tasks.address import address_of
 
 
-def test_redacted_addresses_keep_what_tells_mirrors_apart() -> None:
-    """Scheme, host, port and path stay; a query also stays out of a file's path."""
-    assert redact("https://user:word@host:8443/a/b?key=1#x") == "https://host:8443/a/b"
-    assert redact("http://[::1") == "a malformed address"
+def test_a_query_stays_out_of_a_files_path() -> None:
+    """The file's name goes to the end of the path, and a query, such as a signature, stays behind it."""
     assert address_of("https://host/a/?key=1", "x.gz") == "https://host/a/x.gz?key=1"
