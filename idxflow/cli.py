@@ -133,9 +133,10 @@ def status(*, home: Home = None) -> int:
     from idxflow.environment import user_api_url
     from idxflow.server import api_answers, find_server
     from idxflow.settings import load_settings
+    from schemas.addresses import redact
 
     if chosen := user_api_url():
-        print(f"Runs use {chosen} (PREFECT_API_URL), and not a server of idxflow's own.")
+        print(f"Runs use {redact(chosen)} (PREFECT_API_URL), and not a server of idxflow's own.")
     found = find_server(load_settings({"home": home}).home)
     if found is None:
         print("No Prefect server of this home folder runs.")

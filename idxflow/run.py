@@ -5,22 +5,19 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gc
-import os
 import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from pydantic import ValidationError
 
 from artifacts.run_record import RunRecord
+from idxflow.connection import connect
 from idxflow.console import Console
-from idxflow.environment import prepare_environment, user_api_url
-from idxflow.server import api_answers, start_server, stop_command, wait_for_server
+from idxflow.environment import prepare_environment
 from idxflow.settings import Settings
 from idxflow.summary import print_summary
-from schemas.errors import ServerError
 from schemas.stages import StageName
 from schemas.training import Training
 
@@ -55,10 +52,12 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
             warnings.simplefilter("ignore")
         try:
             with console.watching(verbose=settings.verbose), _stdout_kept(json):
-                wait, stop = _connect(settings, console)
+                connection = None if settings.ephemeral else connect(settings.home, console)
+                stop = connection.stop if connection and connection.started else None
                 with console.doing("Prefect"):
                     flow = flow or _main_job()  # a server that was just started boots while Prefect is imported
-                    wait()
+                    if connection:
+                        connection.wait()
                 wanted = settings.dataset, settings.training, settings.mirror, settings.refresh
                 record = flow(*wanted, revalidate=settings.revalidate)
         finally:
@@ -86,32 +85,6 @@ def _main_job() -> Flow:
 def _stdout_kept(json: bool) -> contextlib.AbstractContextManager[object]:
     """Send what a library prints to standard error, where standard output belongs to the record."""
     return contextlib.redirect_stdout(sys.stderr) if json else contextlib.nullcontext()
-
-
-def _connect(settings: Settings, console: Console) -> tuple[Callable[[], None], str | None]:
-    """
-    Choose the Prefect API.
-
-    Returns: a function that waits until it answers, and the command that stops it if it was started here.
-    Raises:  ServerError: it cannot be started, or the one that was chosen does not answer.
-    """
-    if settings.ephemeral:
-        return lambda: None, None
-    if url := user_api_url():
-        if not api_answers(url, 5.0, healthy=False):
-            raise ServerError(
-                f"Prefect API {url}",
-                expected="an answer",
-                found="none within 5 s",
-                way_out="Start that server, or unset PREFECT_API_URL for one of idxflow's own; or use --ephemeral.",
-            )
-        return lambda: None, None
-    server, started = start_server(settings.home)
-    os.environ["PREFECT_API_URL"] = server.api
-    stop = stop_command(settings.home) if started else None
-    if stop:
-        console.line(f"Prefect server started at {server.address}; it stays for later runs. Stop it with: {stop}")
-    return lambda: wait_for_server(settings.home, server), stop
 
 
 def _saved(home: Path, run_id: str | None) -> RunRecord | None:

@@ -1,0 +1,58 @@
+"""Which Prefect API a command talks to: the one that a person has chosen, or a local server of the home folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from idxflow.console import Console
+from idxflow.environment import user_api_url
+from idxflow.server import api_answers, find_server, start_server, stop_command, wait_for_server
+from schemas.addresses import redact
+from schemas.errors import ServerError
+
+
+@dataclass(frozen=True)
+class Connection:
+    """
+    An API that answers, or is about to.
+
+    Args:
+        wait: returns when it answers.
+        stop: the command that ends the local server; None where the server is somebody else's.
+        started: whether that server was started just now.
+    """
+
+    wait: Callable[[], None]
+    stop: str | None
+    started: bool = False
+
+
+def connect(home: Path, console: Console) -> Connection:
+    """
+    Find the API that a person has chosen, or the server of `home`; start one where there is none, and say so.
+
+    Raises: ServerError: it cannot be started, or the one that was chosen does not answer.
+    """
+    if (url := user_api_url()) and not _is_own(home, url):
+        if not api_answers(url, 5.0, healthy=False):
+            raise ServerError(
+                f"Prefect API {redact(url)}",
+                expected="an answer",
+                found="none within 5 s",
+                way_out="Start that server, or unset PREFECT_API_URL for one of idxflow's own; --ephemeral needs none.",
+            )
+        return Connection(lambda: None, None)
+    server, started = start_server(home)
+    os.environ["PREFECT_API_URL"] = server.api
+    if started:
+        console.line(f"Prefect server started at {server.address}; it stays. Stop it with: {stop_command(home)}")
+    return Connection(lambda: wait_for_server(home, server), stop_command(home), started)
+
+
+def _is_own(home: Path, url: str) -> bool:
+    """Tell whether an address is that of the server of `home`, which may still be starting."""
+    server = find_server(home)
+    return server is not None and server.api == url

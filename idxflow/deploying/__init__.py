@@ -1,0 +1,1 @@
+"""What `idxflow up` sets up on a Prefect server and keeps running: deployments, automations, a worker."""

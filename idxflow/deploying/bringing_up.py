@@ -1,0 +1,176 @@
+"""The work of `idxflow up`: server, work pool, deployments, automations, and a worker that stays."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import hashlib
+import os
+import socket
+import threading
+import warnings
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from idxflow.connection import connect
+from idxflow.console import Console
+from idxflow.deploying.automations import put_automations
+from idxflow.deploying.deployments import (
+    FLOW,
+    HEARTBEAT_SECONDS,
+    Deploying,
+    described,
+    ids,
+    make_pool,
+    pauses_kept,
+    served,
+)
+from idxflow.deploying.runs import TakenRuns
+from idxflow.deploying.staying import stay
+from idxflow.environment import prepare_environment, user_api_url
+from idxflow.server import api_answers
+from idxflow.settings import Settings
+from schemas.errors import UsageError
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+
+Service = Callable[[], Awaitable[None]]
+"""What takes runs until it is cancelled."""
+DEFAULTS = {
+    # Seconds between two questions for new runs. Prefect's 10 are meant for many workers on one server.
+    "PREFECT_WORKER_QUERY_SECONDS": "2",
+    "PREFECT_RUNNER_POLL_FREQUENCY": "2",
+}
+
+
+def bring_up(settings: Settings, console: Console, *, serve: bool, limit: int | None) -> None:
+    """
+    Set up everything that deployed runs need, and take them until Ctrl-C or SIGTERM.
+
+    Args:
+        serve: no work pool and no worker: Prefect's runner takes the runs, as its `serve` does.
+        limit: how many runs at once, of all deployments; None: as many as the deployments allow.
+    Raises: UsageError: another one of this home folder is at work; ServerError: no server, or one that refuses.
+    """
+    prepare_environment(settings.home, verbose=settings.verbose)
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_only_one(settings.home))
+        if not settings.verbose:
+            stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
+            # The console has standard output already; what Prefect prints there beside its log is chatter.
+            stack.enter_context(contextlib.redirect_stdout(stack.enter_context(Path(os.devnull).open("w"))))
+        connection = connect(settings.home, console)
+        from prefect.client.orchestration import get_client  # a server that was just started boots meanwhile
+
+        connection.wait()
+        client = stack.enter_context(get_client(sync_client=True))
+        name = _worker_name(settings.home)
+        work, taken = _serve(client, console, limit) if serve else _work(client, console, limit, name)
+        taken.bury_lost(settings.home)
+        _introduce(console, connection.stop)
+        stay(
+            work,
+            ready=lambda: console.line("Ctrl-C stops taking runs, and ends those that are at work."),
+            end_runs=lambda hurry: _end_runs(console, taken, hurry),
+        )
+        left = ""
+        if _server_answers():
+            taken.settle()
+            left = f" The server stays; stop it with: {connection.stop}" if connection.stop else ""
+        console.line(f"Stopped.{left}")
+
+
+def _work(client: SyncPrefectClient, console: Console, limit: int | None, name: str) -> tuple[Service, TakenRuns]:
+    """Set up the deployments of a work pool, and a worker of this name for it."""
+    from prefect.workers.process import ProcessWorker
+
+    pool = described()[0].work_pool.name
+    make_pool(client, pool)
+    with pauses_kept(client), Deploying() as deploying:
+        put_automations(client)
+        deploying.wait()
+    _list(console)
+    console.fact("Worker", f"{name}, of the work pool {pool}")
+    worker = ProcessWorker(work_pool_name=pool, name=name, limit=limit)
+    return functools.partial(worker.start, printer=_silent), TakenRuns(client, ids(client), name)
+
+
+def _serve(client: SyncPrefectClient, console: Console, limit: int | None) -> tuple[Service, TakenRuns]:
+    """Set up deployments that this process serves; the runner is that of Prefect's `serve`."""
+    from prefect.runner import Runner
+
+    put_automations(client)
+    # As with a worker, what falls due while nobody is there is taken later. A schedule that is paused at the end would
+    # stay so when a worker comes next.
+    runner = Runner(name="idxflow up", pause_on_shutdown=False, limit=limit, heartbeat_seconds=HEARTBEAT_SECONDS)
+    with pauses_kept(client):
+        for each in served():
+            runner.add_deployment(each)
+    _list(console)
+    console.fact("Served", "by this process")
+    return runner.start, TakenRuns(client, ids(client), None)
+
+
+def _list(console: Console) -> None:
+    console.fact("Deployments", ", ".join(f"{FLOW}/{each.name}" for each in described()))
+
+
+def _introduce(console: Console, stop: str | None) -> None:
+    from prefect.settings import PREFECT_UI_URL
+
+    console.fact("Dashboard", PREFECT_UI_URL.value() or "")
+    where = f"PREFECT_API_URL={os.environ['PREFECT_API_URL']} " if stop else ""
+    console.fact("Start a run", f"{where}prefect deployment run {FLOW}/on-demand --param dataset=digits")
+    if stop:
+        console.fact("Stop the server", stop)
+
+
+def _end_runs(console: Console, taken: TakenRuns, hurry: threading.Event) -> None:
+    console.line("Stopping.")
+    if not _server_answers():
+        console.warn(
+            "The server does not answer. Runs at work are killed; the next `idxflow up` marks them as Crashed."
+        )
+    elif ended := taken.end(hurry):
+        console.line(f"{ended} run{'s' if ended > 1 else ''} cancelled; what was finished is stored.")
+
+
+def _server_answers() -> bool:
+    """Ask once and briefly, where Prefect's client would try again for half a minute."""
+    return api_answers(user_api_url() or "", healthy=False)
+
+
+def _silent(*_: object) -> None:
+    """Say nothing: the worker's own words are for `--verbose`, as log lines."""
+
+
+def _worker_name(home: Path) -> str:
+    """Return a name that an `idxflow up` of this home folder has again after a restart, and no other has."""
+    return f"up-{socket.gethostname()}-{hashlib.sha256(str(home).encode()).hexdigest()[:6]}"
+
+
+@contextlib.contextmanager
+def _only_one(home: Path) -> Iterator[None]:
+    """Hold the home folder's place for an `idxflow up`; the kernel frees it when the process ends."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "up.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise UsageError(
+                f"idxflow up, home folder {home}",
+                expected="no other one",
+                found=f"process {file.read().strip() or '(just starting)'}",
+                way_out="That one takes the runs; Ctrl-C in its terminal stops it. Nothing has changed.",
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

@@ -1,0 +1,96 @@
+"""The runs that `idxflow up` has taken: ended before it ends, and told dead when an earlier one left them behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from artifacts.holds import is_alive
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.objects import FlowRun
+
+STOPPED = "`idxflow up` was stopped. What was finished is stored; the next run goes on from there."
+LOST = "Its process is gone, and so is the one that started it. What was finished is stored; the next run goes on."
+GIVEN_BACK = "`idxflow up` was stopped before it began."
+END_SECONDS = 20.0
+"""How long runs may take to end by themselves; they are asked with SIGTERM, and get SIGKILL after that."""
+
+
+class TakenRuns:
+    """
+    The runs of some deployments that wait for nobody else any more: they are Pending, Running or Cancelling.
+
+    Args:
+        deployments: their ids.
+        worker:      only those that the worker of this name took; None: all of them.
+    """
+
+    def __init__(self, client: SyncPrefectClient, deployments: Collection[UUID], worker: str | None) -> None:
+        self._client, self._deployments, self._worker = client, list(deployments), worker
+        self._asked: set[UUID] = set()
+
+    def active(self) -> list[FlowRun]:
+        """Ask the server for those that have not ended."""
+        from prefect.client.schemas.filters import FlowRunFilter
+
+        wanted = {
+            "deployment_id": {"any_": self._deployments},
+            "state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}},
+        }
+        found = self._client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(wanted))
+        return [run for run in found if self._worker in {None, run.labels.get("prefect.worker.name")}]
+
+    def bury_lost(self, home: Path) -> int:
+        """
+        Mark Crashed what a killed `idxflow up` left behind, where the process of the run itself is dead, too.
+
+        Returns: how many there were.
+        """
+        # A run that outlived its worker has its hold, and ends by itself.
+        lost = [run for run in self.active() if not is_alive(home / "holds", run.id.hex[-12:])]
+        for run in lost:
+            self._crash(run, LOST)
+        return len(lost)
+
+    def end(self, hurry: threading.Event, seconds: float = END_SECONDS) -> int:
+        """
+        Ask what has not ended to end, as a person who cancels it does, and wait for it.
+
+        Args:    hurry: set by whoever does not want to wait any longer.
+        Returns: how many there were.
+        """
+        from prefect.states import Cancelling
+
+        for run in self.active():
+            self._client.set_flow_run_state(run.id, Cancelling(message=STOPPED))
+            self._asked.add(run.id)
+        deadline = time.monotonic() + seconds
+        while self._asked & {run.id for run in self.active()} and time.monotonic() < deadline and not hurry.wait(0.2):
+            pass
+        return len(self._asked)
+
+    def settle(self) -> None:
+        """
+        Settle what has not ended though its worker has.
+
+        What was asked to end is Crashed. What was taken while that was waited for is given back: somebody else, or the
+        next worker, takes it.
+        """
+        from prefect.states import Scheduled
+
+        for run in self.active():
+            if run.id in self._asked:
+                self._crash(run, STOPPED)
+            else:
+                self._client.set_flow_run_state(run.id, Scheduled(message=GIVEN_BACK), force=True)
+
+    def _crash(self, run: FlowRun, message: str) -> None:
+        from prefect.states import Crashed
+
+        self._client.set_flow_run_state(run.id, Crashed(message=message), force=True)

@@ -1,0 +1,86 @@
+"""Runs that were taken, in a real server's books."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from prefect import flow
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import State
+from prefect.states import Pending, Running
+
+from artifacts.holds import Hold
+from idxflow.deploying.runs import GIVEN_BACK, LOST, STOPPED, TakenRuns
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+@flow
+def nothing() -> None:
+    """Do nothing."""
+
+
+class Books:
+    """A deployment and its runs."""
+
+    def __init__(self, client: SyncPrefectClient) -> None:
+        self.client = client
+        self.deployment = client.create_deployment(client.create_flow(nothing), "here")
+
+    def run(self, state: State[None], worker: str | None) -> UUID:
+        """Put down a run that a worker has taken."""
+        run = self.client.create_flow_run_from_deployment(self.deployment, labels={"prefect.worker.name": worker or ""})
+        self.client.set_flow_run_state(run.id, state, force=True)
+        return run.id
+
+    def told(self, run: UUID) -> tuple[str | None, str | None]:
+        """Return name and message of a run's state."""
+        state = self.client.read_flow_run(run).state
+        assert state is not None
+        return state.name, state.message
+
+
+@pytest.fixture
+def books(prefect_server: None) -> Iterator[Books]:
+    """A deployment without runs."""
+    with get_client(sync_client=True) as client:
+        books = Books(client)
+        yield books
+        client.delete_deployment(books.deployment)
+
+
+def test_only_the_dead_of_this_worker_are_buried(books: Books, home: Path) -> None:
+    """Crashed is what this worker took and no process runs; not another worker's, and not what is alive."""
+    dead, waiting = books.run(Running(), "mine"), books.run(Pending(), "mine")
+    alive, other = books.run(Running(), "mine"), books.run(Running(), "theirs")
+    taken = TakenRuns(books.client, [books.deployment], "mine")
+    with Hold(home / "holds", alive.hex[-12:]):
+        assert taken.bury_lost(home) == 2
+    assert [books.told(run) for run in (dead, waiting)] == [("Crashed", LOST)] * 2
+    assert [books.told(run)[0] for run in (alive, other)] == ["Running", "Running"]
+
+
+def test_runs_are_asked_to_end_and_waited_for_so_long(books: Books) -> None:
+    """Without anybody who cancels them they stay Cancelling; the wait ends in time, or at once where that is wanted."""
+    runs = [books.run(Running(), "mine") for _ in range(2)]
+    taken = TakenRuns(books.client, [books.deployment], None)
+    assert taken.end(threading.Event(), seconds=0.3) == 2
+    assert [books.told(run) for run in runs] == [("Cancelling", STOPPED)] * 2
+    hurry = threading.Event()
+    hurry.set()
+    assert taken.end(hurry, seconds=60) == 2
+
+
+def test_what_nobody_asked_to_end_is_given_back(books: Books) -> None:
+    """After the worker what was asked to end is Crashed; what was taken in the last moment waits for the next one."""
+    asked, taken = books.run(Running(), "mine"), TakenRuns(books.client, [books.deployment], "mine")
+    taken.end(threading.Event(), seconds=0)
+    late, other = books.run(Pending(), "mine"), books.run(Pending(), "theirs")
+    taken.settle()
+    assert books.told(asked) == ("Crashed", STOPPED)
+    assert books.told(late) == ("Scheduled", GIVEN_BACK)
+    assert books.told(other)[0] == "Pending"
