@@ -20,6 +20,7 @@ run: $(INSTALLED)  ## Run the pipeline: make run ARGS="--dataset digits"
 
 test: lint  ## Run every check: format, lint, types, floors, tests.
 	$(BIN)/pytest $(ARGS)
+	@echo "Left out: the tests marked slow (kills, workers, databases, the genuine MNIST three times). make test-all runs them."
 
 test-all: lint  ## The same, with the slow tests.
 	$(BIN)/pytest -m "" $(ARGS)
