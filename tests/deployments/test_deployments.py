@@ -115,10 +115,10 @@ def test_a_cron_run_appears_and_is_executed(
         (run,) = ended()
         assert run.state.name == "Completed"
         assert run.auto_scheduled
-        record_testsuite_property(
-            "seconds_from_schedule_to_running", (run.start_time - run.expected_start_time).total_seconds()
-        )
-        assert 0 <= (run.start_time - run.expected_start_time).total_seconds() < 15
+        late = (run.start_time - run.expected_start_time).total_seconds()
+        record_testsuite_property("seconds_from_schedule_to_running", late)
+        # A worker takes a run up some seconds before its time, and its process may be there a moment early.
+        assert -1 < late < 15
         assert record_of(site, run.id).state == "completed"
     finally:
         site.client.delete_deployment(made.id)
