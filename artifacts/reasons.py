@@ -20,6 +20,8 @@ from artifacts.keys import KeyParts, canonical_json, leaves
 from artifacts.manifest import Input, Manifest
 from artifacts.store import Store
 
+DATASET = frozenset({"file.dataset", "spec.dataset", "dataset.name"})
+"""Parameters that say which data set a stage works on."""
 SHOWN = 3
 """Changes that a sentence names; the others are counted."""
 
@@ -107,15 +109,19 @@ def _nearest(store: Store, name: str, parts: KeyParts, inputs: Sequence[Input] |
     # One of another format is as far away as can be: it says nothing of the other parts.
     comparable = [each for each in earlier if each.parts.format == parts.format] or earlier
     comparable.sort(key=lambda manifest: manifest.created, reverse=True)
-    return min((_differences(manifest, parts, inputs) for manifest in comparable), key=len)
+    found = [_differences(manifest, parts, inputs) for manifest in comparable]
+    return min(found, key=lambda changes: (changes[0].subject in DATASET if changes else False, len(changes)))
 
 
 def _differences(manifest: Manifest, parts: KeyParts, inputs: Sequence[Input] | None) -> tuple[Change, ...]:
     before = manifest.parts
     if before.format != parts.format:  # then the other parts say nothing
         return (Change(kind="format", subject="the store's format", before=before.format, after=parts.format),)
+    parameters = tuple(_changes("parameter", dict(leaves(before.parameters)), dict(leaves(parts.parameters))))
+    if another := [change for change in parameters if change.subject in DATASET]:
+        return (another[0],)  # then all else differs as well, and says nothing
     return (
-        *_changes("parameter", dict(leaves(before.parameters)), dict(leaves(parts.parameters))),
+        *parameters,
         *_changes("code", before.code, parts.code),
         *(() if inputs is None else _input_changes(manifest.inputs, inputs)),
         *_changes("package", before.packages, parts.packages),

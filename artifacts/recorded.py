@@ -46,7 +46,8 @@ def recorded(body: Callable[P, Outcome]) -> Callable[P, RunRecord]:
     whatever else it wants. The outer decorator is Prefect's `flow`.
 
     Returns: a function that returns the run's record.
-    Raises:  the first error of any stage, after the record has been written with state `failed`.
+    Raises:  the first error of any stage, after the record has been written with state `failed`; what ends a process,
+             after it was written with state `interrupted`.
     """
 
     @functools.wraps(body)
@@ -64,8 +65,11 @@ def recorded(body: Callable[P, Outcome]) -> Callable[P, RunRecord]:
             run.save("running")
             run.attempt(lambda: body(*args, **kwargs))
             return run.save("completed")
-        except BaseException as error:
+        except Exception as error:
             run.save("failed", error)
+            raise
+        except BaseException as error:  # Ctrl-C, a cancellation, or the reader of the output has left
+            run.save("interrupted", error)
             raise
         finally:
             root.removeHandler(keeper)

@@ -156,7 +156,7 @@ class Run:
                 "flow_run": self.flow_run,
                 "training": self.training,
                 "warnings": tuple(self.warnings),
-                "error": None if error is None else str(error) or type(error).__name__,
+                "error": None if error is None else _words(error),
             }
         )
 
@@ -231,3 +231,10 @@ class Run:
     def _place(self, row: StageRecord) -> tuple[int, int, str]:
         stage = STAGES.index(cast("Any", row.stage))
         return stage, self._order.get((row.stage, row.name), len(self._order)), row.name
+
+
+def _words(error: BaseException) -> str:
+    """Say what ended a run; the text of what ends a process is no help to anybody."""
+    if isinstance(error, Exception):
+        return str(error) or type(error).__name__
+    return "Interrupted before its end; what was finished is stored."

@@ -41,7 +41,7 @@ class RunRecord(BaseModel):
     dataset: str
     profile: str
     seed: int
-    state: Literal["running", "completed", "failed"]
+    state: Literal["running", "completed", "failed", "interrupted"]
     started: Moment = Field(description="UTC, ISO 8601")
     seconds: FiniteFloat = Field(ge=0)
     stages: tuple[StageRecord, ...] = ()

@@ -41,6 +41,7 @@ from artifacts.quarantine import Quarantine
 from artifacts.ref import Ref
 from artifacts.trust import Trust
 from schemas.errors import ArtifactDamaged, StoreError, UsageError
+from schemas.stages import STAGES
 
 logger = logging.getLogger("idxflow.store")
 VERSION = re.compile(r"[0-9a-f]{16}")
@@ -66,9 +67,23 @@ class Store:
         self.holds = self.home / "holds"
         self.trust = Trust(self.home / "trust")
         self._locks = FlockManager(self.locks)
+        if create:
+            self._refuse_strangers()
         with disk(self.home):
             for folder in (self.artifacts, self.incoming, self.locks, self.runs) if create else ():
                 files.make_folder(folder)
+
+    def _refuse_strangers(self) -> None:
+        """Refuse a folder in which `artifacts` is somebody else's: its contents would be called foreign."""
+        if not self.artifacts.is_dir() or self.runs.is_dir():
+            return
+        if strangers := sorted(path.name for path in self.artifacts.iterdir() if path.name not in STAGES):
+            raise StoreError(
+                str(self.artifacts),
+                expected="nothing, or what idxflow keeps there",
+                found=", ".join(strangers[:3]) + (", ..." if len(strangers) > 3 else ""),
+                way_out="Choose another folder with --home.",
+            )
 
     def folder(self, stage: str, version: str) -> Path:
         """Return where an artifact lies, or would lie."""

@@ -17,3 +17,8 @@ def __getattr__(name: str) -> Any:
     from idxflow import archive
 
     return getattr(archive, name)
+
+
+def __dir__() -> list[str]:
+    """List the API, for those who complete names."""
+    return sorted([*globals(), *__all__])

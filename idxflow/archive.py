@@ -47,7 +47,7 @@ __all__ = ["Archive", "ArchivedRun", "Images", "open_store", "plan"]
 SplitName = Literal["train", "test"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ArchivedRun:
     """
     A run of the history.
@@ -57,6 +57,9 @@ class ArchivedRun:
 
     store: Store
     record: RunRecord
+
+    def __repr__(self) -> str:
+        return f"<run {self.id} of {self.record.dataset or 'no data set'}: {self.state}>"
 
     @property
     def id(self) -> str:
@@ -135,11 +138,14 @@ class ArchivedRun:
         return pq.read_table(self.artifact("evaluate").ref.file("predictions.parquet"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Archive:
     """A store, opened for those who ask about it; see `open_store`."""
 
     store: Store
+
+    def __repr__(self) -> str:
+        return f"<store {self.store.home}>"
 
     @property
     def names(self) -> Names:
@@ -178,11 +184,11 @@ class Archive:
 
         return compare_runs(self.store, find_run(self.store, a), find_run(self.store, b))
 
-    def export(self, word: str, folder: Path) -> Exported:
+    def export(self, word: str, folder: Path | str) -> Exported:
         """Write a model and all that a stranger needs into a new or empty folder."""
         from idxflow.exporting.export import export
 
-        return export(self.store, self.artifact(word), folder)
+        return export(self.store, self.artifact(word), Path(folder))
 
     def verify(self, *, everything: bool = False, repair: bool = False) -> Audit:
         """Hash every file of every artifact; see `artifacts.archive.audit.Auditor`."""

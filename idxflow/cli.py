@@ -158,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = int(app(sys.argv[1:] if arguments is None else list(arguments)) or DONE)
         sys.stdout.flush()
     except CycloptsError as error:
-        said = " ".join(str(error).split()).rstrip(".?")
+        said = " ".join(str(error).split()).rstrip(" .,?")
         found = said[:1].lower() + said[1:]
         way_out = "Nothing has run."
         caught: BaseException = UsageError(

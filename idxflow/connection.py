@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from idxflow.console import Console
 from idxflow.environment import user_api_url
-from idxflow.server import api_answers, find_server, start_server, stop_command, wait_for_server
+from idxflow.server import api_answers, find_server, start_server, stop_command, stop_server, wait_for_server
 from schemas.addresses import redact
 from schemas.errors import ServerError
 
@@ -50,6 +52,23 @@ def connect(home: Path, console: Console) -> Connection:
     if started:
         console.line(f"Prefect server started at {server.address}; it stays. Stop it with: {stop_command(home)}")
     return Connection(lambda: wait_for_server(home, server), stop_command(home), started)
+
+
+@contextmanager
+def temporary_server() -> Iterator[Connection]:
+    """
+    Start a server that ends with the block, apart from this process: Ctrl-C is for the run, which still has to say so.
+
+    Raises: ServerError: it cannot be started, or stopped.
+    """
+    with tempfile.TemporaryDirectory(prefix="idxflow-server-") as folder:
+        # Its history is the home folder's: only what tells it from other servers lies apart.
+        server, _ = start_server(Path(folder))
+        os.environ["PREFECT_API_URL"] = server.api
+        try:
+            yield Connection(lambda: wait_for_server(Path(folder), server), None)
+        finally:
+            stop_server(Path(folder))
 
 
 def _is_own(home: Path, url: str) -> bool:

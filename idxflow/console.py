@@ -7,6 +7,7 @@ On a terminal the bars live below the lines; elsewhere there are plain lines onl
 from __future__ import annotations
 
 import logging
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -52,7 +53,8 @@ class Console:
 
     def line(self, text: str | Text = "") -> None:
         """Print one line."""
-        self.out.print(text, markup=False)
+        # One line of a file stays one line; a terminal breaks it between words.
+        self.out.print(text, markup=False, soft_wrap=not self.out.is_terminal)
 
     def fact(self, label: str, value: str) -> None:
         """Print a labelled value of the summary."""
@@ -143,23 +145,29 @@ def stage_line(event: StageChanged, width: int | None = None) -> Text:
     """
     Return the line of a finished stage: stage, of what, state, time, size, version, and why it was computed.
 
-    Args: width: columns at hand. On a narrow terminal half of the version has to do, as git abbreviates; where the
-                 reason does not fit behind it, it stands on a line of its own.
+    Args: width: columns at hand. On a narrow terminal half of the version has to do, as git abbreviates, or none of it
+                 where there is a reason to tell; a longer reason stands on lines of its own.
     """
     cached = event.state == "cached"
-    version = event.version if width is None or width >= 88 else event.version[:8]
     line = Text.assemble(
         (f"{event.stage:10} ", "bold"),
         f"{event.name:27} ",
         (f"{event.state:8} ", "cyan" if cached else "green"),
-        f"{duration(event.seconds):>9} {amount(event.bytes, 'bytes'):>9}  ",
-        (version, "dim"),
+        f"{duration(event.seconds):>9} {amount(event.bytes, 'bytes'):>9}",
     )
     if cached:
         line.stylize("dim", 0, 38)
-    if event.reason:
-        fits = width is None or line.cell_len + 2 + len(event.reason) <= width
-        line.append(f"  {event.reason}" if fits else f"\n{'':10} {event.reason}", "dim")
+    room = None if width is None else width - line.cell_len
+    version = event.version if room is None or room >= 2 + len(event.version) else event.version[:8]
+    reason = event.reason
+    if room is not None and reason and len(version) + len(reason) + 4 > room >= len(reason) + 2:
+        version = ""  # at 80 columns there is room for one of the two, and the reason is not written elsewhere
+    line.append(f"  {version}" if version else "", "dim")
+    if reason and (room is None or 2 + len(version) + 2 + len(reason) <= room or not version):
+        line.append(f"  {reason}", "dim")
+    elif reason:
+        for part in textwrap.wrap(reason, max(20, (width or 0) - 11)):
+            line.append(f"\n{'':10} {part}", "dim")
     return line
 
 

@@ -20,14 +20,13 @@ def prepare_environment(home: Path, *, verbose: bool = False, ephemeral: bool = 
     Args:
         home:      absolute path of the folder of all run-time data.
         verbose:   let the libraries talk.
-        ephemeral: no server of one's own; Prefect's temporary one.
+        ephemeral: whatever API was chosen, the run brings a server of its own.
     """
     os.environ["IDXFLOW_HOME"] = str(home)
     prefect = home / "prefect"
     if ephemeral:
-        prefect.mkdir(parents=True, exist_ok=True)  # Prefect's temporary server makes its database, but no folder
+        prefect.mkdir(parents=True, exist_ok=True)  # a server makes its database, but no folder for it
         os.environ.pop("PREFECT_API_URL", None)
-        os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "true"
     defaults = {
         "PREFECT_SERVER_MEMO_STORE_PATH": str(prefect / "memo_store.toml"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gc
+import shutil
 import sys
 import warnings
 from pathlib import Path
@@ -13,13 +14,18 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from artifacts.run_record import RunRecord
-from idxflow.connection import connect
+from idxflow.connection import connect, temporary_server
 from idxflow.console import Console
 from idxflow.environment import prepare_environment
 from idxflow.settings import Settings
 from idxflow.summary import print_summary
+from schemas.errors import IdxflowError, StoreError
 from schemas.stages import StageName
 from schemas.training import Training
+from schemas.words import amount
+
+LEAST_FREE = 8 * 2**20
+"""Bytes on the home folder's disk below which an error is put down to that."""
 
 
 class Flow(Protocol):
@@ -46,26 +52,43 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
     """
     prepare_environment(settings.home, verbose=settings.verbose, ephemeral=settings.ephemeral)
     record, stop = None, None
-    with contextlib.ExitStack() as quiet:
+    with contextlib.ExitStack() as ending:
         if not settings.verbose:
-            quiet.enter_context(warnings.catch_warnings())
+            ending.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")
         try:
             with console.watching(verbose=settings.verbose), _stdout_kept(json):
-                connection = None if settings.ephemeral else connect(settings.home, console)
-                stop = connection.stop if connection and connection.started else None
+                if settings.ephemeral:
+                    connection = ending.enter_context(temporary_server())
+                else:
+                    connection = connect(settings.home, console)
+                stop = connection.stop if connection.started else None
                 with console.doing("Prefect"):
                     flow = flow or _main_job()  # a server that was just started boots while Prefect is imported
-                    if connection:
-                        connection.wait()
+                    connection.wait()
                 wanted = settings.dataset, settings.training, settings.mirror, settings.refresh
                 record = flow(*wanted, revalidate=settings.revalidate)
+        except Exception as error:
+            raise _full(settings.home, error) or error from error
         finally:
             record = record or _saved(settings.home, console.run_id)
             if record:
                 print_summary(console, record, settings.home, stop)
             if record and json:
                 print(record.model_dump_json(indent=2), flush=True)
+
+
+def _full(home: Path, error: Exception) -> StoreError | None:
+    """Return the error that a full disk deserves where a library told it as its own; None where there is space."""
+    free = shutil.disk_usage(home).free if home.is_dir() else LEAST_FREE
+    if isinstance(error, IdxflowError) or free >= LEAST_FREE:
+        return None
+    return StoreError(
+        str(home),
+        expected="space for artifacts and for Prefect's database",
+        found=f"{amount(free, 'bytes')} left on its disk, and {type(error).__name__}",
+        way_out="Free space, or choose another folder with --home.",
+    )
 
 
 def _main_job() -> Flow:

@@ -35,6 +35,7 @@ class Server(BaseModel):
     A running server, as `<home>/server.json` has it.
 
     Args:
+        home:      the home folder that it is of: a copy of that folder has its state, but not its server.
         pid, port: of the process, which listens on 127.0.0.1.
         started:   UTC, ISO 8601.
         born:      as in `idxflow.machine.Process`.
@@ -42,6 +43,7 @@ class Server(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True)
+    home: str
     pid: int
     port: int
     started: str
@@ -66,7 +68,12 @@ def find_server(home: Path) -> Server | None:
     except (OSError, ValidationError):
         return None
     process = find_process(server.pid)
-    is_it = process and process.born == server.born and process.command.endswith(" ".join(_arguments(server.port)))
+    is_it = (
+        server.home == str(home)
+        and process
+        and process.born == server.born
+        and process.command.endswith(" ".join(_arguments(server.port)))
+    )
     return server if is_it else None
 
 
@@ -174,7 +181,7 @@ def _spawn(home: Path, port: int, reservation: int) -> Server:
     }
     pid = start_process([sys.executable, *_arguments(port)], environment, log, reservation)
     process, now = find_process(pid), datetime.now(UTC).isoformat(timespec="seconds")
-    server = Server(pid=pid, port=port, started=now, born=process.born if process else "", log=str(log))
+    server = Server(home=str(home), pid=pid, port=port, started=now, born=process.born if process else "", log=str(log))
     if process is None:
         raise _failed(server, "the process ended at once")
     return server

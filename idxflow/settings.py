@@ -128,10 +128,22 @@ class Settings(BaseSettings):
         """Take one text with commas or spaces for a list, as environment variables have it."""
         return given.replace(",", " ").split() if isinstance(given, str) else given
 
+    @field_validator("home", mode="before")
+    @classmethod
+    def _refuse_nothing(cls, given: Any) -> Any:
+        """An empty text would be the working folder: what a variable holds that was never set."""
+        if isinstance(given, str) and not given.strip():
+            way_out = f"Leave it out for .idxflow in the working folder. {NOTHING_RAN}"
+            raise UsageError("--home", expected="a folder", found="an empty text", way_out=way_out)
+        return given
+
     @field_validator("home")
     @classmethod
     def _place_home(cls, given: Path) -> Path:
-        return given.expanduser().absolute()
+        home = given.expanduser().absolute()
+        if home.exists() and not home.is_dir():
+            raise UsageError(str(home), expected="a folder", found="a file", way_out=f"Name another. {NOTHING_RAN}")
+        return home
 
 
 def load_settings(flags: Mapping[str, Any], assignments: Sequence[str] = ()) -> Settings:

@@ -66,7 +66,7 @@ class RunChanged:
     """
 
     id: str
-    state: Literal["running", "completed", "failed"]
+    state: Literal["running", "completed", "failed", "interrupted"]
 
 
 Event = Progress | StageChanged | RunChanged

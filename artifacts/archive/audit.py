@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from artifacts.archive.leftovers import find_leftovers, is_foreign
+from artifacts.archive.leftovers import FOREIGN, find_leftovers, is_foreign
 from artifacts.archive.names import Names
 from artifacts.archive.runs import list_runs, unreadable_runs
 from artifacts.files import size_of
@@ -91,7 +91,7 @@ class Auditor:
                 done += sizes[artifact]
                 emit(Progress(SUBJECT, "bytes", done, total))
         for path in self._foreign():
-            self._report(path, "it does not belong here", "foreign")
+            self._report(path, "it does not belong here", FOREIGN)
         if self._everything:
             self._check_the_rest()
         return Audit(
@@ -166,9 +166,12 @@ class Auditor:
                 if self._store.folder(*artifact).exists() and not self._store.is_committed(*artifact):
                     found = f"its record is missing, though run {record.id} was completed with it"
                     self._report(self._store.folder(*artifact), found, row.stage)
-        others = [(problem.subject, problem.text) for problem in Names(self._store).problems()]
-        others += [(error.subject, error.found) for error in self._store.trust.flaws()]
-        self._problems += [Problem(subject=subject, found=found) for subject, found in others]
+        for problem in Names(self._store).problems():
+            if problem.path:
+                self._report(problem.path, problem.text, "names")
+            else:
+                self._problems.append(Problem(subject=problem.subject, found=problem.text))
+        self._problems += [Problem(subject=error.subject, found=error.found) for error in self._store.trust.flaws()]
 
     def _leftovers(self, now: datetime) -> Iterator[str]:
         for each in find_leftovers(self._store, now):

@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from artifacts import files
-from artifacts.archive.leftovers import RESUMABLE, Leftover, LeftoverKind, find_leftovers, touched
+from artifacts.archive.leftovers import FOREIGN, RESUMABLE, Leftover, LeftoverKind, find_leftovers, touched
 from artifacts.archive.names import Names
 from artifacts.archive.roots import Artifact, Graph, find_roots, read_graph
 from artifacts.disk import disk
@@ -89,7 +89,9 @@ def survey(store: Store, *, keep: int, older_than: timedelta | None, now: dateti
         if artifact not in roots and artifact not in held and not is_young(_made(store, graph, artifact))
     ]
     leftovers = [
-        each for each in find_leftovers(store, now) if each.artifact not in held and not is_young(each.touched)
+        each
+        for each in find_leftovers(store, now)
+        if each.kind != FOREIGN and each.artifact not in held and not is_young(each.touched)
     ]
     unfinished = {each.artifact for each in leftovers if each.kind == "unfinished"}
     candidates = (
@@ -197,8 +199,8 @@ def _forget_locks(store: Store) -> None:
 def _artifact(store: Store, artifact: Artifact, keep: int) -> Candidate:
     return Candidate(
         kind="artifact",
-        subject=" ".join(artifact),
-        reason=f"no alias, no pin, not in the last {keep} runs",
+        subject="/".join(artifact),
+        reason=f"no alias, no pin, not in the last {'run' if keep == 1 else f'{keep} runs'}",
         bytes=_size(store, artifact),
         path=store.folder(*artifact),
         artifact=artifact,

@@ -13,7 +13,9 @@ from artifacts.files import TEMPORARY, read_plain, size_of
 from artifacts.quarantine import REASON
 from artifacts.store import REPLACED_PREFIX, STAGING_PREFIX, VERSION, Store
 
-LeftoverKind = Literal["unfinished", "staging", "download", "temporary", "trash", "quarantine"]
+LeftoverKind = Literal["unfinished", "staging", "download", "temporary", "trash", "quarantine", "foreign"]
+FOREIGN = "foreign"
+"""Below the quarantine: what lay among the artifacts and is none of idxflow's. Only its owner may delete it."""
 SETTLED = timedelta(hours=1)
 """How long nobody must have touched a half-written file before it counts as abandoned."""
 RESUMABLE = timedelta(days=1)
@@ -72,7 +74,7 @@ def find_leftovers(store: Store, now: datetime) -> Iterator[Leftover]:
     for path in sorted((store.home / "trash").glob("*")):
         yield Leftover("trash", path, "a clean-up was interrupted")
     for path in sorted(store.quarantined.folder.glob("*/*")):
-        yield Leftover("quarantine", path, _why(path))
+        yield Leftover("foreign" if path.parent.name == FOREIGN else "quarantine", path, _why(path))
 
 
 def _half_written(store: Store, now: datetime) -> Iterator[Leftover]:

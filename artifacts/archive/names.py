@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import difflib
 import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from artifacts import files
 from artifacts.archive.lookup import find, stored_artifact
@@ -39,6 +40,7 @@ from artifacts.store import Store
 from schemas.errors import StoreError, UsageError
 
 UNCHANGED = "Nothing has changed."
+Record = TypeVar("Record", Alias, Pin)
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,17 @@ class Kept:
 
 @dataclass(frozen=True)
 class NameProblem:
-    """What is wrong with a name, for people: `subject` is its file as seen from the home folder, or the name."""
+    """
+    What is wrong with a name, for people.
+
+    Args:
+        subject: its file as seen from the home folder, or the name.
+        path:    of a file that does not read; None where what it names is gone.
+    """
 
     subject: str
     text: str
+    path: Path | None = None
 
 
 class Names:
@@ -80,12 +89,8 @@ class Names:
             yield
 
     def aliases(self) -> list[Alias]:
-        """
-        List the aliases that stand for something, by name.
-
-        Raises: StoreError: a file of theirs does not read.
-        """
-        return [alias for path in alias_files(self._store) if (alias := read_alias(path)).artifact]
+        """List the aliases that stand for something, by name; what does not read is among `problems`."""
+        return [alias for alias in _readable(alias_files(self._store), read_alias) if alias.artifact]
 
     def alias(self, name: str) -> Alias:
         """
@@ -134,12 +139,8 @@ class Names:
             return self._place(name, alias, Placement(stage=None, version=None, run=None, set=_moment(now)))
 
     def pins(self) -> list[Pin]:
-        """
-        List the pins, by the names of their files.
-
-        Raises: StoreError: one does not read.
-        """
-        return [read_pin(path) for path in pin_files(self._store)]
+        """List the pins, by the names of their files; what does not read is among `problems`."""
+        return list(_readable(pin_files(self._store), read_pin))
 
     def pin_artifact(self, stage: str, version: str, note: str, now: datetime) -> Pin:
         """
@@ -193,9 +194,10 @@ class Names:
 
         Raises: StoreError: a file does not read: what it keeps is not known, so that nothing may be cleaned up.
         """
-        pins = self.pins()
+        pins = [read_pin(path) for path in pin_files(self._store)]
         pinned = {(pin.stage, pin.version) for pin in pins if isinstance(pin, ArtifactPin)}
-        named = {alias.artifact for alias in self.aliases() if alias.artifact}
+        aliases = [read_alias(path) for path in alias_files(self._store)]
+        named = {alias.artifact for alias in aliases if alias.artifact}
         return Kept(frozenset(pinned | named), frozenset(pin.run for pin in pins if isinstance(pin, RunPin)))
 
     def problems(self) -> list[NameProblem]:
@@ -205,7 +207,7 @@ class Names:
             try:
                 found += self._losses(path)
             except StoreError as error:
-                found.append(NameProblem(error.subject, f"found {error.found}"))
+                found.append(NameProblem(error.subject, f"found {error.found}", path))
         return found
 
     def _losses(self, path: Path) -> list[NameProblem]:
@@ -236,6 +238,12 @@ class Names:
         with disk(path.parent):
             files.write_atomically(path, pin.model_dump_json(indent=2).encode())
         return pin
+
+
+def _readable(paths: list[Path], read: Callable[[Path], Record]) -> Iterator[Record]:
+    for path in paths:
+        with suppress(StoreError):
+            yield read(path)
 
 
 def _stem(found: RunRecord | Stored) -> str:

@@ -20,7 +20,7 @@ from schemas.errors import StoreError
 
 NOT_FOR_ITS_OWN_SAKE = frozenset({errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE})
 """Errors that say nothing about whether a file is a record."""
-RunState = Literal["running", "completed", "failed", "killed"]
+RunState = Literal["running", "completed", "failed", "interrupted", "killed"]
 
 
 @dataclass(frozen=True)

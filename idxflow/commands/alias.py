@@ -63,6 +63,9 @@ def alias(
     if remove and (word or not name):
         found = f"{word!r} as well" if word else "none"
         raise UsageError("--remove", expected="an alias alone", found=found, way_out="Nothing has changed.")
+    if word is not None and not word.strip():
+        found, expected = "an empty text", "a run, a version or an alias"
+        raise UsageError(f"alias {name}", expected=expected, found=found, way_out="Nothing has changed.")
     archive, console = open_store(home), Console(sys.stderr if json else sys.stdout, sys.stderr)
     names, records, now = archive.names, archive.history().records, datetime.now(UTC)
     if name is None:

@@ -178,7 +178,7 @@ def _presence(difference: Difference) -> tuple[str, str]:
     """Say which run has a file of code; what is in it, a digest does not tell a person."""
     if difference.a is None or difference.b is None:
         return ("-", "there") if difference.a is None else ("there", "-")
-    return "there", "changed"
+    return "there", "differs"
 
 
 def _users(difference: Difference) -> str:

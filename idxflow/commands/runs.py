@@ -26,7 +26,7 @@ from schemas.errors import UsageError
 from schemas.stages import STAGES
 from schemas.words import duration, share
 
-STATE_STYLES = {"completed": "green", "running": "cyan", "failed": "red", "killed": "red"}
+STATE_STYLES = {"completed": "green", "running": "cyan", "failed": "red", "interrupted": "yellow", "killed": "red"}
 NARROW = 100
 """Columns of a terminal below which a line is shortened to what is wanted most."""
 

@@ -74,6 +74,7 @@ def export(store: Store, stored: Stored, target: Path) -> Exported:
     """
     target = target.resolve()
     _refuse_other_stages(store, stored)
+    _refuse_home(store, target)
     _refuse_occupied(target)
     with disk(store.home), Hold(store.holds, f"export-{os.getpid()}-{threading.get_ident()}") as hold:
         try:
@@ -100,6 +101,16 @@ def _refuse_other_stages(store: Store, stored: Stored) -> None:
     expected = "a model, that is an artifact of stage train"
     found = f"one of stage {stored.manifest.stage}"
     raise UsageError(f"artifact {_id(stored)}", expected=expected, found=found, way_out=way_out)
+
+
+def _refuse_home(store: Store, target: Path) -> None:
+    """Keep exports out of the home folder, where the store's own commands would take them for damage or leftovers."""
+    if target.resolve().is_relative_to(store.home):
+        expected = "a folder outside of the home folder"
+        found = target.resolve().relative_to(store.home).as_posix()
+        raise UsageError(
+            str(target), expected=expected, found=f"{found} in it", way_out="Name another. Nothing was exported."
+        )
 
 
 def _refuse_occupied(target: Path) -> None:

@@ -244,3 +244,34 @@ def test_a_living_runs_staging_folder_is_no_leftover(store: Store) -> None:
     with store.locked("parse", version):
         assert auditor.run(datetime.now(UTC)).leftovers == ()
     assert len(auditor.run(datetime.now(UTC)).leftovers) == 1
+
+
+def test_a_folder_of_somebody_elses_is_no_home(tmp_path: Path) -> None:
+    """Where `artifacts` holds other things and no run was ever made, a store is not begun, and nothing is touched."""
+    (tmp_path / "artifacts").mkdir()
+    (tmp_path / "artifacts" / "code.py").write_text("x")
+    with pytest.raises(StoreError, match=r"found code\.py\. Choose another folder with --home"):
+        Store(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["artifacts"]
+
+
+def test_what_is_none_of_ours_is_never_deleted(store: Store) -> None:
+    """What a repair put aside because it does not belong to the store stays in quarantine, whatever is cleaned up."""
+    (store.artifacts / "stray").write_text("precious")
+    Auditor(store, everything=True, repair=True).run(datetime.now(UTC))
+    clean_up(store)
+    assert (store.quarantined.folder / "foreign" / "stray-1" / "stray").read_text() == "precious"
+
+
+def test_an_alias_that_does_not_read_stops_clean_ups_only(store: Store) -> None:
+    """A damaged alias leaves the others in use; a repair puts it aside, and it can be set anew."""
+    path = store.home / "aliases" / "broken.json"
+    path.write_text("garbage")
+    names = Names(store)
+    assert [alias.name for alias in names.aliases()] == ["champion"]
+    with pytest.raises(StoreError, match="broken"):
+        clean_up(store)
+    (problem,) = Auditor(store, everything=True, repair=True).run(datetime.now(UTC)).problems
+    assert problem.moved_to == "quarantine/names/broken.json-1/broken.json"
+    clean_up(store)
+    assert names.set_alias("broken", "parse", ref_of(1).version, NOW).name == "broken"

@@ -120,7 +120,9 @@ def test_a_terminal_sees_bars_and_then_the_same_lines(tty: Tty) -> None:
     assert "5.0/9.9 MB" in seen
     assert "1/2 epochs" in seen
     assert "  loss 0.5000, accuracy 87.50 %, val loss 0.2500, val accuracy 96.88 %" in seen
-    assert all(line[:77] in seen for line in LINES.splitlines())
+    *stages, facts = LINES.splitlines()
+    assert [line for line in stages if line[:77] not in seen] == []
+    assert " ".join(facts.split()) in " ".join(seen.split())  # broken between words where it is too long
     assert max(map(len, seen.splitlines())) <= 100
 
 
@@ -145,6 +147,20 @@ def test_a_narrow_terminal_sees_half_a_version() -> None:
     event = StageChanged("train", "", "computed", "0123456789abcdef", 1.0, 1)
     assert stage_line(event, 80).plain.endswith(" 01234567")
     assert stage_line(event, 100).plain.endswith(" 0123456789abcdef")
+
+
+def test_a_reason_stands_where_there_is_room() -> None:
+    """Behind the version where it fits, in its place on a narrow terminal, else on lines of its own, whole words."""
+    short = StageChanged("train", "", "computed", "0123456789abcdef", 1.0, 1, "never run")
+    assert stage_line(short).plain.endswith("  0123456789abcdef  never run")
+    assert stage_line(short, 100).plain.endswith("  0123456789abcdef  never run")
+    assert stage_line(short, 80).plain.endswith("1 B  never run")
+    reason = "training.epochs 50 -> 10, training.hidden [50, 50] -> [100, 50], and 3 more"
+    long = StageChanged("train", "", "computed", "0123456789abcdef", 1.0, 1, reason)
+    first, *rest = stage_line(long, 80).plain.splitlines()
+    assert first.endswith(" 01234567")
+    assert " ".join(part.strip() for part in rest) == reason
+    assert all(len(part) <= 80 for part in rest)
 
 
 def test_names_are_not_markup(screen: Screen) -> None:

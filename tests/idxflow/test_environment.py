@@ -74,5 +74,4 @@ def test_ephemeral_is_stronger_than_a_chosen_api(desk: Path, monkeypatch: pytest
     monkeypatch.setenv("PREFECT_API_URL", "http://mine/api")
     prepare_environment(desk, ephemeral=True)
     assert "PREFECT_API_URL" not in os.environ
-    assert os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] == "true"
     assert os.environ["PREFECT_HOME"] == str(desk / "prefect")

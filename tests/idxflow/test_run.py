@@ -6,7 +6,10 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -22,10 +25,27 @@ from tests.idxflow.conftest import Screen
 from tests.idxflow.recording import record_run
 
 
+class _Healthy(BaseHTTPRequestHandler):
+    """What answers every question with 200, as a server's /health does."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - as in http.server
+        """Stay silent."""
+
+
 @pytest.fixture
-def settings() -> Settings:
-    """Settings of a run that starts no server."""
-    return load_settings({"ephemeral": True, "mirror": ["http://one/"], "refresh": ["train"]}, ["training.epochs=3"])
+def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """Settings of a run that has an API already, and starts no server."""
+    with HTTPServer(("127.0.0.1", 0), _Healthy) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        monkeypatch.setitem(os.environ, "PREFECT_API_URL", f"http://127.0.0.1:{server.server_port}/api")
+        yield load_settings({"mirror": ["http://one/"], "refresh": ["train"]}, ["training.epochs=3"])
+        server.shutdown()
+        thread.join()
 
 
 def broken(

@@ -42,7 +42,8 @@ def test_another_process_is_not_the_server(home: Path, bystander: subprocess.Pop
     process = find_process(bystander.pid)
     assert process is not None
     log = home / "log"
-    server = Server(pid=bystander.pid, port=29299, started="2026-01-01T00:00:00+00:00", born=process.born, log=str(log))
+    moment = "2026-01-01T00:00:00+00:00"
+    server = Server(home=str(home), pid=bystander.pid, port=29299, started=moment, born=process.born, log=str(log))
     write_state(home, server)
     log.write_text("\nfirst\n\nPort 29299 is already in use.\n")
     assert find_server(home) is None
@@ -135,3 +136,15 @@ def test_a_server_that_cannot_start_is_told_with_its_log(home: Path, monkeypatch
     server, _ = start_server(home, ports=PORTS)
     with pytest.raises(ServerError, match=r"the process ended; its log ends: .*SQLAlchemy URL"):
         wait_for_server(home, server)
+
+
+def test_a_copied_home_folder_has_no_server(home: Path, tmp_path: Path, bystander: subprocess.Popen[bytes]) -> None:
+    """A copy of a home folder has the state of the original's server, and can neither find nor stop it."""
+    process = find_process(bystander.pid)
+    assert process is not None
+    moment = "2026-01-01T00:00:00+00:00"
+    server = Server(home=str(home), pid=bystander.pid, port=29299, started=moment, born=process.born, log="log")
+    write_state(tmp_path / "copy", server)
+    assert find_server(tmp_path / "copy") is None
+    assert stop_server(tmp_path / "copy") is None
+    assert bystander.poll() is None

@@ -127,3 +127,17 @@ def test_a_broken_file_is_named(desk: Path) -> None:
     (desk / "idxflow.toml").write_text("home = 3 x")
     with pytest.raises(UsageError, match=r"idxflow.toml: expected TOML, found .*line 1"):
         load_settings({})
+
+
+@pytest.mark.parametrize("given", ["", "  "])
+def test_an_empty_home_is_refused(given: str) -> None:
+    """What a variable holds that was never set would be the working folder: it is no home."""
+    with pytest.raises(UsageError, match="--home: expected a folder, found an empty text"):
+        load_settings({"home": given})
+
+
+def test_a_file_is_no_home(desk: Path) -> None:
+    """A home that is a file is refused before anything runs."""
+    (desk / "note.txt").write_text("x")
+    with pytest.raises(UsageError, match=r"note\.txt: expected a folder, found a file"):
+        load_settings({"home": "note.txt"})

@@ -53,8 +53,8 @@ def test_a_survey_changes_nothing_and_says_what_would_go(store: Store) -> None:
     """Without the word to do it, everything is named with its reason and size, and stays."""
     record(store, "a" * 12, (0,))
     found = survey(store, keep=1, older_than=None, now=datetime.now(UTC))
-    assert {each.subject for each in found.candidates} == {f"parse {ref_of(salt).version}" for salt in range(1, 5)}
-    assert {each.reason for each in found.candidates} == {"no alias, no pin, not in the last 1 runs"}
+    assert {each.subject for each in found.candidates} == {f"parse/{ref_of(salt).version}" for salt in range(1, 5)}
+    assert {each.reason for each in found.candidates} == {"no alias, no pin, not in the last run"}
     assert all(each.bytes > 100 for each in found.candidates)
     assert (found.done, found.kept) == (False, 1)
     assert left(store) == set(range(5))
@@ -121,7 +121,7 @@ def test_what_is_being_made_stays(store: Store) -> None:
         found = clean_up(store)
         assert left(store) == {4}
         assert staging.exists()
-    assert [each.subject for each in found.spared] == [f"parse {version}"]
+    assert [each.subject for each in found.spared] == [f"parse/{version}"]
     clean_up(store)
     assert not staging.exists()
     assert left(store) == set()

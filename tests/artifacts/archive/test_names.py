@@ -182,7 +182,9 @@ def test_what_a_damaged_name_keeps_is_not_guessed(names: Names, store: Store, fo
     (store.home / folder / "x.json").write_text("{")
     with pytest.raises(StoreError, match=f"{folder}/x.json: expected the record"):
         names.kept()
-    assert names.problems() == [NameProblem(f"{folder}/x.json", "found one that does not read")]
+    path = store.home / folder / "x.json"
+    assert names.problems() == [NameProblem(f"{folder}/x.json", "found one that does not read", path)]
+    assert (names.aliases(), names.pins()) == ([], [])
 
 
 def test_a_damaged_alias_is_not_written_over(names: Names, store: Store, model: Ref) -> None:

@@ -31,7 +31,7 @@ Data: the same
 
 Code
                     A      B        used by
-  tasks/network.py  there  changed  5 stages
+  tasks/network.py  there  differs  5 stages
   tasks/page.html   there  -        5 stages
   tasks/new.py      -      there    5 stages
 

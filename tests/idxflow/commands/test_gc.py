@@ -50,8 +50,8 @@ def test_without_yes_it_is_only_told(store: Store, capsys: pytest.CaptureFixture
         output
         == f"""\
 what      which                     size  why
-artifact  parse {first}  {one}  {WHY}
-artifact  parse {second}  {one}  {WHY}
+artifact  parse/{first}  {one}  {WHY}
+artifact  parse/{second}  {one}  {WHY}
 
 2 can go, {amount(size(store, 1, 2), "bytes")} in all; 1 artifacts, {amount(size(store, 0), "bytes")}, stay.
 Nothing has changed. --yes takes it away.
@@ -79,7 +79,7 @@ def test_what_somebody_uses_is_spared_and_told(store: Store, capsys: pytest.Capt
         assert main(["gc", "--yes"]) == DONE
     *_, total, spared = capsys.readouterr().out.splitlines()
     assert total.startswith(f"1 of them gone, {gone} in all")
-    assert spared == f"parse {version}: somebody uses it; it stays."
+    assert spared == f"parse/{version}: somebody uses it; it stays."
     assert left(store) == {0, 1}
 
 
@@ -112,7 +112,7 @@ def test_the_document_stands_alone(store: Store, capsys: pytest.CaptureFixture[s
         assert (document["done"], document["kept"], document["kept_bytes"]) == (done, 1, bytes_of[0])
         rows = [(each["kind"], each["subject"], each["reason"], each["bytes"]) for each in document["candidates"]]
         assert sorted(rows) == sorted(
-            ("artifact", f"parse {ref_of(salt).version}", WHY, bytes_of[salt]) for salt in (1, 2)
+            ("artifact", f"parse/{ref_of(salt).version}", WHY, bytes_of[salt]) for salt in (1, 2)
         )
         assert document["spared"] == []
         assert str(store.home) not in output
