@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,21 +55,24 @@ def connect(home: Path, console: Console) -> Connection:
     return Connection(lambda: wait_for_server(home, server), stop_command(home), started)
 
 
-@contextmanager
-def temporary_server() -> Iterator[Connection]:
+def temporary_server() -> Connection:
     """
-    Start a server that ends with the block, apart from this process: Ctrl-C is for the run, which still has to say so.
+    Start a server that ends with this process, but apart from it: Ctrl-C is for the run, which still has to say so.
 
-    Raises: ServerError: it cannot be started, or stopped.
+    Raises: ServerError: it cannot be started.
     """
-    with tempfile.TemporaryDirectory(prefix="idxflow-server-") as folder:
-        # Its history is the home folder's: only what tells it from other servers lies apart.
-        server, _ = start_server(Path(folder))
-        os.environ["PREFECT_API_URL"] = server.api
-        try:
-            yield Connection(lambda: wait_for_server(Path(folder), server), None)
-        finally:
-            stop_server(Path(folder))
+    folder = Path(tempfile.mkdtemp(prefix="idxflow-server-"))
+    # Its history is the home folder's: only what tells it from other servers lies apart.
+    server, _ = start_server(folder)
+    os.environ["PREFECT_API_URL"] = server.api
+
+    def end() -> None:
+        stop_server(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    # What is registered first runs last: Prefect, which is imported later, sends its last lines and events before.
+    atexit.register(end)
+    return Connection(lambda: wait_for_server(folder, server), None)
 
 
 def _is_own(home: Path, url: str) -> bool:

@@ -58,10 +58,7 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
             warnings.simplefilter("ignore")
         try:
             with console.watching(verbose=settings.verbose), _stdout_kept(json):
-                if settings.ephemeral:
-                    connection = ending.enter_context(temporary_server())
-                else:
-                    connection = connect(settings.home, console)
+                connection = temporary_server() if settings.ephemeral else connect(settings.home, console)
                 stop = connection.stop if connection.started else None
                 with console.doing("Prefect"):
                     flow = flow or _main_job()  # a server that was just started boots while Prefect is imported
@@ -73,7 +70,9 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
         finally:
             record = record or _saved(settings.home, console.run_id)
             if record:
-                print_summary(console, record, settings.home, stop)
+                # Where the server ends with the run, there is no page to open.
+                shown = record.model_copy(update={"dashboard": None}) if settings.ephemeral else record
+                print_summary(console, shown, settings.home, stop)
             if record and json:
                 print(record.model_dump_json(indent=2), flush=True)
 

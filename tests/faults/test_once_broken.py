@@ -275,3 +275,28 @@ def test_an_alias_that_does_not_read_stops_clean_ups_only(store: Store) -> None:
     assert problem.moved_to == "quarantine/names/broken.json-1/broken.json"
     clean_up(store)
     assert names.set_alias("broken", "parse", ref_of(1).version, NOW).name == "broken"
+
+
+@pytest.mark.slow
+def test_ctrl_c_beside_a_temporary_server_ends_at_once(tmp_path: Path) -> None:
+    """A run with a server of its own that is interrupted says so within seconds, and leaves no server."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "IDXFLOW_"))}
+    places = {"TMPDIR": str(tmp_path / "tmp"), "HOME": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
+    (tmp_path / "tmp").mkdir()
+    command = [sys.executable, "-m", "idxflow", "run", "--dataset", "digits", "--ephemeral", "--home", "h"]
+    process = subprocess.Popen(
+        [*command, "--set", "training.epochs=10000"],
+        cwd=tmp_path,
+        env=kept | places,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("h/artifacts/train/.staging*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors.count("\n")) == (130, 1), errors
+    assert not list((tmp_path / "tmp").glob("idxflow-server-*"))
