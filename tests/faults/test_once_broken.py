@@ -53,7 +53,7 @@ def test_a_released_hold_writes_nowhere(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
-def test_an_interrupted_run_stays_failed(tmp_path: Path) -> None:
+def test_an_interrupted_run_stays_interrupted(tmp_path: Path) -> None:
     """Ctrl-C while stages work: what they commit later is in the record, which never says running again."""
     from prefect.settings import PREFECT_API_URL
 
@@ -71,8 +71,8 @@ def test_an_interrupted_run_stays_failed(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     process.wait(60)
     (left,) = list_runs(Store(home))
-    assert left.state == "failed"
-    assert state_of(Store(home), left) == "failed"
+    assert left.state == "interrupted"
+    assert state_of(Store(home), left) == "interrupted"
     committed = {
         (stage, version) for stage, version in Store(home).versions() if Store(home).is_committed(stage, version)
     }
