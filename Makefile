@@ -5,15 +5,17 @@
 PYTHON ?= python3 python3.13 python3.12 python3.11
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+# Where test-dashboard keeps its pictures.
+SCREENSHOTS ?= .idxflow/screenshots
 
 # Bytecode makes the import of TensorFlow take 3 s instead of 8.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-postgres lint format install lock clean
+.PHONY: help run test test-all test-postgres test-dashboard lint format install lock clean
 
 help:  ## Show this list.
-	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 run: $(INSTALLED)  ## Run the pipeline: make run ARGS="--dataset digits"
 	@$(BIN)/idxflow run $(ARGS)
@@ -29,6 +31,11 @@ test-postgres: $(INSTALLED)  ## Install PostgreSQL (Debian, as root), and take t
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
 	  (apt-get update && apt-get install -y --no-install-recommends postgresql)
 	$(BIN)/pytest -m "" tests/deployments/test_postgres.py $(ARGS)
+
+test-dashboard: $(INSTALLED)  ## Install Chromium (Debian, as root), look at the dashboard with it, keep SCREENSHOTS.
+	command -v chromium >/dev/null || (apt-get update && apt-get install -y --no-install-recommends chromium)
+	IDXFLOW_SCREENSHOTS="$(SCREENSHOTS)" $(BIN)/pytest -m "" tests/dashboard $(ARGS)
+	@echo "What the browser saw: $(SCREENSHOTS)"
 
 lint: $(INSTALLED)  ## Run the checks that read the code only.
 	$(BIN)/ruff format --check

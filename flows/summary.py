@@ -29,6 +29,8 @@ SHOWN = 8
 """Digits of a version or digest; every command takes them."""
 LISTED = 4
 """Inputs of a stage that are listed; of more the number is told."""
+ABREAST = 2
+"""Inputs on a line, so that the table fits into a narrow window: of one that does not, the dashboard cuts the rest."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ def counted(record: RunRecord) -> str:
     """Say how many stages were cached, and name those that were computed."""
     computed = [stage.stage for stage in record.stages if not stage.cached]
     total = len(record.stages)
+    if not total:
+        return "no stage finished"
     if record.state != "completed":
         return f"{total} stages finished, {total - len(computed)} of them cached"
     if len(computed) in {0, total}:
@@ -138,7 +142,7 @@ def _tables(record: RunRecord) -> Iterator[str]:
                     "cached" if one.row.cached else "**computed**",
                     _code(one.row.version),
                     _code(one.digest),
-                    " ".join(map(_code, one.inputs)) if len(one.inputs) <= LISTED else f"{len(one.inputs)} artifacts",
+                    _made_from(one.inputs),
                 )
                 for one in made
             ],
@@ -159,6 +163,13 @@ def _where(record: RunRecord) -> str:
 def _made(row: StageRecord) -> Made:
     manifest = json.loads((Path(row.path) / "manifest.json").read_bytes())
     return Made(row, manifest["digest"], tuple(each["version"] for each in manifest["inputs"]))
+
+
+def _made_from(inputs: tuple[str, ...]) -> str:
+    if len(inputs) > LISTED:
+        return f"{len(inputs)} artifacts"
+    codes = [_code(version) for version in inputs]
+    return "<br>".join(" ".join(codes[start : start + ABREAST]) for start in range(0, len(codes), ABREAST))
 
 
 def _figures(record: RunRecord, room: int) -> Iterator[str]:

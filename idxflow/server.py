@@ -35,7 +35,8 @@ class Server(BaseModel):
     A running server, as `<home>/server.json` has it.
 
     Args:
-        home:      the home folder that it is of: a copy of that folder has its state, but not its server.
+        home:      the home folder that it is of: a copy of that folder has its state, but not its server. Empty in
+                   a state that an older idxflow wrote.
         pid, port: of the process, which listens on 127.0.0.1.
         started:   UTC, ISO 8601.
         born:      as in `idxflow.machine.Process`.
@@ -43,7 +44,7 @@ class Server(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True)
-    home: str
+    home: str = ""
     pid: int
     port: int
     started: str
@@ -69,7 +70,7 @@ def find_server(home: Path) -> Server | None:
         return None
     process = find_process(server.pid)
     is_it = (
-        server.home == str(home)
+        server.home in {"", str(home)}
         and process
         and process.born == server.born
         and process.command.endswith(" ".join(_arguments(server.port)))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from artifacts.manifest import Input
 from artifacts.ref import Ref
 from artifacts.run_record import RunRecord
 from artifacts.store import Store
@@ -66,6 +67,20 @@ def test_the_page_names_what_was_made_from_what_and_why(store: Store, report: Re
         assert way in page
 
 
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(1, "`v0`"), (2, "`v0` `v1`"), (3, "`v0` `v1`<br>`v2`"), (4, "`v0` `v1`<br>`v2` `v3`"), (5, "5 artifacts")],
+)
+def test_the_lineage_fits_into_a_narrow_window(store: Store, count: int, shown: str) -> None:
+    """Inputs stand two on a line, on two lines at most; of more the number is told."""
+    taken = [build(store, {"table.parquet": b"table"}, salt=each) for each in range(count)]
+    inputs = tuple(Input(argument="tables", **each.model_dump(include=set(Input.model_fields))) for each in taken)
+    page = summary_page(record_of(store, build(store, {"model.keras": b"model"}, "train", inputs=inputs)))
+    for place, each in enumerate(taken):
+        shown = shown.replace(f"v{place}", each.version[:8])
+    assert page.endswith(f" | {shown} |")
+
+
 def test_a_page_stays_below_a_million_bytes(store: Store) -> None:
     """What is too large is left out, and said to be; what fits stays."""
     large = build(store, {"confusion.svg": SVG + b" " * 900_000, "samples.svg": SVG}, "report", name="")
@@ -117,4 +132,5 @@ def test_a_line_says_how_a_run_ended(store: Store, report: Ref) -> None:
     failed = record_of(store, model, state="failed")
     assert headline(failed) == "failed: it broke"
     assert counted(failed) == "1 stages finished, 1 of them cached"
+    assert counted(record_of(store, state="failed")) == "no stage finished"
     assert not nothing_changed(failed)

@@ -1,0 +1,117 @@
+"""What the tests of the dashboard share: a browser, and a real server on which real runs have been."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import pytest
+
+from artifacts.run_record import RunRecord
+from tests.dashboard.looking import Look, Window
+from tests.deployments.conftest import Host
+from tests.deployments.site import QUICK, Site
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+CHROMIUM = shutil.which("chromium")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def chromium() -> str:
+    """The browser's program."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not here; `make test-dashboard` installs it, and runs these tests")
+    return CHROMIUM
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """A browser, for no longer than a module: meanwhile Playwright's event loop runs in this thread."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def screenshots(
+    tmp_path_factory: pytest.TempPathFactory, record_testsuite_property: Callable[[str, object], None]
+) -> Path:
+    """The folder of the pictures: IDXFLOW_SCREENSHOTS, else a temporary one, which the test report names."""
+    chosen = os.environ.get("IDXFLOW_SCREENSHOTS")
+    folder = Path(chosen).absolute() if chosen else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    record_testsuite_property("screenshots", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A home folder with a server of its own."""
+    folder = tmp_path_factory.mktemp("dashboard")
+    host = Host(folder / "home")
+    try:
+        with Site(host.start().api, folder) as site:
+            yield site
+    finally:
+        host.stop()
+
+
+@pytest.fixture(scope="session")
+def first(site: Site) -> RunRecord:
+    """The first run, by `idxflow run`: the bundled digits, with the tutorial's network."""
+    return run(site, "--dataset", "digits")
+
+
+@pytest.fixture(scope="session")
+def deployments(site: Site, first: RunRecord) -> dict[str, UUID]:
+    """The ids of the deployments, by name, while `idxflow up` takes their runs."""
+    site.up()
+    return {name: site.client.read_deployment_by_name(f"idxflow/{name}").id for name in ("nightly", "on-demand")}
+
+
+@pytest.fixture(scope="session")
+def second(site: Site, deployments: dict[str, UUID]) -> RunRecord:
+    """A deployed run, of few epochs."""
+    found = site.request("on-demand", QUICK)
+    site.wait(found, "Completed")
+    return record_of(site, found)
+
+
+@pytest.fixture
+def look(browser: Browser, site: Site, screenshots: Path) -> Iterator[Window]:
+    """Open windows, in which nothing may have gone wrong in the end."""
+    opened: list[Look] = []
+
+    def open_window(theme: str = "dark", width: int = 1400) -> Look:
+        opened.append(Look(browser, site.api.removesuffix("/api"), screenshots, theme, width))
+        return opened[-1]
+
+    yield open_window
+    for window in opened:
+        window.close()
+
+
+def run(site: Site, *options: str) -> RunRecord:
+    """Run the pipeline by `idxflow run`."""
+    command = [sys.executable, "-m", "idxflow", "run", "--json", *options]
+    done = subprocess.run(
+        command, cwd=site.folder, env=site.environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return RunRecord.model_validate_json(done.stdout)
+
+
+def record_of(site: Site, flow_run: UUID) -> RunRecord:
+    """Return the record of a flow run that has ended."""
+    return RunRecord.model_validate_json((site.home / "runs" / f"{flow_run.hex[-12:]}.json").read_bytes())
