@@ -46,7 +46,7 @@ def test_a_cancelled_run_ends_soon_and_the_next_one_resumes(
     site.wait(run, "Cancelled", seconds=15)
     until(lambda: set(site.living()) == {worker.pid}, 15 - (time.monotonic() - started), site.living)
     record_testsuite_property("seconds_to_cancel", round(time.monotonic() - started, 2))
-    assert record_of(site, run).state == "failed"
+    assert record_of(site, run).state == "interrupted"
     assert_resumes(site)
 
 

@@ -37,6 +37,11 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
+def heed_ctrl_c() -> None:
+    """Be interruptible, also where the tests themselves run in the background, which a shell lets ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def clean_up(store: Store) -> None:
     collect(store, keep=1, older_than=None, now=datetime.now(UTC))
 
@@ -64,7 +69,9 @@ def test_an_interrupted_run_stays_interrupted(tmp_path: Path) -> None:
         "PREFECT_API_URL": PREFECT_API_URL.value() or "",
     }
     command = [sys.executable, "-m", "tests.artifacts.counting", "1"]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=heed_ctrl_c
+    )
     deadline = time.monotonic() + 60
     while len(list(home.glob("artifacts/download/.staging*"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -291,6 +298,7 @@ def test_ctrl_c_beside_a_temporary_server_ends_at_once(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_ctrl_c,
     )
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("h/artifacts/train/.staging*")) and time.monotonic() < deadline:
