@@ -70,7 +70,11 @@ def test_an_interrupted_run_stays_interrupted(tmp_path: Path) -> None:
     }
     command = [sys.executable, "-m", "tests.artifacts.counting", "1"]
     process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=heed_ctrl_c
+        command,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - it takes no lock
     )
     deadline = time.monotonic() + 60
     while len(list(home.glob("artifacts/download/.staging*"))) < 2 and time.monotonic() < deadline:
@@ -298,7 +302,7 @@ def test_ctrl_c_beside_a_temporary_server_ends_at_once(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=heed_ctrl_c,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - it takes no lock
     )
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("h/artifacts/train/.staging*")) and time.monotonic() < deadline:
