@@ -164,7 +164,7 @@ def _crowded(store: Store) -> None:
     staging = store.artifacts / "parse" / f".staging-{ref_of(6).version}-1"
     staging.mkdir()
     (staging / "half").write_bytes(b"half")
-    store.quarantined.take(_stray(store), "foreign", "it does not belong here")
+    store.quarantined.take(_stray(store), "parse", "it was damaged")
     os.utime(store.incoming, (0, 0))
 
 
