@@ -14,7 +14,7 @@ Dataset = Annotated[
         "[mnist if it is stored or a mirror answers within 3 s, else digits]"
     ),
 ]
-Profile = Annotated[str | None, Parameter(help="Set of training defaults: tutorial. [tutorial]")]
+Profile = Annotated[str | None, Parameter(help="Set of training defaults: tutorial, tuned. [tutorial]")]
 Assign = Annotated[
     list[str] | None,
     Parameter(
@@ -22,8 +22,9 @@ Assign = Annotated[
         negative="",
         consume_multiple=True,
         metavar="NAME=VALUE",
-        help="Change one value of the configuration: training.activation, .batch_size, .decay, .epochs, .hidden, "
-        ".learning_rate, .momentum, .seed, .validation_fraction. Values are written as in TOML.",
+        help="Change one value of the configuration: training.activation, .batch_size, .decay, .dropout, .epochs, "
+        ".hidden, .label_smoothing, .learning_rate, .momentum, .optimizer, .schedule, .seed, .shift, "
+        ".validation_fraction, .warmup, .weight_decay. Values are written as in TOML.",
     ),
 ]
 Mirror = Annotated[

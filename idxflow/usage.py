@@ -51,8 +51,6 @@ def describe(schema: Mapping[str, Any]) -> str:
     match schema:
         case {"enum": allowed}:
             words = f"one of {', '.join(map(str, allowed))}"
-        case {"const": only}:
-            words = str(only)
         case {"anyOf": [first, *_]}:
             words = describe(first)
         case {"type": "array", "items": items}:

@@ -9,8 +9,9 @@ class EpochRow(BaseModel):
     """
     One epoch, as Keras's `fit` reports it.
 
-    Loss and accuracy are means over the epoch's rows, each scored just before the update it takes part in; the
-    validation twins are measured after the epoch's last update, and None where no rows are held out.
+    Loss and accuracy are means over the epoch's rows, each scored just before the update it takes part in, and as that
+    update sees it: moved, and with units dropped, if the configuration says so. The validation twins are measured after
+    the epoch's last update, without any of that, and None where no rows are held out. Labels are never smoothed here.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

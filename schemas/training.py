@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from schemas.parameters import Parameters
 
-ProfileName = Literal["tutorial"]
+ProfileName = Literal["tutorial", "tuned"]
 
 
 class Training(Parameters):
@@ -29,17 +30,46 @@ class Training(Parameters):
     activation: Literal["tanh", "relu", "sigmoid", "elu", "gelu"] = Field(
         default="tanh", description="activation of the hidden layers"
     )
-    learning_rate: float = Field(default=0.001, gt=0, le=10, description="step size of the first update")
-    decay: float = Field(
-        default=1e-7, ge=0, le=1, description="at update t, from 0, the step size is learning_rate / (1 + decay * t)"
+    dropout: float = Field(
+        default=0.0, ge=0, lt=1, description="share of each hidden layer's units that an update leaves out"
     )
-    momentum: float = Field(default=0.9, ge=0, lt=1, description="momentum of the gradient descent")
+    optimizer: Literal["sgd", "adamw"] = Field(
+        default="sgd", description="sgd: gradient descent with momentum; adamw: Adam with decoupled weight decay"
+    )
+    learning_rate: float = Field(default=0.001, gt=0, le=10, description="step size before the schedule lowers it")
+    schedule: Literal["inverse_time", "cosine"] = Field(
+        default="inverse_time", description="how the step size falls: by decay, or along half a cosine to 0"
+    )
+    decay: float = Field(
+        default=1e-7,
+        ge=0,
+        le=1,
+        description="inverse_time only: at update t, from 0, the step size is learning_rate / (1 + decay * t)",
+    )
+    warmup: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.9,
+        description="cosine only: share of the updates, the first ones, in which the step size grows evenly from 0",
+    )
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="momentum of sgd, beta_1 of adamw")
+    weight_decay: float = Field(
+        default=0.0, ge=0, le=1, description="each update first scales the kernels by 1 - step size * weight_decay"
+    )
+    label_smoothing: float = Field(
+        default=0.0, ge=0, lt=1, description="share of each label that is spread evenly over all classes"
+    )
+    shift: int = Field(
+        default=0, ge=0, le=16, description="pixels that a training image is moved by at most, each way, at random"
+    )
     batch_size: int = Field(default=64, ge=1, le=65536, description="rows an update")
     epochs: int = Field(default=50, ge=1, le=10000, description="passes over the train rows")
     validation_fraction: float = Field(
         default=0.1, ge=0, lt=1, description="share of the train rows, the last ones, held out for validation"
     )
-    seed: int = Field(default=123, ge=0, le=2**31 - 1, description="seed of the kernels and of the shuffling")
+    seed: int = Field(
+        default=123, ge=0, le=2**31 - 1, description="seed of the kernels and of all that is drawn in training"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -50,6 +80,26 @@ class Training(Parameters):
         name = given.get("profile", "tutorial")
         return {**(PROFILES.get(name, {}) if isinstance(name, str) else {}), **given}
 
+    def count_updates(self, rows: int) -> int:
+        """Return how many updates of the weights all epochs over `rows` rows make."""
+        return math.ceil(rows / self.batch_size) * self.epochs
 
-PROFILES: dict[str, dict[str, Any]] = {"tutorial": {}}
-"""What each profile says differently from the field defaults."""
+
+PROFILES: dict[str, dict[str, Any]] = {
+    "tutorial": {},
+    "tuned": {
+        "hidden": (800, 400),
+        "activation": "relu",
+        "dropout": 0.1,
+        "optimizer": "adamw",
+        "learning_rate": 0.002,
+        "schedule": "cosine",
+        "warmup": 0.1,
+        "weight_decay": 0.01,
+        "label_smoothing": 0.1,
+        "shift": 2,
+        "batch_size": 256,
+        "epochs": 20,
+    },
+}
+"""What each profile says differently from the field defaults. How `tuned` was chosen: docs/tuned.md."""

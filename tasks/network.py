@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ import numpy.typing as npt
 
 from schemas.training import Training
 from tasks.backend import keras, tf
+from tasks.noise import Dropout, draw_key, draw_shifts, move
+from tasks.optimizer import build_optimizer
 
 BLOCK = 10_000
 """Rows that are validated at once."""
@@ -32,17 +34,30 @@ class EpochModel(keras.Model):  # type: ignore[misc]
 
     Either gets one element: all features, float32 (n, inputs), and labels, int32 (n,). The train step loops over
     mini-batches of a fresh permutation inside one graph, which saves Keras's work around each update; callbacks of an
-    epoch, history and validation are Keras's own. Loss and accuracy are means over the rows, as `fit` reports them.
+    epoch, history and validation are Keras's own. Loss and accuracy are means over the rows, as `fit` reports them;
+    the loss is the cross-entropy with the labels as they are, also where smoothed ones are learned from.
 
     Args:
         batch_size: rows an update; the last one of an epoch takes what is left.
         seed:       of the permutations, together with the number of updates before the epoch.
+        smoothing:  share of a label that is spread evenly over all classes, in [0, 1) (C. Szegedy et al., 2016).
+        prepare:    makes features of a mini-batch, after so many updates, where the train step gets something else.
     """
 
-    def __init__(self, *args: Any, batch_size: int, seed: int, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        batch_size: int,
+        seed: int,
+        smoothing: float,
+        prepare: Callable[[Any, Any], Any] | None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.batch_size = batch_size
         self.seed = seed
+        self.smoothing = smoothing
+        self.prepare = prepare
         self.loss_mean = keras.metrics.Mean(name="loss")
         self.accuracy_mean = keras.metrics.Mean(name="accuracy")
 
@@ -53,22 +68,24 @@ class EpochModel(keras.Model):  # type: ignore[misc]
 
     def permutation(self, rows: Any, update: Any) -> Any:
         """Return the order of the rows, int32 (rows,), in the epoch that starts after `update` updates."""
-        seed = tf.stack([tf.constant(self.seed, tf.int64), tf.cast(update, tf.int64)])
-        return tf.random.experimental.stateless_shuffle(tf.range(rows), seed=seed, alg="philox")
+        key = draw_key(self.seed, update)
+        return tf.random.experimental.stateless_shuffle(tf.range(rows), seed=key, alg="philox")
 
     def train_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
         """Update the weights once a mini-batch, over all rows; return the epoch's metrics."""
-        features, labels = data
+        images, labels = data
         order = self.permutation(tf.shape(labels)[0], self.optimizer.iterations)
         weights = self.trainable_variables
 
         def update(start: Any) -> tuple[Any, Any]:
             batch = order[start : start + self.batch_size]
-            target = tf.gather(labels, batch)
+            features, target = tf.gather(images, batch), tf.gather(labels, batch)
+            if self.prepare:
+                features = self.prepare(features, self.optimizer.iterations)
             with tf.GradientTape() as tape:
-                logits = self(tf.gather(features, batch), training=True)
+                logits = self(features, training=True)
                 losses = tf.nn.sparse_softmax_cross_entropy_with_logits(target, logits)
-                mean = tf.reduce_mean(losses)
+                mean = tf.reduce_mean(self._smoothed(target, logits) if self.smoothing else losses)
             self.optimizer.apply_gradients(zip(tape.gradient(mean, weights), weights, strict=True))
             return losses, _hits(logits, target)
 
@@ -84,6 +101,13 @@ class EpochModel(keras.Model):  # type: ignore[misc]
             return tf.nn.sparse_softmax_cross_entropy_with_logits(target, logits), _hits(logits, target)
 
         return self._mean_over(labels, BLOCK, score)
+
+    def _smoothed(self, labels: Any, logits: Any) -> Any:
+        """Return the cross-entropy of each row with its smoothed label, float32 (n,)."""
+        classes = logits.shape[-1]
+        spread = self.smoothing / classes
+        target = tf.one_hot(labels, classes, on_value=1 - self.smoothing + spread, off_value=spread)
+        return tf.nn.softmax_cross_entropy_with_logits(target, logits)
 
     def _mean_over(self, labels: Any, size: int, score: Callable[[Any], tuple[Any, Any]]) -> dict[str, Any]:
         """Call `score` with the start of each `size` rows; it returns their losses and whether they were right."""
@@ -112,11 +136,13 @@ class Network:
                     only, so that it loads in safe mode.
         normalize:  raw pixels, as above, to features, float32 of the same shape.
         trainee:    features to logits, float32 (n, classes); compiled.
+        shifting:   whether the trainee moves images, and so is fitted to raw pixels, which it normalises itself.
     """
 
     classifier: Any
     normalize: Any
     trainee: EpochModel
+    shifting: bool
 
     def features(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return what `normalize` makes of `image`, bit by bit, four times as fast and without a second copy."""
@@ -129,40 +155,55 @@ class Network:
         return features
 
 
-def build_network(training: Training, mean: npt.NDArray[np.float64], std: float, classes: int) -> Network:
+def build_network(
+    training: Training, mean: npt.NDArray[np.float64], std: float, classes: int, train_rows: int
+) -> Network:
     """
     Build the perceptron with fresh weights: Glorot uniform kernels, zero biases.
 
     Args:
-        mean: float64 (rows * columns,), the mean image of the train rows, pixels scaled to [-1, 1].
-        std:  their global standard deviation, on the same scale.
+        mean:       float64 (rows, columns), the mean image of the train rows, pixels scaled to [-1, 1].
+        std:        their global standard deviation, on the same scale.
+        train_rows: how many rows it will be fitted to, which says how many updates there will be.
     """
-    *kernel_seeds, shuffle_seed = (
-        np.random.SeedSequence(training.seed).generate_state(len(training.hidden) + 2).tolist()
-    )
-    names = [f"hidden_{i}" for i in range(1, len(training.hidden) + 1)]
-    layers = [
-        _dense(units, training.activation, seed, name)
-        for units, seed, name in zip(training.hidden, kernel_seeds[:-1], names, strict=True)
+    count = len(training.hidden)
+    # The first words stay the same however many are taken: what is drawn later changes nothing that is drawn before.
+    seeds = np.random.SeedSequence(training.seed).generate_state(2 * count + 3).tolist()
+    (shuffle_seed, shift_seed), dropout_seeds = seeds[count + 1 : count + 3], seeds[count + 3 :]
+    optimizer = build_optimizer(training, training.count_updates(train_rows))
+    hidden = [
+        _dense(units, training.activation, seed, f"hidden_{i}")
+        for i, (units, seed) in enumerate(zip(training.hidden, seeds[:count], strict=True), start=1)
     ]
-    layers.append(_dense(classes, None, kernel_seeds[-1], "logits"))
+    logits = _dense(classes, None, seeds[count], "logits")
+    dropouts = [Dropout(training.dropout, seed, lambda: optimizer.iterations) for seed in dropout_seeds]
+    noisy = [layer for pair in zip(hidden, dropouts, strict=True) for layer in pair] if training.dropout else hidden
     # (2 x / 255 - 1 - mean) / std with the scale taken into its two constants: one subtraction, one division a pixel.
+    middle = (mean.ravel() + 1) * 127.5
     normalize = keras.layers.Normalization(
-        mean=(mean + 1) * 127.5, variance=np.full(mean.shape, (std * 127.5) ** 2), name="normalize"
+        mean=middle, variance=np.full(middle.shape, (std * 127.5) ** 2), name="normalize"
     )
 
-    def through(tensor: Any) -> Any:
-        for layer in layers:
-            tensor = layer(tensor)
-        return tensor
+    def shift(pixels: Any, update: Any) -> Any:
+        shifts = draw_shifts(tf.shape(pixels)[0], training.shift, draw_key(shift_seed, update))
+        moved = move(tf.reshape(pixels, [-1, *mean.shape]), shifts, training.shift)
+        return normalize(tf.reshape(moved, [-1, mean.size]))
 
-    pixels = keras.Input(mean.shape, dtype="uint8", name="pixels")
-    features = keras.Input(mean.shape, dtype="float32", name="features")
+    pixels = keras.Input(middle.shape, dtype="uint8", name="pixels")
+    features = keras.Input(middle.shape, dtype="float32", name="features")
     probabilities = keras.layers.Softmax(name="probabilities")
-    trainee = EpochModel(features, through(features), batch_size=training.batch_size, seed=shuffle_seed, name="trainee")
-    trainee.compile(optimizer=_optimizer(training), jit_compile=False)
-    classifier = keras.Model(pixels, probabilities(through(normalize(pixels))), name="classifier")
-    return Network(classifier, normalize, trainee)
+    trainee = EpochModel(
+        features,
+        logits(_through(noisy, features)),
+        batch_size=training.batch_size,
+        seed=shuffle_seed,
+        smoothing=training.label_smoothing,
+        prepare=shift if training.shift else None,
+        name="trainee",
+    )
+    trainee.compile(optimizer=optimizer, jit_compile=False)
+    classifier = keras.Model(pixels, probabilities(logits(_through(hidden, normalize(pixels)))), name="classifier")
+    return Network(classifier, normalize, trainee, shifting=training.shift > 0)
 
 
 def content_digest(model: Any) -> str:
@@ -185,11 +226,10 @@ def _dense(units: int, activation: str | None, seed: int, name: str) -> Any:
     return keras.layers.Dense(units, activation, kernel_initializer=kernel, name=name)
 
 
-def _optimizer(training: Training) -> Any:
-    schedule = keras.optimizers.schedules.InverseTimeDecay(
-        training.learning_rate, decay_steps=1, decay_rate=training.decay
-    )
-    return keras.optimizers.SGD(schedule, momentum=float(training.momentum))
+def _through(layers: Iterable[Any], tensor: Any) -> Any:
+    for layer in layers:
+        tensor = layer(tensor)
+    return tensor
 
 
 def _hits(logits: Any, labels: Any) -> Any:

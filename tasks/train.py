@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -54,10 +54,11 @@ def fit(network: Network, data: Batch, training: Training) -> History:
         StageError:       no row is left to train on.
         TrainingDiverged: a loss or a weight is no longer a finite number.
     """
-    from tasks.backend import keras, tf
+    from tasks.backend import keras
 
     kept = count_train_rows(len(data.label), training.validation_fraction)
-    features, labels = network.features(data.image), data.label.astype(np.int32)
+    labels = data.label.astype(np.int32)
+    images = data.image[:kept] if network.shifting else network.features(data.image[:kept])
     held_out = len(labels) - kept
     log.info("%d rows to train on, %d held out, %d weights", kept, held_out, network.trainee.count_params())
     rows: list[EpochRow] = []
@@ -77,16 +78,16 @@ def fit(network: Network, data: Batch, training: Training) -> History:
         emit(Progress("train", "epochs", epoch + 1, training.epochs, facts=dict(logs)))
 
     network.trainee.fit(
-        tf.data.Dataset.from_tensors((features[:kept], labels[:kept])),  # one element: the epoch
+        _as_one(images, labels[:kept]),
         epochs=training.epochs,
         shuffle=False,  # the train step does it
         verbose=0,
         callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=end_epoch)],
-        validation_data=tf.data.Dataset.from_tensors((features[kept:], labels[kept:])) if held_out else None,
+        validation_data=_as_one(network.features(data.image[kept:]), labels[kept:]) if held_out else None,
     )
     # The last update may have broken what the mean over the last epoch does not show.
     _refuse_divergence(training.epochs, network.trainee.get_weights(), training)
-    updates = math.ceil(kept / training.batch_size) * training.epochs
+    updates = training.count_updates(kept)
     return History(train_rows=kept, validation_rows=held_out, updates=updates, epochs=tuple(rows))
 
 
@@ -96,6 +97,13 @@ def write_curve(path: Path, history: History) -> None:
         writer = csv.DictWriter(file, list(EpochRow.model_fields), lineterminator="\n")
         writer.writeheader()
         writer.writerows(row.model_dump() for row in history.epochs)
+
+
+def _as_one(images: npt.NDArray[Any], labels: npt.NDArray[np.int32]) -> Any:
+    """Return a data set of one element, the whole split."""
+    from tasks.backend import tf
+
+    return tf.data.Dataset.from_tensors((images, labels))
 
 
 def _refuse_divergence(epoch: int, values: Iterable[npt.ArrayLike], training: Training) -> None:
@@ -128,7 +136,9 @@ def train(table: Ref, normalizer: Ref, training: Training, out: Path) -> TrainSu
     data = ImageTable(table.file("table.parquet"))
     facts = NormalizerFacts.model_validate_json(normalizer.file("normalizer.json").read_bytes())
     mean = np.load(normalizer.file("mean.npy"), allow_pickle=False)
-    network = build_network(training, mean, facts.std, len(data.metadata.classes))
+    kept = count_train_rows(data.samples, training.validation_fraction)
+    image = mean.reshape(data.metadata.shape)
+    network = build_network(training, image, facts.std, len(data.metadata.classes), kept)
     history = fit(network, data.read(), training)
     network.classifier.save(out / "model.keras")
     (out / "history.json").write_text(history.model_dump_json(indent=2) + "\n", encoding="utf-8")

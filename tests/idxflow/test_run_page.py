@@ -77,9 +77,16 @@ Configuration: the tutorial profile
   hidden               [100,50]  in the profile: [50,50]
   epochs               10        in the profile: 50
   activation           tanh
+  dropout              0.0
+  optimizer            sgd
   learning_rate        0.001
+  schedule             inverse_time
   decay                1e-07
+  warmup               0.0
   momentum             0.9
+  weight_decay         0.0
+  label_smoothing      0.0
+  shift                0
   batch_size           64
   validation_fraction  0.1
   seed                 123

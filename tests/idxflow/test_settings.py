@@ -98,7 +98,9 @@ def test_a_home_below_the_users_own_folder_is_understood(desk: Path) -> None:
 
 def test_the_profile_has_one_place() -> None:
     """The training's profile is set with the option of that name and refused elsewhere."""
-    assert load_settings({"profile": "tutorial"}).training.profile == "tutorial"
+    assert load_settings({"profile": "tutorial"}).training == Training()
+    assert load_settings({"profile": "tuned"}).training == Training(profile="tuned")
+    assert load_settings({"profile": "tuned"}, ["training.shift=1"]).training == Training(profile="tuned", shift=1)
     with pytest.raises(UsageError, match=r"training\.profile: expected no such name"):
         load_settings({}, ["training.profile=tutorial"])
 

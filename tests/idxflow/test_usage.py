@@ -24,9 +24,11 @@ def refusal(flags: dict[str, object] | None = None, *assignments: str) -> str:
         ("training.epochs=ten", "a whole number at least 1 and at most 10000, found 'ten'."),
         ("training.momentum=1", "a number at least 0 and below 1, found 1."),
         ("training.learning_rate=0", "a number above 0 and at most 10, found 0."),
+        ("training.optimizer=adam", "one of sgd, adamw, found 'adam'."),
+        ("training.shift=17", "a whole number at least 0 and at most 16, found 17."),
         ("training.activation=foo", "one of tanh, relu, sigmoid, elu, gelu, found 'foo'."),
         ("training.hidden=[50, 0]", "a list (at most 16), each a whole number at least 1 and at most 8192, found 0."),
-        ("training=3", "a table with activation, batch_size, decay, epochs,"),
+        ("training=3", "a table with activation, batch_size, decay, dropout, epochs,"),
         ("ephemeral=perhaps", "true or false, found 'perhaps'."),
         ("home=3", "a text, found 3."),
     ],
@@ -41,7 +43,7 @@ def test_a_wrong_value_is_told_with_what_is_allowed(assignment: str, words: str)
 def test_an_unknown_name_is_told_with_the_known_ones() -> None:
     """A name that does not exist: the names of its level, and the nearest of them."""
     said = refusal({}, "training.epoch=3")
-    assert said.startswith("--set training.epoch: expected one of activation, batch_size, decay, epochs, hidden,")
+    assert said.startswith("--set training.epoch: expected one of activation, batch_size, decay, dropout, epochs,")
     assert "profile" not in said
     assert said.endswith("found the name epoch. Did you mean epochs? Nothing has run.")
     assert "Did you mean training?" in refusal({}, "trainin.epochs=3")
@@ -71,7 +73,7 @@ def test_further_mistakes_are_named_too() -> None:
     """The first mistake is told in full, the others by name."""
     said = refusal({"refresh": ["x"]}, "training.epochs=0", "training.seed=-1")
     assert "Also wrong: refresh, training.seed." in said
-    assert refusal({"profile": "fast"}) == "--profile: expected tutorial, found 'fast'. Nothing has run."
+    assert refusal({"profile": "fast"}) == "--profile: expected one of tutorial, tuned, found 'fast'. Nothing has run."
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
@@ -17,9 +17,16 @@ def test_the_defaults_are_the_tutorials() -> None:
         "profile": "tutorial",
         "hidden": (50, 50),
         "activation": "tanh",
+        "dropout": 0.0,
+        "optimizer": "sgd",
         "learning_rate": 0.001,
+        "schedule": "inverse_time",
         "decay": 1e-7,
+        "warmup": 0.0,
         "momentum": 0.9,
+        "weight_decay": 0.0,
+        "label_smoothing": 0.0,
+        "shift": 0,
         "batch_size": 64,
         "epochs": 50,
         "validation_fraction": 0.1,
@@ -32,6 +39,14 @@ def test_the_defaults_are_the_tutorials() -> None:
     [
         ("hidden", (50, 0)),
         ("activation", "softmax"),
+        ("dropout", 1.0),
+        ("optimizer", "adam"),
+        ("schedule", "linear"),
+        ("warmup", 0.91),
+        ("weight_decay", -0.1),
+        ("label_smoothing", 1.0),
+        ("shift", 17),
+        ("shift", 0.5),
         ("learning_rate", 0),
         ("learning_rate", float("nan")),
         ("learning_rate", float("inf")),
@@ -42,7 +57,7 @@ def test_the_defaults_are_the_tutorials() -> None:
         ("validation_fraction", 1.0),
         ("seed", 2**31),
         ("seed", -1),
-        ("profile", "tuned"),
+        ("profile", "fast"),
         ("profile", ["tutorial"]),
         ("learning_rat", 0.1),
     ],
@@ -59,3 +74,23 @@ def test_given_values_lie_over_the_profile(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(training.PROFILES, "tutorial", {"epochs": 7, "batch_size": 32})
     configuration = Training(batch_size=128)
     assert (configuration.epochs, configuration.batch_size, configuration.momentum) == (7, 128, 0.9)
+
+
+def test_every_profile_is_a_whole_configuration() -> None:
+    """Each profile that can be named says nothing but fields and values that a configuration has, and what differs."""
+    assert set(training.PROFILES) == set(get_args(training.ProfileName))
+    for name, values in training.PROFILES.items():
+        configuration = Training.model_validate({"profile": name})
+        assert {field: getattr(configuration, field) for field in values} == values
+        assert all(value != Training.model_fields[field].default for field, value in values.items())
+
+
+def test_the_tuned_profile_leaves_seed_and_split_alone() -> None:
+    """What is compared between profiles, and what each was chosen on, is the same in all of them."""
+    assert not {"seed", "validation_fraction"} & set(training.PROFILES["tuned"])
+
+
+@pytest.mark.parametrize(("rows", "updates"), [(1, 3), (64, 3), (65, 6), (54_000, 2_532)])
+def test_updates_are_counted_with_the_last_partial_batch(rows: int, updates: int) -> None:
+    """An epoch's last mini-batch counts, however few rows it has."""
+    assert Training(epochs=3).count_updates(rows) == updates

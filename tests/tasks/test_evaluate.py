@@ -18,7 +18,7 @@ from tasks.backend import keras
 from tasks.evaluate import EvaluateSummary, evaluate, predict
 from tasks.network import build_network
 from tasks.scoring import measure, score
-from tests.tasks.small_split import CLASSES, MEAN, STD, artifact, small_split, table_artifact
+from tests.tasks.small_split import CLASSES, MEAN, SHAPE, STD, artifact, small_split, table_artifact
 
 TRAIN, TEST = small_split(150), small_split(61, seed=8)
 FILES = {"metrics.json", "predictions.parquet", "confusion.csv"}
@@ -28,7 +28,7 @@ FILES = {"metrics.json", "predictions.parquet", "confusion.csv"}
 def model(tmp_path: Path) -> Ref:
     """An untrained model: half of its predictions are wrong."""
     (tmp_path / "train-stage").mkdir()
-    network = build_network(Training(hidden=(5,)), MEAN, STD, len(CLASSES))
+    network = build_network(Training(hidden=(5,)), MEAN.reshape(SHAPE), STD, len(CLASSES), 150)
     network.classifier.save(tmp_path / "train-stage" / "model.keras")
     return artifact("train", tmp_path / "train-stage")
 

@@ -12,6 +12,7 @@ import pytest
 from schemas.training import Training
 from tasks.backend import keras
 from tasks.network import Network, build_network, content_digest
+from tasks.noise import Dropout
 
 RANDOM = np.random.default_rng(5)
 IMAGE = RANDOM.integers(0, 256, (2_100, 6), np.uint8)
@@ -21,7 +22,8 @@ STD = 0.6
 
 def network(**fields: Any) -> Network:
     """A small network over six pixels and three classes."""
-    return build_network(Training.model_validate({"hidden": (5, 4), **fields}), MEAN, STD, classes=3)
+    training = Training.model_validate({"hidden": (5, 4), **fields})
+    return build_network(training, MEAN.reshape(2, 3), STD, classes=3, train_rows=100)
 
 
 def test_the_classifier_computes_the_tutorials_formula() -> None:
@@ -45,7 +47,8 @@ def test_features_are_bit_by_bit_those_of_the_saved_layer() -> None:
 def test_kernels_are_glorot_uniform_from_the_seed() -> None:
     """Kernels fill [-limit, limit] evenly, differ between layers and seeds, repeat with the seed; biases are zero."""
     wide = Training(hidden=(200, 200), seed=4)
-    found, again = (build_network(wide, np.zeros(200), STD, classes=200).classifier.get_weights() for _ in range(2))
+    blank = np.zeros((10, 20))
+    found, again = (build_network(wide, blank, STD, 200, 100).classifier.get_weights() for _ in range(2))
     kernels = found[0::2]
     limit = np.sqrt(6 / (200 + 200))
     for kernel in kernels:
@@ -53,7 +56,7 @@ def test_kernels_are_glorot_uniform_from_the_seed() -> None:
         assert np.std(kernel) == pytest.approx(limit / np.sqrt(3), rel=0.01)
     assert not any(bias.any() for bias in found[1::2])
     assert all(np.array_equal(one, other) for one, other in zip(found, again, strict=True))
-    other_seed = build_network(wide.model_copy(update={"seed": 5}), np.zeros(200), STD, classes=200)
+    other_seed = build_network(wide.model_copy(update={"seed": 5}), blank, STD, 200, 100)
     starts = [kernel.flat[0] for kernel in [*kernels, *other_seed.classifier.get_weights()[0::2]]]
     assert len(set(starts)) == 6
 
@@ -91,11 +94,46 @@ def test_a_permutation_visits_every_row_once() -> None:
     np.testing.assert_array_equal(np.asarray(trainee.permutation(97, 2)), orders[1])
 
 
-def test_the_step_size_decays_at_every_update() -> None:
-    """At update t, from 0, the learning rate is learning_rate / (1 + decay * t)."""
-    optimizer = network(learning_rate=0.5, decay=0.25).trainee.optimizer
-    rates = []
-    for update in range(4):
-        optimizer.iterations.assign(update)
-        rates.append(float(optimizer.learning_rate))
-    np.testing.assert_allclose(rates, [0.5, 0.4, 1 / 3, 0.5 / 1.75], rtol=1e-6)
+def test_the_trainee_learns_from_raw_images_that_are_moved() -> None:
+    """What it makes of raw pixels is what the saved model makes of the moved image: no edge, no difference of scale."""
+    moving = network(shift=1)
+    assert moving.shifting
+    assert moving.trainee.prepare
+    found = np.asarray(moving.trainee.prepare(IMAGE, 5))
+    moved = np.zeros((9, *IMAGE.shape), np.uint8)
+    for choice, (down, right) in enumerate(np.ndindex(3, 3)):
+        framed = np.pad(IMAGE.reshape(-1, 2, 3), ((0, 0), (1, 1), (1, 1)))
+        moved[choice] = framed[:, 2 - down : 4 - down, 2 - right : 5 - right].reshape(IMAGE.shape)
+    matches = np.array([(found == moving.features(images)).all(axis=1) for images in moved])
+    assert matches.any(axis=0).all()
+    assert (matches.sum(axis=1) > len(IMAGE) / 18).all()
+
+
+def test_without_noise_the_trainee_takes_features() -> None:
+    """Where nothing is moved, images are normalised once, before training, and no layer drops anything."""
+    plain = network()
+    assert not plain.shifting
+    assert plain.trainee.prepare is None
+    assert [layer.name for layer in plain.trainee.layers] == ["features", "hidden_1", "hidden_2", "logits"]
+
+
+def test_noise_changes_neither_first_weights_nor_order_nor_what_is_saved() -> None:
+    """Whatever is drawn in training besides, seed for seed the kernels, the permutations and the digest stay."""
+    plain, noisy = network(), network(shift=2, dropout=0.5, label_smoothing=0.1, optimizer="adamw", weight_decay=0.1)
+    assert content_digest(plain.classifier) == content_digest(noisy.classifier)
+    np.testing.assert_array_equal(noisy.trainee.permutation(97, 2), plain.trainee.permutation(97, 2))
+    np.testing.assert_array_equal(np.asarray(noisy.classifier(IMAGE)), np.asarray(plain.classifier(IMAGE)))
+
+
+def test_dropped_units_are_others_in_each_layer_and_update() -> None:
+    """In training each hidden layer drops its own units, others after each update; otherwise none is dropped."""
+    trainee = network(hidden=(50, 50), dropout=0.5).trainee
+    dropouts = [layer for layer in trainee.layers if isinstance(layer, Dropout)]
+    ones = np.ones((20, 50), np.float32)
+    draws = []
+    for update in (0, 1):
+        trainee.optimizer.iterations.assign(update)
+        draws += [np.asarray(layer(ones, training=True)).tobytes() for layer in dropouts]
+    assert len(set(draws)) == 4
+    features = np.ones((3, 6), np.float32)
+    np.testing.assert_array_equal(np.asarray(trainee(features)), np.asarray(network(hidden=(50, 50)).trainee(features)))

@@ -16,7 +16,7 @@ import pytest
 from schemas.image_table import ImageTable
 from schemas.metrics import ClassMetrics, Metrics, SplitMetrics
 from schemas.proof import Proof
-from schemas.training import Training
+from schemas.training import PROFILES, Training
 from tasks.report import (
     find_images,
     first_of_each_class,
@@ -253,3 +253,8 @@ def test_settings_name_what_differs_from_the_profile() -> None:
         "hidden": ("none", "50, 50"),
     }
     assert nearest_profile(Training()) == ("tutorial", {})
+    tuned = Training(profile="tuned").model_dump(exclude={"profile"})
+    assert nearest_profile(Training.model_validate({**tuned, "epochs": 3})) == (
+        "tuned",
+        {"epochs": PROFILES["tuned"]["epochs"]},
+    )

@@ -10,27 +10,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from schemas.errors import StageError, TrainingDiverged
 from schemas.events import Event, Progress, listening
 from schemas.history import History
-from schemas.image_table import Batch
 from schemas.training import Training
-from tasks.backend import keras
+from tasks.backend import keras, tf
 from tasks.network import Network, build_network, content_digest
 from tasks.train import TrainSummary, count_train_rows, fit, train
-from tests.tasks.small_split import CLASSES, MEAN, STD, normalizer_artifact, small_split, table_artifact
+from tests.tasks.by_hand import train_by_hand
+from tests.tasks.small_split import CLASSES, MEAN, SHAPE, STD, normalizer_artifact, small_split, table_artifact
 
-Weights = list[npt.NDArray[np.float64]]
 DATA = small_split(150)
 BRISK = Training(hidden=(5, 4), learning_rate=0.05, decay=0.01, batch_size=16, epochs=3, validation_fraction=0.2)
+
+ADAMW = {
+    "optimizer": "adamw", "learning_rate": 0.02, "schedule": "cosine", "warmup": 0.2, "weight_decay": 0.1,
+    "label_smoothing": 0.1,
+}  # fmt: skip
+NOISY = Training.model_validate({**BRISK.model_dump(), **ADAMW, "dropout": 0.2, "shift": 1})
 
 
 def fresh(training: Training) -> Network:
     """An untrained network for the small split."""
-    return build_network(training, MEAN, STD, len(CLASSES))
+    rows = count_train_rows(len(DATA.label), training.validation_fraction)
+    return build_network(training, MEAN.reshape(SHAPE), STD, len(CLASSES), rows)
 
 
 def changed(training: Training, **fields: Any) -> Training:
@@ -38,51 +43,11 @@ def changed(training: Training, **fields: Any) -> Training:
     return Training.model_validate({**training.model_dump(), **fields})
 
 
-def gradients(
-    weights: Weights, features: npt.NDArray[np.float64], label: npt.NDArray[np.uint16]
-) -> tuple[float, int, Weights]:
-    """Return loss, right rows and gradients of a tanh, tanh, softmax perceptron, by hand in float64."""
-    activations = [features]
-    for kernel, bias in zip(weights[0:-2:2], weights[1:-2:2], strict=True):
-        activations.append(np.tanh(activations[-1] @ kernel + bias))
-    logits = activations[-1] @ weights[-2] + weights[-1]
-    probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities /= probabilities.sum(axis=1, keepdims=True)
-    rows = np.arange(len(label))
-    loss = -np.log(probabilities[rows, label]).sum()
-    error = probabilities.copy()
-    error[rows, label] -= 1
-    error /= len(label)
-    found: Weights = []
-    for activation, kernel in zip(reversed(activations), reversed(weights[0::2]), strict=True):
-        found = [activation.T @ error, error.sum(axis=0), *found]
-        error = error @ kernel.T * (1 - activation**2)
-    return float(loss), int((logits.argmax(axis=1) == label).sum()), found
-
-
-def train_by_hand(network: Network, data: Batch, training: Training) -> tuple[Weights, list[tuple[float, float]]]:
-    """Run the tutorial's update rule step by step over the network's own permutations, in float64."""
-    weights = [weight.astype(np.float64) for weight in network.trainee.get_weights()]
-    momenta, update, epochs = [np.zeros_like(weight) for weight in weights], 0, []
-    rows = count_train_rows(len(data.label), training.validation_fraction)
-    features = ((data.image / 255 - 0.5) * 2 - MEAN) / STD
-    for _ in range(training.epochs):
-        order, loss, right = np.asarray(network.trainee.permutation(rows, update)), 0.0, 0
-        for start in range(0, rows, training.batch_size):
-            batch = order[start : start + training.batch_size]
-            cost, hits, slopes = gradients(weights, features[batch], data.label[batch])
-            rate = training.learning_rate / (1 + training.decay * update)
-            momenta = [training.momentum * m - rate * slope for m, slope in zip(momenta, slopes, strict=True)]
-            weights = [weight + momentum for weight, momentum in zip(weights, momenta, strict=True)]
-            loss, right, update = loss + cost, right + hits, update + 1
-        epochs.append((loss / rows, right / rows))
-    return weights, epochs
-
-
+@pytest.mark.parametrize("rule", [{}, ADAMW], ids=["sgd", "adamw"])
 @pytest.mark.parametrize("batch_size", [16, 120, 1000])
-def test_an_epoch_is_a_plain_loop_of_updates(batch_size: int) -> None:
+def test_an_epoch_is_a_plain_loop_of_updates(batch_size: int, rule: dict[str, Any]) -> None:
     """Weights, losses and accuracies are those of an update rule written out in NumPy, last partial batch included."""
-    training = changed(BRISK, batch_size=batch_size)
+    training = changed(BRISK, batch_size=batch_size, **rule)
     network = fresh(training)
     expected, epochs = train_by_hand(network, DATA, training)
     history = fit(network, DATA, training)
@@ -91,6 +56,29 @@ def test_an_epoch_is_a_plain_loop_of_updates(batch_size: int) -> None:
     np.testing.assert_allclose([(row.loss, row.accuracy) for row in history.epochs], epochs, rtol=3e-6)
     assert (history.train_rows, history.validation_rows) == (120, 30)
     assert history.updates == int(network.trainee.optimizer.iterations) == 3 * -(-120 // batch_size)
+
+
+def test_noise_is_that_of_a_plain_loop_of_keras_updates() -> None:
+    """With moved images and dropped units too, the weights are those of Keras's AdamW, called once a mini-batch."""
+    training = changed(NOISY, schedule="inverse_time", decay=0)
+    network, other = fresh(training), fresh(training)
+    fit(network, DATA, training)
+    plain, trainee = keras.optimizers.AdamW(training.learning_rate, weight_decay=training.weight_decay), other.trainee
+    plain.exclude_from_weight_decay(var_names=["bias"])
+    smoothed = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=training.label_smoothing)
+    labels = keras.utils.to_categorical(DATA.label, len(CLASSES))
+    for _ in range(training.epochs):
+        order = np.asarray(trainee.permutation(120, plain.iterations))
+        for start in range(0, 120, training.batch_size):
+            batch = order[start : start + training.batch_size]
+            trainee.optimizer.iterations.assign(plain.iterations)  # dropout draws by it
+            assert trainee.prepare
+            features = trainee.prepare(DATA.image[batch], plain.iterations)
+            with tf.GradientTape() as tape:
+                loss = smoothed(labels[batch], trainee(features, training=True))
+            plain.apply(tape.gradient(loss, trainee.trainable_variables), trainee.trainable_variables)
+    for found, right in zip(network.trainee.get_weights(), trainee.get_weights(), strict=True):
+        np.testing.assert_allclose(found, right, atol=3e-6)
 
 
 def test_figures_are_those_of_plain_fit() -> None:
@@ -205,14 +193,27 @@ def run(tmp_path: Path) -> Callable[[Training, str], Path]:
     return start
 
 
-def test_the_same_configuration_gives_the_same_bits(run: Callable[[Training, str], Path]) -> None:
+@pytest.mark.parametrize("training", [BRISK, NOISY], ids=["plain", "noisy"])
+def test_the_same_configuration_gives_the_same_bits(run: Callable[[Training, str], Path], training: Training) -> None:
     """A second run leaves bit-identical weights, history and curve; another seed leaves others."""
-    folders = [run(BRISK, "one"), run(BRISK, "two"), run(changed(BRISK, seed=124), "other")]
+    folders = [run(training, "one"), run(training, "two"), run(changed(training, seed=124), "other")]
     one, two, other = (keras.saving.load_model(folder / "model.keras") for folder in folders)
     assert content_digest(one) == content_digest(two) != content_digest(other)
     for name in ("history.json", "curve.csv"):
         same, again, different = ((folder / name).read_bytes() for folder in folders)
         assert same == again != different
+
+
+def test_what_is_saved_moves_and_drops_nothing(run: Callable[[Training, str], Path]) -> None:
+    """The saved model takes raw pixels, scores held-out rows as validation did, and alike in training mode or not."""
+    folder = run(NOISY, "out")
+    model = keras.saving.load_model(folder / "model.keras", safe_mode=True)
+    history = History.model_validate_json((folder / "history.json").read_bytes())
+    probabilities = np.asarray(model(DATA.image[120:]))
+    np.testing.assert_array_equal(np.asarray(model(DATA.image[120:], training=True)), probabilities)
+    loss = -np.log(probabilities[np.arange(30), DATA.label[120:]]).mean()
+    assert history.epochs[-1].validation_loss == pytest.approx(loss, rel=1e-5)
+    assert {type(layer).__name__ for layer in model.layers} == {"InputLayer", "Normalization", "Dense", "Softmax"}
 
 
 def test_the_stage_leaves_model_history_and_curve(run: Callable[[Training, str], Path]) -> None:
