@@ -61,11 +61,26 @@ def render(card: Card) -> str:
         card=card,
         profile=profile,
         usual=usual,
+        method=describe_method(card.training),
         settings=list_settings(card.training, usual),
         layers=(card.spec.pixels, *card.training.hidden, len(card.spec.classes)),
         interval=wilson_interval(card.metrics.test.accuracy, card.metrics.test.samples) if card.metrics else None,
         confusions=most_confused(card.metrics.test, CONFUSIONS) if card.metrics else (),
     )
+
+
+def describe_method(training: Training) -> str:
+    """Say in words what the weights were fitted by, and to what."""
+    sgd = training.optimizer == "sgd"
+    means = {
+        "momentum": sgd and training.momentum,
+        "decoupled weight decay": training.weight_decay,
+        "dropout": training.dropout,
+    }
+    words = "stochastic gradient descent" if sgd else "Adam"
+    if used := [name for name, strength in means.items() if strength]:
+        words += f" with {', '.join(used[:-1])}{' and ' if used[1:] else ''}{used[-1]}"
+    return f"{words} on the cross-entropy{' of smoothed labels' if training.label_smoothing else ''}"
 
 
 def as_text(words: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from artifacts.archive.lineage import Source
 from artifacts.keys import KeyParts
 from artifacts.manifest import Manifest
-from idxflow.exporting.model_card import Card, as_text, render
+from idxflow.exporting.model_card import Card, as_text, describe_method, render
 from schemas.metrics import Metrics
 from schemas.training import Training
 from tests.artifacts.archive.making import MACHINE
@@ -47,7 +47,8 @@ def test_the_card_tells_what_is_known(card: Card) -> None:
         f"| train | images.gz | 1.2 kB | `{'b' * 64}` | published |",
         "Layers: 64 - 7 - 10; hidden units tanh, softmax at the end; 6,310 weights.",
         "The `tutorial` profile, but for hidden, epochs:",
-        r"| learning\_rate | 0.001 | step size of the first update |",
+        "by stochastic gradient descent with momentum on the cross-entropy.\n",
+        r"| learning\_rate | 0.001 | step size before the schedule lowers it |",
         "| test | 297 | 90.00 % | 0.3000 |",
         "| train | 1,500 | 98.00 % | 0.3000 |",
         "86.06 % to 92.92 % (Wilson's 95 % interval)",
@@ -65,6 +66,23 @@ def test_the_card_tells_what_is_known(card: Card) -> None:
     assert "uncommitted" not in said
     assert "published checksum" not in said
     assert "label_offset" not in said
+
+
+def test_the_method_is_that_of_the_configuration(card: Card) -> None:
+    """Optimizer, its means, smoothed labels and moved images are told where they were used, and only there."""
+    said = render(replace(card, training=Training(profile="tuned", epochs=1)))
+    assert "by Adam with decoupled weight decay and dropout on the cross-entropy of smoothed labels.\n" in said
+    assert "it was moved at random by at most 2 pixels each way.\n" in said
+    assert "- Images that are inverted, shifted by more than 2 pixels, or scaled" in said
+    plain = render(card)
+    assert "moved at random" not in plain
+    assert "- Images that are inverted, shifted, or scaled" in plain
+    for fields, words in (
+        ({"momentum": 0}, "stochastic gradient descent on the cross-entropy"),
+        ({"dropout": 0.1, "weight_decay": 0.1}, "descent with momentum, decoupled weight decay and dropout on the"),
+        ({"optimizer": "adamw"}, "Adam on the cross-entropy"),
+    ):
+        assert words in describe_method(Training.model_validate(fields))
 
 
 def test_a_card_without_an_evaluation_says_so(card: Card) -> None:
