@@ -107,6 +107,10 @@ def test_the_trainee_learns_from_raw_images_that_are_moved() -> None:
     matches = np.array([(found == moving.features(images)).all(axis=1) for images in moved])
     assert matches.any(axis=0).all()
     assert (matches.sum(axis=1) > len(IMAGE) / 18).all()
+    np.testing.assert_array_equal(np.asarray(moving.trainee.prepare(IMAGE, 5)), found)
+    for other, update in ((moving, 6), (network(shift=1, seed=124), 5)):
+        assert other.trainee.prepare
+        assert not np.array_equal(np.asarray(other.trainee.prepare(IMAGE, update)), found)
 
 
 def test_without_noise_the_trainee_takes_features() -> None:
