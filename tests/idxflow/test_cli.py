@@ -81,7 +81,7 @@ def test_the_version_is_the_projects(capsys: pytest.CaptureFixture[str]) -> None
         (["run", "stray"], "stray"),
         (["run", "--dataset"], "--dataset requires an argument"),
         (["run", "--dataset", "mnits"], "one of digits, fashion-mnist, kmnist, mnist"),
-        (["run", "--profile", "fast"], "--profile: expected tutorial, found 'fast'"),
+        (["run", "--profile", "fast"], "--profile: expected one of tutorial, tuned, found 'fast'"),
         (["run", "--set", "training.epochs=0"], "--set training.epochs: expected a whole number at least 1"),
         (["run", "--set", "training.epochs=3", "training.seeds=3"], "--set training.seeds: expected one of"),
         (["run", "--mirror", "nowhere"], "mirror nowhere: expected an http"),
