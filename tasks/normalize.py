@@ -16,7 +16,7 @@ from schemas.errors import InvalidData
 from schemas.image_table import ImageTable
 from schemas.statistics import NormalizerFacts, Statistics
 from schemas.summary import Summary
-from tasks.profile import blocks, sum_of_squares
+from tasks.profile import blocks, sum_of_squares, widen
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,11 @@ class PixelSums:
     @classmethod
     def of(cls, image: npt.NDArray[np.uint8]) -> PixelSums:
         """Sum a uint8 (n, pixels) array."""
-        columns = np.zeros(image.shape[1], np.int64)
-        for block in blocks(image):
-            columns += block.sum(axis=0, dtype=np.uint32)
-        return cls(len(image), columns, sum_of_squares(image))
+        columns, squares = np.zeros(image.shape[1], np.int64), 0
+        for wide in map(widen, blocks(image)):
+            columns += wide.sum(axis=0).astype(np.int64)
+            squares += sum_of_squares(wide)
+        return cls(len(image), columns, squares)
 
     def __add__(self, other: PixelSums) -> PixelSums:
         """Return the sums over the images of both."""

@@ -117,7 +117,7 @@ def test_schema(path: Path) -> None:
         ("image", "fixed_size_binary[20]", False),
     ]
     column = file.metadata.row_group(0).column(2)
-    assert (column.compression, column.has_dictionary_page, column.statistics) == ("ZSTD", False, None)
+    assert (column.compression, column.has_dictionary_page, column.statistics) == ("LZ4", False, None)
 
 
 @pytest.mark.parametrize(

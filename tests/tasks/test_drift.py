@@ -11,7 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.datasets import Checks
+from schemas.errors import InvalidData
+from schemas.image_table import Batch
 from tasks.drift import deciles, find_shared, histogram, measure_drift, stability
+from tests.tasks.splits import check, draw, spec_of, split
 
 counts = st.lists(st.integers(0, 10_000), min_size=2, max_size=12).filter(any)
 
@@ -86,3 +90,41 @@ def test_shared_images_are_found_by_their_digests(tmp_path: Path) -> None:
     train = write(tmp_path / "train", [0] * 4, [1] * 4, [1] * 4, [7, 9, 7, 2**64 - 1])
     other = write(tmp_path / "test", [0] * 4, [1] * 4, [1] * 4, [1, 7, 2**64 - 1, 8])
     assert find_shared(train, other).tolist() == [1, 2]
+    assert find_shared(write(tmp_path / "few", [0], [1], [1], [7]), other).tolist() == [1]
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Path:
+    """The profile of a train split of 300 images."""
+    (tmp_path / "train").mkdir()
+    check(tmp_path / "train", split(300))
+    return tmp_path / "train" / "profile.parquet"
+
+
+def test_a_like_test_split_does_not_drift(tmp_path: Path, train: Path) -> None:
+    """Images of the same kind have a drift of each feature, and no finding."""
+    found = check(tmp_path, split(100, seed=1), spec_of("test"), train=train)
+    assert [drift.feature for drift in found.drift] == ["label", "mean", "ink"]
+    assert found.findings == ()
+
+
+def test_an_unlike_test_split_drifts(tmp_path: Path, train: Path) -> None:
+    """Darker images with more black in them are told by both features, and by the classes if those are others."""
+    image, label = draw(100, seed=1)
+    darker = Batch(np.arange(100, dtype=np.uint32), label * 0, np.where(image < 100, 0, image // 2).astype(np.uint8))
+    (finding,) = check(tmp_path, darker, spec_of("test"), train=train).findings
+    assert (finding.check, finding.count, finding.sample_ids) == ("drift", 3, ())
+    assert "0.2 above noise: 3 (feature label: " in finding.message
+    with pytest.raises(InvalidData, match="features unlike the train split's"):
+        check(tmp_path, darker, spec_of("test"), Checks(drift="error"), train)
+
+
+def test_test_images_that_train_has_are_a_leak(tmp_path: Path, train: Path) -> None:
+    """A test image that the train split has is found by its id."""
+    image, label = draw(100, seed=1)
+    image[[5, 50]] = draw(300)[0][[200, 7]]
+    batch = Batch(np.arange(100, dtype=np.uint32), label, image)
+    (finding,) = check(tmp_path, batch, spec_of("test"), train=train).findings
+    assert finding.message == "images that occur in the train split as well: 2 (sample_id 5, 50)"
+    with pytest.raises(InvalidData, match="occur in the train split as well"):
+        check(tmp_path, batch, spec_of("test"), Checks(leak="error"), train)

@@ -15,11 +15,15 @@ from schemas.image_table import Batch
 from tasks.profile import (
     PROFILE_TYPES,
     Moments,
+    Profile,
     blocks,
+    count_ink,
     digest_images,
     find_duplicates,
+    gather,
     profile_images,
     sum_of_squares,
+    widen,
 )
 
 images = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=20))
@@ -62,11 +66,46 @@ def test_moments_of_parts_add_up(image: npt.NDArray[np.uint8], cut: int) -> None
     assert sum(parts, Moments()) == sum(reversed(parts), Moments()) == whole
 
 
-@pytest.mark.parametrize("shape", [(70_000, 1), (3, 300_000), (66_000, 2)])
+@pytest.mark.parametrize("shape", [(70_000, 1), (3, 300_000), (66_000, 2), (9, 65_793), (9, 65_794), (5, 2041)])
 def test_sums_do_not_overflow(shape: tuple[int, int]) -> None:
-    """White images, however many or large, have the sum of squares that they have."""
+    """White images, however many or large, have the sums that they have: each byte, word and float holds its part."""
     white = np.full(shape, 255, np.uint8)
-    assert sum_of_squares(white) == white.size * 65025
+    profile, moments = profile_images(batch_of(white))
+    assert moments == Moments(white.size * 255, white.size * 65025, white.size)
+    assert set(profile.mean.tolist()) == {255}
+    assert set(profile.ink.tolist()) == {1}
+
+
+@pytest.mark.parametrize(("shape", "wide"), [((65_793, 1), np.float32), ((2, 65_794), np.float64)])
+def test_floats_hold_sums_exactly(shape: tuple[int, int], wide: type) -> None:
+    """A block becomes the narrowest float that holds the sum of its longest row or column, to the last unit."""
+    image = np.full(shape, 255, np.uint8)
+    image[0, 0] = 254
+    block = widen(image)
+    assert block.dtype == wide
+    assert (np.ones(shape[0], block.dtype) @ block)[0] == image[:, 0].sum(dtype=np.int64)
+    assert (block @ np.ones(shape[1], block.dtype))[0] == image[0].sum(dtype=np.int64)
+    assert sum_of_squares(block) == int((image.astype(np.int64) ** 2).sum())
+
+
+@pytest.mark.parametrize("pixels", [1, 8, 2040, 2041, 5000])
+def test_ink_is_counted_at_any_width(pixels: int) -> None:
+    """The pixels that are not 0 are counted, up to all of them, where a byte's count would run over too."""
+    image = np.triu(np.full((pixels, pixels), 7, np.uint8))[:: max(1, pixels // 50)]
+    np.testing.assert_array_equal(count_ink(image), np.count_nonzero(image, axis=1))
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 100])
+def test_gathered_profiles_are_the_same_rows(rows: int) -> None:
+    """Profiles are joined in their order, each time as soon as there are so many rows, and the sums with them."""
+    image = np.random.default_rng(4).integers(0, 256, (10, 6), np.uint8)
+    parts = [profile_images(batch_of(image[start : start + 2])) for start in range(0, 10, 2)]
+    joined = list(gather(parts, rows))
+    assert [len(profile.digest) for profile, _ in joined] == {1: [2] * 5, 3: [4, 4, 2], 4: [4, 4, 2], 100: [10]}[rows]
+    assert sum((sums for _, sums in joined), Moments()) == profile_images(batch_of(image))[1]
+    for name in Profile._fields:
+        column = [getattr(profile, name) for profile, _ in joined]
+        np.testing.assert_array_equal(np.concatenate(column), np.concatenate([getattr(one, name) for one, _ in parts]))
 
 
 @given(images)

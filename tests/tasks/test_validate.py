@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import gzip
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas.datasets import Checks, TableSpec
+from schemas.datasets import Checks
 from schemas.errors import BadTable, InvalidData
 from schemas.image_table import Batch
 from schemas.statistics import Statistics
 from schemas.tables import failures, image_profile
 from tasks.validate import ValidateSummary, validate, validate_table
-from tests.tasks.splits import CLASSES, bind, draw, save, spec_of
+from tests.tasks.splits import BREAKS, CLASSES, SAMPLES, Break, bind, check, draw, save, spec_of, split
 
-SAMPLES = 30
 KINDS = ("images-idx3", "labels-idx1")
 COUNTS = {
     "train": (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
@@ -32,26 +28,6 @@ COUNTS = {
 }
 ALL = ("blank", "duplicate", "leak", "missing_class", "imbalance", "drift")
 in_one_folder = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-def check(
-    folder: Path,
-    batch: Batch,
-    spec: TableSpec | None = None,
-    checks: Checks | None = None,
-    train: Path | None = None,
-    group: int = 7,
-) -> Statistics:
-    """Write a table of `batch` and validate it; its profile is left in `folder`."""
-    spec = spec or spec_of()
-    table = save(folder / "table.parquet", batch.image, batch.label, spec, batch.sample_id, group)
-    return validate_table(table, spec, checks or Checks(), train, folder / "profile.parquet")
-
-
-def split(samples: int = SAMPLES, seed: int = 0, **columns: npt.NDArray[Any]) -> Batch:
-    """Return a sound split, or one with other columns."""
-    image, label = draw(samples, seed)
-    return replace(Batch(np.arange(samples, dtype=np.uint32), label, image), **columns)
 
 
 def test_a_sound_split_is_described(tmp_path: Path) -> None:
@@ -75,8 +51,9 @@ def test_the_profile_is_a_valid_row_an_image(tmp_path: Path) -> None:
     assert failures(image_profile(len(CLASSES)), table.to_pandas()) == []
 
 
-def test_figures_do_not_depend_on_row_groups(tmp_path: Path) -> None:
-    """A table cut into other row groups has the same statistics and the same profile."""
+def test_figures_do_not_depend_on_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table cut into other row groups, and checked in other parts, has the same statistics and the same profile."""
+    monkeypatch.setattr("tasks.validate.CHECKED_ROWS", 8)
     image, _ = draw(SAMPLES)
     image[20] = image[3]
     image[9] = 0
@@ -155,39 +132,8 @@ def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
         check(tmp_path, split(0))
 
 
-def drop(table: pa.Table) -> pa.Table:
-    """Take the labels out."""
-    return table.drop_columns("label")
-
-
-def extend(table: pa.Table) -> pa.Table:
-    """Add a column that nobody declared."""
-    return table.append_column("extra", pa.array([0] * table.num_rows))
-
-
-def retype(table: pa.Table) -> pa.Table:
-    """Widen the labels."""
-    return table.set_column(1, pa.field("label", pa.int64(), nullable=False), table["label"].cast(pa.int64()))
-
-
-def loosen(table: pa.Table) -> pa.Table:
-    """Allow null labels."""
-    return table.set_column(1, pa.field("label", pa.uint16()), table["label"])
-
-
-def narrow(table: pa.Table) -> pa.Table:
-    """Take a pixel off every image."""
-    cut = pa.array([value[:-1] for value in table["image"].to_pylist()], pa.binary(14))
-    return table.set_column(2, pa.field("image", pa.binary(14), nullable=False), cut)
-
-
-def reorder(table: pa.Table) -> pa.Table:
-    """Exchange ids and labels."""
-    return table.select(["label", "sample_id", "image"])
-
-
-@pytest.mark.parametrize("change", [drop, extend, retype, loosen, narrow, reorder])
-def test_a_table_of_another_physical_schema_is_refused(tmp_path: Path, change: Any) -> None:
+@pytest.mark.parametrize("change", BREAKS, ids=lambda each: each.__name__)
+def test_a_table_of_another_physical_schema_is_refused(tmp_path: Path, change: Break) -> None:
     """A column that is missing, added, retyped, nullable, narrower or misplaced stops the stage at once."""
     (tmp_path / "parse").mkdir()
     (tmp_path / "out").mkdir()
@@ -200,8 +146,9 @@ def test_a_table_of_another_physical_schema_is_refused(tmp_path: Path, change: A
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_all_failures_are_told_in_one_error(tmp_path: Path) -> None:
-    """One error has every failure, over all row groups, with counts and sample ids, and the ways out."""
+def test_all_failures_are_told_in_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One error has every failure, over all row groups and checks, with counts and sample ids, and the ways out."""
+    monkeypatch.setattr("tasks.validate.CHECKED_ROWS", 8)
     image, label = draw(SAMPLES)
     ids = np.arange(SAMPLES, dtype=np.uint32)
     label[[2, 9, 25]] = 7
@@ -297,43 +244,6 @@ def test_many_findings_are_capped_but_counted(tmp_path: Path) -> None:
     assert len(found.duplicates) == 20
     assert found.blank == 3000
     assert (found.duplicates[0].images, len(found.duplicates[0].sample_ids)) == (30, 20)
-
-
-@pytest.fixture
-def train(tmp_path: Path) -> Path:
-    """The profile of a train split of 300 images."""
-    (tmp_path / "train").mkdir()
-    check(tmp_path / "train", split(300))
-    return tmp_path / "train" / "profile.parquet"
-
-
-def test_a_like_test_split_does_not_drift(tmp_path: Path, train: Path) -> None:
-    """Images of the same kind have a drift of each feature, and no finding."""
-    found = check(tmp_path, split(100, seed=1), spec_of("test"), train=train)
-    assert [drift.feature for drift in found.drift] == ["label", "mean", "ink"]
-    assert found.findings == ()
-
-
-def test_an_unlike_test_split_drifts(tmp_path: Path, train: Path) -> None:
-    """Darker images with more black in them are told by both features, and by the classes if those are others."""
-    image, label = draw(100, seed=1)
-    darker = Batch(np.arange(100, dtype=np.uint32), label * 0, np.where(image < 100, 0, image // 2).astype(np.uint8))
-    (finding,) = check(tmp_path, darker, spec_of("test"), train=train).findings
-    assert (finding.check, finding.count, finding.sample_ids) == ("drift", 3, ())
-    assert "0.2 above noise: 3 (feature label: " in finding.message
-    with pytest.raises(InvalidData, match="features unlike the train split's"):
-        check(tmp_path, darker, spec_of("test"), Checks(drift="error"), train)
-
-
-def test_test_images_that_train_has_are_a_leak(tmp_path: Path, train: Path) -> None:
-    """A test image that the train split has is found by its id."""
-    image, label = draw(100, seed=1)
-    image[[5, 50]] = draw(300)[0][[200, 7]]
-    batch = Batch(np.arange(100, dtype=np.uint32), label, image)
-    (finding,) = check(tmp_path, batch, spec_of("test"), train=train).findings
-    assert finding.message == "images that occur in the train split as well: 2 (sample_id 5, 50)"
-    with pytest.raises(InvalidData, match="occur in the train split as well"):
-        check(tmp_path, batch, spec_of("test"), Checks(leak="error"), train)
 
 
 def test_findings_are_logged_as_warnings(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
