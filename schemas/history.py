@@ -29,4 +29,5 @@ class History(BaseModel):
     train_rows: int = Field(ge=1, description="rows that the model was fitted to: the first of the train table")
     validation_rows: int = Field(ge=0, description="rows held out: the last of the train table")
     updates: int = Field(ge=1, description="updates of the weights in all epochs")
+    kept: int = Field(ge=1, description="the epoch that the model is from: the last one, or the best one of validation")
     epochs: tuple[EpochRow, ...] = Field(min_length=1)

@@ -89,20 +89,33 @@ class ImageTable:
         rows, columns = self.metadata.shape
         return rows * columns
 
+    @property
+    def group_sizes(self) -> tuple[int, ...]:
+        """Number of rows of each row group."""
+        whole = self._file.metadata
+        return tuple(whole.row_group(index).num_rows for index in range(whole.num_row_groups))
+
+    def group(self, index: int) -> Batch:
+        """
+        Read one row group.
+
+        Raises: BadTable: it is damaged.
+        """
+        try:
+            table = self._file.read_row_group(index)
+        except OSError as error:
+            raise self._bad(f"a whole row group {index}", error) from error
+        return Batch(
+            table["sample_id"].to_numpy(), table["label"].to_numpy(), packed_pixels(table["image"], self.pixels)
+        )
+
     def batches(self) -> Iterator[Batch]:
         """
         Yield one batch a row group, so that memory does not grow with the table.
 
         Raises: BadTable: a row group is damaged.
         """
-        for group in range(self._file.num_row_groups):
-            try:
-                table = self._file.read_row_group(group)
-            except OSError as error:
-                raise self._bad(f"a whole row group {group}", error) from error
-            yield Batch(
-                table["sample_id"].to_numpy(), table["label"].to_numpy(), packed_pixels(table["image"], self.pixels)
-            )
+        return map(self.group, range(self._file.num_row_groups))
 
     def read(self) -> Batch:
         """
@@ -176,8 +189,9 @@ def write_table(path: Path, metadata: TableMetadata, batches: Iterable[Batch]) -
     schema, rows = arrow_schema(metadata), 0
     width = schema.field("image").type.byte_width
     # No dictionary and no statistics of pixels: they do not repeat, and nobody searches for an image by its bytes.
+    # LZ4: five stages read what one writes, and it is read twice as fast as zstd for a third more on the disk.
     with pq.ParquetWriter(
-        path, schema, compression="zstd", use_dictionary=False, write_statistics=["sample_id", "label"]
+        path, schema, compression="lz4", use_dictionary=False, write_statistics=["sample_id", "label"]
     ) as writer:
         for batch in batches:
             if not len(batch.label):

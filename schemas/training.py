@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ByteSize, Field, model_validator
 
 from schemas.parameters import Parameters
 
@@ -21,7 +21,7 @@ class Training(Parameters):
     50 units; SGD with momentum; categorical cross-entropy; the last tenth of the train rows held out.
     """
 
-    outside_key: ClassVar[frozenset[str]] = frozenset({"profile"})
+    outside_key: ClassVar[frozenset[str]] = frozenset({"profile", "memory"})
 
     profile: ProfileName = Field(default="tutorial", description="the set of defaults")
     hidden: tuple[Annotated[int, Field(ge=1, le=8192)], ...] = Field(
@@ -63,9 +63,26 @@ class Training(Parameters):
         default=0, ge=0, le=16, description="pixels that a training image is moved by at most, each way, at random"
     )
     batch_size: int = Field(default=64, ge=1, le=65536, description="rows an update")
-    epochs: int = Field(default=50, ge=1, le=10000, description="passes over the train rows")
+    epochs: int = Field(default=50, ge=1, le=10000, description="passes over the train rows, at most")
+    patience: int = Field(
+        default=0,
+        ge=0,
+        le=10000,
+        description="epochs without a lower validation loss that end the training, whose model is then that of its best"
+        " epoch; 0: all epochs are run, and the model is that of the last",
+    )
+    shuffle_window: int = Field(
+        default=100_000,
+        ge=1,
+        description="rows that are shuffled together; more are shuffled by row groups, then within such windows",
+    )
     validation_fraction: float = Field(
         default=0.1, ge=0, lt=1, description="share of the train rows, the last ones, held out for validation"
+    )
+    memory: ByteSize | None = Field(
+        default=None,
+        description="bytes, as in 2GB, that the train table may take of memory; a larger one is streamed from the disk."
+        " Half of what is free, if not given. Changes the time that training takes, and no bit of its result",
     )
     seed: int = Field(
         default=123, ge=0, le=2**31 - 1, description="seed of the kernels and of all that is drawn in training"
@@ -80,9 +97,15 @@ class Training(Parameters):
         name = given.get("profile", "tutorial")
         return {**(PROFILES.get(name, {}) if isinstance(name, str) else {}), **given}
 
-    def count_updates(self, rows: int) -> int:
-        """Return how many updates of the weights all epochs over `rows` rows make."""
-        return math.ceil(rows / self.batch_size) * self.epochs
+    @model_validator(mode="after")
+    def _patience_needs_rows(self) -> Self:
+        if self.patience and not self.validation_fraction:
+            raise ValueError("patience needs a validation loss: set a validation_fraction above 0, or patience 0")
+        return self
+
+    def count_updates(self, rows: int, epochs: int | None = None) -> int:
+        """Return how many updates of the weights so many epochs over `rows` rows make; all, if not given."""
+        return math.ceil(rows / self.batch_size) * (self.epochs if epochs is None else epochs)
 
 
 PROFILES: dict[str, dict[str, Any]] = {

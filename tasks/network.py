@@ -2,7 +2,7 @@
 The multilayer perceptron: what is trained, and what is saved.
 
 Both share their layers. The saved model takes raw pixels and holds the normalisation, so it cannot be fed differently
-from how it was trained; the trained one starts behind the normalisation, which is then done once and not every epoch.
+from how it was trained; the trained one starts behind the normalisation, which is then not in the way of an update.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,16 +31,17 @@ CACHED = 1_000
 
 class EpochModel(keras.Model):  # type: ignore[misc]
     """
-    A functional model from features to logits whose train step is a whole epoch, and whose test step is a whole split.
+    A functional model from features to logits whose train step makes many updates and whose test step scores many rows.
 
-    Either gets one element: all features, float32 (n, inputs), and labels, int32 (n,). The train step loops over
-    mini-batches of a fresh permutation inside one graph, which saves Keras's work around each update; callbacks of an
-    epoch, history and validation are Keras's own. Loss and accuracy are means over the rows, as `fit` reports them;
-    the loss is the cross-entropy with the labels as they are, also where smoothed ones are learned from.
+    Either gets one element: features, float32 (n, inputs), and labels, int32 (n,); the train step also their order,
+    int32 (m,), indexes of rows, where they do not lie in it. An element is a whole epoch, or a part of one that ends
+    with a mini-batch. The loop over it is inside one graph, which saves Keras's work around each update; callbacks of
+    an epoch, history and validation are Keras's own. Loss and accuracy are means over the rows, as `fit` reports them,
+    and the same to the bit however an epoch is cut into elements; the loss is the cross-entropy with the labels as they
+    are, also where smoothed ones are learned from.
 
     Args:
-        batch_size: rows an update; the last one of an epoch takes what is left.
-        seed:       of the permutations, together with the number of updates before the epoch.
+        batch_size: rows an update; the last one of an element takes what is left.
         smoothing:  share of a label that is spread evenly over all classes, in [0, 1) (C. Szegedy et al., 2016).
         prepare:    makes features of a mini-batch, after so many updates, where the train step gets something else.
     """
@@ -48,38 +50,35 @@ class EpochModel(keras.Model):  # type: ignore[misc]
         self,
         *args: Any,
         batch_size: int,
-        seed: int,
         smoothing: float,
         prepare: Callable[[Any, Any], Any] | None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.batch_size = batch_size
-        self.seed = seed
         self.smoothing = smoothing
         self.prepare = prepare
-        self.loss_mean = keras.metrics.Mean(name="loss")
-        self.accuracy_mean = keras.metrics.Mean(name="accuracy")
+        # Sums in float64: an epoch may have a hundred thousand updates.
+        self.loss_mean = keras.metrics.Mean(name="loss", dtype="float64")
+        self.accuracy_mean = keras.metrics.Mean(name="accuracy", dtype="float64")
 
     @property
     def metrics(self) -> list[Any]:
         """The two means, which Keras resets before each epoch and each validation."""
         return [self.loss_mean, self.accuracy_mean]
 
-    def permutation(self, rows: Any, update: Any) -> Any:
-        """Return the order of the rows, int32 (rows,), in the epoch that starts after `update` updates."""
-        key = draw_key(self.seed, update)
-        return tf.random.experimental.stateless_shuffle(tf.range(rows), seed=key, alg="philox")
-
-    def train_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
-        """Update the weights once a mini-batch, over all rows; return the epoch's metrics."""
-        images, labels = data
-        order = self.permutation(tf.shape(labels)[0], self.optimizer.iterations)
+    def train_step(self, data: tuple[Any, ...]) -> dict[str, Any]:
+        """Update the weights once a mini-batch, over all rows; return the epoch's metrics so far."""
+        images, labels, *lying = data
+        order = lying[0] if lying else None
         weights = self.trainable_variables
 
         def update(start: Any) -> tuple[Any, Any]:
-            batch = order[start : start + self.batch_size]
-            features, target = tf.gather(images, batch), tf.gather(labels, batch)
+            batch = slice(start, start + self.batch_size)
+            if order is None:
+                features, target = images[batch], labels[batch]
+            else:
+                features, target = tf.gather(images, order[batch]), tf.gather(labels, order[batch])
             if self.prepare:
                 features = self.prepare(features, self.optimizer.iterations)
             with tf.GradientTape() as tape:
@@ -89,10 +88,10 @@ class EpochModel(keras.Model):  # type: ignore[misc]
             self.optimizer.apply_gradients(zip(tape.gradient(mean, weights), weights, strict=True))
             return losses, _hits(logits, target)
 
-        return self._mean_over(labels, self.batch_size, update)
+        return self._mean_over(tf.shape(labels if order is None else order)[0], self.batch_size, update)
 
     def test_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
-        """Score all rows, in blocks; return the metrics."""
+        """Score all rows, in blocks; return the metrics so far."""
         features, labels = data
 
         def score(start: Any) -> tuple[Any, Any]:
@@ -100,7 +99,7 @@ class EpochModel(keras.Model):  # type: ignore[misc]
             logits = self(features[start : start + BLOCK], training=False)
             return tf.nn.sparse_softmax_cross_entropy_with_logits(target, logits), _hits(logits, target)
 
-        return self._mean_over(labels, BLOCK, score)
+        return self._mean_over(tf.shape(labels)[0], BLOCK, score)
 
     def _smoothed(self, labels: Any, logits: Any) -> Any:
         """Return the cross-entropy of each row with its smoothed label, float32 (n,)."""
@@ -109,20 +108,22 @@ class EpochModel(keras.Model):  # type: ignore[misc]
         target = tf.one_hot(labels, classes, on_value=1 - self.smoothing + spread, off_value=spread)
         return tf.nn.softmax_cross_entropy_with_logits(target, logits)
 
-    def _mean_over(self, labels: Any, size: int, score: Callable[[Any], tuple[Any, Any]]) -> dict[str, Any]:
+    def _mean_over(self, rows: Any, size: int, score: Callable[[Any], tuple[Any, Any]]) -> dict[str, Any]:
         """Call `score` with the start of each `size` rows; it returns their losses and whether they were right."""
 
         def add(start: Any, loss: Any, right: Any) -> tuple[Any, Any, Any]:
             losses, hits = score(start)
-            # Summed in float64: an epoch may have a hundred thousand updates.
             loss += tf.cast(tf.reduce_sum(losses), tf.float64)
             return start + size, loss, right + tf.reduce_sum(tf.cast(hits, tf.int32))
 
-        rows = tf.shape(labels)[0]
-        zero = tf.constant(0), tf.constant(0.0, tf.float64), tf.constant(0)
+        # From the sums of the elements before: one added up alone would be rounded differently.
+        zero = tf.constant(0), tf.convert_to_tensor(self.loss_mean.total), tf.constant(0)
         _, loss, right = tf.while_loop(lambda start, *_: start < rows, add, zero)
-        self.loss_mean.update_state(loss / tf.cast(rows, tf.float64), sample_weight=rows)
-        self.accuracy_mean.update_state(right / rows, sample_weight=rows)
+        count = tf.cast(rows, tf.float64)
+        self.loss_mean.total.assign(loss)
+        self.loss_mean.count.assign_add(count)
+        self.accuracy_mean.total.assign_add(tf.cast(right, tf.float64))
+        self.accuracy_mean.count.assign_add(count)
         return {metric.name: metric.result() for metric in self.metrics}
 
 
@@ -132,27 +133,38 @@ class Network:
     One perceptron, seen from two sides that share their weights.
 
     Args:
-        classifier: raw pixels, uint8 (n, rows * columns), to probabilities, float32 (n, classes). Plain Keras layers
-                    only, so that it loads in safe mode.
-        normalize:  raw pixels, as above, to features, float32 of the same shape.
-        trainee:    features to logits, float32 (n, classes); compiled.
-        shifting:   whether the trainee moves images, and so is fitted to raw pixels, which it normalises itself.
+        classifier:   raw pixels, uint8 (n, rows * columns), to probabilities, float32 (n, classes). Plain Keras layers
+                      only, so that it loads in safe mode.
+        normalize:    raw pixels, as above, to features, float32 of the same shape.
+        trainee:      features to logits, float32 (n, classes); compiled.
+        shifting:     whether the trainee moves images, and so is fitted to raw pixels, which it normalises itself.
+        shuffle_seed: of the order in which it meets the rows.
     """
 
     classifier: Any
     normalize: Any
     trainee: EpochModel
     shifting: bool
+    shuffle_seed: int
 
-    def features(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Return what `normalize` makes of `image`, bit by bit, four times as fast and without a second copy."""
-        mean, std = np.asarray(self.normalize.mean), np.sqrt(np.asarray(self.normalize.variance))
-        features = np.empty(image.shape, np.float32)
-        for start in range(0, len(image), CACHED):
-            block = features[start : start + CACHED]
-            np.subtract(image[start : start + CACHED], mean, out=block)
-            block /= std
-        return features
+    def feed(self, image: npt.NDArray[np.uint8], rows: npt.NDArray[np.integer[Any]], out: npt.NDArray[Any]) -> None:
+        """
+        Write the chosen rows of `image` to `out`: raw pixels if it is uint8, and features if it is float32.
+
+        Features are what `normalize` makes of them, bit by bit, four times as fast and without a second copy.
+        """
+        mean, std = self._constants
+        for start in range(0, len(rows), CACHED):
+            block, chosen = out[start : start + CACHED], image[rows[start : start + CACHED]]
+            if out.dtype == np.uint8:
+                block[:] = chosen
+            else:
+                np.subtract(chosen, mean, out=block)
+                block /= std
+
+    @cached_property
+    def _constants(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        return np.asarray(self.normalize.mean), np.sqrt(np.asarray(self.normalize.variance))
 
 
 def build_network(
@@ -196,14 +208,13 @@ def build_network(
         features,
         logits(_through(noisy, features)),
         batch_size=training.batch_size,
-        seed=shuffle_seed,
         smoothing=training.label_smoothing,
         prepare=shift if training.shift else None,
         name="trainee",
     )
     trainee.compile(optimizer=optimizer, jit_compile=False)
     classifier = keras.Model(pixels, probabilities(logits(_through(hidden, normalize(pixels)))), name="classifier")
-    return Network(classifier, normalize, trainee, shifting=training.shift > 0)
+    return Network(classifier, normalize, trainee, shifting=training.shift > 0, shuffle_seed=shuffle_seed)
 
 
 def content_digest(model: Any) -> str:

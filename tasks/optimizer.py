@@ -8,6 +8,25 @@ from schemas.training import Training
 from tasks.backend import keras, tf
 
 
+class FusedSGD(keras.optimizers.SGD):  # type: ignore[misc]
+    """
+    Keras's SGD with momentum, an update of a weight done by TensorFlow's one kernel for it; see `FusedAdam`.
+    """
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Update one weight, a variable of TensorFlow's, and its momentum."""
+        if not self.momentum:
+            super().update_step(gradient, variable, learning_rate)
+            return
+        tf.raw_ops.ResourceApplyKerasMomentum(
+            var=variable.handle,
+            accum=self.momentums[self._get_variable_index(variable)].value.handle,
+            lr=tf.cast(learning_rate, tf.float32),
+            grad=gradient,
+            momentum=self.momentum,
+        )
+
+
 class FusedAdam(keras.optimizers.Adam):  # type: ignore[misc]
     """
     Keras's Adam, an update of a weight done by TensorFlow's one kernel for it instead of a dozen operations.
@@ -46,7 +65,7 @@ def build_optimizer(training: Training, updates: int) -> Any:
     weight_decay = training.weight_decay or None
     match training.optimizer:
         case "sgd":
-            optimizer = keras.optimizers.SGD(schedule, momentum=momentum, weight_decay=weight_decay)
+            optimizer = FusedSGD(schedule, momentum=momentum, weight_decay=weight_decay)
         case "adamw":
             # Adam with a weight decay is AdamW, which for its part does not go without one.
             optimizer = FusedAdam(schedule, beta_1=momentum, weight_decay=weight_decay)

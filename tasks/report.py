@@ -38,7 +38,7 @@ def nearest_profile(training: Training) -> tuple[str, dict[str, Any]]:
 
     Returns: the profile's name, and its values of the fields that differ.
     """
-    fields = [name for name in Training.model_fields if name != "profile"]
+    fields = [name for name in Training.model_fields if name not in Training.outside_key]
 
     def usual(name: str) -> dict[str, Any]:
         profile = Training.model_validate({"profile": name})

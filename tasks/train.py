@@ -5,25 +5,25 @@ from __future__ import annotations
 import csv
 import logging
 import math
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
-from schemas.errors import StageError, TrainingDiverged
-from schemas.events import Progress, emit
+from schemas.errors import StageError
 from schemas.history import EpochRow, History
-from schemas.image_table import Batch, ImageTable
+from schemas.image_table import ImageTable
 from schemas.numerics import Numerics
 from schemas.statistics import NormalizerFacts
 from schemas.summary import Summary
 from schemas.training import Training
+from tasks.memory import free_memory
+from tasks.rows import Rows
 
 if TYPE_CHECKING:
+    from tasks.feed import Feed
     from tasks.network import Network
 
 log = logging.getLogger("idxflow.train")
@@ -46,49 +46,41 @@ def count_train_rows(rows: int, validation_fraction: float) -> int:
     return kept
 
 
-def fit(network: Network, data: Batch, training: Training) -> History:
+def fit(network: Network, table: ImageTable, training: Training, checkpoints: Path | None = None) -> History:
     """
-    Fit `network` in place to the first rows of `data`, and validate it on the held-out last ones after each epoch.
+    Fit `network` in place to the first rows of `table`, and validate it on the held-out last ones after each epoch.
 
+    Args: checkpoints: a folder that keeps the state after each epoch; a training that was interrupted goes on from it.
     Raises:
         StageError:       no row is left to train on.
         TrainingDiverged: a loss or a weight is no longer a finite number.
+        BadTable:         a row group is damaged.
     """
     from tasks.backend import keras
+    from tasks.course import Course
 
-    kept = count_train_rows(len(data.label), training.validation_fraction)
-    labels = data.label.astype(np.int32)
-    images = data.image[:kept] if network.shifting else network.features(data.image[:kept])
-    held_out = len(labels) - kept
-    log.info("%d rows to train on, %d held out, %d weights", kept, held_out, network.trainee.count_params())
-    rows: list[EpochRow] = []
-
-    def end_epoch(epoch: int, logs: dict[str, float]) -> None:
-        _refuse_divergence(epoch + 1, logs.values(), training)
-        rows.append(
-            EpochRow(
-                epoch=epoch + 1,
-                loss=logs["loss"],
-                accuracy=logs["accuracy"],
-                validation_loss=logs.get("val_loss"),
-                validation_accuracy=logs.get("val_accuracy"),
+    kept = count_train_rows(table.samples, training.validation_fraction)
+    rows, held_out = Rows(table, 0, kept), Rows(table, kept, table.samples)
+    log.info("%d rows to train on, %d held out, %d weights", kept, len(held_out), network.trainee.count_params())
+    course = Course(network.trainee, training, checkpoints)
+    if not course.over:
+        feed = _choose_feed(rows, held_out, network, training)
+        with feed.telling():
+            network.trainee.fit(
+                feed.training(len(course.epochs)),
+                initial_epoch=len(course.epochs),
+                epochs=training.epochs,
+                steps_per_epoch=feed.steps,
+                shuffle=False,  # the feed does it
+                verbose=0,
+                callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=course.end_epoch)],
+                validation_data=feed.validation() if len(held_out) else None,
             )
-        )
-        log.info("epoch %d of %d: %s", epoch + 1, training.epochs, ", ".join(f"{k} {v:.4f}" for k, v in logs.items()))
-        emit(Progress("train", "epochs", epoch + 1, training.epochs, facts=dict(logs)))
-
-    network.trainee.fit(
-        _as_one(images, labels[:kept]),
-        epochs=training.epochs,
-        shuffle=False,  # the train step does it
-        verbose=0,
-        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=end_epoch)],
-        validation_data=_as_one(network.features(data.image[kept:]), labels[kept:]) if held_out else None,
+    course.finish()
+    updates = training.count_updates(kept, len(course.epochs))
+    return History(
+        train_rows=kept, validation_rows=len(held_out), updates=updates, kept=course.kept, epochs=course.epochs
     )
-    # The last update may have broken what the mean over the last epoch does not show.
-    _refuse_divergence(training.epochs, network.trainee.get_weights(), training)
-    updates = training.count_updates(kept)
-    return History(train_rows=kept, validation_rows=held_out, updates=updates, epochs=tuple(rows))
 
 
 def write_curve(path: Path, history: History) -> None:
@@ -99,36 +91,30 @@ def write_curve(path: Path, history: History) -> None:
         writer.writerows(row.model_dump() for row in history.epochs)
 
 
-def _as_one(images: npt.NDArray[Any], labels: npt.NDArray[np.int32]) -> Any:
-    """Return a data set of one element, the whole split."""
-    from tasks.backend import tf
+def _choose_feed(rows: Rows, held_out: Rows, network: Network, training: Training) -> Feed:
+    from tasks.feed import Held, Streamed
 
-    return tf.data.Dataset.from_tensors((images, labels))
-
-
-def _refuse_divergence(epoch: int, values: Iterable[npt.ArrayLike], training: Training) -> None:
-    if not all(np.isfinite(value).all() for value in values):
-        raise TrainingDiverged(
-            f"epoch {epoch} of {training.epochs}",
-            expected="a finite loss and finite weights",
-            found="NaN or infinity",
-            way_out=f"Take smaller steps: `--set training.learning_rate={training.learning_rate / 10:g}`.",
-        )
+    needed, budget = Held.memory(rows, held_out, network), training.memory or free_memory() // 2
+    if needed <= budget:
+        return Held(rows, held_out, network, training)
+    log.info("the table is streamed: it would take %d MB of memory, and may take %d", needed // 10**6, budget // 10**6)
+    return Streamed(rows, held_out, network, training)
 
 
 class TrainSummary(Summary):
-    """The trained model and its last epoch."""
+    """The trained model, the epoch that it is from, and the last one."""
 
     weights: int
     train_rows: int
     validation_rows: int
     updates: int
+    kept: int
     last: EpochRow
     numerics: Numerics
 
 
 @stage("train", packages=("tensorflow", "keras", "numpy"), on_main_thread=True)
-def train(table: Ref, normalizer: Ref, training: Training, out: Path) -> TrainSummary:
+def train(table: Ref, normalizer: Ref, training: Training, checkpoints: Path, out: Path) -> TrainSummary:
     """Fit the perceptron to the train table and save it with its normalisation, its history and its curve."""
     from tasks.backend import numerics
     from tasks.network import build_network, content_digest
@@ -139,7 +125,7 @@ def train(table: Ref, normalizer: Ref, training: Training, out: Path) -> TrainSu
     kept = count_train_rows(data.samples, training.validation_fraction)
     image = mean.reshape(data.metadata.shape)
     network = build_network(training, image, facts.std, len(data.metadata.classes), kept)
-    history = fit(network, data.read(), training)
+    history = fit(network, data, training, checkpoints)
     network.classifier.save(out / "model.keras")
     (out / "history.json").write_text(history.model_dump_json(indent=2) + "\n", encoding="utf-8")
     write_curve(out / "curve.csv", history)
@@ -149,6 +135,7 @@ def train(table: Ref, normalizer: Ref, training: Training, out: Path) -> TrainSu
         train_rows=history.train_rows,
         validation_rows=history.validation_rows,
         updates=history.updates,
+        kept=history.kept,
         last=history.epochs[-1],
         numerics=numerics(),
     )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from schemas.image_table import Batch
+from schemas.image_table import ImageTable
 from schemas.training import Training
 from tasks.network import Network
+from tasks.order import positions, windows
+from tasks.rows import Rows
 from tasks.train import count_train_rows
 from tests.tasks.small_split import MEAN, STD
 
@@ -85,15 +87,29 @@ class AdamW:
         ]
 
 
-def train_by_hand(network: Network, data: Batch, training: Training) -> tuple[Weights, list[tuple[float, float]]]:
-    """Run the update rule step by step over the network's own permutations, in float64."""
+def features(network: Network, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Return what the trainee is fed of all rows of `image`, in their order."""
+    found = np.empty(image.shape, np.float32)
+    network.feed(image, np.arange(len(image)), found)
+    return found
+
+
+def learned_order(network: Network, table: ImageTable, training: Training, epoch: int) -> npt.NDArray[np.int32]:
+    """Return the rows in the order in which an epoch, from 0, meets them."""
+    rows = Rows(table, 0, count_train_rows(table.samples, training.validation_fraction))
+    return positions(rows.sizes, windows(rows.sizes, training.shuffle_window, network.shuffle_seed, epoch))
+
+
+def train_by_hand(network: Network, table: ImageTable, training: Training) -> tuple[Weights, list[tuple[float, float]]]:
+    """Run the update rule step by step over the rows in the order of the feed, in float64."""
+    data = table.read()
     weights = [weight.astype(np.float64) for weight in network.trainee.get_weights()]
     rows = count_train_rows(len(data.label), training.validation_fraction)
     rule = (AdamW if training.optimizer == "adamw" else Momentum)(training, training.count_updates(rows))
     features = ((data.image / 255 - 0.5) * 2 - MEAN) / STD
     update, epochs = 0, []
-    for _ in range(training.epochs):
-        order, loss, right = np.asarray(network.trainee.permutation(rows, update)), 0.0, 0
+    for epoch in range(training.epochs):
+        order, loss, right = learned_order(network, table, training, epoch), 0.0, 0
         for start in range(0, rows, training.batch_size):
             batch = order[start : start + training.batch_size]
             cost, hits, slopes = gradients(weights, features[batch], data.label[batch], training.label_smoothing)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from artifacts.ref import Ref
-from schemas.image_table import Batch, TableMetadata, write_table
+from schemas.image_table import Batch, ImageTable, TableMetadata, write_table
 from schemas.statistics import NormalizerFacts
 
 SHAPE = (3, 2)
@@ -29,13 +29,20 @@ def artifact(stage: str, folder: Path) -> Ref:
     return Ref(stage=stage, name="", version="0" * 16, digest="0" * 64, manifest="0" * 64).at(folder)
 
 
+def written(
+    path: Path, data: Batch, split: str = "train", classes: tuple[str, ...] = CLASSES, group: int = 40
+) -> ImageTable:
+    """Write `data` as the table of a split, in row groups of `group`, and open it."""
+    metadata = TableMetadata(dataset="small", split=split, shape=SHAPE, classes=classes)
+    cuts = [slice(start, start + group) for start in range(0, len(data.label), group)]
+    write_table(path, metadata, (Batch(data.sample_id[cut], data.label[cut], data.image[cut]) for cut in cuts))
+    return ImageTable(path)
+
+
 def table_artifact(folder: Path, split: str, data: Batch, classes: tuple[str, ...] = CLASSES, group: int = 40) -> Ref:
     """Write `data` as the table of a split, in row groups of `group`, and return its artifact."""
     folder.mkdir()
-    metadata = TableMetadata(dataset="small", split=split, shape=SHAPE, classes=classes)
-    cuts = [slice(start, start + group) for start in range(0, len(data.label), group)]
-    batches = (Batch(data.sample_id[cut], data.label[cut], data.image[cut]) for cut in cuts)
-    write_table(folder / "table.parquet", metadata, batches)
+    written(folder / "table.parquet", data, split, classes, group)
     return artifact("parse", folder)
 
 

@@ -24,7 +24,7 @@ def history(epochs: int) -> History:
         EpochRow(epoch=i, loss=1 / i, accuracy=1 - 1 / i, validation_loss=2 / i, validation_accuracy=0.9)
         for i in range(1, epochs + 1)
     )
-    return History(train_rows=9, validation_rows=1, updates=epochs, epochs=rows)
+    return History(train_rows=9, validation_rows=1, updates=epochs, kept=epochs, epochs=rows)
 
 
 def texts(svg: bytes) -> list[str]:

@@ -13,6 +13,7 @@ from schemas.training import Training
 from tasks.backend import keras
 from tasks.network import Network, build_network, content_digest
 from tasks.noise import Dropout
+from tests.tasks.by_hand import features
 
 RANDOM = np.random.default_rng(5)
 IMAGE = RANDOM.integers(0, 256, (2_100, 6), np.uint8)
@@ -41,7 +42,7 @@ def test_the_classifier_computes_the_tutorials_formula() -> None:
 def test_features_are_bit_by_bit_those_of_the_saved_layer() -> None:
     """What is trained on is exactly what the saved model computes from raw pixels, across block borders too."""
     small = network()
-    np.testing.assert_array_equal(small.features(IMAGE), np.asarray(small.normalize(IMAGE)))
+    np.testing.assert_array_equal(features(small, IMAGE), np.asarray(small.normalize(IMAGE)))
 
 
 def test_kernels_are_glorot_uniform_from_the_seed() -> None:
@@ -85,15 +86,6 @@ def test_the_digest_tells_content_apart() -> None:
     assert len(digests) == 3
 
 
-def test_a_permutation_visits_every_row_once() -> None:
-    """Each epoch has an order of its own, of all rows, and repeats with seed and update."""
-    trainee, other = network().trainee, network(seed=124).trainee
-    orders = [np.asarray(model.permutation(97, update)) for model in (trainee, other) for update in (0, 2)]
-    assert all(sorted(order.tolist()) == list(range(97)) for order in orders)
-    assert len({order.tobytes() for order in orders}) == 4
-    np.testing.assert_array_equal(np.asarray(trainee.permutation(97, 2)), orders[1])
-
-
 def test_the_trainee_learns_from_raw_images_that_are_moved() -> None:
     """What it makes of raw pixels is what the saved model makes of the moved image: no edge, no difference of scale."""
     moving = network(shift=1)
@@ -104,7 +96,7 @@ def test_the_trainee_learns_from_raw_images_that_are_moved() -> None:
     for choice, (down, right) in enumerate(np.ndindex(3, 3)):
         framed = np.pad(IMAGE.reshape(-1, 2, 3), ((0, 0), (1, 1), (1, 1)))
         moved[choice] = framed[:, 2 - down : 4 - down, 2 - right : 5 - right].reshape(IMAGE.shape)
-    matches = np.array([(found == moving.features(images)).all(axis=1) for images in moved])
+    matches = np.array([(found == features(moving, images)).all(axis=1) for images in moved])
     assert matches.any(axis=0).all()
     assert (matches.sum(axis=1) > len(IMAGE) / 18).all()
     np.testing.assert_array_equal(np.asarray(moving.trainee.prepare(IMAGE, 5)), found)
@@ -125,7 +117,7 @@ def test_noise_changes_neither_first_weights_nor_order_nor_what_is_saved() -> No
     """Whatever is drawn in training besides, seed for seed the kernels, the permutations and the digest stay."""
     plain, noisy = network(), network(shift=2, dropout=0.5, label_smoothing=0.1, optimizer="adamw", weight_decay=0.1)
     assert content_digest(plain.classifier) == content_digest(noisy.classifier)
-    np.testing.assert_array_equal(noisy.trainee.permutation(97, 2), plain.trainee.permutation(97, 2))
+    assert noisy.shuffle_seed == plain.shuffle_seed
     np.testing.assert_array_equal(np.asarray(noisy.classifier(IMAGE)), np.asarray(plain.classifier(IMAGE)))
 
 

@@ -44,7 +44,7 @@ def page() -> Page:
         training=Training(),
         profile="tutorial",
         settings=(Setting("epochs", "7", "passes", "50"), Setting("seed", "123", "of all", "")),
-        history=History(train_rows=1350, validation_rows=150, updates=88, epochs=epochs),
+        history=History(train_rows=1350, validation_rows=150, updates=88, kept=4, epochs=epochs),
         metrics=Metrics(train=split, test=split),
         statistics={"train": split_statistics(), "test": split_statistics()},
         normalizer=NormalizerFacts(samples=1500, shape=(8, 8), sum=1, sum_of_squares=1, std=0.5),

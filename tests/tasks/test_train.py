@@ -15,12 +15,13 @@ import pytest
 from schemas.errors import StageError, TrainingDiverged
 from schemas.events import Event, Progress, listening
 from schemas.history import History
+from schemas.image_table import ImageTable
 from schemas.training import Training
 from tasks.backend import keras, tf
 from tasks.network import Network, build_network, content_digest
 from tasks.train import TrainSummary, count_train_rows, fit, train
-from tests.tasks.by_hand import train_by_hand
-from tests.tasks.small_split import CLASSES, MEAN, SHAPE, STD, normalizer_artifact, small_split, table_artifact
+from tests.tasks.by_hand import features, learned_order, train_by_hand
+from tests.tasks.small_split import CLASSES, MEAN, SHAPE, STD, normalizer_artifact, small_split, table_artifact, written
 
 DATA = small_split(150)
 BRISK = Training(hidden=(5, 4), learning_rate=0.05, decay=0.01, batch_size=16, epochs=3, validation_fraction=0.2)
@@ -30,6 +31,12 @@ ADAMW = {
     "label_smoothing": 0.1,
 }  # fmt: skip
 NOISY = Training.model_validate({**BRISK.model_dump(), **ADAMW, "dropout": 0.2, "shift": 1})
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> ImageTable:
+    """The small split as a table: four row groups, the last of which is held out, and a part of the one before."""
+    return written(tmp_path_factory.mktemp("table") / "table.parquet", DATA)
 
 
 def fresh(training: Training) -> Network:
@@ -45,12 +52,12 @@ def changed(training: Training, **fields: Any) -> Training:
 
 @pytest.mark.parametrize("rule", [{}, ADAMW], ids=["sgd", "adamw"])
 @pytest.mark.parametrize("batch_size", [16, 120, 1000])
-def test_an_epoch_is_a_plain_loop_of_updates(batch_size: int, rule: dict[str, Any]) -> None:
+def test_an_epoch_is_a_plain_loop_of_updates(table: ImageTable, batch_size: int, rule: dict[str, Any]) -> None:
     """Weights, losses and accuracies are those of an update rule written out in NumPy, last partial batch included."""
     training = changed(BRISK, batch_size=batch_size, **rule)
     network = fresh(training)
-    expected, epochs = train_by_hand(network, DATA, training)
-    history = fit(network, DATA, training)
+    expected, epochs = train_by_hand(network, table, training)
+    history = fit(network, table, training)
     for found, right in zip(network.trainee.get_weights(), expected, strict=True):
         np.testing.assert_allclose(found, right, atol=3e-6)
     np.testing.assert_allclose([(row.loss, row.accuracy) for row in history.epochs], epochs, rtol=3e-6)
@@ -58,17 +65,17 @@ def test_an_epoch_is_a_plain_loop_of_updates(batch_size: int, rule: dict[str, An
     assert history.updates == int(network.trainee.optimizer.iterations) == 3 * -(-120 // batch_size)
 
 
-def test_noise_is_that_of_a_plain_loop_of_keras_updates() -> None:
+def test_noise_is_that_of_a_plain_loop_of_keras_updates(table: ImageTable) -> None:
     """With moved images and dropped units too, the weights are those of Keras's AdamW, called once a mini-batch."""
     training = changed(NOISY, schedule="inverse_time", decay=0)
     network, other = fresh(training), fresh(training)
-    fit(network, DATA, training)
+    fit(network, table, training)
     plain, trainee = keras.optimizers.AdamW(training.learning_rate, weight_decay=training.weight_decay), other.trainee
     plain.exclude_from_weight_decay(var_names=["bias"])
     smoothed = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=training.label_smoothing)
     labels = keras.utils.to_categorical(DATA.label, len(CLASSES))
-    for _ in range(training.epochs):
-        order = np.asarray(trainee.permutation(120, plain.iterations))
+    for epoch in range(training.epochs):
+        order = learned_order(other, table, training, epoch)
         for start in range(0, 120, training.batch_size):
             batch = order[start : start + training.batch_size]
             trainee.optimizer.iterations.assign(plain.iterations)  # dropout draws by it
@@ -81,7 +88,7 @@ def test_noise_is_that_of_a_plain_loop_of_keras_updates() -> None:
         np.testing.assert_allclose(found, right, atol=3e-6)
 
 
-def test_figures_are_those_of_plain_fit() -> None:
+def test_figures_are_those_of_plain_fit(table: ImageTable) -> None:
     """Where one batch is an epoch, order does not matter, and Keras's own steps give the same history and weights."""
     training = changed(BRISK, batch_size=120, decay=0, epochs=5)
     network, other = fresh(training), fresh(training)
@@ -91,9 +98,9 @@ def test_figures_are_those_of_plain_fit() -> None:
         loss="categorical_crossentropy",
         metrics=["accuracy"],
     )
-    features, labels = other.features(DATA.image), keras.utils.to_categorical(DATA.label, len(CLASSES))
-    expected = plain.fit(features, labels, batch_size=120, epochs=5, validation_split=0.2, verbose=0).history
-    rows = fit(network, DATA, training).epochs
+    inputs, labels = features(other, DATA.image), keras.utils.to_categorical(DATA.label, len(CLASSES))
+    expected = plain.fit(inputs, labels, batch_size=120, epochs=5, validation_split=0.2, verbose=0).history
+    rows = fit(network, table, training).epochs
     for name, field in (("loss", "loss"), ("accuracy", "accuracy")):
         np.testing.assert_allclose([getattr(row, field) for row in rows], expected[name], rtol=1e-5)
         np.testing.assert_allclose(
@@ -103,21 +110,21 @@ def test_figures_are_those_of_plain_fit() -> None:
         np.testing.assert_allclose(found, right, atol=1e-6)
 
 
-def test_validation_is_measured_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_validation_is_measured_in_blocks(table: ImageTable, monkeypatch: pytest.MonkeyPatch) -> None:
     """Held-out rows are all scored when they do not fit into one block, or into a whole number of them."""
-    whole = fit(fresh(BRISK), DATA, BRISK)
+    whole = fit(fresh(BRISK), table, BRISK)
     monkeypatch.setattr("tasks.network.BLOCK", 7)
-    blocks = fit(fresh(BRISK), DATA, BRISK)
+    blocks = fit(fresh(BRISK), table, BRISK)
     for one, other in zip(whole.epochs, blocks.epochs, strict=True):
         assert one.validation_loss == pytest.approx(other.validation_loss, rel=1e-6)
         assert one.validation_accuracy == pytest.approx(other.validation_accuracy, rel=1e-6)
 
 
-def test_nothing_need_be_held_out(caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_need_be_held_out(table: ImageTable, caplog: pytest.LogCaptureFixture) -> None:
     """With a validation fraction of 0 every row is trained on, and validation figures are absent everywhere."""
     events: list[Event] = []
     with listening(events.append), caplog.at_level(logging.INFO, "idxflow.train"):
-        history = fit(fresh(BRISK), DATA, changed(BRISK, validation_fraction=0))
+        history = fit(fresh(BRISK), table, changed(BRISK, validation_fraction=0))
     assert (history.train_rows, history.validation_rows) == (150, 0)
     assert all(row.validation_loss is None and row.validation_accuracy is None for row in history.epochs)
     assert all(isinstance(event, Progress) and set(event.facts) == {"loss", "accuracy"} for event in events)
@@ -142,26 +149,26 @@ def test_a_split_without_train_rows_is_refused(rows: int, fraction: float) -> No
 
 
 @pytest.mark.parametrize("epochs", [1, 30])
-def test_divergence_stops_the_run(epochs: int) -> None:
+def test_divergence_stops_the_run(table: ImageTable, epochs: int) -> None:
     """A loss or a weight that is no longer finite ends training with its epoch and a smaller step to try."""
     wild = changed(BRISK, hidden=(50, 50, 50), activation="relu", learning_rate=10, epochs=epochs)
     with pytest.raises(TrainingDiverged, match=rf"^epoch \d+ of {epochs}: .*`--set training\.learning_rate=1`") as told:
-        fit(fresh(wild), DATA, wild)
+        fit(fresh(wild), table, wild)
     assert int(re.findall(r"\d+", told.value.subject)[0]) <= epochs
 
 
-def test_a_weight_broken_by_the_last_update_is_found() -> None:
+def test_a_weight_broken_by_the_last_update_is_found(table: ImageTable) -> None:
     """With nothing held out, weights that the very last update made NaN are found although every loss was finite."""
     training = changed(BRISK, batch_size=1000, epochs=1, validation_fraction=0)
     network = fresh(training)
     network.trainee.optimizer.build(network.trainee.trainable_variables)
     network.trainee.optimizer.momentums[0].assign(np.full((6, 5), np.nan))
     with pytest.raises(TrainingDiverged, match="epoch 1 of 1"):
-        fit(network, DATA, training)
+        fit(network, table, training)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, TimeoutError])
-def test_training_can_be_interrupted(error: type[BaseException]) -> None:
+def test_training_can_be_interrupted(table: ImageTable, error: type[BaseException]) -> None:
     """Whatever is raised in the main thread ends training at the next epoch."""
     seen: list[int] = []
 
@@ -172,7 +179,7 @@ def test_training_can_be_interrupted(error: type[BaseException]) -> None:
             raise error
 
     with listening(stop), pytest.raises(error):
-        fit(fresh(BRISK), DATA, changed(BRISK, epochs=50))
+        fit(fresh(BRISK), table, changed(BRISK, epochs=50))
     assert seen == [1, 2]
 
 
@@ -183,7 +190,7 @@ def run(tmp_path: Path) -> Callable[[Training, str], Path]:
 
     def start(training: Training, name: str) -> Path:
         (tmp_path / name).mkdir()
-        summary = train.function(table, normalizer, training, tmp_path / name)
+        summary = train.function(table, normalizer, training, tmp_path / f"{name}-checkpoints", tmp_path / name)
         model = keras.saving.load_model(tmp_path / name / "model.keras")
         assert isinstance(summary, TrainSummary)
         assert summary.content == {"model.keras": content_digest(model)}

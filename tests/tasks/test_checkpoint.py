@@ -1,0 +1,64 @@
+"""Checkpoints: what is read is what was written, and anything else is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from schemas.history import EpochRow
+from tasks.checkpoint import NAME, Checkpoint, read_checkpoint, write_checkpoint
+
+ROWS = tuple(EpochRow(epoch=number, loss=1 / 3, accuracy=0.1, validation_loss=2 / 7) for number in (1, 2))
+WEIGHTS = [np.arange(6, dtype=np.float32).reshape(2, 3), np.array([np.pi], np.float32)]
+STATE = Checkpoint(ROWS, WEIGHTS, [np.array(7), np.array([1.5], np.float32)], [-array for array in WEIGHTS])
+
+
+def test_a_checkpoint_comes_back_bit_by_bit(tmp_path: Path) -> None:
+    """Figures, weights, the optimizer's variables and the best weights come back as they were, the latest ones."""
+    write_checkpoint(tmp_path, Checkpoint(ROWS[:1], WEIGHTS[:1], []))
+    write_checkpoint(tmp_path, STATE)
+    found = read_checkpoint(tmp_path)
+    assert found
+    assert found.epochs == ROWS
+    for one, other in ((found.weights, WEIGHTS), (found.optimizer, STATE.optimizer), (found.best, STATE.best)):
+        assert len(one) == len(other)
+        for array, expected in zip(one, other, strict=True):
+            np.testing.assert_array_equal(array, expected, strict=True)
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
+
+
+def test_there_need_be_none(tmp_path: Path) -> None:
+    """An empty folder, one that is not there, and a link in a checkpoint's place are no checkpoint."""
+    write_checkpoint(tmp_path / "other", STATE)
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / NAME).symlink_to(tmp_path / "other" / NAME)
+    assert (
+        read_checkpoint(tmp_path) is read_checkpoint(tmp_path / "none") is read_checkpoint(tmp_path / "linked") is None
+    )
+
+
+def test_that_of_another_artifact_is_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A checkpoint that was copied into another version's folder is not gone on from, and that is said."""
+    write_checkpoint(tmp_path / ".checkpoints-one", STATE)
+    (tmp_path / ".checkpoints-one").rename(tmp_path / ".checkpoints-two")
+    assert read_checkpoint(tmp_path / ".checkpoints-two") is None
+    assert "training starts anew" in caplog.text
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_damaged_checkpoint_is_none(tmp_path: Path, data: st.DataObject) -> None:
+    """Any byte flipped, and any end cut off, is found: training starts anew."""
+    write_checkpoint(tmp_path, STATE)
+    content = bytearray((tmp_path / NAME).read_bytes())
+    place = data.draw(st.integers(0, len(content) - 1))
+    if data.draw(st.booleans()):
+        content[place] ^= data.draw(st.integers(1, 255))
+    else:
+        del content[place:]
+    (tmp_path / NAME).write_bytes(content)
+    assert read_checkpoint(tmp_path) is None

@@ -1,0 +1,102 @@
+"""The course of a training: where it stops, which epoch it keeps, and that a broken one goes on as a whole one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from schemas.events import Event, Progress, listening
+from schemas.history import History
+from schemas.image_table import ImageTable
+from schemas.training import Training
+from tasks.network import Network, build_network
+from tasks.train import fit
+from tests.tasks.small_split import CLASSES, MEAN, SHAPE, STD, small_split, written
+
+DATA = small_split(150)
+BRISK = {"hidden": (5, 4), "learning_rate": 0.05, "batch_size": 16, "epochs": 6, "validation_fraction": 0.2}
+NOISY = {
+    **BRISK, "optimizer": "adamw", "dropout": 0.2, "shift": 1, "schedule": "cosine", "weight_decay": 0.1,
+}  # fmt: skip
+HASTY = {**BRISK, "learning_rate": 0.5, "epochs": 60, "patience": 3}
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> ImageTable:
+    """The small split as a table of four row groups."""
+    return written(tmp_path / "table.parquet", DATA)
+
+
+def trained(table: ImageTable, fields: dict[str, Any], folder: Path | None = None) -> tuple[list[Any], History]:
+    """Train a network; return its weights and its history."""
+    network, training = untrained(fields)
+    history = fit(network, table, training, folder)
+    return network.trainee.get_weights(), history
+
+
+def untrained(fields: dict[str, Any]) -> tuple[Network, Training]:
+    """Return a network for the small split, and the configuration that it is made for."""
+    training = Training.model_validate(fields)
+    return build_network(training, MEAN.reshape(SHAPE), STD, len(CLASSES), 120), training
+
+
+@pytest.mark.parametrize("memory", [None, 1], ids=["held", "streamed"])
+@pytest.mark.parametrize("fields", [BRISK, NOISY, HASTY], ids=["plain", "noisy", "patient"])
+@pytest.mark.parametrize("broken_after", [1, 4])
+def test_a_broken_training_ends_as_an_unbroken_one(
+    table: ImageTable, tmp_path: Path, fields: dict[str, Any], broken_after: int, memory: int | None
+) -> None:
+    """Interrupted after an epoch, a new process goes on with the next one, and leaves the same bits."""
+    fields = {**fields, "memory": memory}
+    expected, course = trained(table, fields)
+    seen: list[int] = []
+
+    def interrupt(event: Event) -> None:
+        assert isinstance(event, Progress)
+        seen.append(event.done)
+        if event.done == broken_after and len(seen) == broken_after:
+            raise KeyboardInterrupt
+
+    with listening(interrupt):
+        with pytest.raises(KeyboardInterrupt):
+            trained(table, fields, tmp_path / "checkpoints")
+        found, history = trained(table, fields, tmp_path / "checkpoints")
+    assert seen == list(range(1, len(course.epochs) + 1))
+    assert history == course
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_what_was_trained_to_its_end_is_only_picked_up(table: ImageTable, tmp_path: Path) -> None:
+    """Interrupted after its last epoch, a training runs no further one, whether or not patience ended it."""
+    for fields in (BRISK, HASTY):
+        expected, course = trained(table, fields, tmp_path / "checkpoints")
+        events: list[Event] = []
+        with listening(events.append):
+            found, history = trained(table, fields, tmp_path / "checkpoints")
+        assert (events, history) == ([], course)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+        shutil.rmtree(tmp_path / "checkpoints")
+
+
+def test_patience_ends_training_and_keeps_the_best(table: ImageTable) -> None:
+    """So many epochs after the lowest validation loss it is over, and the weights are those of that epoch."""
+    weights, history = trained(table, HASTY)
+    losses = [row.validation_loss or 0.0 for row in history.epochs]
+    assert history.kept == 1 + losses.index(min(losses))
+    assert len(losses) == history.kept + 3 < 60
+    assert history.updates == 8 * len(losses)
+    expected, _ = trained(table, {**HASTY, "epochs": history.kept, "patience": 0})
+    for one, other in zip(weights, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_without_patience_the_last_epoch_is_kept(table: ImageTable) -> None:
+    """All epochs are run, whatever validation says."""
+    history = trained(table, {**HASTY, "epochs": 10, "patience": 0})[1]
+    assert (len(history.epochs), history.kept) == (10, 10)
