@@ -7,12 +7,14 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 # Where test-dashboard keeps its pictures.
 SCREENSHOTS ?= .idxflow/screenshots
+# The folder of the four .gz files of MNIST, for the benchmarks.
+MNIST ?= ../shared/mnist
 
 # Bytecode makes the import of TensorFlow take 3 s instead of 8.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-postgres test-dashboard lint format install lock clean
+.PHONY: help run test test-all test-postgres test-dashboard bench bench-scale lint format install lock clean
 
 help:  ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -36,6 +38,12 @@ test-dashboard: $(INSTALLED)  ## Install Chromium (Debian, as root), look at the
 	command -v chromium >/dev/null || (apt-get update && apt-get install -y --no-install-recommends chromium)
 	IDXFLOW_SCREENSHOTS="$(SCREENSHOTS)" $(BIN)/pytest -m "" tests/dashboard $(ARGS)
 	@echo "What the browser saw: $(SCREENSHOTS)"
+
+bench: $(INSTALLED)  ## Measure idxflow beside the plain tutorial: make bench MNIST=DIR ARGS="--only fit"
+	$(BIN)/python -m benchmarks speed --mnist "$(MNIST)" $(ARGS)
+
+bench-scale: $(INSTALLED)  ## Measure the growth to 100 times MNIST; takes 10 GB below .idxflow/benchmarks.
+	$(BIN)/python -m benchmarks scale --mnist "$(MNIST)" $(ARGS)
 
 lint: $(INSTALLED)  ## Run the checks that read the code only.
 	$(BIN)/ruff format --check

@@ -22,6 +22,7 @@ from schemas.stages import STAGES
 ROOT = Path(__file__).parents[1]
 FLOORS = ("idxflow", "flows", "tasks", "artifacts", "schemas")
 PRODUCT = sorted(path for floor in FLOORS for path in (ROOT / floor).rglob("*.py"))
+BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCK = (ROOT / "requirements.lock").read_text()
@@ -68,7 +69,7 @@ def test_a_product_file_keeps_the_house_rules(path: Path) -> None:
     assert "tests" not in set(imports(path))
 
 
-@pytest.mark.parametrize("path", PRODUCT, ids=relative)
+@pytest.mark.parametrize("path", [*PRODUCT, *BENCHMARKS], ids=relative)
 def test_what_is_public_is_documented(path: Path) -> None:
     """Every module, public class and function has a docstring, and every public method that is not an override."""
     assert ast.get_docstring(tree(path))
@@ -112,9 +113,10 @@ def test_imports_are_declared() -> None:
     """Whatever the product and its tests import is a dependency that pyproject.toml names."""
     declared = {canonicalize_name(requirement.name) for requirement in requirements()}
     undeclared = set()
-    known = {*sys.stdlib_module_names, *FLOORS, "tests", "sklearn"}  # sklearn: digits/make.py declares it itself
+    # sklearn: digits/make.py declares it itself.
+    known = {*sys.stdlib_module_names, *FLOORS, "benchmarks", "tests", "sklearn"}
     distributions = packages_distributions()
-    for path in [*PRODUCT, *TESTS]:
+    for path in [*PRODUCT, *BENCHMARKS, *TESTS]:
         for name in set(imports(path)) - known:
             owners = {canonicalize_name(owner) for owner in distributions.get(name, [name])}
             undeclared |= set() if owners & declared else {f"{relative(path)}: {name}"}

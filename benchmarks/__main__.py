@@ -1,0 +1,154 @@
+"""The benchmarks' command line: `python -m benchmarks speed --mnist DIR`, `scale`, `page`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from artifacts.files import write_atomically
+from benchmarks.harness import Report, Result, Setting
+from benchmarks.machine import describe_machine
+from benchmarks.mnist import open_folder
+from benchmarks.show import fill, page_of, result_lines
+from schemas.errors import IdxflowError
+
+Bench = Literal["data", "evaluation", "fit", "cold", "warm", "tuned"]
+Mnist = Annotated[Path, Parameter(help="Folder of the four .gz files of MNIST.")]
+Work = Annotated[Path, Parameter(help="Folder for what is made on the way, and for the results as JSON.")]
+Repeats = Annotated[int, Parameter(help="Turns that count, after one that warms up.")]
+WORK = Path(".idxflow/benchmarks")
+DOCS = Path(__file__).parents[1] / "docs"
+
+app = App(name="benchmarks", help=__doc__, result_action="return_value")
+console = Console(soft_wrap=True, highlight=False)
+
+
+@app.command
+def speed(
+    *,
+    mnist: Mnist,
+    work: Work = WORK,
+    repeats: Repeats = 5,
+    epochs: Annotated[int, Parameter(help="Of the tutorial's network; the bars are about 50.")] = 50,
+    dataset: Annotated[str, Parameter(help="What the files are, in idxflow's catalog.")] = "mnist",
+    only: Annotated[list[Bench] | None, Parameter(negative="", consume_multiple=True, help="These, not all.")] = None,
+) -> None:
+    """Measure idxflow beside the plain tutorial script and beside floors; write WORK/speed.json."""
+    # Before NumPy is loaded. Two threads that share a product of 64 rows wait for each other: on a busy machine the
+    # NumPy trainer takes thirty times as long with them, and a floor has to be as fast as it can be.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from benchmarks.data import measure_data, measure_evaluation
+    from benchmarks.fits import measure_fit, measure_tuned
+    from benchmarks.processes import measure_cold, measure_warm
+
+    # Processes first: this one's memory and threads are small then.
+    benches: dict[Bench, Callable[[Setting], Result]] = {
+        "cold": measure_cold,
+        "warm": measure_warm,
+        "data": measure_data,
+        "evaluation": measure_evaluation,
+        "fit": measure_fit,
+        "tuned": measure_tuned,
+    }
+    setting = _prepare(Setting(mnist, work, dataset, repeats, epochs, _tell))
+    wanted: dict[str, Callable[[], Result]] = {
+        name: partial(bench, setting) for name, bench in benches.items() if not only or name in only
+    }
+    _run(wanted, work / "speed.json", {"repeats": repeats, "epochs": epochs})
+
+
+@app.command
+def scale(
+    *,
+    mnist: Mnist,
+    work: Work = WORK,
+    repeats: Repeats = 5,
+    sizes: Annotated[list[int] | None, Parameter(negative="", consume_multiple=True, help="Times MNIST.")] = None,
+) -> None:
+    """Measure how every stage grows, to 100 times MNIST (10 GB below WORK); write WORK/scale.json."""
+    from benchmarks.scale import Scale, measure_growth, measure_streaming
+
+    setting = _prepare(Setting(mnist, work, repeats=repeats, told=_tell))
+    console.print("Writing the shards ...")
+    sets = Scale(setting, sorted(sizes or (1, 10, 100)))
+    benches = {"growth": partial(measure_growth, sets), "streaming": partial(measure_streaming, sets)}
+    _run(benches, work / "scale.json", {"repeats": repeats, "largest": sets.sizes[-1]})
+
+
+@app.command
+def page(
+    *,
+    work: Work = WORK,
+    docs: Annotated[Path, Parameter(help="Folder of benchmarks.md and of pictures/.")] = DOCS,
+) -> None:
+    """Put what WORK has into docs/benchmarks.md, and draw its pictures."""
+    from benchmarks.pictures import draw_bars, draw_growth
+
+    reports = [Report.model_validate_json(path.read_bytes()) for path in _results(work)]
+    target = docs / "benchmarks.md"
+    write_atomically(target, fill(target.read_text("utf-8"), page_of(reports)).encode())
+    draw_bars([figure for report in reports for figure in report.figures], docs / "pictures" / "benchmark-bars.webp")
+    if lines := [line for report in reports for line in report.growth]:
+        draw_growth(lines, docs / "pictures" / "benchmark-growth.webp")
+
+
+def _results(work: Path) -> Iterator[Path]:
+    return (path for name in ("speed.json", "scale.json") if (path := work / name).exists())
+
+
+def _prepare(setting: Setting) -> Setting:
+    """Check what is given, and make the working folder."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    setting.work.mkdir(parents=True, exist_ok=True)
+    return replace(setting, mnist=open_folder(setting.mnist), work=setting.work.absolute())
+
+
+def _run(benches: Mapping[str, Callable[[], Result]], target: Path, settings: dict[str, int]) -> None:
+    """Run the benches, and write what there is after each of them: one that fails loses none of those before it."""
+    machine, began, started = describe_machine(), datetime.now(UTC).isoformat(timespec="minutes"), time.perf_counter()
+    console.print(str(machine), markup=False)
+    results: dict[str, Result] = {}
+    for name, bench in benches.items():
+        console.print(f"\n{name}", style="bold")
+        results[name] = bench()
+        for line in result_lines(results[name].figures):
+            console.print(line)
+        report = Report(
+            began=began,
+            seconds=time.perf_counter() - started,
+            machine=machine,
+            settings=settings,
+            times={each: result.times for each, result in results.items()},
+            figures=[figure for result in results.values() for figure in result.figures],
+            growth=[line for result in results.values() for line in result.growth],
+        )
+        write_atomically(target, report.model_dump_json(indent=1).encode())
+    console.print(f"\nWritten: {target}", markup=False)
+
+
+def _tell(name: str, seconds: float) -> None:
+    console.print(f"  {name:<60} {seconds:9.3f} s", markup=False)
+
+
+def main() -> int:
+    """Run a command; an error is one line and exit code 1."""
+    try:
+        app()
+    except IdxflowError as error:
+        console.print(str(error), style="red", markup=False)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""The data stages and the evaluation, Prefect left out, beside what the tutorial does and what the machine can."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from artifacts.store import Store
+from benchmarks.harness import Goal, Result, Setting, clock, interleave, ratio, summarize
+from benchmarks.walk import Walk
+from schemas.catalog import load_dataset
+from schemas.training import Training
+
+
+def measure_data(setting: Setting) -> Result:
+    """Measure verify to normalize, all artifacts written and validated, beside the tutorial's load and normalise."""
+    from tasks import backend  # noqa: F401 - quiet, before the tutorial imports Keras
+
+    from benchmarks import tutorial  # isort: skip
+
+    data = load_dataset(setting.dataset, (str(setting.mnist),))
+
+    def ours() -> float:
+        with TemporaryDirectory(dir=setting.work) as folder:
+            store = Store(Path(folder))
+            Walk(store, "download").through(data, Training())
+            return clock(lambda: Walk(store, "normalize").through(data, Training()))
+
+    with TemporaryDirectory(dir=setting.work) as folder:
+        raw = Walk(Store(Path(folder)), "decompress").through(data, Training())
+        files = [ref.file() for (stage, _), ref in raw.refs.items() if stage in {"download", "decompress"}]
+        content = [np.fromfile(file, np.uint8) for file in files]
+        copies = [np.empty_like(array) for array in content]
+        names = (
+            "tutorial: load, normalise",
+            "idxflow: verify to normalize",
+            "sha256sum of .gz and raw",
+            "memcpy of both",
+        )
+        theirs, own, hashing, copying = names
+        contestants = {
+            theirs: lambda: clock(lambda: tutorial.load_and_normalize(setting.mnist)),
+            own: ours,
+            hashing: lambda: clock(lambda: subprocess.run(["sha256sum", *files], check=True, capture_output=True)),
+            copying: lambda: clock(lambda: list(map(np.copyto, copies, content))),
+        }
+        times = interleave(contestants, setting.repeats, told=setting.told)
+    what = "verify to normalize, Prefect left out, beside"
+    return Result(
+        times,
+        [
+            ratio(f"{what} the tutorial's load and normalise", times[own], times[theirs], Goal(0.4, 0.2)),
+            ratio(f"{what} {hashing}", times[own], times[hashing]),
+            ratio(f"{what} {copying}", times[own], times[copying]),
+        ],
+    )
+
+
+def measure_evaluation(setting: Setting) -> Result:
+    """Measure the evaluate stage: inputs hashed, model loaded, both splits scored, predictions written."""
+    from tasks.backend import keras
+
+    from benchmarks import tutorial  # isort: skip
+
+    data, training = load_dataset(setting.dataset, (str(setting.mnist),)), Training(epochs=1)
+    x_train, y_train, x_test, y_test = tutorial.load_and_normalize(setting.mnist)
+    train, test = keras.utils.to_categorical(y_train), keras.utils.to_categorical(y_test, int(y_train.max()) + 1)
+    model = tutorial.build(x_train.shape[1], train.shape[1])
+
+    def plain() -> None:
+        model.evaluate(x_train, train, verbose=0)
+        model.evaluate(x_test, test, verbose=0)
+
+    with TemporaryDirectory(dir=setting.work) as folder:
+        store = Store(Path(folder))
+        Walk(store, "train").through(data, training)
+
+        def ours() -> float:
+            return Walk(store, "evaluate", anew=("evaluate",)).through(data, training).whole["evaluate"]
+
+        own, theirs = "idxflow: evaluate", "tutorial: evaluate"
+        times = interleave({theirs: lambda: clock(plain), own: ours}, setting.repeats, told=setting.told)
+    what = f"evaluate {len(y_train) + len(y_test):,} images"
+    return Result(
+        times,
+        [
+            summarize(what, "s", times[own], Goal(0.5, 0.2)),
+            ratio(f"{what}, beside the tutorial's", times[own], times[theirs]),
+        ],
+    )

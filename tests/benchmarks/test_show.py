@@ -1,0 +1,79 @@
+"""Results as a person reads them."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.harness import Goal, Line, Report, Unit, summarize
+from benchmarks.machine import describe_machine
+from benchmarks.show import END, START, fill, number, page_of, result_lines
+
+FIGURES = [
+    summarize("a ratio", "x", [0.28, 0.3, 0.31], Goal(0.33, 0.2)),
+    summarize("a rate", "samples/s", [478e3], Goal(650e3, 1e6, at_least=True)),
+    summarize("a time", "s", [0.2]),
+]
+
+
+def report(growth: list[Line]) -> Report:
+    """Return a report of the figures."""
+    return Report(
+        began="2026-01-01T12:00+00:00",
+        seconds=90,
+        machine=describe_machine(),
+        settings={"repeats": 3},
+        times={"fit": {"ours": [1.0, 2.0, 4.0]}},
+        figures=FIGURES,
+        growth=growth,
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.284, "x", "0.28"),
+        (0.0123, "x", "0.012"),
+        (14.25, "s", "14.2 s"),
+        (0.2004, "s", "0.200 s"),
+        (478_400, "samples/s", "478k/s"),
+        (1_234_000, "samples/s", "1.23M/s"),
+        (1231.4, "MB", "1,231 MB"),
+        (99.127, "%", "99.13 %"),
+    ],
+)
+def test_a_number_has_its_unit(value: float, unit: Unit, text: str) -> None:
+    """Each unit has the digits that its noise leaves worth reading."""
+    assert number(value, unit) == text
+
+
+def test_the_table_says_what_was_reached() -> None:
+    """A line a figure: value, spread, bar, stretch, verdict."""
+    header, *lines = (line.plain for line in result_lines(FIGURES))
+    assert header.split() == ["what", "measured", "least", "to", "most", "bar", "stretch", "reached"]
+    assert lines[0].split() == ["a", "ratio", "0.30", "0.28", "to", "0.31", "at", "most", "0.33", "0.20", "bar"]
+    assert lines[1].endswith("missed")
+    assert lines[2].split() == ["a", "time", "0.200", "s", "0.200", "s", "to", "0.200", "s"]
+
+
+def test_a_page_keeps_all_but_its_results() -> None:
+    """Results stand between their two marks, and what stood there before is gone."""
+    page = f"# Title\n{START}\nold\n{END}\nend\n"
+    filled = fill(page, page_of([report([])]))
+    assert filled.startswith(f"# Title\n{START}\n")
+    assert filled.endswith(f"{END}\nend\n")
+    assert "old" not in filled
+    assert "| a ratio | 0.30 | 0.28 to 0.31 | at most 0.33 | 0.20 | bar |\n" in filled
+    assert "| ours | 2.0 s | 1.0 s | 4.0 s | 3 |\n" in filled
+    assert fill(filled, "new") == f"# Title\n{START}\nnew\n{END}\nend\n"
+
+
+def test_growth_is_a_table_of_its_own() -> None:
+    """A line a stage: seconds and memory at each size, and the slope."""
+    line = Line(stage="parse", samples=(60_000, 600_000), seconds=(0.2, 1.5), peak=(10**8, 2 * 10**8), slope=0.875)
+    assert "| parse | 0.200 s, 1.5 s | 0.88 | 100 MB, 200 MB |\n" in page_of([report([line])])
+
+
+def test_a_page_without_a_place_for_results_is_refused() -> None:
+    """Nothing is written somewhere else in it."""
+    with pytest.raises(ValueError, match=START):
+        fill("# Title\n", "new")

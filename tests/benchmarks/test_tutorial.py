@@ -1,0 +1,55 @@
+"""The baseline is the tutorial: its pixels, its network, its numbers."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from benchmarks.processes import HERE, run_process
+from tasks import backend  # quiet, before Keras is imported
+from tasks.normalize import PixelSums, normalize_pixels
+from tests.benchmarks.digits import DIGITS, read_split
+
+from benchmarks import tutorial  # isort: skip
+
+
+def test_it_makes_the_pixels_that_idxflow_makes() -> None:
+    """Both splits are normalised, in float64, by the train split: to a few units in the last place what idxflow has."""
+    x_train, y_train, x_test, y_test = tutorial.load_and_normalize(DIGITS)
+    train, test = read_split("train"), read_split("t10k")
+    sums = PixelSums.of(train.image)
+    assert x_train.dtype == x_test.dtype == np.float64
+    for features, split in ((x_train, train), (x_test, test)):
+        np.testing.assert_allclose(features, normalize_pixels(split.image, sums.mean, sums.std), rtol=0, atol=1e-6)
+    assert (y_train == train.label).all()
+    assert (y_test == test.label).all()
+
+
+def test_its_network_is_the_tutorials() -> None:
+    """784-50-50-10, tanh and softmax, SGD whose step size falls from 0.001 by 1e-7 an update, momentum 0.9."""
+    model = tutorial.build(784, 10)
+    assert [weight.shape for weight in model.weights] == [(784, 50), (50,), (50, 50), (50,), (50, 10), (10,)]
+    assert [layer.activation.__name__ for layer in model.layers] == ["tanh", "tanh", "softmax"]
+    assert [type(layer.kernel_initializer).__name__ for layer in model.layers] == ["GlorotUniform"] * 3
+    assert model.optimizer.momentum == 0.9
+    model.optimizer.iterations.assign(1000)
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.001 / (1 + 1e-7 * 1000))
+
+
+def test_it_holds_the_last_tenth_out() -> None:
+    """Each epoch is followed by a validation, and the same seed gives the same history."""
+    x_train, y_train, *_ = tutorial.load_and_normalize(DIGITS)
+    onehot = backend.keras.utils.to_categorical(y_train)
+    first, second = (tutorial.fit(tutorial.build(64, 10), x_train, onehot, epochs=2).history for _ in range(2))
+    assert first == second
+    assert len(first["val_accuracy"]) == 2
+
+
+@pytest.mark.slow
+def test_it_runs_as_a_script() -> None:
+    """The whole tutorial is one command, which says at its end what it reached."""
+    said = run_process([sys.executable, str(HERE / "tutorial.py"), str(DIGITS), "3"])
+    assert "Train accuracy: " in said
+    assert said.splitlines()[-1].startswith("Test accuracy: ")

@@ -1,0 +1,43 @@
+"""The graph without Prefect: how far it goes, what it computes anew, what it times."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from artifacts.store import Store
+from benchmarks.walk import Walk
+from schemas.catalog import load_dataset
+from schemas.training import Training
+
+DATA, TRAINING = load_dataset("digits"), Training(epochs=1)
+
+
+def test_it_goes_as_far_as_it_is_told_and_leaves_a_sound_store(tmp_path: Path) -> None:
+    """Up to normalize 17 artifacts are made, committed and whole, and each stage has its two times."""
+    store = Store(tmp_path)
+    walk = Walk(store, "normalize").through(DATA, TRAINING)
+    assert len(walk.refs) == 17
+    assert all(store.inspect(ref.stage, ref.version, fully=True) for ref in walk.refs.values())
+    assert list(walk.whole) == ["download", "verify", "decompress", "parse", "validate", "normalize"]
+    assert all(0 < walk.own[stage] < seconds for stage, seconds in walk.whole.items())
+
+
+def test_what_is_stored_is_taken_unless_it_is_wanted_anew(tmp_path: Path) -> None:
+    """A second walk computes nothing; one that wants parse anew computes parse, to the same content."""
+    first = Walk(Store(tmp_path), "normalize").through(DATA, TRAINING)
+    second = Walk(Store(tmp_path), "normalize").through(DATA, TRAINING)
+    third = Walk(Store(tmp_path), "normalize", anew=("parse",)).through(DATA, TRAINING)
+    assert not second.whole
+    assert list(third.whole) == ["parse"]
+    assert [ref.digest for ref in first.refs.values()] == [ref.digest for ref in third.refs.values()]
+
+
+def test_its_versions_are_those_of_a_run(tmp_path: Path) -> None:
+    """Timing a stage changes nothing of its key."""
+    from tasks.parse import parse
+
+    walk = Walk(Store(tmp_path), "parse").through(DATA, TRAINING)
+    raw = {name: ref for (stage, name), ref in walk.refs.items() if stage == "decompress"}
+    shard, spec = DATA.splits["test"].shards[0], DATA.splits["test"].spec
+    arguments = {"images": [raw[shard.images.name]], "labels": [raw[shard.labels.name]], "spec": spec}
+    assert parse.parts(arguments).version == walk.refs["parse", "test"].version
