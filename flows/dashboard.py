@@ -31,6 +31,7 @@ from flows.bars import Bars
 from flows.noticeboard import Noticeboard
 from flows.summary import headline, metrics_table, nothing_changed, summary_page
 from schemas.events import Event, Progress, StageChanged, listening
+from schemas.words import share
 
 P = ParamSpec("P")
 TICK = 1.0
@@ -98,11 +99,12 @@ class Dashboard:
                 return
             self._bars.show()
             done = record.state == "completed"
-            result = f"{100 * record.metrics['test'].accuracy:.1f} %" if done else ending
+            result = share(record.metrics["test"].accuracy) if done else ending
             self._rename(result, unchanged=nothing_changed(record))
             if done:
                 self._board.post_table(self._key("metrics"), metrics_table(record), headline(record))
-            self._board.post_page(self._key("summary"), summary_page(record), headline(record))
+            if self._chosen:  # a key stays for good: none for a data set that may not exist
+                self._board.post_page(self._key("summary"), summary_page(record), headline(record))
 
     @property
     def _dataset(self) -> str:

@@ -13,6 +13,7 @@ from artifacts.recorded import recorded
 from flows.choose import choose_dataset
 from flows.dag import dag
 from flows.dashboard import shown
+from flows.form import DatasetName, FormTraining
 from flows.revalidate import ask_mirrors
 from schemas.addresses import MirrorAddress
 from schemas.stages import StageName
@@ -23,8 +24,8 @@ from schemas.training import Training
 @shown
 @recorded
 def pipeline(
-    dataset: str | None = None,
-    training: Training = Training(),  # noqa: B008 - immutable
+    dataset: DatasetName | None = None,
+    training: FormTraining = Training(),  # noqa: B008 - immutable
     mirrors: tuple[MirrorAddress, ...] = (),
     refresh: tuple[StageName, ...] = (),  # noqa: ARG001 - read by `recorded`
     *,
@@ -37,7 +38,7 @@ def pipeline(
     Args:
         dataset: A name of the catalog (mnist, fashion-mnist, kmnist, digits) or the path of a data set's .toml. Without
             one the run is about MNIST if it is stored or a mirror answers within 3 s, else about the bundled digits.
-        training: Architecture, optimizer and schedule. What is left out has the profile's value.
+        training: Architecture, optimizer and schedule. Whatever is left empty is as the chosen profile has it.
         mirrors: Addresses (http, https, file) or folders to try in order, before the catalog's own. Secrets do not
             belong here, parameters are shown to all: write ${NAME} for a variable of the worker's environment.
         refresh: Stages to compute anew even where they are cached.

@@ -24,10 +24,11 @@ logger = logging.getLogger("idxflow.download")
 
 def ask_mirrors(dataset: Dataset) -> None:
     """
-    Ask about every stored file of a data set, and have those downloaded anew of which no mirror says they are the same.
+    Ask about every stored file of a data set, and have downloaded anew what may have changed.
 
-    A file that is taken again is held to its checksum as before, published or of its first use: one that has changed
-    fails the run, and what is stored stays. Where a mirror does not answer, the stored copy is used, with a warning.
+    That is what a mirror has and does not say to be the same. It is held to its checksum as before, published or of its
+    first use: what has changed fails the run, and what is stored stays. Where no mirror answers, the stored copy is
+    used, with a warning.
     """
     from tasks.freshness import Answer
 
@@ -37,6 +38,8 @@ def ask_mirrors(dataset: Dataset) -> None:
     for file, answer in zip(dataset.files, answers, strict=True):
         if answer is Answer.CHANGED:
             run.refresh.add("download", file.name, "its mirror does not say that it is unchanged")
+        elif answer is Answer.UNKNOWN:
+            run.refresh.add("download", file.name, "no mirror said by what to ask whether it is unchanged")
         elif answer is Answer.NONE:
             logger.warning("%s: its mirror does not answer; the stored copy, which is sound, is used.", file.name)
     logger.info("%d of %d files have not changed on their mirrors", answers.count(Answer.UNCHANGED), len(answers))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artifacts.run_record import RunRecord, StageRecord
+from schemas.counts import counted
 from schemas.words import amount, duration, share
 
 LARGEST = 950_000
@@ -58,19 +59,19 @@ def headline(record: RunRecord) -> str:
     if record.state != "completed":
         return f"{record.state}: {record.error}"
     scores = f"test {share(record.metrics['test'].accuracy)}, train {share(record.metrics['train'].accuracy)}"
-    return f"{scores}; {'nothing changed: ' if nothing_changed(record) else ''}{counted(record)}"
+    return f"{scores}; {'nothing changed: ' if nothing_changed(record) else ''}{stages_told(record)}"
 
 
-def counted(record: RunRecord) -> str:
+def stages_told(record: RunRecord) -> str:
     """Say how many stages were cached, and name those that were computed."""
     computed = [stage.stage for stage in record.stages if not stage.cached]
     total = len(record.stages)
     if not total:
         return "no stage finished"
     if record.state != "completed":
-        return f"{total} stages finished, {total - len(computed)} of them cached"
+        return f"{counted(total, 'stage')} finished, {total - len(computed)} of them cached"
     if len(computed) in {0, total}:
-        return f"all {total} stages {'computed' if computed else 'cached'}"
+        return f"all {counted(total, 'stage')} {'computed' if computed else 'cached'}"
     return f"{total - len(computed)} of {total} stages cached; computed: {', '.join(dict.fromkeys(computed))}"
 
 
@@ -85,7 +86,7 @@ def metrics_table(record: RunRecord) -> list[dict[str, str]]:
             ("seed", str(record.seed)),
             ("epochs", str(record.training.epochs)),
             ("duration", duration(record.seconds)),
-            ("stages", counted(record)),
+            ("stages", stages_told(record)),
             ("run", record.id),
         )
     ]
@@ -105,7 +106,7 @@ def _words(record: RunRecord) -> Iterator[str]:
     else:
         yield f"# {_text(record.dataset) or 'No data set'}: {record.state}"
     if nothing_changed(record):
-        yield f"**Nothing changed: all {len(record.stages)} stages cached.**"
+        yield f"**Nothing changed: {stages_told(record)}.**"
     if record.error:
         yield f"> **Error:** {_text(record.error)}"
     for warning in record.warnings:
@@ -115,7 +116,7 @@ def _words(record: RunRecord) -> Iterator[str]:
         rows = [(f"**{split}**", share(score.accuracy), f"{score.loss:.4f}") for split, score in splits]
         yield _table(("", "accuracy", "loss"), rows)
     about = f"{record.dataset}, {record.profile} profile, seed {record.seed}, {record.training.epochs} epochs"
-    yield f"{_text(about)}; {record.state} in {duration(record.seconds)}. {counted(record).capitalize()}."
+    yield f"{_text(about)}; {record.state} in {duration(record.seconds)}. {stages_told(record).capitalize()}."
     yield "Look further, in the home folder of the machine that ran it: " + _where(record)
 
 
@@ -167,7 +168,7 @@ def _made(row: StageRecord) -> Made:
 
 def _made_from(inputs: tuple[str, ...]) -> str:
     if len(inputs) > LISTED:
-        return f"{len(inputs)} artifacts"
+        return counted(len(inputs), "artifact")
     codes = [_code(version) for version in inputs]
     return "<br>".join(" ".join(codes[start : start + ABREAST]) for start in range(0, len(codes), ABREAST))
 

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 from idxflow.console import Console
@@ -16,6 +17,8 @@ from idxflow.server import api_answers, find_server, start_server, stop_command,
 from schemas.addresses import redact
 from schemas.errors import ServerError
 
+REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+
 
 @dataclass(frozen=True)
 class Connection:
@@ -23,7 +26,7 @@ class Connection:
     An API that answers, or is about to.
 
     Args:
-        wait: returns when it answers.
+        wait: returns when it answers. Raises ServerError: it does not, or lets nobody in with this password.
         stop: the command that ends the local server; None where the server is somebody else's.
         started: whether that server was started just now.
     """
@@ -47,7 +50,7 @@ def connect(home: Path, console: Console) -> Connection:
                 found="none within 5 s",
                 way_out="Start that server, or unset PREFECT_API_URL for one of idxflow's own; --ephemeral needs none.",
             )
-        return Connection(lambda: None, None)
+        return Connection(lambda: _ask_to_be_let_in(url), None)
     server, started = start_server(home)
     os.environ["PREFECT_API_URL"] = server.api
     if started:
@@ -59,11 +62,15 @@ def temporary_server() -> Connection:
     """
     Start a server that ends with this process, but apart from it: Ctrl-C is for the run, which still has to say so.
 
+    It also ends where this process is killed: by itself, when it sees the pipe between them closed.
+
     Raises: ServerError: it cannot be started.
     """
     folder = Path(tempfile.mkdtemp(prefix="idxflow-server-"))
     # Its history is the home folder's: only what tells it from other servers lies apart.
-    server, _ = start_server(folder)
+    leash, _ = os.pipe()  # the other end stays open for as long as this process lives, and no child inherits it
+    server, _ = start_server(folder, leash=leash)
+    os.close(leash)
     os.environ["PREFECT_API_URL"] = server.api
 
     def end() -> None:
@@ -73,6 +80,33 @@ def temporary_server() -> Connection:
     # What is registered first runs last: Prefect, which is imported later, sends its last lines and events before.
     atexit.register(end)
     return Connection(lambda: wait_for_server(folder, server), None)
+
+
+def _ask_to_be_let_in(url: str) -> None:
+    """
+    Ask as Prefect's client will, with its password or key: `/health` answers everybody.
+
+    Raises: ServerError: that is not enough to be let in.
+    """
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import PrefectHTTPStatusError
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY
+
+    try:
+        with get_client(sync_client=True) as client:
+            client.hello()
+    except PrefectHTTPStatusError as error:
+        if (status := error.response.status_code) not in REFUSED:
+            raise
+        # A password wins over a key, as in Prefect's client.
+        given = next((each.name for each in (PREFECT_API_AUTH_STRING, PREFECT_API_KEY) if each.value()), None)
+        raise ServerError(
+            f"Prefect API {redact(url)}",
+            expected="a password or key that it knows",
+            found=f"{status} {HTTPStatus(status).phrase}, with {f'what {given} holds' if given else 'neither'}",
+            way_out="Set PREFECT_API_AUTH_STRING to its user:password, as docs/team.md tells, or PREFECT_API_KEY for "
+            "Prefect Cloud.",
+        ) from error
 
 
 def _is_own(home: Path, url: str) -> bool:

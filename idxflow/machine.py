@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import socket
 import subprocess
@@ -12,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+
+from artifacts.flock import OPENING, try_lock
 
 PROC = Path("/proc")
 _children: list[subprocess.Popen[bytes]] = []
@@ -42,7 +43,10 @@ def find_process(pid: int) -> Process | None:
             command = (PROC / str(pid) / "cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ")
         except (FileNotFoundError, ProcessLookupError):
             return None
-        return None if fields[0] in "ZX" else Process(fields[19], command.decode(errors="replace"))
+        if fields[0] in "ZX":
+            _reap(pid)
+            return None
+        return Process(fields[19], command.decode(errors="replace"))
     # No /proc, as on macOS: `ps` tells the same, the start time in 24 characters.
     asked = ["ps", "-ww", "-o", "lstart=,command=", "-p", str(pid)]
     listed = subprocess.run(asked, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"})
@@ -50,13 +54,16 @@ def find_process(pid: int) -> Process | None:
     return Process(line[:24], line[24:].strip()) if line else None
 
 
-def start_process(command: list[str], environment: Mapping[str, str], log: Path, inherited: int) -> int:
+def start_process(
+    command: list[str], environment: Mapping[str, str], log: Path, inherited: int, stdin: int = subprocess.DEVNULL
+) -> int:
     """
     Start a process that survives this one, its terminal and Ctrl-C.
 
     Args:
         log:       the file that takes its output; its folder is where the process works.
         inherited: a descriptor that it keeps open.
+        stdin:     a descriptor that it reads from.
     Returns: its pid.
     """
     with log.open("wb") as output:
@@ -64,7 +71,7 @@ def start_process(command: list[str], environment: Mapping[str, str], log: Path,
             command,
             cwd=log.parent,
             env=environment,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -84,9 +91,10 @@ def reserved_port(host: str, ports: range) -> Iterator[tuple[int, int] | None]:
     """
     for port in ports:
         path = Path(tempfile.gettempdir()) / f"idxflow-{os.getuid()}-port-{port}.lock"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        if (descriptor := try_lock(path, OPENING | os.O_NOFOLLOW, 0o600)) is None:
+            continue
         try:
-            if _lock_at_once(descriptor) and _is_free(host, port):
+            if _is_free(host, port):
                 yield port, descriptor
                 return
         finally:
@@ -94,20 +102,11 @@ def reserved_port(host: str, ports: range) -> Iterator[tuple[int, int] | None]:
     yield None
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock; the kernel frees it when the process ends."""
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _lock_at_once(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _reap(pid: int) -> None:
+    """Wait for a child whose first thread has ended: the others, of which a server has many, end a moment later."""
+    for child in _children:
+        if child.pid == pid:
+            child.wait()
 
 
 def _is_free(host: str, port: int) -> bool:

@@ -21,13 +21,15 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from artifacts.files import write_atomically
-from idxflow.machine import find_process, locked, reserved_port, start_process
+from artifacts.flock import locked
+from idxflow.machine import find_process, reserved_port, start_process
 from schemas.errors import ServerError
 
 HOST = "127.0.0.1"
 PORTS = range(4200, 4300)
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
+LEASH = Path(__file__).with_name("leash.py")
 
 
 class Server(BaseModel):
@@ -78,10 +80,13 @@ def find_server(home: Path) -> Server | None:
     return server if is_it else None
 
 
-def start_server(home: Path, *, ports: range = PORTS) -> tuple[Server, bool]:
+def start_server(home: Path, *, ports: range = PORTS, leash: int | None = None) -> tuple[Server, bool]:
     """
     Find the server of `home`, or start one on the first free port, without waiting until it answers.
 
+    Args:
+        leash: the reading end of a pipe. When its other end is closed, by whatever death of who holds it, the server
+               that is started ends, and `home` goes with it; see `idxflow.leash`.
     Returns: the server, and whether this call started it.
     Raises:  ServerError: no free port, or the process ended at once.
     """
@@ -97,7 +102,7 @@ def start_server(home: Path, *, ports: range = PORTS) -> tuple[Server, bool]:
                     found="all in use",
                     way_out="Free one, set PREFECT_API_URL to a server of yours, or use --ephemeral.",
                 )
-            server = _spawn(home, *reserved)
+            server = _spawn(home, *reserved, leash)
         write_atomically(_state(home), server.model_dump_json(indent=1).encode())
         return server, True
 
@@ -171,7 +176,7 @@ def _arguments(port: int) -> list[str]:
     return ["-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
 
 
-def _spawn(home: Path, port: int, reservation: int) -> Server:
+def _spawn(home: Path, port: int, reservation: int, leash: int | None) -> Server:
     log, api = home / "prefect" / "server.log", f"http://{HOST}:{port}/api"
     environment = {
         **os.environ,
@@ -180,7 +185,11 @@ def _spawn(home: Path, port: int, reservation: int) -> Server:
         "PREFECT_SERVER_UI_API_URL": api,
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
     }
-    pid = start_process([sys.executable, *_arguments(port)], environment, log, reservation)
+    if leash is None:
+        pid = start_process([sys.executable, *_arguments(port)], environment, log, reservation)
+    else:
+        command = [sys.executable, "-P", str(LEASH), str(home), *_arguments(port)]
+        pid = start_process(command, environment, log, reservation, leash)
     process, now = find_process(pid), datetime.now(UTC).isoformat(timespec="seconds")
     server = Server(home=str(home), pid=pid, port=port, started=now, born=process.born if process else "", log=str(log))
     if process is None:

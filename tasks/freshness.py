@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from enum import Enum
 from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import requests
 
@@ -17,7 +22,8 @@ class Answer(Enum):
     """What a mirror says of its file."""
 
     UNCHANGED = "unchanged"
-    CHANGED = "changed, or not known to be the same"
+    CHANGED = "changed"
+    UNKNOWN = "there, and nothing to tell by"
     NONE = "no answer"
 
 
@@ -27,35 +33,44 @@ def ask(file: RemoteFile, validators: Validators | None, seconds: float) -> Answ
 
     Args:
         validators: what that mirror said when it gave the file; None: there is nothing to ask by.
-        seconds:    the longest time for a connection, and for an answer.
-    Returns: CHANGED also where the mirror is no longer in use, or there is nothing to ask by: then only its bytes tell.
+        seconds:    the longest time for a connection, and for an answer, of each mirror.
+    Returns: UNKNOWN where there is nothing to ask by, or that mirror is no longer in use, and a mirror has the file:
+             then only its bytes tell.
     """
-    address = _mirror_of(file, validators)
-    if validators is None or address is None:
-        return Answer.CHANGED
-    headers = {"Accept-Encoding": "identity", "User-Agent": "idxflow"}
-    if validators.etag:
-        headers["If-None-Match"] = validators.etag
-    if validators.last_modified:
-        headers["If-Modified-Since"] = validators.last_modified
+    addresses = list(_addresses(file))
+    if validators and (address := next((each for each in addresses if redact(each) == validators.address), None)):
+        match _status(address, _conditions(validators), seconds):
+            case HTTPStatus.NOT_MODIFIED:
+                return Answer.UNCHANGED
+            case HTTPStatus.OK:
+                return Answer.CHANGED
+            case _:
+                return Answer.NONE
+    there = any(_status(address, {}, seconds) == HTTPStatus.OK for address in addresses)
+    return Answer.UNKNOWN if there else Answer.NONE
+
+
+def _addresses(file: RemoteFile) -> Iterator[str]:
+    """Yield where the mirrors have the file, secrets included."""
+    for mirror in file.mirrors:
+        with contextlib.suppress(MirrorFault):
+            yield address_of(mirror, file.name)
+
+
+def _conditions(validators: Validators) -> dict[str, str]:
+    given = {"If-None-Match": validators.etag, "If-Modified-Since": validators.last_modified}
+    return {name: value for name, value in given.items() if value}
+
+
+def _status(address: str, conditions: dict[str, str], seconds: float) -> int | None:
+    """Return the status of a mirror's answer, of a file's as well; None for no answer."""
+    parts = urlsplit(address)
+    if parts.scheme == "file":
+        return HTTPStatus.OK if Path(url2pathname(parts.path)).is_file() else None
+    headers = {"Accept-Encoding": "identity", "User-Agent": "idxflow", **conditions}
     try:
         # A GET whose body is left unread: some servers answer a HEAD without looking at its conditions.
         with requests.get(address, headers=headers, timeout=seconds, stream=True) as response:
-            status = response.status_code
+            return response.status_code
     except requests.RequestException:
-        return Answer.NONE
-    if status == HTTPStatus.NOT_MODIFIED:
-        return Answer.UNCHANGED
-    return Answer.CHANGED if status == HTTPStatus.OK else Answer.NONE
-
-
-def _mirror_of(file: RemoteFile, validators: Validators | None) -> str | None:
-    """Return the address, secrets included, that the validators are of; None where no mirror has it any more."""
-    for mirror in file.mirrors:
-        try:
-            address = address_of(mirror, file.name)
-        except MirrorFault:
-            continue
-        if validators and redact(address) == validators.address and address.startswith("http"):
-            return address
-    return None
+        return None

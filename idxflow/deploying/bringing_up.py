@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import hashlib
 import os
@@ -14,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from artifacts.flock import try_lock
 from idxflow.connection import connect
 from idxflow.console import Console
 from idxflow.deploying.automations import put_automations
@@ -22,9 +22,9 @@ from idxflow.deploying.deployments import (
     HEARTBEAT_SECONDS,
     Deploying,
     described,
+    described_for,
     ids,
     make_pool,
-    pauses_kept,
     served,
 )
 from idxflow.deploying.runs import TakenRuns
@@ -32,6 +32,8 @@ from idxflow.deploying.staying import stay
 from idxflow.environment import prepare_environment, user_api_url
 from idxflow.server import api_answers
 from idxflow.settings import Settings
+from schemas.addresses import redact
+from schemas.counts import counted
 from schemas.errors import UsageError
 
 if TYPE_CHECKING:
@@ -71,8 +73,9 @@ def bring_up(settings: Settings, console: Console, *, serve: bool, limit: int | 
         connection.wait()
         client = stack.enter_context(get_client(sync_client=True))
         name = _worker_name(settings.home)
-        work, taken = _serve(client, console, limit) if serve else _work(client, console, limit, name)
-        taken.bury_lost(settings.home)
+        work = (_serve if serve else _work)(client, console, limit, name)
+        taken = TakenRuns(client, ids(client), name, settings.home)
+        taken.bury_lost()
         _introduce(console, connection.stop)
         stay(
             work,
@@ -86,35 +89,34 @@ def bring_up(settings: Settings, console: Console, *, serve: bool, limit: int | 
         console.line(f"Stopped.{left}")
 
 
-def _work(client: SyncPrefectClient, console: Console, limit: int | None, name: str) -> tuple[Service, TakenRuns]:
+def _work(client: SyncPrefectClient, console: Console, limit: int | None, name: str) -> Service:
     """Set up the deployments of a work pool, and a worker of this name for it."""
     from prefect.workers.process import ProcessWorker
 
     pool = described()[0].work_pool.name
     make_pool(client, pool)
-    with pauses_kept(client), Deploying() as deploying:
+    with Deploying(described_for(client)) as deploying:
         put_automations(client)
         deploying.wait()
     _list(console)
     console.fact("Worker", f"{name}, of the work pool {pool}")
     worker = ProcessWorker(work_pool_name=pool, name=name, limit=limit)
-    return functools.partial(worker.start, printer=_silent), TakenRuns(client, ids(client), name)
+    return functools.partial(worker.start, printer=_silent)
 
 
-def _serve(client: SyncPrefectClient, console: Console, limit: int | None) -> tuple[Service, TakenRuns]:
-    """Set up deployments that this process serves; the runner is that of Prefect's `serve`."""
-    from prefect.runner import Runner
+def _serve(client: SyncPrefectClient, console: Console, limit: int | None, name: str) -> Service:
+    """Set up deployments that this process serves, under this name."""
+    from idxflow.deploying.runner import NamingRunner
 
     put_automations(client)
     # As with a worker, what falls due while nobody is there is taken later. A schedule that is paused at the end would
     # stay so when a worker comes next.
-    runner = Runner(name="idxflow up", pause_on_shutdown=False, limit=limit, heartbeat_seconds=HEARTBEAT_SECONDS)
-    with pauses_kept(client):
-        for each in served():
-            runner.add_deployment(each)
+    runner = NamingRunner(name=name, pause_on_shutdown=False, limit=limit, heartbeat_seconds=HEARTBEAT_SECONDS)
+    for each in served(described_for(client)):
+        runner.add_deployment(each)
     _list(console)
-    console.fact("Served", "by this process")
-    return runner.start, TakenRuns(client, ids(client), None)
+    console.fact("Served", f"by this process, as {name}")
+    return runner.start
 
 
 def _list(console: Console) -> None:
@@ -124,7 +126,7 @@ def _list(console: Console) -> None:
 def _introduce(console: Console, stop: str | None) -> None:
     from prefect.settings import PREFECT_UI_URL
 
-    console.fact("Dashboard", PREFECT_UI_URL.value() or "")
+    console.fact("Dashboard", redact(PREFECT_UI_URL.value() or ""))
     where = f"PREFECT_API_URL={os.environ['PREFECT_API_URL']} " if stop else ""
     console.fact("Start a run", f"{where}prefect deployment run {FLOW}/on-demand --param dataset=digits")
     if stop:
@@ -138,7 +140,7 @@ def _end_runs(console: Console, taken: TakenRuns, hurry: threading.Event) -> Non
             "The server does not answer. Runs at work are killed; the next `idxflow up` marks them as Crashed."
         )
     elif ended := taken.end(hurry):
-        console.line(f"{ended} run{'s' if ended > 1 else ''} cancelled; what was finished is stored.")
+        console.line(f"{counted(ended, 'run')} cancelled; what was finished is stored.")
 
 
 def _server_answers() -> bool:
@@ -159,17 +161,15 @@ def _worker_name(home: Path) -> str:
 def _only_one(home: Path) -> Iterator[None]:
     """Hold the home folder's place for an `idxflow up`; the kernel frees it when the process ends."""
     home.mkdir(parents=True, exist_ok=True)
-    with (home / "up.lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise UsageError(
-                f"idxflow up, home folder {home}",
-                expected="no other one",
-                found=f"process {file.read().strip() or '(just starting)'}",
-                way_out="That one takes the runs; Ctrl-C in its terminal stops it. Nothing has changed.",
-            ) from None
+    path = home / "up.lock"
+    if (descriptor := try_lock(path)) is None:
+        raise UsageError(
+            f"idxflow up, home folder {home}",
+            expected="no other one",
+            found=f"process {path.read_text().strip() or '(just starting)'}",
+            way_out="That one takes the runs; Ctrl-C in its terminal stops it. Nothing has changed.",
+        )
+    with os.fdopen(descriptor, "w") as file:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

@@ -10,7 +10,8 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 from uuid import UUID
@@ -53,6 +54,7 @@ class Deployment(BaseModel):
     schedules: tuple[Annotated[dict[str, Any], Field(description="cron, timezone, slug, active")], ...]
     concurrency_limit: dict[str, Any]
     work_pool: WorkPool
+    paused: bool = False
 
 
 def described(file: Path = PREFECT_FILE) -> tuple[Deployment, ...]:
@@ -75,19 +77,14 @@ def make_pool(client: SyncPrefectClient, name: str) -> bool:
     return True
 
 
-@contextlib.contextmanager
-def pauses_kept(client: SyncPrefectClient) -> Iterator[None]:
-    """Keep paused which deployments and schedules a person has paused; for Prefect, to deploy is to resume them."""
-    from prefect.exceptions import ObjectNotFound
+def described_for(client: SyncPrefectClient) -> tuple[Deployment, ...]:
+    """
+    Return what prefect.yaml describes, with those deployments and schedules paused that a person has paused there.
 
-    before = tuple(_there(client))
-    yield
-    for each in before:
-        if each.paused:
-            client.pause_deployment(each.id)
-        for schedule in (schedule for schedule in each.schedules if not schedule.active):
-            with contextlib.suppress(ObjectNotFound):  # prefect.yaml has it no longer
-                client.update_deployment_schedule(each.id, schedule.id, active=False)
+    For Prefect, to deploy is to resume: what is told to deploy says so itself, and may break off at any moment.
+    """
+    there = {each.name: each for each in _there(client)}
+    return tuple(_paused_as(each, there[each.name]) if each.name in there else each for each in described())
 
 
 def ids(client: SyncPrefectClient) -> tuple[UUID, ...]:
@@ -96,9 +93,17 @@ def ids(client: SyncPrefectClient) -> tuple[UUID, ...]:
 
 
 class Deploying:
-    """`prefect deploy --all` at work beside this process, from the folder that prefect.yaml's entrypoints begin in."""
+    """
+    `prefect deploy --all` at work beside this process, from the folder that prefect.yaml's entrypoints begin in.
 
-    def __init__(self, file: Path = PREFECT_FILE) -> None:
+    Args: wanted: what it deploys; all else is as in prefect.yaml.
+    """
+
+    def __init__(self, wanted: Iterable[Deployment]) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="idxflow-deploy-")
+        file, whole = Path(self._folder.name) / PREFECT_FILE.name, yaml.safe_load(PREFECT_FILE.read_text("utf-8"))
+        whole["deployments"] = [each.model_dump(mode="json") for each in wanted]
+        file.write_text(yaml.safe_dump(whole), "utf-8")
         command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)]
         self._process = subprocess.Popen(
             command,
@@ -133,10 +138,11 @@ class Deploying:
         if self._process.poll() is None:
             self._process.kill()
             self._process.communicate()
+        self._folder.cleanup()
 
 
-def served() -> tuple[RunnerDeployment, ...]:
-    """Make the deployments for a process that serves them: without a work pool, found by the flow's module."""
+def served(wanted: Iterable[Deployment]) -> tuple[RunnerDeployment, ...]:
+    """Make these deployments for a process that serves them: without a work pool, found by the flow's module."""
     from prefect.client.schemas.objects import ConcurrencyLimitConfig
     from prefect.types.entrypoint import EntrypointType
 
@@ -153,8 +159,9 @@ def served() -> tuple[RunnerDeployment, ...]:
             schedules=[_schedule(schedule) for schedule in each.schedules],
             concurrency_limit=ConcurrencyLimitConfig.model_validate(each.concurrency_limit),
             entrypoint_type=EntrypointType.MODULE_PATH,
+            paused=each.paused,
         )
-        for each in described()
+        for each in wanted
     )
 
 
@@ -164,6 +171,12 @@ def _there(client: SyncPrefectClient) -> Iterator[DeploymentResponse]:
     for each in described():
         with contextlib.suppress(ObjectNotFound):
             yield client.read_deployment_by_name(f"{FLOW}/{each.name}")
+
+
+def _paused_as(wanted: Deployment, there: DeploymentResponse) -> Deployment:
+    off = {schedule.slug for schedule in there.schedules if not schedule.active}
+    schedules = tuple({**each, "active": each["active"] and each["slug"] not in off} for each in wanted.schedules)
+    return wanted.model_copy(update={"paused": there.paused, "schedules": schedules})
 
 
 def _schedule(given: dict[str, Any]) -> Any:

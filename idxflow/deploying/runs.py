@@ -22,21 +22,28 @@ END_SECONDS = 20.0
 """How long runs may take to end by themselves; they are asked with SIGTERM, and get SIGKILL after that."""
 
 
+WORKER_LABEL = "prefect.worker.name"
+"""The label of a run with the name of who took it; Prefect's workers put it there."""
+
+
 class TakenRuns:
     """
     The runs of some deployments that wait for nobody else any more: they are Pending, Running or Cancelling.
 
     Args:
         deployments: their ids.
-        worker:      only those that the worker of this name took; None: all of them.
+        worker:      only those with this name in their label; others on the same server are somebody else's.
+        home:        the folder whose holds tell which of them live.
     """
 
-    def __init__(self, client: SyncPrefectClient, deployments: Collection[UUID], worker: str | None) -> None:
+    def __init__(self, client: SyncPrefectClient, deployments: Collection[UUID], worker: str, home: Path) -> None:
         self._client, self._deployments, self._worker = client, list(deployments), worker
+        self._holds = home / "holds"
         self._asked: set[UUID] = set()
+        self._outlived: set[UUID] = set()
 
     def active(self) -> list[FlowRun]:
-        """Ask the server for those that have not ended."""
+        """Ask the server for those that have not ended, but for those that outlived an earlier worker."""
         from prefect.client.schemas.filters import FlowRunFilter
 
         wanted = {
@@ -44,16 +51,21 @@ class TakenRuns:
             "state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}},
         }
         found = self._client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(wanted))
-        return [run for run in found if self._worker in {None, run.labels.get("prefect.worker.name")}]
+        taken = [run for run in found if run.labels.get(WORKER_LABEL) == self._worker]
+        return [run for run in taken if run.id not in self._outlived]
 
-    def bury_lost(self, home: Path) -> int:
+    def bury_lost(self) -> int:
         """
         Mark Crashed what a killed `idxflow up` left behind, where the process of the run itself is dead, too.
 
-        Returns: how many there were.
+        Called before anything is taken. A run that outlived its worker has its hold, and ends by itself: nobody here
+        could end it, and it is left alone from now on.
+
+        Returns: how many were dead.
         """
-        # A run that outlived its worker has its hold, and ends by itself.
-        lost = [run for run in self.active() if not is_alive(home / "holds", run.id.hex[-12:])]
+        left = self.active()
+        self._outlived = {run.id for run in left if is_alive(self._holds, run.id.hex[-12:])}
+        lost = [run for run in left if run.id not in self._outlived]
         for run in lost:
             self._crash(run, LOST)
         return len(lost)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +13,7 @@ import pytest
 
 from artifacts.run_record import RunRecord
 from tests.dashboard.looking import Look, Window
-from tests.deployments.conftest import Host
+from tests.deployments.host import Host
 from tests.deployments.site import QUICK, Site
 
 if TYPE_CHECKING:
@@ -59,18 +57,14 @@ def screenshots(
 def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A home folder with a server of its own."""
     folder = tmp_path_factory.mktemp("dashboard")
-    host = Host(folder / "home")
-    try:
-        with Site(host.start().api, folder) as site:
-            yield site
-    finally:
-        host.stop()
+    with Host(folder / "home") as host, Site(host.start().api, folder) as site:
+        yield site
 
 
 @pytest.fixture(scope="session")
 def first(site: Site) -> RunRecord:
     """The first run, by `idxflow run`: the bundled digits, with the tutorial's network."""
-    return run(site, "--dataset", "digits")
+    return site.run("--dataset", "digits")
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +79,7 @@ def second(site: Site, deployments: dict[str, UUID]) -> RunRecord:
     """A deployed run, of few epochs."""
     found = site.request("on-demand", QUICK)
     site.wait(found, "Completed")
-    return record_of(site, found)
+    return site.record(found)
 
 
 @pytest.fixture
@@ -100,18 +94,3 @@ def look(browser: Browser, site: Site, screenshots: Path) -> Iterator[Window]:
     yield open_window
     for window in opened:
         window.close()
-
-
-def run(site: Site, *options: str) -> RunRecord:
-    """Run the pipeline by `idxflow run`."""
-    command = [sys.executable, "-m", "idxflow", "run", "--json", *options]
-    done = subprocess.run(
-        command, cwd=site.folder, env=site.environment, capture_output=True, text=True, check=False, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    return RunRecord.model_validate_json(done.stdout)
-
-
-def record_of(site: Site, flow_run: UUID) -> RunRecord:
-    """Return the record of a flow run that has ended."""
-    return RunRecord.model_validate_json((site.home / "runs" / f"{flow_run.hex[-12:]}.json").read_bytes())

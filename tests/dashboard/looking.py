@@ -101,9 +101,16 @@ class Look:
 
     def offers(self, label: str) -> list[str]:
         """Read what a parameter's field is filled in with before anybody has touched it."""
-        expect(self.field(label).first).to_be_visible()
+        self.sees(f"{label} (Optional)")
         read = "field => field.value || field.innerText"
         return [str(field.evaluate(read)) for field in self.field(label).all()]
+
+    def choose(self, label: str, value: str) -> None:
+        """Choose one of the values that a parameter's field offers, by the keyboard: the mouse hits what lies above."""
+        self.field(label).focus()
+        self.page.keyboard.press("Space")
+        self.page.locator(".p-select-option").get_by_text(value, exact=True).click()
+        expect(self.field(label)).to_have_text(value)
 
     def submit(self) -> int:
         """Submit a form that starts a run. Returns: the status of the server's answer."""

@@ -12,8 +12,9 @@ from playwright.sync_api import expect
 from artifacts.run_record import RunRecord
 from flows.pipeline import pipeline
 from idxflow.deploying.deployments import described
-from tests.dashboard.conftest import record_of
-from tests.dashboard.looking import Window
+from schemas.training import Training
+from schemas.words import share
+from tests.dashboard.looking import Look, Window
 from tests.deployments.site import Site
 
 pytestmark = pytest.mark.slow
@@ -21,7 +22,15 @@ pytestmark = pytest.mark.slow
 
 def flow_run_name(record: RunRecord) -> str:
     """Return the name that the dashboard has for a run."""
-    return f"digits / tutorial / {100 * record.metrics['test'].accuracy:.1f} %"
+    return f"digits / {record.profile} / {share(record.metrics['test'].accuracy)}"
+
+
+def start(window: Look) -> UUID:
+    """Submit the form, go to the run that comes of it, and return its id."""
+    assert window.submit() == 201
+    window.page.get_by_role("button", name="View run").last.click()
+    window.page.wait_for_url("**/flow-run/**")
+    return UUID(window.page.url.partition("?")[0].rpartition("/")[2])
 
 
 def test_a_deployment_says_what_it_does_and_when(look: Window, deployments: dict[str, UUID]) -> None:
@@ -37,7 +46,7 @@ def test_a_deployment_says_what_it_does_and_when(look: Window, deployments: dict
 
 
 def test_the_form_explains_itself(look: Window, deployments: dict[str, UUID]) -> None:
-    """Each parameter, and each field of the training, stands there by name, with its help and its default."""
+    """Each parameter and field stands there by name, with its help, and with its default if the profiles have one."""
     window = look()
     window.open(f"/deployments/deployment/{deployments['on-demand']}/run")
     for name, described_as in pipeline.parameters.properties.items():
@@ -46,8 +55,9 @@ def test_the_form_explains_itself(look: Window, deployments: dict[str, UUID]) ->
     for name, field in fields.items():
         label = name.replace("_", " ").title()
         window.sees(f"{label} (Optional)", field["description"])
-        default = field["default"] if isinstance(field["default"], list) else [field["default"]]
-        assert [type(value)(shown) for value, shown in zip(default, window.offers(label), strict=True)] == default
+        default = field.get("default")
+        offered = [shown for shown in window.offers(label) if shown]
+        assert [type(default)(shown) for shown in offered] == ([] if default is None else [default])
     window.keep("form")
 
 
@@ -72,19 +82,35 @@ def test_a_run_is_started_from_the_form(
     """It runs with what was filled in; where all is stored, each task is Cached, and tags and log say so."""
     window = look()
     window.open(f"/deployments/deployment/{deployments['on-demand']}/run")
-    window.page.get_by_role("button", name="str", exact=True).click()
+    window.page.get_by_role("button", name="str", exact=True).first.click()
     window.field("dataset").fill("digits")
     window.field("Epochs").fill(str(second.training.epochs))
-    assert window.submit() == 201
-    window.page.get_by_role("button", name="View run").last.click()
+    started = start(window)
     window.sees("deployed", "nothing-changed", flow_run_name(second))
     window.sees("Nothing changed: all 20 stages cached.")
-    started = UUID(window.page.url.partition("?")[0].rpartition("/")[2])
     window.open(f"/runs/flow-run/{started}", "Task Runs")
     window.sees("20 Task runs")
     expect(window.page.locator(".p-tabs").get_by_text("Cached", exact=True).filter(visible=True)).to_have_count(20)
     window.keep("cached")
-    assert all(stage.cached for stage in record_of(site, started).stages)
+    assert all(stage.cached for stage in site.record(started).stages)
+
+
+def test_the_profile_that_is_chosen_is_trained(
+    look: Window, first: RunRecord, deployments: dict[str, UUID], site: Site
+) -> None:
+    """With another profile chosen and one field filled in, all else of the training is as that profile has it."""
+    window = look()
+    window.open(f"/deployments/deployment/{deployments['on-demand']}/run")
+    window.page.get_by_role("button", name="str", exact=True).first.click()
+    window.field("dataset").fill("digits")
+    window.choose("Profile", "tuned")
+    window.keep("tuned")
+    window.field("Epochs").fill("2")
+    started = start(window)
+    assert site.wait(started, "Completed", "Failed", "Crashed").name == "Completed"
+    record = site.record(started)
+    assert (record.profile, record.training) == ("tuned", Training(profile="tuned", epochs=2))
+    window.sees(flow_run_name(record))
 
 
 def test_the_history_of_a_key_tells_the_accuracy(look: Window, first: RunRecord, second: RunRecord) -> None:

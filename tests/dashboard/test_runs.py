@@ -19,8 +19,8 @@ def test_a_run_is_named_for_what_it_found(look: Window, first: RunRecord) -> Non
     """Its name tells data set, profile and accuracy, its tags the first two, its task runs their file or split."""
     window = look()
     window.open(f"/runs/flow-run/{first.flow_run}", "Task Runs")
-    accuracy = 100 * first.metrics["test"].accuracy
-    window.sees(f"digits / tutorial / {accuracy:.1f} %", "digits", "tutorial", "Completed", "20 Task runs")
+    accuracy = share(first.metrics["test"].accuracy)
+    window.sees(f"digits / tutorial / {accuracy}", "digits", "tutorial", "Completed", "20 Task runs")
     window.sees("download train-images-idx3-ubyte.gz", "verify t10k-labels-idx1-ubyte.gz", "parse test")
     window.sees(*(f"{stage.stage} {stage.name}".strip() for stage in first.stages))
     window.keep("task-runs")

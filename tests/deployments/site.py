@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,20 +15,13 @@ from uuid import UUID
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State
 
+from artifacts.run_record import RunRecord
 from idxflow.server import find_server
+from tests.processes import PROJECT, bare_environment, run_python, start_python, until
 
-PROJECT = Path(__file__).parents[2]
 LONG = {"dataset": "digits", "training": {"epochs": 10000}}
 """Parameters of a run that trains for minutes."""
 QUICK = {"dataset": "digits", "training": {"epochs": 3}}
-FOREIGN = ("IDXFLOW_", "PREFECT_", "TF_")
-
-
-def environment(folder: Path, **more: str) -> dict[str, str]:
-    """Return an environment without anybody's settings, whose home is `folder`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
-    quiet = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
-    return kept | quiet | {"HOME": str(folder), "PREFECT_HOME": str(folder / "prefect-home")} | more
 
 
 class Site:
@@ -45,8 +37,12 @@ class Site:
         self.api, self.folder, self.home = api, folder, folder / "home"
         self.client = SyncPrefectClient(api)
         self._open = contextlib.ExitStack()
-        self.environment = environment(
-            folder, PREFECT_API_URL=api, IDXFLOW_HOME=str(self.home), PREFECT_WORKER_QUERY_SECONDS="1"
+        self.environment = bare_environment(
+            HOME=str(folder),
+            PREFECT_HOME=str(folder / "prefect-home"),
+            PREFECT_API_URL=api,
+            PREFECT_WORKER_QUERY_SECONDS="1",
+            IDXFLOW_HOME=str(self.home),
         )
         self.processes: list[subprocess.Popen[bytes]] = []
         self.runs: list[UUID] = []
@@ -65,25 +61,19 @@ class Site:
                 self.client.set_flow_run_state(run, Cancelled(message="The test has ended."), force=True)
         self._open.close()
 
-    def prefect(self, *arguments: str, cwd: Path = PROJECT) -> str:
-        """Run Prefect's command. Returns: what it says."""
-        command = [sys.executable, "-m", "prefect", "--no-prompt", *arguments]
-        done = subprocess.run(command, cwd=cwd, env=self.environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+    def prefect(self, *arguments: str) -> None:
+        """Run Prefect's command."""
+        run_python("-m", "prefect", "--no-prompt", *arguments, cwd=PROJECT, environment=self.environment)
 
-    def start(self, *command: str, log: str, **more: str) -> subprocess.Popen[bytes]:
-        """Start a Python program in the test's folder, with a process group of its own."""
-        with (self.folder / log).open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, *command],
-                cwd=self.folder,
-                env=self.environment | more,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+    def run(self, *options: str) -> RunRecord:
+        """Run the pipeline by `idxflow run`."""
+        command = ("-m", "idxflow", "run", "--json", *options)
+        output, _ = run_python(*command, cwd=self.folder, environment=self.environment)
+        return RunRecord.model_validate_json(output)
+
+    def start(self, *command: str, log: str) -> subprocess.Popen[bytes]:
+        """Start a Python program in the test's folder."""
+        process = start_python(*command, cwd=self.folder, environment=self.environment, log=self.folder / log)
         self.processes.append(process)
         return process
 
@@ -115,6 +105,10 @@ class Site:
         """Return the state of a run once it has one of these names."""
         until(lambda: self.state(run).name in names, seconds, lambda: f"{self.state(run)}, not {names}")
         return self.state(run)
+
+    def record(self, run: UUID) -> RunRecord:
+        """Return the record that a run left in the home folder."""
+        return RunRecord.model_validate_json((self.home / "runs" / f"{run.hex[-12:]}.json").read_bytes())
 
     def task_states(self, run: UUID) -> dict[str, str]:
         """Return each task run's state, by name, as the dashboard shows it."""
@@ -153,12 +147,3 @@ class Site:
             os.kill(pid, signal.SIGKILL)
         for process in self.processes:
             process.wait()
-
-
-def until(true: Any, seconds: float, told: Any = lambda: "it did not happen") -> float:
-    """Wait until something is so. Returns: the seconds that it took."""
-    started = time.monotonic()
-    while not true():
-        assert time.monotonic() - started < seconds, told()
-        time.sleep(0.05)
-    return time.monotonic() - started

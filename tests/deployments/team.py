@@ -2,54 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import subprocess
-import sys
-import time
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import requests
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from artifacts.run_record import RunRecord
+from idxflow.server import api_answers
+from tests.processes import PROJECT, bare_environment, ending, free_port, run_python, start_python, until
 
-ROOT = Path(__file__).parents[2]
-OURS = ("PREFECT_", "IDXFLOW_", "TF_")
-START_SECONDS = 120.0
-
-
-def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-def traces(secrets: tuple[str, ...], text: bytes) -> list[str]:
-    """Name the secrets that occur in `text`: as they are, as an address has them, or in base 64."""
-    found = []
-    for secret in secrets:
-        # Within a longer text base 64 has three ways to write it; digits that its neighbours share are left out.
-        word = secret.encode()
-        shifted = [
-            b64encode(bytes(shift) + word)[-(-shift * 4 // 3) : (shift + len(word)) * 4 // 3] for shift in (0, 1, 2)
-        ]
-        if any(form in text for form in (word, quote(secret, safe="").encode(), *shifted)):
-            found.append(secret)
-    return found
-
-
-def traces_below(secrets: tuple[str, ...], folder: Path) -> list[str]:
-    """Name every file below `folder` in which, or in whose name, a secret occurs."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    assert files, f"nothing to look at in {folder}"
-    return [f"{path}: {trace}" for path in files for trace in traces(secrets, bytes(path) + path.read_bytes())]
+POOL = "idxflow"
 
 
 class Team:
@@ -67,13 +34,9 @@ class Team:
         self.folder, self.password = folder, password
         self.store, self.port = folder / "store", free_port()
         self.api = f"http://127.0.0.1:{self.port}/api"
-        self._everyone = {name: value for name, value in os.environ.items() if not name.startswith(OURS)} | {
-            "PREFECT_HOME": str(folder / "prefect"),
-            "PREFECT_API_URL": self.api,
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "DO_NOT_TRACK": "1",
-            "PYTHONPATH": str(ROOT),
-        }
+        self._everyone = bare_environment(
+            PREFECT_HOME=str(folder / "prefect"), PREFECT_API_URL=self.api, PYTHONPATH=str(PROJECT)
+        )
         self.server_environment = {
             **self._everyone,
             **database,
@@ -84,39 +47,41 @@ class Team:
         self.environment = self._everyone | {"PREFECT_API_AUTH_STRING": password, "IDXFLOW_HOME": str(self.store)}
 
     @contextmanager
-    def process(self, name: str, environment: Mapping[str, str], *command: str) -> Iterator[subprocess.Popen[bytes]]:
+    def _process(self, name: str, environment: Mapping[str, str], *command: str) -> Iterator[subprocess.Popen[bytes]]:
         """Keep a process for as long as the block runs; what it says is in `<folder>/<name>.log`."""
-        with (self.folder / f"{name}.log").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", *command], cwd=self.folder, env=environment, stdout=log, stderr=subprocess.STDOUT
-            )
-        try:
-            yield process
-        finally:
-            process.terminate()
+        log = self.folder / f"{name}.log"
+        with ending(start_python("-m", *command, cwd=self.folder, environment=environment, log=log)) as process:
             try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+                yield process
+            finally:
+                process.terminate()
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(30)
 
     @contextmanager
     def server(self) -> Iterator[None]:
-        """Keep the server, from when it answers."""
+        """Keep the server, from when it answers and has the work pool and what prefect.yaml deploys."""
         command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
-        with self.process("server", self.server_environment, *command) as process:
-            deadline = time.monotonic() + START_SECONDS
-            while not self._answers():
-                assert process.poll() is None, self.log("server")
-                assert time.monotonic() < deadline, self.log("server")
-                time.sleep(0.2)
+        with self._process("server", self.server_environment, *command) as process:
+            until(lambda: api_answers(self.api) or process.poll() is not None, 120, lambda: self.log("server"))
+            assert process.poll() is None, self.log("server")
+            self.run("prefect", "--no-prompt", "work-pool", "create", POOL, "--type", "process")
+            self.run("prefect", "--no-prompt", "deploy", "--all")
             yield
 
-    def _answers(self) -> bool:
-        try:
-            return self.ask("GET", "/health", None).ok
-        except requests.ConnectionError:
-            return False
+    @contextmanager
+    def worker(self) -> Iterator[None]:
+        """Keep a worker."""
+        with self._process("worker", self.environment, "prefect", "worker", "start", "--pool", POOL):
+            yield
+
+    @contextmanager
+    def up(self, told: Mapping[str, str]) -> Iterator[None]:
+        """Keep an `idxflow up`, from when it takes runs; `told` as in `run`."""
+        with self._process("up", {**self.environment, **told}, "idxflow", "up") as process:
+            until(lambda: "Ctrl-C" in self.log("up") or process.poll() is not None, 120, lambda: self.log("up"))
+            assert process.poll() is None, self.log("up")
+            yield
 
     def log(self, name: str) -> str:
         """Return what a process has said."""
@@ -134,17 +99,7 @@ class Team:
         Args:    code: with which it is expected to end.  told: environment variables of this one alone.
         Returns: its output, and what it said beside it.
         """
-        done = subprocess.run(
-            [sys.executable, "-m", *command],
-            cwd=ROOT,
-            env={**self.environment, **(told or {})},
-            capture_output=True,
-            text=True,
-            timeout=280,
-            check=False,
-        )
-        assert done.returncode == code, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done.stdout, done.stderr
+        return run_python("-m", *command, cwd=PROJECT, environment={**self.environment, **(told or {})}, code=code)
 
     @contextmanager
     def client(self) -> Iterator[SyncPrefectClient]:

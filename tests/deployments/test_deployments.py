@@ -11,15 +11,10 @@ import pytest
 import yaml
 from prefect.exceptions import PrefectHTTPStatusError
 
-from artifacts.run_record import RunRecord
-from tests.deployments.site import LONG, PROJECT, QUICK, Site, until
+from tests.deployments.site import LONG, QUICK, Site
+from tests.processes import PROJECT, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-
-def record_of(site: Site, run: Any) -> RunRecord:
-    """Return the record that a run left in the home folder."""
-    return RunRecord.model_validate_json((site.home / "runs" / f"{run.hex[-12:]}.json").read_bytes())
 
 
 def test_what_is_deployed_is_what_is_promised(site: Site) -> None:
@@ -63,7 +58,7 @@ def test_a_run_on_demand_completes(site: Site) -> None:
     site.worker()
     run = site.request("on-demand", {"dataset": "digits"})
     assert site.wait(run, "Completed", "Failed", "Crashed").name == "Completed"
-    record = record_of(site, run)
+    record = site.record(run)
     assert (record.state, record.dataset) == ("completed", "digits")
     assert record.metrics["test"].accuracy > 0.8
     assert not (PROJECT / "home").exists()
@@ -80,6 +75,7 @@ def test_a_run_on_demand_completes(site: Site) -> None:
         {"training": {"speed": 9}},
         {"refresh": ["coffee"]},
         {"dataset": 7},
+        {"dataset": "mnits"},
     ],
     ids=str,
 )
@@ -111,15 +107,16 @@ def test_a_cron_run_appears_and_is_executed(
             runs = site.client.read_flow_runs()
             return [run for run in runs if run.deployment_id == made.id and run.state and run.state.is_final()]
 
-        until(ended, 150)
-        (run,) = ended()
+        (run,) = until(ended, 150)
         assert run.state.name == "Completed"
         assert run.auto_scheduled
         late = (run.start_time - run.expected_start_time).total_seconds()
         record_testsuite_property("seconds_from_schedule_to_running", late)
-        # A worker takes a run up some seconds before its time, and its process may be there a moment early.
-        assert -1 < late < 15
-        assert record_of(site, run.id).state == "completed"
+        # The worker starts a run's process up to 10 s before its time, and there it waits. But the server rounds what
+        # is left to whole seconds (WaitForScheduledTime): a run may begin half a second early, and the tenth is for the
+        # way from the request to that rule. Late is one that was made too shortly before its time for the process.
+        assert -0.6 < late < 15
+        assert site.record(run.id).state == "completed"
     finally:
         site.client.delete_deployment(made.id)
 
@@ -139,7 +136,7 @@ def test_of_ten_requests_none_is_lost(site: Site, deployment: str) -> None:
     """Ten requests at once: at night those beyond the first are cancelled with a reason, on demand each completes."""
     runs = [site.request(deployment, QUICK) for _ in range(10)]
     site.worker()
-    until(lambda: all(site.state(run).is_final() for run in runs), 240, lambda: [site.state(run).name for run in runs])
+    until(lambda: all(site.state(run).is_final() for run in runs), 480, lambda: [site.state(run).name for run in runs])
     states = [site.state(run) for run in runs]
     completed = [state for state in states if state.name == "Completed"]
     cancelled = [state for state in states if state.name == "Cancelled"]
@@ -147,7 +144,7 @@ def test_of_ten_requests_none_is_lost(site: Site, deployment: str) -> None:
     assert completed
     assert all(state.message == "Deployment concurrency limit reached." for state in cancelled)
     assert bool(cancelled) == (deployment == "nightly")
-    records = [record_of(site, run) for run, state in zip(runs, states, strict=True) if state.name == "Completed"]
+    records = [site.record(run) for run, state in zip(runs, states, strict=True) if state.name == "Completed"]
     trained = [stage for record in records for stage in record.stages if stage.stage == "train" and not stage.cached]
     assert len(trained) == 1
     assert all(record.state == "completed" for record in records)

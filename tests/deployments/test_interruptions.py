@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from uuid import UUID
 
 import pytest
 import yaml
 from prefect.events.schemas.automations import AutomationCore
 
-from artifacts.run_record import RunRecord
 from idxflow.deploying.automations import AUTOMATIONS_FILE
-from tests.deployments.conftest import Host
-from tests.deployments.site import QUICK, Site, until
+from tests.deployments.host import Host
+from tests.deployments.site import QUICK, Site
+from tests.processes import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 BEFORE_TRAIN = ("download", "verify", "decompress", "parse", "validate", "normalize")
@@ -30,11 +29,6 @@ def assert_resumes(site: Site) -> None:
     assert {state for name, state in states.items() if name.startswith(BEFORE_TRAIN)} == {"Cached"}
 
 
-def record_of(site: Site, run: UUID) -> RunRecord:
-    """Return the record that a run left in the home folder."""
-    return RunRecord.model_validate_json((site.home / "runs" / f"{run.hex[-12:]}.json").read_bytes())
-
-
 def test_a_cancelled_run_ends_soon_and_the_next_one_resumes(
     site: Site, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
@@ -46,7 +40,7 @@ def test_a_cancelled_run_ends_soon_and_the_next_one_resumes(
     site.wait(run, "Cancelled", seconds=15)
     until(lambda: set(site.living()) == {worker.pid}, 15 - (time.monotonic() - started), site.living)
     record_testsuite_property("seconds_to_cancel", round(time.monotonic() - started, 2))
-    assert record_of(site, run).state == "interrupted"
+    assert site.record(run).state == "interrupted"
     assert_resumes(site)
 
 
@@ -103,7 +97,7 @@ def test_a_restarted_server_loses_no_run(site: Site, host: Host) -> None:
     after = host.start()
     assert (after.api, after.pid != before.pid) == (before.api, True)
     assert site.wait(run, "Completed", "Failed", "Crashed", "Cancelled", seconds=180).name == "Completed"
-    assert record_of(site, run).state == "completed"
+    assert site.record(run).state == "completed"
     assert_resumes(site)
 
 

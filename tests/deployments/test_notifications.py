@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.deployments.site import PROJECT, QUICK, Site, until
+from tests.deployments.site import QUICK, Site
+from tests.processes import PROJECT, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

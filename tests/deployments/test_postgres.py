@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 
@@ -11,7 +10,9 @@ import pytest
 
 from schemas.stages import STAGES
 from tests.deployments.postgres import Postgres
-from tests.deployments.team import Team, free_port, traces, traces_below
+from tests.deployments.team import Team
+from tests.deployments.traces import traces, traces_below
+from tests.processes import free_port, until
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +20,6 @@ DATABASE_PASSWORD, API_PASSWORD = "d@ta:base/w0rd-1f6c", "api-w0rd-8e2b77"
 KEY = urlsafe_b64encode(b"32-bytes-long-encryption-key-b41").decode()
 SECRETS = (DATABASE_PASSWORD, API_PASSWORD, KEY)
 QUICK = {"dataset": "digits", "training": {"profile": "tutorial", "epochs": 3}}
-POOL = "idxflow"
 STATES = """
 select 'flow', state_name, count(*) from flow_run where state_name <> 'Scheduled' group by state_name union all
 select 'task', state_name, count(*) from task_run group by state_name order by 1, 2
@@ -38,15 +38,13 @@ def team(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """A server over that database, with the pipeline deployed."""
     team = Team(tmp_path_factory.mktemp("team"), postgres.settings, f"team:{API_PASSWORD}", KEY)
     with team.server():
-        team.run("prefect", "--no-prompt", "work-pool", "create", POOL, "--type", "process")
-        team.run("prefect", "--no-prompt", "deploy", "--all")
         yield team
 
 
 def test_a_team_runs_the_pipeline(team: Team, postgres: Postgres) -> None:
     """A worker computes all stages, a second run and a person's own find them cached, and no secret is left."""
     ask = ["prefect", "deployment", "run", "idxflow/on-demand", "--watch", "--params", json.dumps(QUICK)]
-    with team.process("worker", team.environment, "prefect", "worker", "start", "--pool", POOL):
+    with team.worker():
         for _ in range(2):
             team.run(*ask)
     shown, _ = team.run("idxflow", "run", "--json", "--dataset", "digits", "--set", "training.epochs=3")
@@ -57,10 +55,11 @@ def test_a_team_runs_the_pipeline(team: Team, postgres: Postgres) -> None:
     assert json.loads(shown)["id"] == third.id
     stages = len(first.stages)
     expected = ["flow Completed 3", f"task Cached {2 * stages}", f"task Completed {stages}"]
-    deadline = time.monotonic() + 60
-    while postgres.query("psql", "-tAF ", "-c", STATES).splitlines() != expected:  # the server writes them by and by
-        assert time.monotonic() < deadline, postgres.query("psql", "-tAF ", "-c", STATES)
-        time.sleep(0.5)
+
+    def states() -> list[str]:
+        return postgres.query("psql", "-tAF ", "-c", STATES).splitlines()
+
+    until(lambda: states() == expected, 60, states)  # the server writes them by and by
     assert not traces(SECRETS, postgres.query("pg_dump").encode() + postgres.log.encode())
     assert not traces_below(SECRETS, team.folder)
 

@@ -14,8 +14,10 @@ import pytest
 from prefect.blocks.system import Secret
 from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 
-from tests.deployments.team import ROOT, Team, free_port, traces, traces_below
+from tests.deployments.team import Team
+from tests.deployments.traces import traces, traces_below
 from tests.faults.mirror import Mirror, html
+from tests.processes import PROJECT, free_port
 
 pytestmark = pytest.mark.slow
 
@@ -30,8 +32,7 @@ ENVIRONMENT = {
     "PREFECT_LOGGING_LEVEL": "DEBUG",
     "PREFECT_LOGGING_EXTRA_LOGGERS": "idxflow,requests,urllib3,httpx,httpcore",
 }
-DIGITS = {path.name: path.read_bytes() for path in (ROOT / "schemas" / "catalog" / "digits").glob("*.gz")}
-POOL = "idxflow"
+DIGITS = {path.name: path.read_bytes() for path in (PROJECT / "schemas" / "catalog" / "digits").glob("*.gz")}
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +44,6 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     team.environment.update(ENVIRONMENT)
     team.server_environment.update(ENVIRONMENT)
     with team.server():
-        team.run("prefect", "--no-prompt", "work-pool", "create", POOL, "--type", "process")
-        team.run("prefect", "--no-prompt", "deploy", "--all")
         yield team
 
 
@@ -71,7 +70,7 @@ def test_a_deployed_run_leaves_no_secret(team: Team) -> None:
         block = {"MIRROR_TOKEN": "{{ prefect.blocks.secret.mirror-token }}"}
         with team.client():
             Secret(value=quote(TOKEN, safe="")).save("mirror-token")
-        with team.process("worker", team.environment, "prefect", "worker", "start", "--pool", POOL):
+        with team.worker():
             said = team.run(
                 *("prefect", "deployment", "run", "idxflow/on-demand", "--watch", "--params", json.dumps(asked)),
                 *("--job-variable", f"env={json.dumps(block)}"),
@@ -118,13 +117,15 @@ def test_a_secret_is_no_parameter(team: Team, secretive: str) -> None:
 
 
 def test_an_api_address_with_a_password_is_not_recorded(team: Team) -> None:
-    """Where PREFECT_API_URL holds the password, the record's dashboard address does not."""
+    """Where PREFECT_API_URL holds the password, neither the record's dashboard address nor what is said does."""
     user, _, password = team.password.partition(":")
     url = team.api.replace("//", f"//{user}:{password}@")
     told = {"PREFECT_API_URL": url, "PREFECT_API_AUTH_STRING": team.password}
     said = team.run("idxflow", "run", "--dataset", "digits", "--set", "training.epochs=2", told=told)
     assert (team.records()[-1].dashboard or "").startswith(f"http://127.0.0.1:{team.port}/")
     asked = team.run("idxflow", "server", "status", code=1, told=told)
+    with team.up(told):
+        assert f"http://127.0.0.1:{team.port}\n" in team.log("up")
     assert not traces(SECRETS, "".join([*said, *asked]).encode())
     assert not traces_below(SECRETS, team.folder)
 

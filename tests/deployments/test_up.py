@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +13,8 @@ from prefect.client.schemas.responses import DeploymentResponse
 
 from idxflow.deploying.runs import LOST
 from idxflow.server import find_server, stop_server
-from tests.deployments.site import QUICK, Site, environment, until
+from tests.deployments.site import QUICK, Site
+from tests.processes import bare_environment, run_python, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -46,8 +45,7 @@ def test_it_brings_up_its_own_server(site: Site, tmp_path: Path) -> None:
     """Without any server it starts one, which stays when it ends; a second `up` finds it, and is ready sooner."""
     own = Site("http://127.0.0.1:9/api", tmp_path / "own")
     own.folder.mkdir()
-    own.environment = environment(own.folder, IDXFLOW_HOME=str(own.home))
-    del own.environment["PREFECT_HOME"]
+    own.environment = bare_environment(HOME=str(own.folder), IDXFLOW_HOME=str(own.home))
     try:
         up = own.up()
         server = find_server(own.home)
@@ -66,20 +64,15 @@ def test_it_brings_up_its_own_server(site: Site, tmp_path: Path) -> None:
             up.send_signal(signal.SIGINT)
             assert up.wait(20) == 0
     finally:
-        for process in own.processes:
-            process.kill()
+        own.kill_everything()
         stop_server(own.home)
 
 
 def test_a_second_one_is_refused(site: Site) -> None:
     """Beside one that works, another of the same home folder ends at once, names its process, and changes nothing."""
     up = site.up()
-    command = [sys.executable, "-m", "idxflow", "up"]
-    second = subprocess.run(
-        command, cwd=site.folder, env=site.environment, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert second.returncode == 2
-    assert f"expected no other one, found process {up.pid}" in second.stderr
+    _, errors = run_python("-m", "idxflow", "up", cwd=site.folder, environment=site.environment, code=2)
+    assert f"expected no other one, found process {up.pid}" in errors
     assert up.poll() is None
 
 
@@ -109,6 +102,38 @@ def test_a_run_that_outlives_it_is_left_alone(site: Site) -> None:
     assert site.state(run).name == "Running"
     os.kill(pid, signal.SIGTERM)
     until(lambda: site.state(run).is_final(), 30)
+
+
+def test_what_outlived_one_is_left_alone_to_the_end(site: Site) -> None:
+    """After kill -9 of it alone, the next one that is stopped neither cancels that run nor calls it Crashed."""
+    up = site.up()
+    run = site.train()
+    up.kill()
+    up.wait()
+    (pid,) = site.living()
+    again = site.up(log="again.log")
+    again.send_signal(signal.SIGINT)
+    assert again.wait(20) == 0
+    assert said(site, "again.log").splitlines()[-2:] == ["Stopping.", "Stopped."]
+    assert site.state(run).name == "Running"
+    os.kill(pid, signal.SIGTERM)
+
+
+@pytest.mark.parametrize("options", [(), ("--serve",)], ids=["worker", "serve"])
+def test_one_of_another_home_keeps_its_runs(site: Site, tmp_path: Path, options: tuple[str, ...]) -> None:
+    """Beside one that trains, another one on the same server comes and goes, and that run is Running all the time."""
+    site.up(*options)
+    run = site.train()
+    other = tmp_path / "other"
+    other.mkdir()
+    with Site(site.api, other) as beside:
+        up = beside.up("--serve")
+        assert site.state(run).name == "Running"
+        up.send_signal(signal.SIGINT)
+        assert up.wait(20) == 0
+        assert said(beside).splitlines()[-2:] == ["Stopping.", "Stopped."]
+    assert site.state(run).name == "Running"
+    assert site.living()
 
 
 def test_runs_wait_for_it(site: Site) -> None:
@@ -149,3 +174,22 @@ def test_what_a_person_paused_stays_paused(site: Site, options: tuple[str, ...])
     finally:
         site.client.resume_deployment(deployment)
         site.client.update_deployment_schedule(deployment, schedule, active=True)
+
+
+def test_one_that_breaks_off_resumes_nothing(site: Site) -> None:
+    """Stopped in the middle of deploying, it leaves a schedule paused that a person has paused."""
+
+    def nightly() -> DeploymentResponse:
+        return site.client.read_deployment_by_name("idxflow/nightly")
+
+    schedule = nightly().schedules[0].id
+    site.client.update_deployment_schedule(nightly().id, schedule, active=False)
+    try:
+        before = nightly().updated
+        up = site.start("-m", "idxflow", "up", log="up.log")
+        until(lambda: nightly().updated != before, 60, lambda: said(site))
+        up.send_signal(signal.SIGINT)
+        assert up.wait(30)
+        assert [(each.id, each.active) for each in nightly().schedules] == [(schedule, False)]
+    finally:
+        site.client.update_deployment_schedule(nightly().id, schedule, active=True)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
@@ -18,8 +16,6 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import Artifact, FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
-
-T = TypeVar("T")
 
 
 def flow_run(run: str) -> FlowRun:
@@ -68,11 +64,3 @@ def events(name: str) -> list[dict[str, Any]]:
         answer = client.request("POST", "/events/filter", json={"filter": {"event": {"name": [name]}}})
         found: list[dict[str, Any]] = answer.json()["events"]
         return found
-
-
-def wait_for(look: Callable[[], T], seconds: float = 20) -> T:
-    """Look until there is something: logs and events reach the server a moment late."""
-    deadline = time.monotonic() + seconds
-    while not (found := look()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return found

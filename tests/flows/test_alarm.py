@@ -10,8 +10,9 @@ from prefect.client.schemas.objects import FlowRun
 
 from flows.alarm import BELOW_BOUND, sound_alarm
 from schemas.metrics import Metrics
-from tests.flows.seeing import events, wait_for
+from tests.flows.seeing import events
 from tests.flows.showing import split_metrics
+from tests.processes import until
 
 
 @pytest.mark.usefixtures("prefect_server")
@@ -25,7 +26,7 @@ def test_the_event_names_the_deployment(tmp_path: Path) -> None:
         "prefect.resource.id": f"prefect.flow-run.{run.id}",
         "prefect.resource.name": "mnist / tutorial",
     }
-    (event,) = wait_for(lambda: [each for each in events(BELOW_BOUND) if each["resource"] == resource])
+    (event,) = until(lambda: [each for each in events(BELOW_BOUND) if each["resource"] == resource])
     related = {(each["prefect.resource.role"], each["prefect.resource.id"]) for each in event["related"]}
     assert ("deployment", f"prefect.deployment.{run.deployment_id}") in related
     assert event["payload"]["accuracy"] == 0.5

@@ -11,10 +11,12 @@ import pytest
 from prefect import tags
 
 from artifacts.run_record import RunRecord
-from schemas.errors import BadIdx
+from flows.pipeline import pipeline
+from schemas.errors import BadIdx, UsageError
 from schemas.training import Training
-from tests.flows.seeing import bars, events, flow_run, log_lines, newest_flow_run, posted, wait_for
+from tests.flows.seeing import bars, events, flow_run, log_lines, newest_flow_run, posted
 from tests.flows.showing import EPOCHS, show
+from tests.processes import until
 
 pytestmark = pytest.mark.usefixtures("prefect_server", "home")
 BELOW_BOUND = "idxflow.accuracy-below-bound"
@@ -25,7 +27,7 @@ def test_a_completed_run_says_what_it_was_about_and_how_good_it_is() -> None:
     with tags("of-the-caller"):
         record = show()
     seen = flow_run(record.flow_run)
-    assert seen.name == "two / tutorial / 96.3 %"
+    assert seen.name == "two / tutorial / 96.30 %"
     assert set(seen.tags) == {"of-the-caller", "two", "tutorial"}
 
 
@@ -35,7 +37,7 @@ def test_a_run_in_which_nothing_changed_says_so() -> None:
     nothing = "Nothing changed: all 5 stages cached."
     assert "nothing-changed" not in flow_run(first.flow_run).tags
     assert "nothing-changed" in flow_run(second.flow_run).tags
-    assert wait_for(lambda: nothing in log_lines(second.flow_run))
+    until(lambda: nothing in log_lines(second.flow_run))
     assert nothing not in log_lines(first.flow_run)
     page, table = (posted(second.flow_run)[f"{kind}-two-tutorial"] for kind in ("summary", "metrics"))
     assert nothing in str(page.data)[:200]
@@ -63,6 +65,15 @@ def test_a_failed_run_tells_its_error_on_its_page() -> None:
     assert r"bad: expected good, found \*bad\* \| \<b\>worse\</b\>. Do not ask" in str(
         found["summary-two-tutorial"].data
     )
+
+
+def test_a_data_set_that_is_not_there_leaves_no_artifact() -> None:
+    """A run that fails before it has begun on a data set says so in its name, and no key is kept of it."""
+    with pytest.raises(UsageError):
+        pipeline("nowhere.toml")
+    seen = newest_flow_run("idxflow")
+    assert seen.name == "nowhere / tutorial / failed"
+    assert not posted(str(seen.id))
 
 
 def test_an_interrupted_run_is_named_so() -> None:
@@ -105,9 +116,9 @@ def test_a_low_accuracy_warns_and_emits_an_event() -> None:
     record = show(dataset="poor", accuracy=0.4, alert_below=0.9)
     assert record.state == "completed"
     assert record.warnings[0].startswith("test accuracy: expected at least 90.00 % (alert_below), found 40.00 %.")
-    assert wait_for(lambda: record.warnings[0] in log_lines(record.flow_run))
+    until(lambda: record.warnings[0] in log_lines(record.flow_run))
     resource = f"prefect.flow-run.{record.flow_run}"
-    found = wait_for(lambda: [e for e in events(BELOW_BOUND) if e["resource"]["prefect.resource.id"] == resource])
+    found = until(lambda: [e for e in events(BELOW_BOUND) if e["resource"]["prefect.resource.id"] == resource])
     assert [event["payload"] for event in found] == [
         {"accuracy": 0.4, "bound": 0.9, "dataset": "poor", "profile": "tutorial"}
     ]
@@ -130,10 +141,10 @@ def test_runs_of_one_process_keep_to_themselves() -> None:
         learning = pool.submit(copy_context().run, run, "good", 0.9, 3.0)
         judged = pool.submit(copy_context().run, run, "poor", 0.1, 0.0)
         good, poor = learning.result(), judged.result()
-    assert flow_run(good.flow_run).name == "good / tutorial / 90.0 %"
-    assert flow_run(poor.flow_run).name == "poor / tutorial / 10.0 %"
+    assert flow_run(good.flow_run).name == "good / tutorial / 90.00 %"
+    assert flow_run(poor.flow_run).name == "poor / tutorial / 10.00 %"
     assert set(posted(good.flow_run)) == {"metrics-good-tutorial", "summary-good-tutorial"}
-    alarm = wait_for(lambda: [each["resource"] for each in events(BELOW_BOUND) if poor.flow_run in str(each)])
+    alarm = until(lambda: [each["resource"] for each in events(BELOW_BOUND) if poor.flow_run in str(each)])
     assert alarm[0]["prefect.resource.name"] == "poor / tutorial"
     assert not [each for each in events(BELOW_BOUND) if good.flow_run in str(each)]
 

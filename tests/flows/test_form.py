@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from prefect.exceptions import ParameterTypeError
 
 from flows.pipeline import pipeline
-from schemas.training import Training
+from schemas.catalog import dataset_names
+from schemas.training import PROFILES, Training
 
 
 def properties() -> dict[str, Any]:
@@ -16,21 +18,44 @@ def properties() -> dict[str, Any]:
     return pipeline.parameters.properties
 
 
+def fields() -> dict[str, Any]:
+    """The configuration's fields as the form sees them."""
+    found: dict[str, Any] = (pipeline.parameters.definitions or {})["Training"]["properties"]
+    return found
+
+
 def test_each_parameter_is_described() -> None:
-    """Every parameter, and every field of the configuration, has a default and says what it means."""
-    training = (pipeline.parameters.definitions or {})["Training"]["properties"]
-    assert set(training) == set(Training.model_fields)
-    for name, field in {**properties(), **training}.items():
-        assert "default" in field, name
+    """Every parameter has a default and says what it means, and so does every field of the configuration."""
+    assert set(fields()) == set(Training.model_fields)
+    for name, field in {**properties(), **fields()}.items():
         assert field["description"], name
+    assert all("default" in field for field in properties().values())
     assert not pipeline.parameters.required
 
 
+def test_the_profile_decides_what_the_form_leaves_empty() -> None:
+    """What the form sends untouched, with any profile chosen, is that profile; its help tells what they differ in."""
+    decided = {name for values in PROFILES.values() for name in values}
+    assert {name for name, field in fields().items() if "default" not in field} == decided
+    sent = properties()["training"]["default"]
+    assert Training.model_validate(sent) == Training()
+    assert Training.model_validate({**sent, "profile": "tuned"}) == Training(profile="tuned")
+    assert (
+        fields()["epochs"]["description"] == f"{Training.model_fields['epochs'].description} (tutorial: 50, tuned: 20)"
+    )
+    assert fields()["hidden"]["description"].endswith(" (tutorial: [50, 50], tuned: [800, 400])")
+    kept = {name: field["default"] for name, field in fields().items() if "default" in field}
+    assert Training.model_validate(kept | {"profile": "tuned"}) == Training(profile="tuned")
+
+
 def test_bounds_are_in_the_form() -> None:
-    """A value that the flow would refuse is refused by the form: accuracy outside of 0 to 1, an unknown stage."""
+    """What the flow would refuse is refused by the form: accuracy outside of 0 to 1, an unknown stage or data set."""
     number = properties()["alert_below"]["anyOf"][0]
     assert (number["minimum"], number["maximum"]) == (0, 1)
     assert "train" in properties()["refresh"]["items"]["enum"]
-    for wrong in ({"alert_below": 1.5}, {"refresh": ["nothing"]}, {"training": {"epochs": 0}}):
+    pattern = properties()["dataset"]["anyOf"][0]["pattern"]
+    assert all(re.search(pattern, name) for name in (*dataset_names(), "own.toml", "/srv/data/own.toml"))
+    assert not any(re.search(pattern, name) for name in ("mnits", "", "mnist2", ".toml"))
+    for wrong in ({"alert_below": 1.5}, {"refresh": ["nothing"]}, {"training": {"epochs": 0}}, {"dataset": "mnits"}):
         with pytest.raises(ParameterTypeError):
             pipeline.validate_parameters(wrong)

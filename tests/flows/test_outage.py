@@ -6,17 +6,16 @@ import os
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
-from socket import socket
 
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from artifacts.run_record import RunRecord
+from idxflow.server import api_answers
 from tests.flows.seeing import flow_run, posted
+from tests.processes import ending, free_port, until
 
 pytestmark = pytest.mark.slow
 
@@ -25,9 +24,7 @@ class Server:
     """A Prefect server of its own, which can be killed and started again."""
 
     def __init__(self, folder: Path) -> None:
-        with closing(socket()) as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self.api = f"http://127.0.0.1:{self.port}/api"
         database = f"sqlite+aiosqlite:///{folder / 'prefect.db'}"
         self.environment = os.environ | {
@@ -43,15 +40,7 @@ class Server:
         self.process = subprocess.Popen(
             command, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            try:
-                urllib.request.urlopen(f"{self.api}/health", timeout=5).close()
-            except OSError:
-                time.sleep(0.2)
-            else:
-                return
-        pytest.fail("the server does not answer")
+        until(lambda: api_answers(self.api), 120)
 
     def kill(self) -> None:
         """Kill it."""
@@ -63,14 +52,16 @@ class Server:
 def server(tmp_path: Path) -> Iterator[Server]:
     """A server that answers."""
     server = Server(tmp_path)
-    server.start()
-    yield server
-    server.kill()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
 
 
 def test_a_run_outlives_its_server(server: Server) -> None:
     """A server that is killed and started again costs one warning; the run completes, and is shown in the end."""
-    process = subprocess.Popen(
+    run = subprocess.Popen(
         [sys.executable, "-m", "tests.flows.showing", "8"],
         env=server.environment,
         stdout=subprocess.PIPE,
@@ -78,18 +69,18 @@ def test_a_run_outlives_its_server(server: Server) -> None:
         text=True,
     )
     home = Path(server.environment["IDXFLOW_HOME"])
-    while not list(home.glob("artifacts/train/.staging*")) and process.poll() is None:
-        time.sleep(0.05)
-    time.sleep(2.5)
-    server.kill()
-    time.sleep(3)
-    server.start()
-    output, errors = process.communicate(timeout=120)
+    with ending(run) as process:
+        until(lambda: list(home.glob("artifacts/train/.staging*")) or process.poll() is not None, 120)
+        time.sleep(2.5)
+        server.kill()
+        time.sleep(3)
+        server.start()
+        output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     record = RunRecord.model_validate_json(output)
     assert record.state == "completed"
     assert len(record.warnings) == 1
     assert record.warnings[0].startswith("dashboard: expected Prefect's API to take what it is to show")
     with temporary_settings({PREFECT_API_URL: server.api}):
-        assert flow_run(record.flow_run).name == "two / tutorial / 96.3 %"
+        assert flow_run(record.flow_run).name == "two / tutorial / 96.30 %"
         assert set(posted(record.flow_run)) == {"metrics-two-tutorial", "summary-two-tutorial"}

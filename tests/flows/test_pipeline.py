@@ -6,7 +6,6 @@ import ast
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -18,8 +17,8 @@ import pytest
 from artifacts.run_record import RunRecord
 from schemas.metrics import Metrics
 from schemas.stages import STAGES
+from tests.processes import PROJECT, ending, until
 
-PROJECT = Path(__file__).parents[2]
 FLOORS = ("idxflow", "flows", "tasks", "artifacts", "schemas")
 QUICK = ("--dataset", "digits", "--set", "training.epochs=3")
 
@@ -141,13 +140,9 @@ def test_edits_recompute_what_they_touch(edited: Command) -> None:
 @pytest.mark.slow
 def test_a_kill_during_training_costs_the_training_alone(command: Command) -> None:
     """After kill -9 while the model trains, the next run has all before it cached and ends well."""
-    process = command.start("--dataset", "digits", "--set", "training.epochs=10000")
-    deadline = time.monotonic() + 120
-    while not list(command.home.glob("artifacts/train/.staging*")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(2)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    with ending(command.start("--dataset", "digits", "--set", "training.epochs=10000")):
+        until(lambda: list(command.home.glob("artifacts/train/.staging*")), 120)
+        time.sleep(2)
     assert list(command.home.glob("artifacts/train/.staging*"))
     record, _ = command.run(*QUICK)
     assert computed(record) == ["train", "evaluate", "report"]

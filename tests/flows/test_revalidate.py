@@ -80,8 +80,10 @@ def test_what_has_changed_is_refused_and_what_is_stored_stays(home: Path, mirror
     assert all(stage.cached for stage in run(own).stages)
 
 
-def test_a_mirror_that_does_not_answer_is_warned_of(home: Path, mirror: Mirror, own: str) -> None:
-    """Nobody there: the stored copies are used, and the run's record says so."""
+@pytest.mark.parametrize("tagged", [True, False], ids=["tagged", "untagged"])
+def test_a_mirror_that_does_not_answer_is_warned_of(home: Path, mirror: Mirror, own: str, *, tagged: bool) -> None:
+    """Nobody there: the stored copies are used, whether the mirror had ETags or not, and the run's record says so."""
+    mirror.tagged = tagged
     run(own)
     mirror.files.clear()
     record = run(own, revalidate=True)

@@ -11,7 +11,7 @@ from artifacts.manifest import Input
 from artifacts.ref import Ref
 from artifacts.run_record import RunRecord
 from artifacts.store import Store
-from flows.summary import counted, headline, metrics_table, nothing_changed, summary_page
+from flows.summary import headline, metrics_table, nothing_changed, stages_told, summary_page
 from tests.artifacts.archive.history import stage_record, write_run
 from tests.artifacts.building import build
 
@@ -43,7 +43,7 @@ def report(store: Store) -> Ref:
 def test_the_page_shows_the_figures_of_the_report(store: Store, report: Ref) -> None:
     """Curve, confusion matrix, samples and mistakes are inside, in this order, between the words and the lineage."""
     page = summary_page(record_of(store, report))
-    assert page.startswith("# mnist: 96.06 % of the test images are right\n\n**Nothing changed: all 1 stages cached.**")
+    assert page.startswith("# mnist: 96.06 % of the test images are right\n\n**Nothing changed: all 1 stage cached.**")
     places = [page.index(f'alt="{name}"') for name in FIGURES]
     assert places == sorted(places)
     assert page.count(f"data:image/svg+xml;base64,{base64.b64encode(SVG).decode()}") == len(FIGURES)
@@ -115,7 +115,7 @@ def test_the_table_has_the_figures_of_the_run(store: Store, report: Ref) -> None
         "seed": "123",
         "epochs": "50",
         "duration": "30.0 s",
-        "stages": "all 1 stages computed",
+        "stages": "all 1 stage computed",
         "run": "aaaaaaaaaaaa",
     }
 
@@ -131,6 +131,6 @@ def test_a_line_says_how_a_run_ended(store: Store, report: Ref) -> None:
     assert nothing_changed(cached)
     failed = record_of(store, model, state="failed")
     assert headline(failed) == "failed: it broke"
-    assert counted(failed) == "1 stages finished, 1 of them cached"
-    assert counted(record_of(store, state="failed")) == "no stage finished"
+    assert stages_told(failed) == "1 stage finished, 1 of them cached"
+    assert stages_told(record_of(store, state="failed")) == "no stage finished"
     assert not nothing_changed(failed)

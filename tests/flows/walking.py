@@ -23,6 +23,8 @@ RUN = "a" * 12
 """The run of `digits_home`."""
 TRAINING = Training(epochs=2)
 """What it trained."""
+ROWS = {"train": 1500, "test": 297}
+"""How many images its splits have."""
 
 
 class Walk:

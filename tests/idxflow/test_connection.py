@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from idxflow.connection import connect
+from idxflow.ending import FAILED
 from idxflow.environment import prepare_environment
-from idxflow.server import stop_server
+from idxflow.machine import find_process
+from idxflow.server import api_answers, find_server, stop_server
 from schemas.errors import ServerError
 from tests.idxflow.conftest import Screen
+from tests.processes import PROJECT, bare_environment, ending, free_port, run_python, start_python, until
 
 
 def test_a_chosen_api_has_to_answer(desk: Path, screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,3 +45,73 @@ def test_the_server_of_the_home_folder_is_found_again(desk: Path, screen: Screen
         assert len(screen.text.getvalue()) == said
     finally:
         stop_server(home)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
+def test_a_temporary_server_ends_with_its_owner(desk: Path, number: signal.Signals) -> None:
+    """However a run with --ephemeral is killed, its server ends by itself, and nothing is left of its folder."""
+    environment = bare_environment(PYTHONPATH=str(PROJECT), TMPDIR=str(desk))
+    program = (
+        "import time; from pathlib import Path; from idxflow.environment import prepare_environment\n"
+        "from idxflow.connection import temporary_server\n"
+        "prepare_environment(Path('home').absolute(), ephemeral=True)\n"
+        "temporary_server().wait(); print('ready', flush=True); time.sleep(300)"
+    )
+    log = desk / "log"
+    with ending(start_python("-c", program, cwd=desk, environment=environment, log=log)) as owner:
+        until(lambda: "ready" in log.read_text() or owner.poll() is not None, 120)
+        (folder,) = desk.glob("idxflow-server-*")
+        server = find_server(folder)
+        assert server is not None, log.read_text()
+        owner.send_signal(number)
+        owner.wait()
+    until(lambda: not folder.exists())
+    until(lambda: find_process(server.pid) is None, 30)
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Prefect API that asks for a password."""
+    folder, port = tmp_path_factory.mktemp("guarded"), free_port()
+    environment = bare_environment(PREFECT_HOME=str(folder), PREFECT_SERVER_API_AUTH_STRING="team:secret")
+    words = "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)
+    with ending(start_python(*words, cwd=folder, environment=environment, log=folder / "log")):
+        url = f"http://127.0.0.1:{port}/api"
+        until(lambda: api_answers(url), 120, (folder / "log").read_text)
+        yield url
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "given", "found"),
+    [
+        (("run", "--dataset", "digits"), {}, "neither"),
+        (("up",), {"PREFECT_API_AUTH_STRING": "team:guess"}, "what PREFECT_API_AUTH_STRING holds"),
+        (("run", "--dataset", "digits"), {"PREFECT_API_KEY": "guess"}, "what PREFECT_API_KEY holds"),
+    ],
+    ids=["no password", "wrong password", "wrong key"],
+)
+def test_an_api_that_lets_nobody_in_is_told_before_anything_runs(
+    guarded: str, desk: Path, words: tuple[str, ...], given: dict[str, str], found: str
+) -> None:
+    """No password, a wrong one, a key that it does not know: said without the secret, and nothing has run."""
+    environment = bare_environment(PYTHONPATH=str(PROJECT), PREFECT_API_URL=guarded, **given)
+    output, errors = run_python("-m", "idxflow", *words, cwd=desk, environment=environment, code=FAILED)
+    assert f"ERROR Prefect API {guarded}: expected a password or key that it knows" in errors
+    assert f", found 401 Unauthorized, with {found}. Set PREFECT_API_AUTH_STRING" in errors
+    assert "guess" not in output + errors
+    assert not list(desk.glob(".idxflow/runs/*"))
+
+
+@pytest.mark.slow
+def test_an_api_that_knows_the_password_is_ready(guarded: str, desk: Path) -> None:
+    """With the server's own password there is nothing to wait for, and nothing to say."""
+    environment = bare_environment(
+        PYTHONPATH=str(PROJECT), PREFECT_API_URL=guarded, PREFECT_API_AUTH_STRING="team:secret"
+    )
+    program = (
+        "from pathlib import Path; from idxflow.connection import connect; from idxflow.console import open_console\n"
+        "connect(Path('home'), open_console()).wait()"
+    )
+    assert run_python("-c", program, cwd=desk, environment=environment) == ("", "")

@@ -7,14 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from idxflow import machine
-from idxflow.machine import find_process, locked, reserved_port, start_process
+from idxflow.machine import find_process, reserved_port, start_process
+from tests.processes import until
 
 
 def test_a_living_process_is_known_by_birth_and_command() -> None:
@@ -34,10 +33,7 @@ def test_a_living_process_is_known_by_birth_and_command() -> None:
 def test_an_ended_child_is_not_taken_for_alive(tmp_path: Path) -> None:
     """A child that nobody waited for is a zombie, not a living process."""
     pid = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, "-c", ""])
-    deadline = time.monotonic() + 30
-    while find_process(pid) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert find_process(pid) is None
+    until(lambda: find_process(pid) is None)
     os.waitpid(pid, 0)
 
 
@@ -47,10 +43,21 @@ def test_a_started_process_stands_alone(tmp_path: Path) -> None:
     with reserved_port("127.0.0.1", range(29000, 29100)) as reserved:
         assert reserved
         pid = start_process([sys.executable, "-c", program], {"A": "b"}, tmp_path / "log", reserved[1])
-    deadline = time.monotonic() + 30
-    while find_process(pid) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: find_process(pid) is None)
     assert (tmp_path / "log").read_text() == f"True {tmp_path} b\n"
+
+
+@pytest.mark.skipif(not machine.PROC.exists(), reason="needs /proc")
+def test_a_child_whose_first_thread_ends_first_is_reaped(tmp_path: Path) -> None:
+    """A child of many threads, as a server is, looks ended before it can be waited for, and yet no zombie is left."""
+    last = "threading.Thread(target=lambda: (time.sleep(0.5), os._exit(0))).start()"
+    program = f"import ctypes, os, threading, time; {last}; ctypes.CDLL(None).pthread_exit(None)"
+    with reserved_port("127.0.0.1", range(29000, 29100)) as reserved:
+        assert reserved
+        pid = start_process([sys.executable, "-c", program], os.environ, tmp_path / "log", reserved[1])
+    until(lambda: find_process(pid) is None)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
 
 
 def test_a_reserved_port_is_kept_by_whoever_inherits_it(tmp_path: Path) -> None:
@@ -68,8 +75,7 @@ def test_a_reserved_port_is_kept_by_whoever_inherits_it(tmp_path: Path) -> None:
             assert later[0] != first[0]
     finally:
         os.kill(pid, signal.SIGKILL)
-        while find_process(pid):
-            time.sleep(0.01)
+        until(lambda: find_process(pid) is None)
     with reserved_port("127.0.0.1", ports) as again:
         assert again
         assert again[0] == first[0]
@@ -81,31 +87,3 @@ def test_a_port_in_use_is_passed_over() -> None:
         port = listener.getsockname()[1]
         with reserved_port("127.0.0.1", range(port, port + 1)) as reserved:
             assert reserved is None
-
-
-def test_a_lock_lets_one_in_at_a_time(tmp_path: Path) -> None:
-    """While one thread holds a lock another one waits for it."""
-    order: list[str] = []
-
-    def second() -> None:
-        with locked(tmp_path / "lock"):
-            order.append("second")
-
-    thread = threading.Thread(target=second)
-    with locked(tmp_path / "lock"):
-        thread.start()
-        thread.join(0.1)
-        order.append("first")
-    thread.join()
-    assert order == ["first", "second"]
-
-
-@pytest.mark.skipif(not Path("/bin/ps").exists(), reason="needs ps")
-def test_without_proc_ps_tells_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no /proc, birth and command come from ps."""
-    monkeypatch.setattr(machine, "PROC", Path("/nowhere"))
-    found = find_process(os.getpid())
-    assert found is not None
-    assert found.command == (find_process(os.getpid()) or found).command
-    assert len(found.born) == 24
-    assert find_process(2**22 + 1) is None

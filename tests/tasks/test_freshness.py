@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from schemas.datasets import RemoteFile
@@ -71,12 +73,21 @@ def test_a_mirror_that_does_not_tell_is_told_from_one_that_changed(bench: Bench,
         assert ask(remote(mirror.url), validators, 1) is Answer.NONE
 
 
-def test_without_anything_to_ask_by_only_the_bytes_tell(bench: Bench, tmp_path: object) -> None:
-    """No validators, a mirror that is no longer in use, a folder: it counts as changed, and nobody is asked."""
+def test_without_anything_to_ask_by_only_the_bytes_tell(bench: Bench, tmp_path: Path) -> None:
+    """No validators, a mirror no longer in use, a folder: where the file is, nobody knows whether it is the same."""
     with served(tagged=False) as mirror:
         assert bench.get(mirror.url).validators is None
-        asked = len(mirror.requests)
-        assert ask(remote(mirror.url), None, 5) is Answer.CHANGED
+        assert ask(remote("odd://x", mirror.url), None, 5) is Answer.UNKNOWN
         elsewhere = Validators(address="http://elsewhere/x.gz", etag='"1"', last_modified=None)
-        assert ask(remote(mirror.url, "file:///data", "odd://x"), elsewhere, 5) is Answer.CHANGED
-        assert len(mirror.requests) == asked
+        assert ask(remote(mirror.url), elsewhere, 5) is Answer.UNKNOWN
+        assert "If-None-Match" not in mirror.requests[-1].headers
+    assert ask(remote(mirror.url, tmp_path.as_uri()), None, 5) is Answer.NONE
+    (tmp_path / NAME).write_bytes(BODY)
+    assert ask(remote(mirror.url, tmp_path.as_uri()), None, 5) is Answer.UNKNOWN
+
+
+@pytest.mark.parametrize("fault", [faults.status(503), faults.hang_up, faults.status(404)])
+def test_a_mirror_that_cannot_be_asked_by_anything_may_be_silent_as_well(fault: faults.Fault) -> None:
+    """Without validators an error or no answer is no reason to take the file again."""
+    with broken(fault) as mirror:
+        assert ask(remote(mirror.url), None, 1) is Answer.NONE

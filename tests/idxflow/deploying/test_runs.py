@@ -14,7 +14,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Pending, Running
 
 from artifacts.holds import Hold
-from idxflow.deploying.runs import GIVEN_BACK, LOST, STOPPED, TakenRuns
+from idxflow.deploying.runs import GIVEN_BACK, LOST, STOPPED, WORKER_LABEL, TakenRuns
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -31,11 +31,15 @@ class Books:
         self.client = client
         self.deployment = client.create_deployment(client.create_flow(nothing), "here")
 
-    def run(self, state: State[None], worker: str | None) -> UUID:
+    def run(self, state: State[None], worker: str) -> UUID:
         """Put down a run that a worker has taken."""
-        run = self.client.create_flow_run_from_deployment(self.deployment, labels={"prefect.worker.name": worker or ""})
+        run = self.client.create_flow_run_from_deployment(self.deployment, labels={WORKER_LABEL: worker})
         self.client.set_flow_run_state(run.id, state, force=True)
         return run.id
+
+    def taken(self, home: Path) -> TakenRuns:
+        """Return those of the worker that is called mine."""
+        return TakenRuns(self.client, [self.deployment], "mine", home)
 
     def told(self, run: UUID) -> tuple[str | None, str | None]:
         """Return name and message of a run's state."""
@@ -57,17 +61,29 @@ def test_only_the_dead_of_this_worker_are_buried(books: Books, home: Path) -> No
     """Crashed is what this worker took and no process runs; not another worker's, and not what is alive."""
     dead, waiting = books.run(Running(), "mine"), books.run(Pending(), "mine")
     alive, other = books.run(Running(), "mine"), books.run(Running(), "theirs")
-    taken = TakenRuns(books.client, [books.deployment], "mine")
     with Hold(home / "holds", alive.hex[-12:]):
-        assert taken.bury_lost(home) == 2
+        assert books.taken(home).bury_lost() == 2
     assert [books.told(run) for run in (dead, waiting)] == [("Crashed", LOST)] * 2
     assert [books.told(run)[0] for run in (alive, other)] == ["Running", "Running"]
 
 
-def test_runs_are_asked_to_end_and_waited_for_so_long(books: Books) -> None:
+def test_what_outlived_its_worker_is_left_alone(books: Books, home: Path) -> None:
+    """A run that was alive when this worker came is neither asked to end, nor waited for, nor called Crashed."""
+    outlived = books.run(Running(), "mine")
+    taken = books.taken(home)
+    with Hold(home / "holds", outlived.hex[-12:]):
+        assert taken.bury_lost() == 0
+        own = books.run(Running(), "mine")
+        assert taken.end(threading.Event(), seconds=0) == 1
+        taken.settle()
+    assert books.told(own) == ("Crashed", STOPPED)
+    assert books.told(outlived)[0] == "Running"
+
+
+def test_runs_are_asked_to_end_and_waited_for_so_long(books: Books, home: Path) -> None:
     """Without anybody who cancels them they stay Cancelling; the wait ends in time, or at once where that is wanted."""
     runs = [books.run(Running(), "mine") for _ in range(2)]
-    taken = TakenRuns(books.client, [books.deployment], None)
+    taken = books.taken(home)
     assert taken.end(threading.Event(), seconds=0.3) == 2
     assert [books.told(run) for run in runs] == [("Cancelling", STOPPED)] * 2
     hurry = threading.Event()
@@ -75,9 +91,9 @@ def test_runs_are_asked_to_end_and_waited_for_so_long(books: Books) -> None:
     assert taken.end(hurry, seconds=60) == 2
 
 
-def test_what_nobody_asked_to_end_is_given_back(books: Books) -> None:
+def test_what_nobody_asked_to_end_is_given_back(books: Books, home: Path) -> None:
     """After the worker what was asked to end is Crashed; what was taken in the last moment waits for the next one."""
-    asked, taken = books.run(Running(), "mine"), TakenRuns(books.client, [books.deployment], "mine")
+    asked, taken = books.run(Running(), "mine"), books.taken(home)
     taken.end(threading.Event(), seconds=0)
     late, other = books.run(Pending(), "mine"), books.run(Pending(), "theirs")
     taken.settle()
