@@ -1,4 +1,9 @@
-"""The system calls by which the store changes the disk, one method each: the seam at which a test makes a disk fail."""
+"""
+The system calls by which something comes to count in the store, or goes: the seam at which a test makes a disk fail.
+
+Not among them is what counts only once it was hashed: what stages write into their staging folders, Prefect's
+`result.json`, half downloads; nor the opening of locks.
+"""
 
 from __future__ import annotations
 

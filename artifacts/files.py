@@ -20,7 +20,7 @@ LARGEST_RECORD = 64 * 2**20
 TEMPORARY = re.compile(r"\..+\.\d+-\d+")
 """Names that `temporary_name` gives."""
 DISK = Disk()
-"""What every change goes through."""
+"""What every change of this layer goes through."""
 
 
 def sha256_of(path: Path) -> str:

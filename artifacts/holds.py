@@ -9,15 +9,16 @@ a clean-up that starts later deletes the file of a dead run: what ended during a
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import threading
 import time
 from pathlib import Path
 from typing import Self
 
+from artifacts import files
 from artifacts.disk import disk
 from artifacts.files import read_plain
+from artifacts.flock import OPENING, delete_unlocked, is_locked, try_lock
 
 
 class Hold:
@@ -30,12 +31,13 @@ class Hold:
     """
 
     def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
         self._descriptor: int | None = None
         self._guard = threading.Lock()
         with disk(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            files.make_folder(folder)
             path = folder / name
-            while (descriptor := _lock(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)) is None:
+            while (descriptor := try_lock(path, OPENING | os.O_APPEND)) is None:
                 time.sleep(0.001)  # a clean-up is looking at a file of this name
         self._descriptor = descriptor
 
@@ -50,10 +52,13 @@ class Hold:
         Hold an artifact; from any thread. Whoever calls holds the artifact's lock, or knows that it is held.
 
         After `release` it does nothing: the number of a closed descriptor soon belongs to another file.
+
+        Raises: StoreError: the disk.
         """
-        with self._guard:
+        with self._guard, disk(self._folder):
             if self._descriptor is not None:
-                os.write(self._descriptor, f"{stage}/{version}\n".encode())
+                # It begins a line of its own: one that a full disk has torn takes no other with it.
+                files.DISK.write(self._descriptor, f"\n{stage}/{version}\n".encode())
 
     def release(self) -> None:
         """Let go. What was held stays so until a later clean-up begins."""
@@ -64,18 +69,11 @@ class Hold:
 
 
 def is_alive(folder: Path, name: str) -> bool:
-    """Tell whether the process that holds under this name lives."""
+    """Tell whether the process that holds under this name lives; one that nobody may ask about does."""
     try:
-        descriptor = os.open(folder / name, os.O_RDWR)
+        return is_locked(folder / name)
     except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
         return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def forget_dead(folder: Path, before: float | None = None) -> None:
@@ -87,11 +85,8 @@ def forget_dead(folder: Path, before: float | None = None) -> None:
     """
     for path in folder.glob("*"):
         with contextlib.suppress(OSError):
-            if before is not None and path.lstat().st_mtime >= before:
-                continue
-            if (descriptor := _lock(path, os.O_RDWR)) is not None:
-                path.unlink()
-                os.close(descriptor)
+            if before is None or path.lstat().st_mtime < before:
+                delete_unlocked(path)
 
 
 class Held:
@@ -118,20 +113,3 @@ class Held:
                     lines = read_plain(Path(entry.path)).decode(errors="replace").splitlines()
                     self._held.update((stage, version) for stage, _, version in (line.partition("/") for line in lines))
         return artifact in self._held
-
-
-def _lock(path: Path, flags: int) -> int | None:
-    """Open and lock a file. Returns: its descriptor; None where somebody else has it, or it is no longer there."""
-    try:
-        descriptor = os.open(path, flags, 0o644)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Between the two calls a clean-up may have deleted the file: then nobody sees this one.
-        if os.fstat(descriptor).st_ino == path.stat().st_ino:
-            return descriptor
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    os.close(descriptor)
-    return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import hashlib
 import logging
 import os
@@ -11,6 +10,9 @@ import threading
 import time
 from pathlib import Path
 from typing import Any, Self
+
+from artifacts import files
+from artifacts.flock import is_locked, try_lock
 
 logger = logging.getLogger("idxflow.locks")
 POLL_SECONDS = 0.02
@@ -54,7 +56,7 @@ class FlockManager:
         deadline = None if acquire_timeout is None else time.monotonic() + acquire_timeout
         said = False
         while not self.is_lock_holder(key, holder):
-            if (descriptor := self._try(key)) is not None:
+            if (descriptor := try_lock(self._path(key))) is not None:
                 with self._guard:
                     self._held[key] = (descriptor, holder)
                 return True
@@ -90,10 +92,7 @@ class FlockManager:
         with self._guard:
             if key in self._held:
                 return True
-        if (descriptor := self._try(key)) is None:
-            return True
-        os.close(descriptor)
-        return False
+        return is_locked(self._path(key))
 
     def is_lock_holder(self, key: str, holder: str) -> bool:
         """Tell whether `holder` has the lock of `key`."""
@@ -113,17 +112,7 @@ class FlockManager:
         """As `wait_for_lock`, without blocking the event loop."""
         return await asyncio.to_thread(self.wait_for_lock, key, timeout)
 
-    def _try(self, key: str) -> int | None:
-        """Take the lock file of `key` if it is free. Returns: its open descriptor."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.lock"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Clean-up may have unlinked the file between the two calls: then it is not the lock any more.
-            if os.fstat(descriptor).st_ino == path.stat().st_ino:
-                return descriptor
-        except (BlockingIOError, FileNotFoundError):
-            pass
-        os.close(descriptor)
-        return None
+    def _path(self, key: str) -> Path:
+        """Return the lock file of `key`, in a folder that is there."""
+        files.make_folder(self._folder)
+        return self._folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.lock"

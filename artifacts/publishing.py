@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from artifacts import files
@@ -72,18 +72,20 @@ def publish(store: Store, folder: Path, manifest: Manifest) -> Ref:
     Make a staging folder the artifact of its version. It counts only once `commit` has been called.
 
     An artifact that was never committed gives way to the new one; one that was (it is forced anew) is put aside
-    until the new one is committed.
+    until the new one is committed. Whoever reads that one does so to the end before it gives way.
     """
     target = store.folder(manifest.stage, manifest.version)
     with disk(target):
         files.write_new(folder / "manifest.json", manifest.model_dump_json(indent=2).encode())
         files.DISK.protect(folder / "manifest.json", files.READ_ONLY)
         files.sync(folder)
-        if (target / "record.json").exists():
-            files.remove_folder(replaced := store.replaced(manifest.stage, manifest.version))
-            files.move_folder(target, replaced)
-        files.remove_folder(target)
-        files.move_folder(folder, target)
+        replaces = (target / "record.json").exists()
+        with store.readers.waited_for(manifest.stage, manifest.version) if replaces else nullcontext():
+            if replaces:
+                files.remove_folder(replaced := store.replaced(manifest.stage, manifest.version))
+                files.move_folder(target, replaced)
+            files.remove_folder(target)
+            files.move_folder(folder, target)
     return Ref(
         stage=manifest.stage,
         name=manifest.name,
@@ -106,6 +108,7 @@ def commit(store: Store, stage: str, version: str, prefect: dict[str, object]) -
         files.sync(result)
         stored = read_artifact(folder)
         record = {"prefect": prefect, "result": files.sha256_of(result)}
+        files.remove_folder(store.checkpoints(stage, version))
         files.write_atomically(folder / "record.json", json.dumps(record, indent=2).encode())
         files.remove_folder(store.replaced(stage, version))
     return stored

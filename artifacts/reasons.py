@@ -1,14 +1,15 @@
 """
 Why a stage has to be computed: the parts of its key, held against those of the nearest earlier version.
 
-The nearest one is the stored artifact of the same stage and name that differs in the fewest parts; of several, the
-youngest.
+The nearest one is the stored artifact of the same stage, name and data set that differs in the fewest inputs, then in
+the fewest parts; of several, the youngest.
 """
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import zip_longest
 from typing import Any, Literal
@@ -36,7 +37,8 @@ class Change(BaseModel):
 
     Args:
         kind:          what sort of thing.
-        subject:       which one: a parameter's dotted name, a source file, a stage and what of, a package.
+        subject:       which one: a parameter's dotted name, a source file, a stage and what of, a package; of what was
+                       never run, the data set on which it was not, where it was on others.
         before, after: its values, where it has any; None where it was not there.
     """
 
@@ -48,14 +50,15 @@ class Change(BaseModel):
 
     def __str__(self) -> str:
         match self.kind:
-            case "refresh" | "damaged" | "unfinished" | "removed" | "never run":
+            case "never run":
+                return f"{self.kind} on {self.subject}" if self.subject else self.kind
+            case "refresh" | "damaged" | "unfinished" | "removed":
                 return f"{self.kind}: {self.subject}" if self.subject else self.kind
             case "code" | "input":
                 change = "is new" if self.before is None else "is gone" if self.after is None else "changed"
-                content = (
-                    f" ({self.before[:8]} -> {self.after[:8]})" if self.kind == "input" and change == "changed" else ""
-                )
-                return f"{self.subject} {change}{content}"
+                if self.kind == "input" and change == "changed":  # by content, which is no version
+                    change += f" (content {self.before[:8]} -> {self.after[:8]})"
+                return f"{self.subject} {change}"
         return f"{self.subject} {_show(self.before)} -> {_show(self.after)}"
 
 
@@ -106,22 +109,37 @@ def _nearest(store: Store, name: str, parts: KeyParts, inputs: Sequence[Input] |
     earlier = [each for each in store.manifests(parts.stage) if each.name == name]
     if not earlier:
         return (Change(kind="never run"),)
+    read = functools.cache(store.manifest)
+    if dataset := _dataset_of(read, parts, inputs or ()):
+        earlier = [each for each in earlier if _dataset_of(read, each.parts, each.inputs) in (dataset, None)]
+    if not earlier:
+        return (Change(kind="never run", subject=dataset or ""),)
     # One of another format is as far away as can be: it says nothing of the other parts.
     comparable = [each for each in earlier if each.parts.format == parts.format] or earlier
     comparable.sort(key=lambda manifest: manifest.created, reverse=True)
     found = [_differences(manifest, parts, inputs) for manifest in comparable]
-    return min(found, key=lambda changes: (changes[0].subject in DATASET if changes else False, len(changes)))
+    return min(found, key=lambda changes: (sum(change.kind == "input" for change in changes), len(changes)))
+
+
+def _dataset_of(read: Callable[[str, str], Manifest | None], parts: KeyParts, inputs: Sequence[Input]) -> str | None:
+    """Return the data set that an artifact is of, as its own parameters say, or those of what it was made from."""
+    waiting, seen = [(parts, inputs)], set[tuple[str, str]]()
+    for each, taken in waiting:
+        for subject, value in leaves(each.parameters):
+            if subject in DATASET:
+                return str(value)
+        above = {(one.stage, one.version) for one in taken} - seen
+        seen |= above
+        waiting += [(manifest.parts, manifest.inputs) for one in sorted(above) if (manifest := read(*one))]
+    return None
 
 
 def _differences(manifest: Manifest, parts: KeyParts, inputs: Sequence[Input] | None) -> tuple[Change, ...]:
     before = manifest.parts
     if before.format != parts.format:  # then the other parts say nothing
         return (Change(kind="format", subject="the store's format", before=before.format, after=parts.format),)
-    parameters = tuple(_changes("parameter", dict(leaves(before.parameters)), dict(leaves(parts.parameters))))
-    if another := [change for change in parameters if change.subject in DATASET]:
-        return (another[0],)  # then all else differs as well, and says nothing
     return (
-        *parameters,
+        *_changes("parameter", dict(leaves(before.parameters)), dict(leaves(parts.parameters))),
         *_changes("code", before.code, parts.code),
         *(() if inputs is None else _input_changes(manifest.inputs, inputs)),
         *_changes("package", before.packages, parts.packages),

@@ -27,14 +27,15 @@ def home_folder() -> Path:
 
 
 class _WarningKeeper(logging.Handler):
-    """Puts every warning of idxflow's loggers into a run's record, once."""
+    """Puts every warning of idxflow's loggers into a run's record, once; not those of another run in this process."""
 
     def __init__(self, run: Run) -> None:
         super().__init__(logging.WARNING)
         self._run = run
 
     def emit(self, record: logging.LogRecord) -> None:
-        if (message := record.getMessage()) not in self._run.warnings:
+        # Handlers run where the warning was logged. A thread that belongs to no run may work for any.
+        if CURRENT.get(self._run) is self._run and (message := record.getMessage()) not in self._run.warnings:
             self._run.warnings.append(message)
 
 

@@ -16,16 +16,18 @@ class Refresh:
 
     def __init__(self, stages: Iterable[str] = ()) -> None:
         self._wanted = {(stage, ""): ASKED for stage in stages}
+        self._done: set[tuple[str, str]] = set()
 
     def add(self, stage: str, name: str, reason: str) -> None:
         """Have what a stage makes of one name computed anew, and say why."""
         self._wanted[stage, name] = reason
 
     def reason(self, stage: str, name: str) -> str | None:
-        """Return why this is to be computed anew; None where it is not."""
+        """Return why this is to be computed anew; None where it is not, or has been."""
+        if (stage, name) in self._done:
+            return None
         return self._wanted.get((stage, "")) or self._wanted.get((stage, name))
 
-    def drop(self, stage: str, name: str) -> None:
-        """Take away what has been computed anew."""
-        self._wanted.pop((stage, ""), None)
-        self._wanted.pop((stage, name), None)
+    def settle(self, stage: str, name: str) -> None:
+        """Put down that this has been computed anew; whatever else the stage makes is wanted as before."""
+        self._done.add((stage, name))

@@ -109,7 +109,7 @@ class Run:
             # What was forced anew in this attempt need not be forced again in the next.
             for row in self._rows.values():
                 if not row.cached:
-                    self.refresh.drop(row.stage, row.name)
+                    self.refresh.settle(row.stage, row.name)
 
     def save(self, state: str, error: BaseException | None = None) -> RunRecord:
         """Write the run's record to `<home>/runs/<id>.json`, and say so."""

@@ -2,8 +2,9 @@
 The decorator that makes a function a stage: its key, cache, publishing, lock and run name.
 
 A stage's arguments are references (alone, in lists or in dicts), `Parameters` models and plain values; they make
-the key. Four names are injected and make no key: `out`, the empty folder for the artifact's files; `scratch`, a
-folder that stays between runs; `known`, which finds a stored file by its SHA-256; `trust`, the first uses.
+the key. Five names are injected and make no key: `out`, the empty folder for the artifact's files; `scratch`, a
+folder that stays between runs; `checkpoints`, one that stays until this artifact is committed; `known`, which finds a
+stored file by its SHA-256; `trust`, the first uses.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from artifacts.code import code_digests
 from artifacts.current import CurrentRun, current_run
 from artifacts.disk import disk
 from artifacts.environment import current_environment, package_versions
+from artifacts.files import remove_folder
 from artifacts.keys import KeyParts, content_digest, plain, references
 from artifacts.manifest import Input, Manifest
 from artifacts.publishing import publish, seal_entries, staging
@@ -27,7 +29,7 @@ from schemas.errors import StoreError
 from schemas.events import StageChanged, emit
 from schemas.summary import Summary
 
-INJECTED = frozenset({"out", "scratch", "known", "trust"})
+INJECTED = frozenset({"out", "scratch", "checkpoints", "known", "trust"})
 
 
 class Stage:
@@ -95,15 +97,18 @@ class Stage:
         name = self.name.format(**arguments)
         emit(StageChanged(self.stage, name, "started", parts.version))
         started = time.perf_counter()
-        bound = {argument: _each(value, store.open) for argument, value in arguments.items()}
         with staging(store, self.stage, parts.version) as out:
+            anew, checkpoints = run.refresh.reason(self.stage, name), store.checkpoints(self.stage, parts.version)
             known: Callable[[str], Any] = (
-                (lambda _: None)
-                if run.refresh.reason(self.stage, name)
-                else (lambda sha256: store.find_file(self.stage, sha256))
+                (lambda _: None) if anew else (lambda sha256: store.find_file(self.stage, sha256))
             )
-            offered = {"out": out, "scratch": store.incoming, "known": known, "trust": store.trust}
-            with disk(store.home):
+            if anew:
+                remove_folder(checkpoints)
+            offered = {
+                "out": out, "scratch": store.incoming, "checkpoints": checkpoints, "known": known, "trust": store.trust,
+            }  # fmt: skip
+            with store.readers.reading(references(list(arguments.values()))), disk(store.home):
+                bound = {argument: _each(value, store.open) for argument, value in arguments.items()}
                 summary = self.function(**bound, **{each: offered[each] for each in self.wants})
             entries = seal_entries(out, summary.content)
             manifest = Manifest(

@@ -38,6 +38,7 @@ from artifacts.keys import storage_key
 from artifacts.locks import FlockManager
 from artifacts.manifest import Manifest
 from artifacts.quarantine import Quarantine
+from artifacts.readers import Readers
 from artifacts.ref import Ref
 from artifacts.trust import Trust
 from schemas.errors import ArtifactDamaged, StoreError, UsageError
@@ -46,7 +47,7 @@ from schemas.stages import STAGES
 logger = logging.getLogger("idxflow.store")
 VERSION = re.compile(r"[0-9a-f]{16}")
 _HOLDERS = itertools.count()
-STAGING_PREFIX, REPLACED_PREFIX = ".staging-", ".replaced-"
+STAGING_PREFIX, REPLACED_PREFIX, CHECKPOINTS_PREFIX = ".staging-", ".replaced-", ".checkpoints-"
 
 
 class Store:
@@ -66,6 +67,7 @@ class Store:
         self.runs = self.home / "runs"
         self.holds = self.home / "holds"
         self.trust = Trust(self.home / "trust")
+        self.readers = Readers(self.locks)
         self._locks = FlockManager(self.locks)
         if create:
             self._refuse_strangers()
@@ -104,6 +106,10 @@ class Store:
     def replaced(self, stage: str, version: str) -> Path:
         """Return where an artifact is put aside that is being made anew."""
         return self.artifacts / stage / f"{REPLACED_PREFIX}{version}"
+
+    def checkpoints(self, stage: str, version: str) -> Path:
+        """Return where a stage keeps, until its artifact is committed, what it would go on from if it were killed."""
+        return self.artifacts / stage / f"{CHECKPOINTS_PREFIX}{version}"
 
     def _versions(self, stage: str) -> Iterator[tuple[str, str]]:
         names = sorted(path.name for path in (self.artifacts / stage).glob("*"))
@@ -201,21 +207,26 @@ class Store:
 
         They are believed as they are: no file is hashed. Args: stage: of this one only.
         """
-        for each, version in self.versions() if stage is None else self._versions(stage):
-            yield from self._manifest(self.folder(each, version), each, version)
+        for artifact in self.versions() if stage is None else self._versions(stage):
+            if manifest := self.manifest(*artifact):
+                yield manifest
 
     def manifests_aside(self) -> Iterator[Manifest]:
         """Yield the same of what was put aside while it is made anew."""
         for path in sorted(self.artifacts.glob(f"*/{REPLACED_PREFIX}*")):
-            yield from self._manifest(path, path.parent.name, path.name.removeprefix(REPLACED_PREFIX))
+            if manifest := self._manifest(path, path.parent.name, path.name.removeprefix(REPLACED_PREFIX)):
+                yield manifest
 
-    def _manifest(self, folder: Path, stage: str, version: str) -> Iterator[Manifest]:
+    def manifest(self, stage: str, version: str) -> Manifest | None:
+        """Return the manifest of one artifact as `manifests` does; None where it does not read."""
+        return self._manifest(self.folder(stage, version), stage, version)
+
+    def _manifest(self, folder: Path, stage: str, version: str) -> Manifest | None:
         try:
             manifest = Manifest.model_validate_json(files.read_plain(folder / "manifest.json"))
         except (OSError, ValidationError):
-            return
-        if (manifest.stage, manifest.version) == (stage, version):
-            yield manifest
+            return None
+        return manifest if (manifest.stage, manifest.version) == (stage, version) else None
 
     def find_file(self, stage: str, sha256: str) -> Path | None:
         """Look for a healthy stored file of `stage` with this SHA-256, in any version; nothing is put aside."""

@@ -18,6 +18,7 @@ from artifacts.archive.names import Names
 from artifacts.archive.runs import list_runs, unreadable_runs
 from artifacts.files import size_of
 from artifacts.integrity import Damage, Stored
+from artifacts.run_record import RunRecord
 from artifacts.store import Store
 from schemas.errors import StoreError
 from schemas.events import Progress, emit
@@ -35,12 +36,14 @@ class Problem(BaseModel):
         subject:  stage and version, or the path below the home folder.
         found:    what is wrong.
         moved_to: where it lies in quarantine, below the home folder; None where it was left alone.
+        way_out:  what a person can do about it; None where it is in quarantine, or repair would put it there.
     """
 
     model_config = ConfigDict(frozen=True)
     subject: str
     found: str
     moved_to: str | None = None
+    way_out: str | None = None
 
 
 class Audit(BaseModel):
@@ -109,24 +112,44 @@ class Auditor:
         try:
             found = self._store.inspect(*artifact, fully=True)
         except Damage:
-            with contextlib.ExitStack() as stack:
-                try:
-                    had = stack.enter_context(self._store.locked(*artifact))
-                except StoreError:  # no lock can be made in a store that cannot be written
-                    had = True
+            with self._alone_with(artifact) as had:
                 if had:
                     self._check_again(artifact)
-                else:
-                    with self._lock:
-                        self._busy += 1
         else:
             self._count(found)
+
+    @contextlib.contextmanager
+    def _alone_with(self, artifact: tuple[str, str]) -> Iterator[bool]:
+        """Take the lock of an artifact, else count it as busy. Yields: whether nobody else is at work on it."""
+        with contextlib.ExitStack() as stack:
+            try:
+                had = stack.enter_context(self._store.locked(*artifact))
+            except StoreError:  # no lock can be made in a store that cannot be written
+                had = True
+            if not had:
+                with self._lock:
+                    self._busy += 1
+            yield had
 
     def _check_again(self, artifact: tuple[str, str]) -> None:
         try:
             self._count(self._store.inspect(*artifact, fully=True))
         except Damage as damage:
             self._report(self._store.folder(*artifact), str(damage), artifact[0])
+
+    def _check_record(self, artifact: tuple[str, str], run: RunRecord) -> None:
+        """Look whether an artifact has lost the record that it had when a run was completed with it."""
+        if not self._lacks_record(artifact):
+            return
+        with self._alone_with(artifact) as had:
+            manifest = self._store.manifest(*artifact) if had and self._lacks_record(artifact) else None
+            # What was published after that run had ended is another's, which may have been killed before its commit.
+            if manifest and _seconds_between(run.started, manifest.created) <= run.seconds:
+                found = f"its record is missing, though run {run.id} was completed with it"
+                self._report(self._store.folder(*artifact), found, artifact[0])
+
+    def _lacks_record(self, artifact: tuple[str, str]) -> bool:
+        return self._store.folder(*artifact).exists() and not self._store.is_committed(*artifact)
 
     def _count(self, found: tuple[Stored, object] | None) -> None:
         if found:
@@ -160,19 +183,24 @@ class Auditor:
     def _check_the_rest(self) -> None:
         for path in unreadable_runs(self._store):
             self._report(path, "it is no run's record", "runs")
-        for record in list_runs(self._store):
-            for row in record.stages if record.state == "completed" else ():
-                artifact = row.stage, row.version
-                if self._store.folder(*artifact).exists() and not self._store.is_committed(*artifact):
-                    found = f"its record is missing, though run {record.id} was completed with it"
-                    self._report(self._store.folder(*artifact), found, row.stage)
+        completed = [run for run in reversed(list_runs(self._store)) if run.state == "completed"]
+        newest = {(row.stage, row.version): run for run in completed for row in run.stages}
+        for artifact, used_by in newest.items():
+            self._check_record(artifact, used_by)
         for problem in Names(self._store).problems():
             if problem.path:
                 self._report(problem.path, problem.text, "names")
             else:
-                self._problems.append(Problem(subject=problem.subject, found=problem.text))
-        self._problems += [Problem(subject=error.subject, found=error.found) for error in self._store.trust.flaws()]
+                self._problems.append(Problem(subject=problem.subject, found=problem.text, way_out=problem.way_out))
+        for flaw in self._store.trust.flaws():
+            self._problems.append(Problem(subject=flaw.subject, found=flaw.found, way_out=flaw.way_out))
 
     def _leftovers(self, now: datetime) -> Iterator[str]:
+        wrong = {problem.subject for problem in self._problems}
         for each in find_leftovers(self._store, now):
-            yield f"{self._shown(each.path)}: {each.reason}"
+            if (shown := self._shown(each.path)) not in wrong:
+                yield f"{shown}: {each.reason}"
+
+
+def _seconds_between(earlier: str, later: str) -> float:
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()

@@ -8,7 +8,6 @@ lock. Names do not change meanwhile (`Names.changing`). What goes is first moved
 from __future__ import annotations
 
 import contextlib
-import fcntl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -20,6 +19,7 @@ from artifacts.archive.leftovers import FOREIGN, RESUMABLE, Leftover, LeftoverKi
 from artifacts.archive.names import Names
 from artifacts.archive.roots import Artifact, Graph, find_roots, read_graph
 from artifacts.disk import disk
+from artifacts.flock import delete_unlocked
 from artifacts.holds import Held, forget_dead
 from artifacts.locks import FlockManager
 from artifacts.publishing import restore
@@ -147,7 +147,7 @@ def _take(store: Store, candidate: Candidate, held: Held, now: datetime) -> bool
             # One flush of each stage's folder at the end will do: what comes back after a power cut is whole.
             with contextlib.suppress(FileNotFoundError):
                 files.DISK.rename(candidate.path, trash / "-".join(candidate.artifact))
-        elif candidate.kind == "staging" or not store.is_committed(*candidate.artifact):
+        elif candidate.kind in ("staging", "checkpoints") or not store.is_committed(*candidate.artifact):
             _remove(candidate.path)
         else:
             return False  # it was brought back meanwhile
@@ -187,13 +187,9 @@ def _settle(store: Store) -> None:
 
 
 def _forget_locks(store: Store) -> None:
-    """Delete the lock files that nobody holds. Whoever has one open by now sees that it is gone, and makes another."""
+    """Delete the lock files that nobody holds; that of names is the clean-up's own."""
     for path in (*store.locks.glob("*.lock"), *store.incoming.glob("locks/*.lock")):
-        if path.name == "names.lock":
-            continue
-        with contextlib.suppress(FileNotFoundError), path.open("rb") as file, contextlib.suppress(BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            files.DISK.unlink(path)
+        delete_unlocked(path)
 
 
 def _artifact(store: Store, artifact: Artifact, keep: int) -> Candidate:

@@ -11,15 +11,17 @@ from typing import Literal
 
 from artifacts.files import TEMPORARY, read_plain, size_of
 from artifacts.quarantine import REASON
-from artifacts.store import REPLACED_PREFIX, STAGING_PREFIX, VERSION, Store
+from artifacts.store import CHECKPOINTS_PREFIX, REPLACED_PREFIX, STAGING_PREFIX, VERSION, Store
 
-LeftoverKind = Literal["unfinished", "staging", "download", "temporary", "trash", "quarantine", "foreign"]
+LeftoverKind = Literal[
+    "unfinished", "staging", "checkpoints", "download", "temporary", "trash", "quarantine", "foreign"
+]
 FOREIGN = "foreign"
 """Below the quarantine: what lay among the artifacts and is none of idxflow's. Only its owner may delete it."""
 SETTLED = timedelta(hours=1)
 """How long nobody must have touched a half-written file before it counts as abandoned."""
 RESUMABLE = timedelta(days=1)
-"""The same for a half download, which the next run goes on with."""
+"""The same for a half download and for checkpoints, which the next run goes on with."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,10 @@ def find_leftovers(store: Store, now: datetime) -> Iterator[Leftover]:
         artifact = path.parent.name, path.name.removeprefix(STAGING_PREFIX).partition("-")[0]
         if not store.is_busy(*artifact):
             yield Leftover("staging", path, "a run was killed while it computed this", artifact)
+    for path in sorted(store.artifacts.glob(f"*/{CHECKPOINTS_PREFIX}*")):
+        artifact = path.parent.name, path.name.removeprefix(CHECKPOINTS_PREFIX)
+        if now - touched(path) > RESUMABLE and not store.is_busy(*artifact):
+            yield Leftover("checkpoints", path, "a run was killed while it trained this", artifact)
     yield from _half_written(store, now)
     for path in sorted((store.home / "trash").glob("*")):
         yield Leftover("trash", path, "a clean-up was interrupted")
@@ -90,7 +96,7 @@ def _half_written(store: Store, now: datetime) -> Iterator[Leftover]:
 
 def is_foreign(path: Path) -> bool:
     """Tell whether something in a stage's folder is named like nothing of the store's, and still there."""
-    if path.name.startswith((STAGING_PREFIX, REPLACED_PREFIX)) or VERSION.fullmatch(path.name):
+    if path.name.startswith((STAGING_PREFIX, REPLACED_PREFIX, CHECKPOINTS_PREFIX)) or VERSION.fullmatch(path.name):
         return False
     return os.path.lexists(path)
 

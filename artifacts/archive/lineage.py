@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from artifacts.archive.twins import Twins
 from artifacts.environment import Environment
 from artifacts.integrity import Stored
 from artifacts.keys import digest_of
@@ -134,10 +135,9 @@ class _Graph:
 
     def __init__(self, manifests: dict[str, Manifest], start: str) -> None:
         self.manifests, self.start, self.nodes = manifests, start, dict[str, Node]()
-        self._alike: defaultdict[tuple[str, str], list[Manifest]] = defaultdict(list)
+        self._twins = Twins(manifests.values())
         self._takers: defaultdict[tuple[str, str], list[tuple[Input, Manifest]]] = defaultdict(list)
         for manifest in manifests.values():
-            self._alike[manifest.stage, manifest.digest].append(manifest)
             for taken in manifest.inputs:
                 self._takers[taken.stage, taken.digest].append((taken, manifest))
         self._reach(manifests[start])
@@ -161,9 +161,7 @@ class _Graph:
             self._reach(stored or taken)
             exact = stored is None or stored.digest == taken.digest
             yield _edge(taken, taken, target, "exact" if exact else "changed")
-            alike = self._alike.get((taken.stage, taken.digest), [])
-            if alike and stored not in alike:
-                twin = max(alike, key=lambda manifest: (manifest.created, manifest.version))
+            if twin := self._twins.of(taken):
                 self._reach(twin)
                 yield _edge(twin, taken, target, "content")
 

@@ -4,15 +4,18 @@ What a person's word stands for.
 A word is the beginning of a run's id or of a version, `stage/` and the beginning of a version, an alias, or `latest`.
 An alias wins over beginnings, a whole id or version over what merely begins so. Beginnings are looked for among the
 names of files: nothing is read for them.
+
+`latest` is the newest run that completed, wherever artifacts or metrics are wanted; to see how runs end, the newest.
 """
 
 from __future__ import annotations
 
 import difflib
+import logging
 from dataclasses import dataclass
 
 from artifacts.archive.name_records import LATEST, alias_files, find_alias
-from artifacts.archive.runs import list_runs, read_run, run_ids
+from artifacts.archive.runs import ENDED, list_runs, read_run, run_ids, runs_with, state_of, subject_of
 from artifacts.disk import disk
 from artifacts.integrity import Damage, Stored
 from artifacts.publishing import settle
@@ -20,10 +23,12 @@ from artifacts.run_record import RunRecord
 from artifacts.store import Store
 from schemas.errors import ArtifactDamaged, StoreError, UsageError
 
+logger = logging.getLogger("idxflow.lookup")
 MODEL = "train"
 """The stage whose artifact a run stands for."""
 SHOWN = 5
 """Candidates that a message names at most."""
+ANEW = "A run of the same code, data and configuration makes it anew"
 LISTS = "`idxflow runs` lists runs, `idxflow show RUN` its versions, `idxflow alias` the aliases."
 
 
@@ -45,36 +50,42 @@ class Found:
         return f"{self.stage}/{self.id}" if self.stage else f"run {self.id}"
 
 
-def find(store: Store, word: str) -> RunRecord | Stored:
+def find(store: Store, word: str, *, completed: bool = False) -> RunRecord | Stored:
     """
     Find the run or the artifact that a word stands for; `latest` is a run.
 
+    Args:   completed: `latest` is the newest that completed.
     Raises: UsageError: nothing, or more than one thing.  ArtifactDamaged.  StoreError: a record does not read.
     """
     if word == LATEST:
-        return find_run(store, word)
+        return _latest(store, completed=completed)
     found = _resolve(store, word)
     return stored_artifact(store, found.stage, found.id) if found.stage else _run(store, found.id)
 
 
 def find_run(store: Store, word: str) -> RunRecord:
     """
-    Find the run that a word stands for; for an artifact and its alias, that is the one that made it.
+    Find the run that a word stands for; `latest` is the newest that completed.
+
+    For an artifact and its alias that is the run that made it; where that did not complete, the newest that completed
+    with it.
 
     Raises: UsageError: nothing, or more than one thing.  ArtifactDamaged.  StoreError: a record does not read.
     """
     if word == LATEST:
-        if records := list_runs(store):
-            return records[0]
-        raise _no_run("a run", "none")
+        return _latest(store, completed=True)
     found = _resolve(store, word)
     if not found.stage:
         return _run(store, found.id)
     maker = stored_artifact(store, found.stage, found.id).manifest.run
-    if (record := read_run(store, maker)) is None:
+    record = read_run(store, maker)
+    if record is None or record.state != "completed":
+        using = runs_with(list_runs(store), found.stage, found.id)
+        record = next((each for each in using if each.state == "completed"), record)
+    if record is None:
         raise UsageError(
             str(found),
-            expected=f"the record of run {maker}, which made it",
+            expected=f"the record of run {maker}, which made it, or of one that completed with it",
             found="none",
             way_out="Name another run that used it: `idxflow show` lists them.",
         )
@@ -88,20 +99,34 @@ def find_artifact(store: Store, word: str) -> Stored:
     Raises: UsageError: nothing, or more than one thing.  ArtifactDamaged.  StoreError: a record does not read.
     """
     if word == LATEST:
-        completed = [record for record in list_runs(store) if record.state == "completed"]
-        if not completed:
-            raise _no_run("a completed run", "none")
-        return _model(store, completed[0])
+        return _model(store, _latest(store, completed=True))
     found = _resolve(store, word)
     return stored_artifact(store, found.stage, found.id) if found.stage else _model(store, _run(store, found.id))
 
 
 def stored_artifact(store: Store, stage: str, version: str, *, fully: bool = False) -> Stored:
     """
+    Check an artifact that has to be there; see `find_stored`.
+
+    Raises: UsageError: it is not in the store.  ArtifactDamaged: it is not what it was.
+    """
+    if (found := find_stored(store, stage, version, fully=fully)) is None:
+        raise UsageError(
+            f"artifact {stage}/{version}",
+            expected="it to be in the store",
+            found="none: it was cleaned up, put aside or never finished",
+            way_out=f"{ANEW}.",
+        )
+    return found
+
+
+def find_stored(store: Store, stage: str, version: str, *, fully: bool = False) -> Stored | None:
+    """
     Check an artifact, as quickly as a run does that finds it cached, and leave it where it is.
 
-    Args:   fully: hash every file, as whoever is about to read one should.
-    Raises: UsageError: it is not in the store.  ArtifactDamaged: it is not what it was.
+    Args:    fully: hash every file, as whoever is about to read one should.
+    Returns: None where it is not in the store.
+    Raises:  ArtifactDamaged: it is not what it was.
     """
     settle(store, stage, version)
     try:
@@ -113,14 +138,7 @@ def stored_artifact(store: Store, stage: str, version: str, *, fully: bool = Fal
             found=str(damage),
             way_out="Put it aside with `idxflow verify --repair`; a run that needs it makes it anew.",
         ) from damage
-    if found is None:
-        raise UsageError(
-            f"artifact {stage}/{version}",
-            expected="it to be in the store",
-            found="none: it was cleaned up, put aside or never finished",
-            way_out="A run of the same code, data and configuration makes it anew.",
-        )
-    return found[0]
+    return found[0] if found else None
 
 
 def _model(store: Store, record: RunRecord) -> Stored:
@@ -128,14 +146,33 @@ def _model(store: Store, record: RunRecord) -> Stored:
     models = [Found(row.stage, row.version) for row in record.stages if row.stage == MODEL]
     if not models:
         raise UsageError(
-            f"run {record.id}",
+            subject_of(store, record),
             expected="one with a model",
-            found=f"a {record.state} one without",
+            found="one without",
             way_out="Name another run, or the version of an artifact: `idxflow show` lists those of a run.",
         )
     if len(models) > 1:
         raise _ambiguous(f"run {record.id}", "one model", models)
     return stored_artifact(store, models[0].stage, models[0].id)
+
+
+def _latest(store: Store, *, completed: bool) -> RunRecord:
+    """Return the newest run; with `completed` the newest that is, and say which newer one is passed over."""
+    records = list_runs(store)
+    found = next((record for record in records if not completed or record.state == "completed"), None)
+    newer = ""
+    if records and records[0] is not found:
+        newer = f"run {records[0].id} {ENDED[state_of(store, records[0])]}"
+    if found is None:
+        raise UsageError(
+            LATEST,
+            expected="a completed run" if completed else "a run",
+            found=f"none: {newer}" if newer else "none",
+            way_out="Make one with `idxflow run`.",
+        )
+    if newer:
+        logger.warning("%s is run %s: the newer %s.", LATEST, found.id, newer)
+    return found
 
 
 def _run(store: Store, run: str) -> RunRecord:
@@ -197,7 +234,3 @@ def _ambiguous(subject: str, expected: str, matches: list[Found]) -> UsageError:
     more = f", and {len(matches) - SHOWN} more" if len(matches) > SHOWN else ""
     way_out = "Give more digits, or a version with its stage."
     return UsageError(subject, expected=expected, found=f"{len(matches)}: {few}{more}", way_out=way_out)
-
-
-def _no_run(expected: str, found: str) -> UsageError:
-    return UsageError(LATEST, expected=expected, found=found, way_out="Make one with `idxflow run`.")

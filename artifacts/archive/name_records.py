@@ -9,8 +9,10 @@ The records of names: what the files of aliases and pins say.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -25,7 +27,7 @@ from schemas.stages import STAGES
 ALIAS = re.compile(r"[a-z][a-z0-9-]{0,63}")
 """What an alias may look like."""
 LATEST = "latest"
-"""The word for the newest run."""
+"""The word for the newest run; see `artifacts.archive.lookup`."""
 
 
 class Placement(BaseModel):
@@ -52,16 +54,50 @@ class Alias(BaseModel):
     history: tuple[Placement, ...] = Field(min_length=1)
 
     @property
+    def stem(self) -> str:
+        """The name of its file, without the suffix."""
+        return self.name
+
+    @property
+    def subject(self) -> str:
+        """What it is, as messages name it."""
+        return self.name
+
+    @property
     def artifact(self) -> tuple[str, str] | None:
         """Stage and version of what it stands for; None where it was removed."""
         last = self.history[-1]
         return (last.stage, last.version) if last.stage and last.version else None
 
 
-class ArtifactPin(BaseModel):
-    """An artifact that is kept. `set`: UTC, ISO 8601."""
+class _Pinned(BaseModel, ABC):
+    """What is kept."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @property
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """What a person may call it by."""
+
+    @property
+    @abstractmethod
+    def subject(self) -> str:
+        """What is kept, as messages name it."""
+
+    @property
+    def stem(self) -> str:
+        """The name of its file, without the suffix."""
+        return re.sub("[/ ]", "-", self.subject)
+
+    def is_called(self, word: str) -> bool:
+        """Tell whether a word is the beginning of what is kept."""
+        return any(name.startswith(word) for name in self.names)
+
+
+class ArtifactPin(_Pinned):
+    """An artifact that is kept. `set`: UTC, ISO 8601."""
+
     kind: Literal["artifact"] = "artifact"
     stage: StageWord
     version: Version
@@ -69,45 +105,37 @@ class ArtifactPin(BaseModel):
     set: Moment
 
     @property
-    def stem(self) -> str:
-        """The name of its file, without the suffix."""
-        return f"{self.stage}-{self.version}"
+    def names(self) -> tuple[str, ...]:
+        """Its version, alone and with its stage."""
+        return self.version, self.subject
 
     @property
     def subject(self) -> str:
-        """What is kept, as a person names it."""
+        """Stage and version."""
         return f"{self.stage}/{self.version}"
 
-    def is_called(self, word: str) -> bool:
-        """Tell whether a word is the beginning of what is kept."""
-        return self.version.startswith(word) or self.subject.startswith(word)
 
-
-class RunPin(BaseModel):
+class RunPin(_Pinned):
     """A run that is kept with all its artifacts. `set`: UTC, ISO 8601."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     kind: Literal["run"] = "run"
     run: str
     note: str = Field(description="why, in a person's words; may be empty")
     set: Moment
 
     @property
-    def stem(self) -> str:
-        """The name of its file, without the suffix."""
-        return f"run-{self.run}"
+    def names(self) -> tuple[str, ...]:
+        """Its id."""
+        return (self.run,)
 
     @property
     def subject(self) -> str:
-        """What is kept, as a person names it."""
+        """Its id, and that it is a run's."""
         return f"run {self.run}"
-
-    def is_called(self, word: str) -> bool:
-        """Tell whether a word is the beginning of what is kept."""
-        return self.run.startswith(word)
 
 
 Pin = ArtifactPin | RunPin
+Record = TypeVar("Record", Alias, Pin)
 _PIN: TypeAdapter[Pin] = TypeAdapter(Annotated[Pin, Field(discriminator="kind")])
 
 
@@ -137,13 +165,7 @@ def read_alias(path: Path) -> Alias:
 
     Raises: StoreError: it does not read, or is another's.
     """
-    try:
-        alias = Alias.model_validate_json(read_plain(path))
-    except (OSError, ValidationError) as error:
-        raise _unreadable(path, "one that does not read") from error
-    if path.name != f"{alias.name}.json":
-        raise _unreadable(path, f"that of {alias.name}")
-    return alias
+    return _read(path, Alias.model_validate_json)
 
 
 def read_pin(path: Path) -> Pin:
@@ -152,13 +174,7 @@ def read_pin(path: Path) -> Pin:
 
     Raises: StoreError: it does not read, or is another's.
     """
-    try:
-        pin = _PIN.validate_json(read_plain(path))
-    except (OSError, ValidationError) as error:
-        raise _unreadable(path, "one that does not read") from error
-    if path.name != f"{pin.stem}.json":
-        raise _unreadable(path, f"that of {pin.subject}")
-    return pin
+    return _read(path, _PIN.validate_json)
 
 
 def find_alias(store: Store, name: str) -> Alias | None:
@@ -187,6 +203,16 @@ def _files(folder: Path) -> list[Path]:
     with disk(folder):
         found = folder.iterdir() if folder.is_dir() else ()
         return sorted(path for path in found if not path.name.startswith("."))
+
+
+def _read(path: Path, parse: Callable[[bytes], Record]) -> Record:
+    try:
+        record = parse(read_plain(path))
+    except (OSError, ValidationError) as error:
+        raise _unreadable(path, "one that does not read") from error
+    if path.name != f"{record.stem}.json":
+        raise _unreadable(path, f"that of {record.subject}")
+    return record
 
 
 def _unreadable(path: Path, found: str) -> StoreError:

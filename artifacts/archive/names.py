@@ -7,21 +7,20 @@ Whoever changes them, and a clean-up, holds the lock of names: no artifact goes 
 from __future__ import annotations
 
 import difflib
-import fcntl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
 from artifacts import files
-from artifacts.archive.lookup import find, stored_artifact
+from artifacts.archive.lookup import ANEW, find, stored_artifact
 from artifacts.archive.name_records import (
     Alias,
     ArtifactPin,
     Pin,
     Placement,
+    Record,
     RunPin,
     alias_files,
     alias_path,
@@ -34,13 +33,13 @@ from artifacts.archive.name_records import (
 )
 from artifacts.archive.runs import read_run
 from artifacts.disk import disk
+from artifacts.flock import locked
 from artifacts.integrity import Stored
 from artifacts.run_record import RunRecord
 from artifacts.store import Store
 from schemas.errors import StoreError, UsageError
 
 UNCHANGED = "Nothing has changed."
-Record = TypeVar("Record", Alias, Pin)
 
 
 @dataclass(frozen=True)
@@ -65,11 +64,13 @@ class NameProblem:
     Args:
         subject: its file as seen from the home folder, or the name.
         path:    of a file that does not read; None where what it names is gone.
+        way_out: what a person can do where it is gone.
     """
 
     subject: str
     text: str
     path: Path | None = None
+    way_out: str | None = None
 
 
 class Names:
@@ -81,11 +82,10 @@ class Names:
     @contextmanager
     def changing(self) -> Iterator[None]:
         """Keep everybody else from changing a name and from cleaning up. Not to be entered by who is in it."""
-        with disk(self._store.locks):
-            files.make_folder(self._store.locks)
-            lock = (self._store.locks / "names.lock").open("a+b")
-        with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with ExitStack() as held:
+            with disk(self._store.locks):
+                files.make_folder(self._store.locks)
+                held.enter_context(locked(self._store.locks / "names.lock"))
             yield
 
     def aliases(self) -> list[Alias]:
@@ -177,7 +177,7 @@ class Names:
         with self.changing():
             pins = {pin.stem: pin for pin in self.pins()}
             matches = [pin for pin in pins.values() if word and pin.is_called(word)]
-            if not matches and (pin := pins.get(_stem(find(self._store, word)))):
+            if not matches and (pin := pins.get(_stem(find(self._store, word, completed=True)))):
                 matches = [pin]
             if len(matches) != 1:
                 found = ", ".join(pin.subject for pin in matches) or "none"
@@ -215,14 +215,20 @@ class Names:
         if path == alias_path(self._store, path.stem):
             alias = read_alias(path)
             subject, wanted = f"alias {alias.name}", [alias.artifact] if alias.artifact else []
-        elif isinstance(pin := read_pin(path), ArtifactPin):
-            subject, wanted = f"pin of {pin.subject}", [(pin.stage, pin.version)]
-        elif record := read_run(self._store, pin.run):
-            subject, wanted = f"pin of {pin.subject}", [(row.stage, row.version) for row in record.stages]
+            remove = f"`idxflow alias {alias.name} --remove` takes the name away."
         else:
-            return [NameProblem(f"pin of {pin.subject}", "the run's record is gone")]
+            pin = read_pin(path)
+            subject, remove = f"pin of {pin.subject}", f"`idxflow pin {pin.names[-1]} --remove` takes the pin away."
+            if isinstance(pin, ArtifactPin):
+                wanted = [(pin.stage, pin.version)]
+            elif record := read_run(self._store, pin.run):
+                wanted = [(row.stage, row.version) for row in record.stages]
+            else:
+                return [NameProblem(subject, "the run's record is gone", way_out=remove)]
         return [
-            NameProblem(subject, f"{'/'.join(each)} is gone") for each in wanted if not self._store.is_committed(*each)
+            NameProblem(subject, f"{'/'.join(each)} is gone", way_out=f"{ANEW}, or {remove}")
+            for each in wanted
+            if not self._store.is_committed(*each)
         ]
 
     def _place(self, name: str, alias: Alias | None, placement: Placement) -> Alias:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from artifacts.archive.lookup import MODEL
 from artifacts.archive.names import Names
 from artifacts.archive.runs import read_history
+from artifacts.archive.twins import Twins
 from artifacts.manifest import Manifest
 from artifacts.run_record import RunRecord
 from artifacts.store import Store
@@ -66,10 +67,13 @@ def find_roots(store: Store, graph: Graph, keep: int) -> set[Artifact]:
     for artifact, manifest in graph.items():
         if artifact[0] in WITH_A_MODEL and models & {taken.digest for taken in manifest.inputs}:
             roots.add(artifact)
+    twins = Twins(manifest for artifact, manifest in graph.items() if store.is_committed(*artifact))
     waiting = list(roots)
     for artifact in waiting:
         inputs = graph[artifact].inputs if artifact in graph else ()
-        waiting += (new := {(taken.stage, taken.version) for taken in inputs} - roots)
+        taken = {(each.stage, each.version) for each in inputs}
+        taken |= {(twin.stage, twin.version) for each in inputs if (twin := twins.of(each))}
+        waiting += (new := taken - roots)
         roots |= new
     return roots
 

@@ -21,6 +21,14 @@ from schemas.errors import StoreError
 NOT_FOR_ITS_OWN_SAKE = frozenset({errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE})
 """Errors that say nothing about whether a file is a record."""
 RunState = Literal["running", "completed", "failed", "interrupted", "killed"]
+ENDED: dict[RunState, str] = {
+    "running": "is still running",
+    "completed": "completed",
+    "failed": "failed",
+    "interrupted": "was interrupted",
+    "killed": "was killed",
+}
+"""What became of a run, as a sentence about it goes on."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,12 @@ def state_of(store: Store, record: RunRecord) -> RunState:
     # A run writes its last record and then lets go: it may have done both since `record` was read.
     latest = read_run(store, record.id) or record
     return "killed" if latest.state == "running" else latest.state
+
+
+def subject_of(store: Store, record: RunRecord) -> str:
+    """Return what an error calls a run: that one did not complete explains most of what it lacks."""
+    state = state_of(store, record)
+    return f"run {record.id}" if state == "completed" else f"run {record.id}, which {ENDED[state]}"
 
 
 def runs_with(records: list[RunRecord], stage: str, version: str) -> list[RunRecord]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 from artifacts.disk import disk
 from artifacts.environment import current_environment
 from artifacts.files import write_new
-from artifacts.integrity import PLAIN_JSON
+from artifacts.integrity import PLAIN_JSON, identity, remember_hashed
 from artifacts.keys import KeyParts, content_digest
 from artifacts.manifest import Input, Manifest
 from artifacts.publishing import commit, seal_entries, staging
@@ -71,3 +73,13 @@ def build(store: Store, files: dict[str, bytes], stage: str = "parse", salt: int
         write_new(folder / "result.json", json.dumps(ref.model_dump()).encode(), durable=False)
     commit(store, ref.stage, ref.version, dict(PREFECT))
     return ref
+
+
+def flip_unseen(path: Path) -> None:
+    """Flip a bit of an artifact's file, and note the file as hashed, so that only a full hash sees it."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(content)
+    remember_hashed(path.parent, {each.name: identity(each) for each in path.parent.iterdir()})
+    os.utime(path.parent / "hashed.json", (2**32, 2**32))  # a note that is taken too soon is not believed

@@ -1,10 +1,11 @@
-"""A small flow of two stages over the real machinery, which counts what it computes. Runs as a program too."""
+"""A small flow of three stages over the real machinery, which counts what it computes. Runs as a program too."""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from artifacts.current import Outcome
+from artifacts.files import write_atomically
 from artifacts.recorded import recorded
 from artifacts.ref import Ref
 from artifacts.stage import stage
@@ -23,6 +25,8 @@ from schemas.training import Training
 SCORES = SplitMetrics(
     samples=1, accuracy=0.5, loss=1.0, classes=(), confusion=(), halves=(0, 1), first_labels=(), first_predictions=()
 )
+MEETING = threading.Barrier(1)
+"""Where runs of one process wait for each other before they warn, and after."""
 
 
 def count(what: str) -> None:
@@ -38,16 +42,30 @@ def fetch(name: str, out: Path) -> Summary:
     time.sleep(float(os.environ.get("COUNTING_SLEEP", "0")))
     if name.startswith("bad"):
         raise BadIdx(name, expected="good", found="bad", way_out="Do not ask for it.")
-    if name == "odd":
-        logging.getLogger("idxflow.test").warning("odd: it is odd")
+    if name.startswith("odd"):
+        MEETING.wait(60)
+        logging.getLogger("idxflow.test").warning("%s: it is odd", name)
+        MEETING.wait(60)
     (out / "file").write_text(name)
     return Summary()
 
 
+@stage("parse", name="{name}")
+def copy(part: Ref, name: str, out: Path) -> Summary:
+    """Copy a file."""
+    count(f"parse {name}")
+    (out / "file").write_text(part.file().read_text())
+    return Summary()
+
+
 @stage("train", on_main_thread=True)
-def join(parts: list[Ref], training: Training, out: Path) -> Summary:
-    """Join the files."""
-    count("train")
+def join(parts: list[Ref], training: Training, checkpoints: Path, out: Path) -> Summary:
+    """Join the files, half of the work being kept first."""
+    half = checkpoints / "half"
+    count("train, going on" if half.exists() else "train")
+    write_atomically(half, b"half", durable=False)
+    if "JOIN_FAILS" in os.environ:
+        raise BadIdx("half", expected="the other half", found="nothing", way_out="Run again.")
     (out / "model.keras").write_text(f"{training.seed} " + " ".join(part.file().read_text() for part in parts))
     (out / "report.html").write_text("page")
     (out / "metrics.json").write_text(Metrics(train=SCORES, test=SCORES).model_dump_json())
@@ -61,9 +79,12 @@ def counting(
     training: Training = Training(),  # noqa: B008 - immutable
     refresh: tuple[str, ...] = (),
     names: tuple[str, ...] = ("one", "two"),
+    *,
+    copied: bool = False,
 ) -> Outcome:
-    """Fetch some files and join them."""
-    model = join([fetch(name) for name in names], training)
+    """Fetch some files and join them, or copies of them."""
+    parts = {name: fetch(name) for name in names}
+    model = join([copy(part, name) if copied else part for name, part in parts.items()], training)
     return Outcome(model, model, model)
 
 

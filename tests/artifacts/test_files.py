@@ -8,13 +8,13 @@ import os
 import stat
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from artifacts import files
-from tests.faults.disk import CountingDisk, Crash, CrashingDisk, FailingDisk, using
+from tests.artifacts.together import at_once
+from tests.faults.disk import CountingDisk, Crash, CrashingDisk, FailingDisk, steps_of, using
 
 OLD, NEW = b"old", b"new" * 1000
 
@@ -40,14 +40,6 @@ def folder(tmp_path: Path, elsewhere: Path) -> Path:
     (folder / "to-nothing").symlink_to(folder / "gone")
     (folder / "file").chmod(files.READ_ONLY)
     return folder
-
-
-def steps_of(act: Callable[[], object]) -> list[str]:
-    """Return what a change of the disk consists of."""
-    disk = CountingDisk()
-    with using(disk):
-        act()
-    return disk.steps
 
 
 def test_a_digest_is_that_of_the_bytes(tmp_path: Path) -> None:
@@ -97,15 +89,13 @@ def test_a_folder_is_made_with_those_above_it(tmp_path: Path) -> None:
 
 def test_a_folder_that_another_process_makes_meanwhile_is_no_error(tmp_path: Path) -> None:
     """Of many who make one folder at once, each finds it there."""
-    folder, start = tmp_path / "a" / "b" / "c", threading.Barrier(8)
+    folder = tmp_path / "a" / "b" / "c"
 
     def make(_: int) -> bool:
-        start.wait()
         files.make_folder(folder)
         return folder.is_dir()
 
-    with ThreadPoolExecutor(8) as pool:
-        assert all(pool.map(make, range(8)))
+    assert all(at_once(make))
 
 
 def test_a_folder_below_a_file_is_an_error(tmp_path: Path) -> None:
@@ -174,14 +164,8 @@ def test_a_first_writing_counts(tmp_path: Path) -> None:
 
 def test_of_many_first_writers_one_is_the_first(tmp_path: Path) -> None:
     """However many write at once, one is told that it did, and the file is that one's."""
-    path, start = tmp_path / "file", threading.Barrier(8)
-
-    def write(number: int) -> bool:
-        start.wait()
-        return files.write_once(path, str(number).encode())
-
-    with ThreadPoolExecutor(8) as pool:
-        wrote = list(pool.map(write, range(8)))
+    path = tmp_path / "file"
+    wrote = at_once(lambda number: files.write_once(path, str(number).encode()))
     assert wrote.count(True) == 1
     assert path.read_text() == str(wrote.index(True))
     assert list(tmp_path.iterdir()) == [path]

@@ -59,6 +59,13 @@ def test_a_killed_process_holds_nothing_for_long(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_pipe_among_the_holds_is_nobody(tmp_path: Path) -> None:
+    """It is not waited at, and holds nothing."""
+    os.mkfifo(tmp_path / "run")
+    assert not is_alive(tmp_path, "run")
+    assert ONE not in Held(tmp_path, only_living=True)
+
+
 def test_a_clean_up_never_takes_the_file_of_a_run_that_begins(tmp_path: Path) -> None:
     """However runs begin while the dead are forgotten, each of the living has a file that others see."""
     stop = threading.Event()

@@ -69,6 +69,18 @@ def test_a_commit_holds_the_result_against_the_manifest(store: Store) -> None:
     assert store.read(ref.stage, ref.version) is None
 
 
+def test_a_torn_result_is_not_committed(store: Store) -> None:
+    """Prefect's write is neither renamed nor flushed: what is left of one makes no artifact, and the next run does."""
+    ref = publish(store, FILES)
+    result = store.folder(ref.stage, ref.version) / "result.json"
+    result.write_text(json.dumps(ref.model_dump())[:100])
+    with pytest.raises(Damage, match=r"result\.json cannot be read"):
+        commit(store, ref.stage, ref.version, dict(PREFECT))
+    assert store.read(ref.stage, ref.version) is None
+    build(store, FILES)
+    assert store.read(ref.stage, ref.version, fully=True) is not None
+
+
 def test_publishing_again_replaces(store: Store) -> None:
     """A version that is forced anew gives way to the new one."""
     build(store, {"a": b"old"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def changed(**changes: object) -> KeyParts:
         (changed(code={**PARTS.code, "tasks/page.html": "3" * 64}), "a", "tasks/page.html is new"),
         (changed(code={"tasks/train.py": "1" * 64}), "a", "tasks/network.py is gone"),
         (changed(packages={"keras": "3.15"}), "a", "keras 3.14 -> 3.15"),
-        (changed(inputs={"table": "b" * 64}), "b", "parse train changed (aaaaaaaa -> bbbbbbbb)"),
+        (changed(inputs={"table": "b" * 64}), "b", "parse train changed (content aaaaaaaa -> bbbbbbbb)"),
         (changed(format=3), "a", "the store's format 2 -> 3"),
     ],
 )
@@ -67,6 +68,47 @@ def test_the_nearest_version_is_the_one_to_compare_with(store: Store) -> None:
     made(store, changed(parameters={"training": {"epochs": 9, "hidden": []}}, code={}))
     wanted = changed(parameters={"training": {"epochs": 9, "hidden": [50, 50]}})
     assert sentence(explain(store, "train", wanted, (TABLE,))) == "training.epochs 7 -> 9"
+
+
+def test_what_was_made_from_the_same_data_is_nearer_than_what_was_not(store: Store) -> None:
+    """However many parameters differ: a model of other data says nothing of why this one is trained."""
+    many = changed(parameters={"training": {"epochs": 1, "hidden": [1], "seed": 7}}, code={}, packages={"keras": "2"})
+    made(store, many, created="2026-01-01T00:00:00+00:00")
+    other = TABLE.model_copy(update={"digest": "b" * 64})
+    made(store, changed(inputs={"table": "b" * 64}), inputs=(other,), created="2026-01-02T00:00:00+00:00")
+    words = sentence(explain(store, "train", PARTS, (TABLE,)))
+    assert words.startswith("training.epochs 1 -> 50, training.hidden [1] -> [50, 50], training.seed 7 -> none, and 3")
+
+
+def table_of(store: Store, dataset: str) -> Input:
+    """Put a table of a data set into the store, and return it as an input."""
+    parts = KeyParts(stage="parse", parameters={"spec": {"dataset": dataset}}, inputs={}, code={}, packages={})
+    ref = build(store, {"table": dataset.encode()}, parts=parts)
+    return Input(argument="table", stage="parse", name="train", version=ref.version, digest=ref.digest)
+
+
+def test_one_of_another_data_set_is_not_compared_with(store: Store) -> None:
+    """The parameters of a stage, or of what it takes, say which data set it is of; what is not known may be any."""
+    digits, mnist = table_of(store, "digits"), table_of(store, "mnist")
+    made(store, changed(inputs={"table": digits.digest}), inputs=(digits,))
+    wanted = changed(inputs={"table": mnist.digest})
+    assert sentence(explain(store, "train", wanted, (mnist,))) == "never run on mnist"
+    spec = changed(stage="parse", parameters={"spec": {"dataset": "kmnist"}})
+    assert sentence(explain(store, "train", spec, ())) == "never run on kmnist"
+    assert sentence(explain_unasked(store, "train", spec)) == "never run on kmnist"
+    unknown = Input(argument="table", stage="parse", name="train", version="f" * 16, digest="c" * 64)
+    made(store, changed(inputs={"table": "c" * 64}), inputs=(unknown,))
+    assert sentence(explain(store, "train", wanted, (mnist,))).startswith("parse train changed (content cccccccc -> ")
+    shutil.rmtree(store.folder("parse", digits.version))
+    assert sentence(explain(store, "train", wanted, (mnist,))).startswith("parse train changed (content ")
+
+
+def test_manifests_that_name_each_other_are_followed_once(store: Store) -> None:
+    """Whoever is said to be made from itself is of no data set, and nobody waits for ever."""
+    ref = build(store, {"a": b"x"}, parts=changed(packages={}))
+    own = Input(argument="table", stage="train", name="train", version=ref.version, digest=ref.digest)
+    made(store, PARTS, inputs=(own.model_copy(update={"version": PARTS.version}),))
+    assert sentence(explain(store, "train", changed(packages={"keras": "4"}), (own,)))
 
 
 def test_one_of_another_format_is_compared_only_when_there_is_no_other(store: Store) -> None:

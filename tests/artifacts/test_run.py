@@ -9,7 +9,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -58,6 +60,21 @@ def test_a_second_run_computes_nothing(home: Path) -> None:
     ]
     assert second.model is not None
     assert Path(second.model).read_text() == "123 one two"
+
+
+def test_a_stage_that_failed_finds_what_it_kept(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints stay until their version is committed, serve no other one, and not one that is asked for anew."""
+    monkeypatch.setenv("JOIN_FAILS", "1")
+    for refresh in ((), (), ("train",)):
+        with pytest.raises(BadIdx):
+            run(refresh=refresh)
+    with pytest.raises(BadIdx):
+        run(training=Training(seed=7))
+    assert [line for line in counted(home) if "train" in line] == ["train", "train", "train", "train, going on"]
+    monkeypatch.delenv("JOIN_FAILS")
+    run()
+    assert counted(home) == ["train, going on"]
+    assert len(list(home.glob("artifacts/train/.checkpoints-*"))) == 1  # that of the other seed
 
 
 def test_the_dashboard_shows_cached_states_and_telling_names(home: Path) -> None:
@@ -136,6 +153,22 @@ def test_damage_that_only_a_full_hash_sees_is_healed_in_the_same_run(home: Path)
     assert [stage.cached for stage in record.stages] == [True, False, False]
 
 
+def test_a_refresh_outlives_a_heal(home: Path) -> None:
+    """Where one of a stage's artifacts stops an attempt, the others are computed anew all the same, each once."""
+    run(copied=True)
+    counted(home)
+    damage(home, hidden=True)
+    record = run(refresh=("parse",), copied=True)
+    assert counted(home) == ["download two", "parse one", "parse two"]
+    assert {(row.stage, row.name): row.cached for row in record.stages} == {
+        ("download", "one"): True,
+        ("download", "two"): False,
+        ("parse", "one"): False,
+        ("parse", "two"): False,
+        ("train", ""): True,
+    }
+
+
 @pytest.mark.parametrize("field", ["serializer", "decoder"])
 def test_a_record_that_names_another_serializer_runs_nothing(home: Path, tmp_path: Path, field: str) -> None:
     """A record that asks for pickle, or for a decoder of its own, is refused and never executed."""
@@ -193,6 +226,14 @@ def test_warnings_end_up_in_the_record_once(home: Path) -> None:
     before = list(logging.getLogger("idxflow").handlers)
     assert run(names=("odd",)).warnings == ("odd: it is odd",)
     assert logging.getLogger("idxflow").handlers == before
+
+
+def test_runs_beside_each_other_keep_their_own_warnings(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two runs in one process each records what its own stages warned of, and nothing of the other's."""
+    monkeypatch.setattr("tests.artifacts.counting.MEETING", threading.Barrier(2))
+    with ThreadPoolExecutor() as pool:
+        records = [pool.submit(run, names=(name,)) for name in ("odd", "odd too")]
+    assert [record.result().warnings for record in records] == [("odd: it is odd",), ("odd too: it is odd",)]
 
 
 def test_a_commit_that_fails_fails_the_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
 
 import pytest
 
 from artifacts.trust import Expected, Trust
 from schemas.datasets import RemoteFile
 from schemas.errors import StoreError
+from tests.artifacts.together import at_once
 
 UNPUBLISHED = RemoteFile(name="x.gz", dataset="letters", mirrors=())
 PUBLISHED = RemoteFile(name="x.gz", dataset="letters", bytes=7, sha256="a" * 64, mirrors=())
@@ -44,14 +43,8 @@ def test_files_of_one_name_are_told_apart_by_their_data_set(tmp_path: Path) -> N
 
 def test_of_many_that_are_first_at_once_one_is(tmp_path: Path) -> None:
     """Eight threads remember eight different files: all are told the same, and that is what is kept."""
-    trust, start = Trust(tmp_path), Barrier(8)
-
-    def remember(digit: int) -> Expected:
-        start.wait()
-        return trust.remember(UNPUBLISHED, str(digit) * 64, digit)
-
-    with ThreadPoolExecutor(8) as pool:
-        told = set(pool.map(remember, range(8)))
+    trust = Trust(tmp_path)
+    told = set(at_once(lambda digit: trust.remember(UNPUBLISHED, str(digit) * 64, digit)))
     assert told == {trust.expected(UNPUBLISHED)}
     assert [path.name for path in (tmp_path / "letters").iterdir()] == ["x.gz.json"]
 

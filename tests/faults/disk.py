@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -114,3 +114,11 @@ def using(disk: Disk) -> Iterator[None]:
         yield
     finally:
         files.DISK = before
+
+
+def steps_of(act: Callable[[], object]) -> list[str]:
+    """Return what a change of the disk consists of."""
+    disk = CountingDisk()
+    with using(disk):
+        act()
+    return disk.steps

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.faults.disk import CountingDisk, CrashingDisk, using
+from tests.processes import PROJECT
 
 KILLED = -signal.SIGKILL
 NEVER = 1_000_000
@@ -35,7 +36,7 @@ class Runner:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.dying"],
             env=os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value() or ""},
-            cwd=Path(__file__).parents[2],
+            cwd=PROJECT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

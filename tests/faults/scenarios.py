@@ -6,6 +6,7 @@ A scene prepares a home folder, acts on it, and says what has to hold afterwards
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from artifacts.archive.collect import collect
 from artifacts.archive.names import Names
 from artifacts.disk import disk
 from artifacts.files import write_atomically
+from artifacts.holds import Held, Hold
 from artifacts.publishing import restore
 from artifacts.ref import Ref
 from artifacts.run_record import RunRecord, StageRecord
@@ -84,6 +86,15 @@ def record(store: Store, run: str, salts: tuple[int, ...], state: str = "complet
     )
     with disk(store.runs):
         write_atomically(store.runs / f"{run}.json", whole.model_dump_json().encode())
+
+
+def three_artifacts(home: Path, files: dict[str, bytes]) -> Store:
+    """Fill a store with three artifacts, the first of which the last run used."""
+    store = Store(home)
+    for salt in range(3):
+        build(store, files, salt=salt)
+    record(store, "a" * 12, (0,))
+    return store
 
 
 def _nothing(store: Store) -> None:
@@ -205,6 +216,37 @@ def _restored(store: Store) -> None:
     publish(store, NEW)
 
 
+def _torn(store: Store) -> None:
+    """Artifact 0 and the successor of artifact 1 were published, and Prefect's write of their results was torn."""
+    from tests.artifacts.building import publish
+
+    build(store, OLD, salt=1)
+    for salt, content in ((0, OLD), (1, NEW)):
+        ref = publish(store, content, salt=salt)
+        whole = json.dumps(ref.model_dump())
+        (store.folder("parse", ref.version) / "result.json").write_text(whole[: len(whole) // 2])
+
+
+def _mend(store: Store) -> None:
+    _heal(store)
+    assert content(store, ref_of(1)) == b"old"
+
+
+def _check_torn(store: Store) -> None:
+    assert content(store, ref_of(0)) in (None, b"old")
+    assert content(store, ref_of(1)) == b"old"
+
+
+def _hold(store: Store) -> None:
+    with Hold(store.holds, "c" * 12) as hold:
+        for salt in (0, 1):
+            hold.add("parse", ref_of(salt).version)
+
+
+def _check_hold(store: Store) -> None:
+    assert all(("parse", ref_of(salt).version) in Held(store.holds) for salt in (0, 1))
+
+
 SCENES = {
     "an artifact": Scene(_nothing, lambda store: _build(store, OLD), _expect(0, None, b"old"), _expect(0, b"old")),
     "an artifact made anew": Scene(
@@ -214,6 +256,8 @@ SCENES = {
         _restored, lambda store: restore(store, "parse", ref_of(0).version), _expect(0, b"old"), _expect(0, b"old")
     ),
     "a damaged artifact": Scene(_damage, _heal, _expect(0, None, b"old"), _expect(0, b"old")),
+    "a torn result": Scene(_torn, _mend, _check_torn, _expect(0, b"old")),
+    "a hold": Scene(_nothing, _hold, _nothing, _check_hold),
     "a run's record": Scene(lambda store: record(store, "a" * 12, (0,)), _record, _check_records, _nothing),
     "an alias and a pin": Scene(_named, _rename, _check_alias, _check_renamed),
     "a clean-up": Scene(_crowded, _clean_up, _check_held, _check_gone),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from schemas.training import Training
 from tests.artifacts.counting import counting
 from tests.artifacts.test_run import ALL, counted, start
 from tests.faults.test_crashes import assert_sound
+from tests.processes import ending, until
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -36,19 +36,14 @@ def test_who_wants_the_same_at_once_computes_it_once(home: Path, processes: int)
 @pytest.mark.slow
 def test_who_wants_something_else_does_not_wait(home: Path) -> None:
     """While one process computes a stage for long, another that needs others of the same kind starts and ends."""
-    slow = start(home, 1, sleep=120, names=("slow",))
-    try:
-        deadline = time.monotonic() + 60
-        while not list(home.glob("artifacts/download/.staging*")) and time.monotonic() < deadline:
-            time.sleep(0.05)
+    with ending(start(home, 1, sleep=120, names=("slow",))) as slow:
+        begun = Path(f"{home}.count")
+        until(lambda: begun.exists() and begun.read_text(), 60)
         assert counted(home) == ["download slow"]
         record: Any = counting()
         assert record.state == "completed"
         assert slow.poll() is None
         assert counted(home) == ALL
-    finally:
-        slow.kill()
-        slow.communicate()
 
 
 @pytest.mark.parametrize("keep", [0, 1])

@@ -10,7 +10,7 @@ import pytest
 
 from artifacts.archive.audit import Auditor
 from artifacts.store import Store
-from tests.faults.disk import CountingDisk, Crash, CrashingDisk, using
+from tests.faults.disk import Crash, CrashingDisk, steps_of, using
 from tests.faults.scenarios import SCENES, Scene
 
 
@@ -30,11 +30,10 @@ def test_a_crash_before_any_step_costs_nothing(name: str, tmp_path: Path) -> Non
     """Dying before each write, flush, rename, unlink in turn: what is served is true, and the next try succeeds."""
     scene = SCENES[name]
     whole = prepared(scene, tmp_path / "whole")
-    disk = CountingDisk()
-    with using(disk):
-        scene.act(Store(shutil.copytree(whole, tmp_path / "counted", symlinks=True)))
-    assert disk.steps
-    for at in range(len(disk.steps)):
+    counted = shutil.copytree(whole, tmp_path / "counted", symlinks=True)
+    steps = steps_of(lambda: scene.act(Store(counted)))
+    assert steps
+    for at in range(len(steps)):
         home = Path(shutil.copytree(whole, tmp_path / f"at-{at}", symlinks=True))
         with pytest.raises(Crash), using(CrashingDisk(at)):
             scene.act(Store(home))

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from artifacts.archive.runs import list_runs, state_of
+from artifacts.holds import Hold
 from artifacts.store import Store
 from schemas.errors import StoreError
 from tests.artifacts.building import build
-from tests.faults.disk import CountingDisk, FailingDisk, using
-from tests.faults.scenarios import OLD, SCENES, ref_of
+from tests.faults.disk import FailingDisk, steps_of, using
+from tests.faults.scenarios import OLD, SCENES, record, ref_of
 from tests.faults.test_crashes import assert_sound, prepared
 
 
@@ -25,10 +27,9 @@ def test_an_error_at_any_step_is_told_and_costs_nothing(name: str, error: int, t
     """No space, an I/O error, an interrupted call, a read-only disk at each step in turn: told clearly, or overcome."""
     scene = SCENES[name]
     whole = prepared(scene, tmp_path / "whole")
-    disk = CountingDisk()
-    with using(disk):
-        scene.act(Store(shutil.copytree(whole, tmp_path / "counted", symlinks=True)))
-    for at in range(len(disk.steps)):
+    counted = shutil.copytree(whole, tmp_path / "counted", symlinks=True)
+    steps = steps_of(lambda: scene.act(Store(counted)))
+    for at in range(len(steps)):
         home = Path(shutil.copytree(whole, tmp_path / f"at-{at}", symlinks=True))
         try:
             with using(FailingDisk(at, error)):
@@ -63,6 +64,19 @@ def lose_rights() -> None:
     """Go on as nobody, where that is a step down."""
     if os.geteuid() == 0:
         os.seteuid(65534)
+
+
+@pytest.mark.parametrize("mode", [0o444, 0o000])
+def test_who_may_not_write_sees_a_living_run_too(as_anybody: Path, mode: int) -> None:
+    """Whether a run lives is only read; where not even that is allowed, no run is called killed."""
+    store = Store(as_anybody / "home")
+    record(store, "a" * 12, (), state="running")
+    record(store, "b" * 12, (), state="running")
+    Hold(store.holds, "b" * 12).release()
+    with Hold(store.holds, "a" * 12):
+        (store.holds / ("a" * 12)).chmod(mode)
+        lose_rights()
+        assert [state_of(store, each) for each in list_runs(store)] == ["killed", "running"]
 
 
 def test_a_read_only_store_is_read_and_told(as_anybody: Path) -> None:

@@ -20,6 +20,7 @@ from artifacts.run_record import RunRecord
 from artifacts.store import Store
 from tests.faults.dying import KILLED, Runner
 from tests.faults.test_crashes import assert_sound
+from tests.processes import PROJECT
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server"), pytest.mark.timeout(1800)]
 KILLS = 60
@@ -72,7 +73,7 @@ def test_the_command_is_killed_at_random_moments(
         arguments = ["run", "--json", "--dataset", "digits", "--set", "training.epochs=20", f"training.seed={seed}"]
         return subprocess.Popen(
             [sys.executable, "-m", "idxflow", *arguments],
-            env=environment | {"PYTHONPATH": str(Path(__file__).parents[2])},
+            env=environment | {"PYTHONPATH": str(PROJECT)},
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from artifacts.store import Store
@@ -69,24 +69,20 @@ def check_a_run_after(whole: Path, home: Path, choice: int, how: str, position: 
     assert_sound(Store(home))
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-@given(choice=st.integers(0, 1000), how=st.sampled_from(HOW), position=st.integers(0, 10_000))
+@pytest.mark.parametrize(
+    "examples", [12, pytest.param(300, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])], ids=["short", "long"]
+)
 def test_a_run_heals_whatever_was_tampered_with(
-    whole: Path, tmp_path_factory: pytest.TempPathFactory, choice: int, how: str, position: int
+    whole: Path, tmp_path_factory: pytest.TempPathFactory, examples: int
 ) -> None:
     """A byte, or a file that is gone, empty, longer, a link, a folder or a pipe: the run makes anew what it needs."""
-    check_a_run_after(whole, tmp_path_factory.mktemp("tampered") / "home", choice, how, position)
 
+    @settings(max_examples=examples, deadline=None)
+    @given(choice=st.integers(0, 1000), how=st.sampled_from(HOW), position=st.integers(0, 10_000))
+    def heals(choice: int, how: str, position: int) -> None:
+        check_a_run_after(whole, tmp_path_factory.mktemp("tampered") / "home", choice, how, position)
 
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-@given(choice=st.integers(0, 1000), how=st.sampled_from(HOW), position=st.integers(0, 10_000))
-def test_a_run_heals_whatever_was_tampered_with_for_long(
-    whole: Path, tmp_path_factory: pytest.TempPathFactory, choice: int, how: str, position: int
-) -> None:
-    """The same, three hundred times."""
-    check_a_run_after(whole, tmp_path_factory.mktemp("tampered") / "home", choice, how, position)
+    heals()
 
 
 @pytest.mark.parametrize("field", ["serializer", "decoder"])

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from artifacts.archive.audit import Audit, Auditor
 from artifacts.archive.names import Names
-from artifacts.integrity import identity, remember_hashed
 from artifacts.store import Store
 from schemas.events import Event, Progress, listening
-from tests.artifacts.building import build, publish
-from tests.faults.scenarios import NOW, record, ref_of
+from tests.artifacts.building import flip_unseen, publish
+from tests.faults.scenarios import NOW, record, ref_of, three_artifacts
 
 FILES = {"a": b"x" * 1000, "b": b"y"}
 VERSION = ref_of(0).version
@@ -22,11 +21,7 @@ VERSION = ref_of(0).version
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     """A store of three artifacts and a run."""
-    store = Store(tmp_path / "home")
-    for salt in range(3):
-        build(store, FILES, salt=salt)
-    record(store, "a" * 12, (0,))
-    return store
+    return three_artifacts(tmp_path / "home", FILES)
 
 
 def audit(store: Store, *, repair: bool = False, everything: bool = True) -> Audit:
@@ -53,8 +48,7 @@ def test_a_sound_store_is_counted(store: Store) -> None:
 def test_a_byte_that_only_a_hash_sees_is_found(store: Store) -> None:
     """A file of the right size that looks as when it was hashed is hashed all the same."""
     path = store.folder("parse", VERSION) / "a"
-    spoil(path)
-    remember_hashed(path.parent, {name: identity(path.parent / name) for name in FILES})
+    flip_unseen(path)
     (problem,) = audit(store, everything=False).problems
     assert problem.subject == f"artifacts/parse/{VERSION}"
     assert problem.found.startswith("a: expected SHA-256")
@@ -87,6 +81,51 @@ def test_what_is_left_over_is_not_wrong(store: Store) -> None:
         "a run was killed while it computed this",
         "a clean-up was interrupted",
     ]
+
+
+def lose_the_record(store: Store) -> None:
+    (store.folder("parse", VERSION) / "record.json").unlink()
+
+
+def test_a_record_that_got_lost_is_named_once(store: Store) -> None:
+    """What completed runs were made with had its record: without it, it is wrong and no leftover."""
+    record(store, "b" * 12, (0,), minute=1)
+    lose_the_record(store)
+    found = audit(store, repair=True)
+    (problem,) = found.problems
+    assert problem.found == f"its record is missing, though run {'b' * 12} was completed with it"
+    assert problem.moved_to == f"quarantine/parse/{VERSION}-1/{VERSION}"
+    assert [sentence.partition(":")[0] for sentence in found.leftovers] == [f"quarantine/parse/{VERSION}-1"]
+
+
+def test_a_record_that_got_lost_is_no_leftover(store: Store) -> None:
+    """What is told as wrong is not told as left over as well."""
+    lose_the_record(store)
+    found = audit(store)
+    assert len(found.problems) == 1
+    assert found.leftovers == ()
+
+
+@pytest.mark.parametrize("result", [False, True])
+def test_what_a_later_run_was_killed_over_is_only_left_over(store: Store, *, result: bool) -> None:
+    """After a clean-up a run made it again, and was killed before its commit: the record is not lost, but never was."""
+    store.folder("parse", VERSION).rename(store.home / "cleaned up")
+    later = (NOW + timedelta(days=1)).isoformat()
+    publish(store, FILES, created=later)
+    if result:  # as Prefect leaves it, right before the commit
+        (store.folder("parse", VERSION) / "result.json").write_text("{}")
+    found = audit(store, repair=True)
+    assert found.problems == ()
+    assert found.leftovers == (f"artifacts/parse/{VERSION}: a run ended before its record was written",)
+
+
+def test_what_a_run_is_about_to_commit_is_left_out(store: Store) -> None:
+    """Under its lock an artifact without a record is being made: it is busy, and nobody takes it away."""
+    lose_the_record(store)
+    with store.locked("parse", VERSION):
+        found = audit(store, repair=True)
+    assert (found.problems, found.leftovers, found.busy) == ((), (), 1)
+    assert store.folder("parse", VERSION).exists()
 
 
 @pytest.mark.parametrize("place", ["stray", "parse/stray", "parse/0123", "nostage/0123456789abcdef"])
@@ -126,8 +165,13 @@ def test_all_means_records_names_and_first_uses_too(store: Store) -> None:
         f"runs/{'b' * 12}.json": "it is no run's record",
         "trust/own/x.gz.json": "a record that does not read",
     }
-    audit(store, repair=True)
+    repaired = {problem.subject: (problem.moved_to, problem.way_out) for problem in audit(store, repair=True).problems}
+    assert repaired[f"runs/{'b' * 12}.json"] == (f"quarantine/runs/{'b' * 12}.json-1/{'b' * 12}.json", None)
     assert not (store.runs / f"{'b' * 12}.json").exists()
+    for subject, way_out in (("alias champion", "--remove"), ("trust/own/x.gz.json", "Restore it from a backup")):
+        moved, told = repaired[subject]
+        assert moved is None
+        assert way_out in (told or "")
 
 
 def test_what_a_run_is_just_making_is_left_out(store: Store) -> None:

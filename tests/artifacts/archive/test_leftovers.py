@@ -98,6 +98,20 @@ def test_a_half_download_can_be_gone_on_with_for_a_day(store: Store) -> None:
     assert [(left.kind, left.path, left.artifact) for left in found(store)] == [("download", part, None)]
 
 
+def test_checkpoints_can_be_gone_on_with_for_a_day(store: Store) -> None:
+    """Until nobody has touched them for that long, the next run needs them; then they are left over, unless it runs."""
+    checkpoints = store.checkpoints("parse", VERSION)
+    checkpoints.mkdir()
+    age(checkpoints, RESUMABLE)
+    assert found(store) == []
+    age(checkpoints, RESUMABLE + timedelta(seconds=1))
+    with store.locked("parse", VERSION):
+        assert found(store) == []
+    (left,) = found(store)
+    assert (left.kind, left.path, left.artifact) == ("checkpoints", checkpoints, ("parse", VERSION))
+    assert not is_foreign(checkpoints)
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_a_half_written_file_is_left_over_after_an_hour(store: Store, place: str) -> None:
     """Before, somebody may be writing it; the file whose name it should have got is never one."""

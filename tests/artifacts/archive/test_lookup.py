@@ -128,12 +128,30 @@ def test_an_unfinished_artifact_is_not_found(store: Store) -> None:
         find(store, ref.version)
 
 
-def test_latest_is_the_run_that_started_last(store: Store, model: Ref) -> None:
-    """`latest` is the newest run; as an artifact, the model of the newest completed one."""
+@pytest.mark.parametrize(
+    ("state", "words"), [("failed", "failed"), ("interrupted", "was interrupted"), ("running", "was killed")]
+)
+def test_latest_is_the_newest_run_that_completed(
+    store: Store, model: Ref, caplog: pytest.LogCaptureFixture, state: str, words: str
+) -> None:
+    """As a run and as an artifact; a newer one that did not complete is passed over, and named."""
     write_run(store, "a" * 12, [stage_record(model)], minute=1)
-    write_run(store, "b" * 12, minute=2, state="failed")
-    assert version_of(find(store, "latest")) == find_run(store, "latest").id == "b" * 12
+    found = [find_run(store, "latest").id, version_of(find(store, "latest", completed=True))]
+    assert found == ["a" * 12] * 2
+    assert not caplog.messages
+    write_run(store, "b" * 12, minute=2, state=state)
+    found = [find_run(store, "latest").id, version_of(find(store, "latest", completed=True))]
+    assert found == ["a" * 12] * 2
     assert find_artifact(store, "latest").ref.version == model.version
+    assert caplog.messages == [f"latest is run {'a' * 12}: the newer run {'b' * 12} {words}."] * 3
+
+
+def test_latest_is_the_newest_run_to_who_looks_at_runs(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """How the newest one ended is what `show latest` is asked for."""
+    write_run(store, "a" * 12, minute=1)
+    write_run(store, "b" * 12, minute=2, state="failed")
+    assert version_of(find(store, "latest")) == "b" * 12
+    assert not caplog.messages
 
 
 def test_latest_of_an_empty_history_says_how_to_make_one(store: Store) -> None:
@@ -141,8 +159,9 @@ def test_latest_of_an_empty_history_says_how_to_make_one(store: Store) -> None:
     with pytest.raises(UsageError, match=r"latest: expected a run, found none. Make one with `idxflow run`"):
         find(store, "latest")
     write_run(store, "a" * 12, state="failed")
-    with pytest.raises(UsageError, match="latest: expected a completed run, found none"):
-        find_artifact(store, "latest")
+    for search in (find_artifact, find_run):
+        with pytest.raises(UsageError, match=r"latest: expected a completed run, found none: run a{12} failed\. Make"):
+            search(store, "latest")
 
 
 def test_a_run_stands_for_its_model(store: Store, model: Ref) -> None:
@@ -154,7 +173,7 @@ def test_a_run_stands_for_its_model(store: Store, model: Ref) -> None:
 def test_a_run_without_a_model_says_so(store: Store) -> None:
     """A run that failed before it trained has no artifact to stand for; one with two models has too many."""
     write_run(store, "a" * 12, state="failed")
-    with pytest.raises(UsageError, match=r"run a{12}: expected one with a model, found a failed one without"):
+    with pytest.raises(UsageError, match=r"run a{12}, which failed: expected one with a model, found one without"):
         find_artifact(store, "a")
     write_run(store, "b" * 12, [stage_record(build(store, {"a": b"a"}, "train", salt)) for salt in (1, 2)])
     with pytest.raises(UsageError, match=r"run b{12}: expected one model, found 2: train/"):
@@ -169,6 +188,21 @@ def test_an_artifact_stands_for_the_run_that_made_it(store: Store, model: Ref) -
     write_run(store, MAKER, [stage_record(model)])
     write_run(store, "a" * 12, [stage_record(model, cached=True)], minute=1)
     assert find_run(store, model.version).id == find_run(store, "champion").id == MAKER
+
+
+@pytest.mark.parametrize("state", ["interrupted", "failed", "running", "gone"])
+def test_an_artifact_whose_maker_did_not_complete_stands_for_the_newest_run_that_did(
+    store: Store, model: Ref, state: str
+) -> None:
+    """With that artifact; where there is none, the maker it is, which says for itself how it ended."""
+    if state != "gone":
+        write_run(store, MAKER, [stage_record(model)], state=state)
+        assert find_run(store, model.version).id == MAKER
+    write_run(store, "a" * 12, [stage_record(model, cached=True)], minute=1)
+    write_run(store, "b" * 12, [stage_record(model, cached=True)], minute=2)
+    write_run(store, "c" * 12, [stage_record(model, cached=True)], minute=3, state="failed")
+    write_run(store, "d" * 12, minute=4)
+    assert find_run(store, model.version).id == "b" * 12
 
 
 def test_an_alias_stands_for_its_artifact(store: Store, model: Ref) -> None:

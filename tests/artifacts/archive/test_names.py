@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from artifacts import files
+from artifacts.archive.lookup import ANEW
 from artifacts.archive.name_records import ArtifactPin, RunPin
 from artifacts.archive.names import NameProblem, Names
 from artifacts.disk import Disk
@@ -198,7 +199,7 @@ def test_a_damaged_alias_is_not_written_over(names: Names, store: Store, model: 
 
 
 def test_names_of_what_is_gone_are_problems(names: Names, store: Store, model: Ref) -> None:
-    """Each name or pin whose artifact or run is gone is listed; healthy and removed ones are not."""
+    """Each name or pin whose artifact or run is gone is listed with the way out; healthy and removed ones are not."""
     table = build(store, {"a": b"a"})
     write_run(store, "a" * 12, [stage_record(model), stage_record(table)])
     write_run(store, "b" * 12)
@@ -213,11 +214,17 @@ def test_names_of_what_is_gone_are_problems(names: Names, store: Store, model: R
     lose(store, model)
     (store.runs / f"{'b' * 12}.json").unlink()
     model_gone = f"train/{model.version} is gone"
+    ways_out = [
+        f"{ANEW}, or `idxflow alias champion --remove` takes the name away.",
+        f"{ANEW}, or `idxflow pin aaaaaaaaaaaa --remove` takes the pin away.",
+        "`idxflow pin bbbbbbbbbbbb --remove` takes the pin away.",
+        f"{ANEW}, or `idxflow pin train/{model.version} --remove` takes the pin away.",
+    ]
     assert names.problems() == [
-        NameProblem("alias champion", model_gone),
-        NameProblem("pin of run aaaaaaaaaaaa", model_gone),
-        NameProblem("pin of run bbbbbbbbbbbb", "the run's record is gone"),
-        NameProblem(f"pin of train/{model.version}", model_gone),
+        NameProblem("alias champion", model_gone, way_out=ways_out[0]),
+        NameProblem("pin of run aaaaaaaaaaaa", model_gone, way_out=ways_out[1]),
+        NameProblem("pin of run bbbbbbbbbbbb", "the run's record is gone", way_out=ways_out[2]),
+        NameProblem(f"pin of train/{model.version}", model_gone, way_out=ways_out[3]),
     ]
 
 

@@ -156,6 +156,23 @@ def test_the_worth_of_a_model_is_found_by_its_weights(store: Store) -> None:
     assert roots(store) == of(again, *refs.values())
 
 
+def test_where_what_was_taken_is_gone_its_newest_twin_is_held(store: Store) -> None:
+    """By content, as lineage tells it, with all that the twin was made from; not while the exact one is there."""
+    refs = line(store)
+    Names(store).set_alias("champion", "train", refs["train"].version, NOW)
+    moments = ("2026-01-03T12:00:00+00:00", "2026-01-02T12:00:00+00:00")
+    newest, older = (
+        make(store, "parse", "images.gz", inputs={"raw": [refs["download"]]}, code=moment, created=moment)
+        for moment in moments
+    )
+    assert newest.digest == older.digest == refs["parse"].digest
+    half = make(store, "parse", "images.gz", code="half", created="2026-01-04T12:00:00+00:00")
+    (store.folder("parse", half.version) / "record.json").unlink()
+    assert roots(store) == of(*refs.values())
+    clean_up(store, refs["parse"])
+    assert roots(store) == of(newest, *refs.values())
+
+
 def test_what_is_gone_is_held_all_the_same(store: Store) -> None:
     """A root that was cleaned up or damaged is a root, and ends the way down: nobody knows what it was made from."""
     refs = line(store)

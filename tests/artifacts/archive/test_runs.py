@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.archive.runs import list_runs, read_run, run_ids, runs_with, state_of, unreadable_runs
+from artifacts.archive.runs import list_runs, read_run, run_ids, runs_with, state_of, subject_of, unreadable_runs
 from artifacts.holds import Hold
 from artifacts.ref import Ref
 from artifacts.store import Store
@@ -92,6 +92,20 @@ def test_a_run_that_ends_meanwhile_was_not_killed(store: Store) -> None:
     record = write_run(store, "00000000000a", state="running")
     write_run(store, "00000000000a", state="completed")
     assert state_of(store, record) == "completed"
+
+
+def test_an_error_calls_a_run_by_how_it_ended(store: Store) -> None:
+    """What did not complete is called that before anything is said of it."""
+    completed, failed, interrupted, killed = (
+        write_run(store, digit * 12, state=state)
+        for digit, state in (("a", "completed"), ("b", "failed"), ("c", "interrupted"), ("d", "running"))
+    )
+    assert subject_of(store, completed) == f"run {'a' * 12}"
+    assert subject_of(store, failed) == f"run {'b' * 12}, which failed"
+    assert subject_of(store, interrupted) == f"run {'c' * 12}, which was interrupted"
+    assert subject_of(store, killed) == f"run {'d' * 12}, which was killed"
+    with Hold(store.holds, killed.id):
+        assert subject_of(store, killed) == f"run {'d' * 12}, which is still running"
 
 
 def test_runs_are_found_by_an_artifact(store: Store) -> None:

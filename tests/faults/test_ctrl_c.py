@@ -1,0 +1,74 @@
+"""Ctrl-C, for real: what a run says, leaves and records when a person interrupts it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from artifacts.archive.runs import list_runs, state_of
+from artifacts.store import Store
+from tests.processes import PROJECT, bare_environment, ending, until
+
+pytestmark = pytest.mark.slow
+
+
+def heed_ctrl_c() -> None:
+    """Be interruptible, also where the tests themselves run in the background, which a shell lets ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def start(*arguments: str, cwd: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    """Start a Python program that heeds Ctrl-C."""
+    return subprocess.Popen(
+        [sys.executable, "-m", *arguments],
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - it takes no lock
+    )
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_an_interrupted_run_stays_interrupted(tmp_path: Path) -> None:
+    """Ctrl-C while stages work: what they commit later is in the record, which never says running again."""
+    from prefect.settings import PREFECT_API_URL
+
+    home = tmp_path / "home"
+    environment = os.environ | {
+        "IDXFLOW_HOME": str(home),
+        "COUNTING_SLEEP": "6",
+        "PREFECT_API_URL": PREFECT_API_URL.value() or "",
+    }
+    with ending(start("tests.artifacts.counting", "1", cwd=PROJECT, environment=environment)) as process:
+        until(lambda: len(list(home.glob("artifacts/download/.staging*"))) == 2, 60)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    store = Store(home)
+    (left,) = list_runs(store)
+    assert left.state == "interrupted"
+    assert state_of(store, left) == "interrupted"
+    committed = {artifact for artifact in store.versions() if store.is_committed(*artifact)}
+    assert committed <= {(row.stage, row.version) for row in left.stages}
+
+
+def test_ctrl_c_beside_a_temporary_server_ends_at_once(tmp_path: Path) -> None:
+    """A run with a server of its own that is interrupted says so within seconds, and leaves no server."""
+    (tmp_path / "tmp").mkdir()
+    environment = bare_environment(TMPDIR=str(tmp_path / "tmp"), HOME=str(tmp_path), PYTHONPATH=str(PROJECT))
+    command = ("idxflow", "run", "--dataset", "digits", "--ephemeral", "--home", "h", "--set", "training.epochs=10000")
+    with ending(start(*command, cwd=tmp_path, environment=environment)) as process:
+        until(lambda: list(tmp_path.glob("h/artifacts/train/.staging*")), 120)
+        time.sleep(2)  # TensorFlow is there, and epochs go by
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors.count("\n")) == (130, 1), errors
+    assert not list((tmp_path / "tmp").glob("idxflow-server-*"))
