@@ -26,6 +26,11 @@ from tasks.rows import Labels, Rows
 ALIGNMENT = 64
 """Bytes at a multiple of which TensorFlow wants an array to begin: another one it copies, or it ends the process."""
 
+ENDLESS = 2**62
+LABELS = tf.TensorSpec((None,), tf.int32)
+
+Arrays = tuple[npt.NDArray[Any], ...]
+Kinds = tuple[Any, ...]
 Images = npt.NDArray[Any]
 """Features, float32 (n, pixels), or raw pixels, uint8, where the network moves images and normalises them itself."""
 
@@ -75,17 +80,30 @@ class Feed(ABC):
         sizes, seed = self._rows.sizes, self._network.shuffle_seed
         return (windows(sizes, self._window, seed, epoch) for epoch in count(first))
 
-    def _generated(self, elements: Callable[[], Iterator[Any]], kinds: Any) -> Any:
-        """Return a data set of `elements`, which a thread makes one ahead of who asks for it."""
+    def _generated(self, elements: Callable[[], Iterator[Arrays]], count: int | None, kinds: Kinds) -> Any:
+        """
+        Return a data set of the first `count` of `elements`, or of all without end; a thread makes one ahead.
 
-        def guarded() -> Iterator[Any]:
+        Not `from_generator`: once a process has used that, TensorFlow's threads sleep after each small operation, and
+        an epoch takes twice as long.
+        """
+        made: Iterator[Arrays] = iter(())
+
+        def make(index: np.int64) -> Arrays:
+            nonlocal made
             try:
-                yield from elements()
+                if index == 0:
+                    made = elements()
+                return next(made)
             except Exception as error:
                 self._failure = error
                 raise
 
-        return tf.data.Dataset.from_generator(guarded, output_signature=kinds).prefetch(1)
+        def element(index: Any) -> tuple[Any, ...]:
+            arrays = tf.numpy_function(make, [index], [kind.dtype for kind in kinds])
+            return tuple(tf.ensure_shape(array, kind.shape) for array, kind in zip(arrays, kinds, strict=True))
+
+        return _as_it_is(tf.data.Dataset.range(count or ENDLESS).map(element).prefetch(1))
 
 
 class Held(Feed):
@@ -102,14 +120,14 @@ class Held(Feed):
     def training(self, first_epoch: int) -> Any:
         """Return a `tf.data.Dataset` of that epoch, 0 for the very first, and of others after it without end."""
 
-        def orders() -> Iterator[npt.NDArray[np.int32]]:
+        def orders() -> Iterator[Arrays]:
             for epoch in self._epochs(first_epoch):
                 order = positions(self._rows.sizes, epoch)
-                yield from (order[start : start + self._step] for start in range(0, len(order), self._step))
+                yield from ((order[start : start + self._step],) for start in range(0, len(order), self._step))
 
         whole = self._whole(self._rows, raw=self._network.shifting).repeat()
-        order = self._generated(orders, tf.TensorSpec((None,), tf.int32))
-        return _as_it_is(tf.data.Dataset.zip(whole, order).map(lambda rows, order: (*rows, order)))
+        order = self._generated(orders, None, (LABELS,))
+        return _as_it_is(tf.data.Dataset.zip(whole, order).map(lambda rows, order: (*rows, *order)))
 
     def validation(self) -> Any:
         """Return a `tf.data.Dataset` of the held-out rows, once."""
@@ -140,7 +158,7 @@ class Streamed(Feed):
             for epoch in self._epochs(first_epoch):
                 yield from self._cut(self._rows, epoch, self._step, raw=self._network.shifting)
 
-        return self._generated(elements, self._kinds(raw=self._network.shifting))
+        return self._generated(elements, None, self._kinds(raw=self._network.shifting))
 
     def validation(self) -> Any:
         """Return a `tf.data.Dataset` of the held-out rows, once."""
@@ -151,12 +169,10 @@ class Streamed(Feed):
             # The blocks of the test step: their sums are then the same to the bit.
             return self._cut(self._held_out, groups, BLOCK, raw=False)
 
-        blocks = tf.data.experimental.assert_cardinality(-(-len(self._held_out) // BLOCK))
-        return self._generated(elements, self._kinds(raw=False)).apply(blocks)
+        return self._generated(elements, -(-len(self._held_out) // BLOCK), self._kinds(raw=False))
 
-    def _kinds(self, *, raw: bool) -> Any:
-        images = tf.TensorSpec((None, self._rows.table.pixels), tf.uint8 if raw else tf.float32)
-        return images, tf.TensorSpec((None,), tf.int32)
+    def _kinds(self, *, raw: bool) -> Kinds:
+        return tf.TensorSpec((None, self._rows.table.pixels), tf.uint8 if raw else tf.float32), LABELS
 
     def _cut(self, rows: Rows, windows: Iterator[Window], step: int, *, raw: bool) -> Iterator[tuple[Images, Labels]]:
         """Cut the rows of `windows`, in order, into elements of `step` rows; the last one takes what is left."""
