@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from artifacts.archive.lookup import find, find_artifact, find_run, stored_artifact
 from artifacts.archive.names import Names
-from artifacts.archive.runs import History, RunState, read_history, state_of
+from artifacts.archive.runs import History, RunState, read_history, state_of, subject_of
 from artifacts.integrity import Stored
 from artifacts.run_record import RunRecord
 from artifacts.store import Store, existing_store
@@ -82,7 +82,7 @@ class ArchivedRun:
             if (row.stage, row.name) == (stage, name):
                 return stored_artifact(self.store, row.stage, row.version, fully=True)
         raise UsageError(
-            f"run {self.id}",
+            subject_of(self.store, self.record),
             expected=f"a stage {stage} {name}".strip(),
             found=", ".join(f"{row.stage} {row.name}".strip() for row in self.record.stages) or "no stages",
             way_out="A run that failed or was killed has those that it came to. `idxflow runs` lists others.",
@@ -161,16 +161,25 @@ class Archive:
         return [ArchivedRun(self.store, record) for record in self.history().records]
 
     def run(self, word: str = "latest") -> ArchivedRun:
-        """Find a run: by the beginning of its id, by what it made, an alias, or `latest`. Raises: UsageError."""
+        """
+        Find a run: by the beginning of its id, by what it made, an alias, or `latest`: the newest that completed.
+
+        Raises: UsageError: nothing, or more than one thing.
+        """
         return ArchivedRun(self.store, find_run(self.store, word))
 
     def artifact(self, word: str) -> Stored:
         """Find an artifact: by the beginning of its version, an alias; a run's word stands for its model."""
         return find_artifact(self.store, word)
 
-    def find(self, word: str) -> RunRecord | Stored:
-        """Find whichever of the two a word stands for. Raises: UsageError; ArtifactDamaged."""
-        return find(self.store, word)
+    def find(self, word: str, *, completed: bool = False) -> RunRecord | Stored:
+        """
+        Find whichever of the two a word stands for.
+
+        Args:   completed: `latest` is the newest run that completed, and not simply the newest.
+        Raises: UsageError; ArtifactDamaged.
+        """
+        return find(self.store, word, completed=completed)
 
     def lineage(self, word: str) -> Lineage:
         """Tell what made an artifact, and what was made of it."""

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from rich.console import Console as Terminal
-from rich.console import Group, RenderableType
-from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
+from rich.console import ConsoleOptions, Group, RenderableType
+from rich.measure import Measurement
 from rich.progress import Progress as Bars
+from rich.progress import ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
+from rich.progress_bar import ProgressBar
+from rich.table import Column
 from rich.text import Text
 
 from schemas.events import Progress, StageChanged
 from schemas.words import amount, duration, progress_of
+
+SHORTEST, LONGEST = 4, 40
+"""Columns of a bar."""
 
 
 class Board:
     """The living part of a terminal: what runs right now."""
 
     def __init__(self, terminal: Terminal) -> None:
-        # At 80 columns there is room for a file's name, a short bar and the figures.
+        # The bar, the only column that wraps, gets what is left of the width by names and figures.
         columns = (
-            SpinnerColumn(),
+            SpinnerColumn(table_column=Column(no_wrap=True)),
             TextColumn("{task.description}"),
-            _Bar(bar_width=8 if terminal.width < 100 else 20),
-            _Figures(),
+            _Bar(),
+            _Figures(table_column=Column(no_wrap=True)),
         )
         self._bars = Bars(*columns, console=terminal)
         self._rows: dict[tuple[str, str], TaskID] = {}
@@ -58,12 +64,22 @@ class Board:
         return self._bars.add_task(title, total=None, unit="")
 
 
-class _Bar(BarColumn):
+class _Bar(ProgressColumn):
     """A bar where there is something to count."""
 
-    def render(self, task: Task) -> RenderableType:  # type: ignore[override]
+    def render(self, task: Task) -> RenderableType:
         """Return a bar, or nothing."""
-        return super().render(task) if task.fields["unit"] else Text()
+        if not task.fields["unit"]:
+            return Text()
+        total = None if task.total is None else max(0, task.total)
+        return _Elastic(total, max(0, task.completed), pulse=not task.started, animation_time=task.get_time())
+
+
+class _Elastic(ProgressBar):
+    """A bar that is as wide as there is room, within bounds."""
+
+    def __rich_measure__(self, console: Terminal, options: ConsoleOptions) -> Measurement:
+        return Measurement(min(SHORTEST, options.max_width), min(LONGEST, options.max_width))
 
 
 class _Figures(ProgressColumn):

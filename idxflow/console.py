@@ -7,7 +7,7 @@ On a terminal the bars live below the lines; elsewhere there are plain lines onl
 from __future__ import annotations
 
 import logging
-import textwrap
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,11 +19,17 @@ from rich.live import Live
 from rich.text import Text
 
 from idxflow.board import Board
+from idxflow.interrupts import held_back
+from idxflow.tables import below
 from schemas.events import Event, Progress, RunChanged, StageChanged, listening
 from schemas.words import amount, duration, facts_line, progress_of
 
 PLAIN_SECONDS = 5.0
 """Without a terminal, how often long work says how far it is."""
+INDENT = 11
+"""Columns before what stands below the line of a stage."""
+VIEW = 20
+"""Lines after which what was said has gone from view."""
 
 
 class Console:
@@ -50,20 +56,35 @@ class Console:
         self._shown: set[tuple[str, str, str]] = set()
         self._last: dict[str, float] = {}
         self._facts: dict[str, str] = {}
+        self._lines = 0
+        self._warned: dict[str, int] = {}
+
+    @property
+    def width(self) -> int | None:
+        """Columns of the terminal; None where lines go to no terminal, and may be of any length."""
+        return self.out.width if self.out.is_terminal else None
 
     def line(self, text: str | Text = "") -> None:
         """Print one line."""
         # One line of a file stays one line; a terminal breaks it between words.
         self.out.print(text, markup=False, soft_wrap=not self.out.is_terminal)
+        self._lines += 1
 
     def fact(self, label: str, value: str) -> None:
         """Print a labelled value of the summary."""
         self.out.print(Text.assemble((f"{label + ':':17}", "bold"), value))
+        self._lines += 1
 
     def warn(self, message: str) -> None:
         """Print a warning so that nobody overlooks it."""
+        self._warned[message] = self._lines
         where = self.err if self.err.is_terminal and not self.out.is_terminal else self.out
         _say(where, "WARNING", message, "bold black on yellow", "yellow")
+
+    def remind(self, message: str) -> None:
+        """Print a warning, unless it has just been printed and still stands in view."""
+        if self._lines - self._warned.get(message, -VIEW) >= VIEW:
+            self.warn(message)
 
     def fail(self, message: str) -> None:
         """Print an error."""
@@ -82,14 +103,16 @@ class Console:
         try:
             with listening(self.show):
                 if live:
-                    live.start()
+                    with held_back():  # one that is half started cannot be stopped
+                        live.start()
                 yield
         finally:
-            if live:
-                live.stop()
-            logger.removeHandler(handler)
-            logger.setLevel(before[0])
-            logger.propagate = before[1]
+            with held_back():
+                if live:
+                    live.stop()
+                logger.removeHandler(handler)
+                logger.setLevel(before[0])
+                logger.propagate = before[1]
 
     @contextmanager
     def doing(self, what: str) -> Iterator[None]:
@@ -123,9 +146,8 @@ class Console:
         if (event.stage, event.name, event.version) in self._shown:
             return  # a second attempt after damage finds cached what the first one computed
         self._shown.add((event.stage, event.name, event.version))
-        self.out.print(stage_line(event, self.out.width if self._live else None))
-        if facts := self._facts.pop(event.stage, ""):
-            self.line(Text(f"{'':10} {facts}", "dim"))
+        facts = below(self._facts.pop(event.stage, ""), INDENT, self.width)
+        self.line(Text("\n").join([stage_line(event, self.width), *facts]))
 
     def _advance(self, event: Progress) -> None:
         facts = facts_line(event.facts)
@@ -139,6 +161,11 @@ class Console:
             self._last[event.subject] = now
             how_far = progress_of(event.done, event.total, event.unit)
             self.line(f"{event.subject:10} {': '.join(filter(None, [how_far, facts]))}")
+
+
+def open_console(*, json: bool = False, plain: bool = False) -> Console:
+    """Return a command's console: standard output, unless that belongs to a JSON document; errors beside it."""
+    return Console(sys.stderr if json else sys.stdout, sys.stderr, plain=plain)
 
 
 def stage_line(event: StageChanged, width: int | None = None) -> Text:
@@ -166,8 +193,7 @@ def stage_line(event: StageChanged, width: int | None = None) -> Text:
     if reason and (room is None or 2 + len(version) + 2 + len(reason) <= room or not version):
         line.append(f"  {reason}", "dim")
     elif reason:
-        for part in textwrap.wrap(reason, max(20, (width or 0) - 11)):
-            line.append(f"\n{'':10} {part}", "dim")
+        line = Text("\n").join([line, *below(reason, INDENT, width)])
     return line
 
 

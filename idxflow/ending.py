@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from idxflow.interrupts import Terminated
 from schemas.errors import IdxflowError, UsageError
 
 if TYPE_CHECKING:
     from idxflow.console import Console
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: somebody else's Ctrl-C."""
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does; Prefect, which catches it first, sends it on after its own part."""
-
-    def end(*_: object) -> None:
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def tell(console: Console, error: BaseException, *, verbose: bool | None = None) -> int:

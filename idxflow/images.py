@@ -16,7 +16,8 @@ ROWS = 1_000
 """Images that are normalised at once: few enough to stay in the processor's cache."""
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no one truth value: a comparison of two splits would fail
+# Arrays have no one truth value: a comparison of two splits would fail. And nobody wants to read them.
+@dataclass(frozen=True, eq=False, repr=False)
 class Images:
     """
     A split as arrays, in the order of its files.
@@ -33,6 +34,10 @@ class Images:
     label: npt.NDArray[np.uint16]
     image: npt.NDArray[np.uint8] | npt.NDArray[np.float32]
     classes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        count, rows, columns = self.image.shape
+        return f"<{count} images of {rows} x {columns}, {self.image.dtype}, {len(self.classes)} classes>"
 
     @property
     def flat(self) -> npt.NDArray[np.uint8] | npt.NDArray[np.float32]:

@@ -6,13 +6,10 @@ import errno
 import os
 import socket
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
-
-from artifacts.flock import OPENING, try_lock
 
 PROC = Path("/proc")
 _children: list[subprocess.Popen[bytes]] = []
@@ -86,19 +83,14 @@ def reserved_port(host: str, ports: range) -> Iterator[tuple[int, int] | None]:
     """
     Yield the first free port and a descriptor, or None when no port is free.
 
-    The descriptor holds a lock on the port's number. Whoever inherits it keeps every other caller of this
-    function off the port, also in the seconds before it listens there.
+    The descriptor is of the UDP socket of the same number, which one process of the machine can have, whoever's it is.
+    Whoever inherits it keeps every other caller of this function off the port, also in the seconds before it listens.
     """
     for port in ports:
-        path = Path(tempfile.gettempdir()) / f"idxflow-{os.getuid()}-port-{port}.lock"
-        if (descriptor := try_lock(path, OPENING | os.O_NOFOLLOW, 0o600)) is None:
-            continue
-        try:
-            if _is_free(host, port):
-                yield port, descriptor
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as reservation:
+            if _bind(reservation, host, port) and _is_free(host, port):
+                yield port, reservation.fileno()
                 return
-        finally:
-            os.close(descriptor)
     yield None
 
 
@@ -113,10 +105,14 @@ def _is_free(host: str, port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         # As the server itself binds: connections that linger from one that just stopped are no obstacle.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            if error.errno in {errno.EADDRINUSE, errno.EACCES}:
-                return False
-            raise
+        return _bind(probe, host, port)
+
+
+def _bind(endpoint: socket.socket, host: str, port: int) -> bool:
+    try:
+        endpoint.bind((host, port))
+    except OSError as error:
+        if error.errno in {errno.EADDRINUSE, errno.EACCES}:
+            return False
+        raise
     return True

@@ -17,6 +17,7 @@ from artifacts.run_record import RunRecord
 from idxflow.connection import connect, temporary_server
 from idxflow.console import Console
 from idxflow.environment import prepare_environment
+from idxflow.interrupts import held_back
 from idxflow.settings import Settings
 from idxflow.summary import print_summary
 from schemas.errors import IdxflowError, StoreError
@@ -39,6 +40,7 @@ class Flow(Protocol):
         refresh: tuple[StageName, ...],
         *,
         revalidate: bool,
+        alert_below: float | None,
     ) -> RunRecord:
         """Run it and return its record."""
 
@@ -58,13 +60,15 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
             warnings.simplefilter("ignore")
         try:
             with console.watching(verbose=settings.verbose), _stdout_kept(json):
-                connection = temporary_server() if settings.ephemeral else connect(settings.home, console)
+                with held_back():  # a server that is started is written down, or nobody would stop it
+                    connection = temporary_server() if settings.ephemeral else connect(settings.home, console)
                 stop = connection.stop if connection.started else None
                 with console.doing("Prefect"):
-                    flow = flow or _main_job()  # a server that was just started boots while Prefect is imported
+                    with held_back():  # an import drops Ctrl-C, or is left half done by it
+                        flow = flow or _main_job()  # a server that was just started boots while Prefect is imported
                     connection.wait()
                 wanted = settings.dataset, settings.training, settings.mirror, settings.refresh
-                record = flow(*wanted, revalidate=settings.revalidate)
+                record = flow(*wanted, revalidate=settings.revalidate, alert_below=settings.alert_below)
         except Exception as error:
             raise _full(settings.home, error) or error from error
         finally:

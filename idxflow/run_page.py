@@ -20,13 +20,13 @@ from artifacts.store import Store
 from idxflow.console import Console
 from idxflow.sheet import print_fact
 from idxflow.summary import short_path
-from idxflow.tables import table_lines
+from idxflow.tables import below, shown_version, table_lines
 from idxflow.times import local_time, time_taken
 from schemas.training import Training
 from schemas.words import amount, duration, share
 
-NARROW = 88
-"""Columns of a terminal below which a version is cut in half, as git abbreviates."""
+INDENT = 12
+"""Columns before what stands below the row of a stage."""
 
 
 class StageFacts(BaseModel):
@@ -93,7 +93,7 @@ class RunFacts(BaseModel):
 def run_facts(store: Store, record: RunRecord, now: datetime) -> RunFacts:
     """Gather everything about a run."""
     state = state_of(store, record)
-    given = record.training.model_dump(mode="json", exclude={"profile"})
+    given = record.training.model_dump(mode="json", exclude=set(Training.outside_key))
     profile = Training(profile=record.training.profile).model_dump(mode="json")
     settings = [Setting(name=name, value=value, profile=profile[name]) for name, value in given.items()]
     made = {(row.stage, row.version) for row in record.stages}
@@ -143,9 +143,10 @@ def print_run(console: Console, facts: RunFacts) -> None:
     for warning in facts.warnings:
         print_fact(console, "Warning", warning)
     console.line(Text(f"\nConfiguration: the {facts.profile} profile", "bold"))
+    wide = max((len(_value(setting.value)) for setting in facts.configuration if setting.changed), default=0)
     for setting in facts.configuration:
         mark = f"  in the profile: {_value(setting.profile)}" if setting.changed else ""
-        line = Text(f"  {setting.name:20} {_value(setting.value):8}{mark}".rstrip())
+        line = Text(f"  {setting.name:20} {_value(setting.value):{wide}}{mark}".rstrip())
         console.line(Text.assemble(line, style="yellow") if setting.changed else line)
     if facts.stages:
         cached = sum(stage.cached for stage in facts.stages)
@@ -153,7 +154,7 @@ def print_run(console: Console, facts: RunFacts) -> None:
         rest = ", ".join(f"{count} {state}" for state, count in states.items()) or "all in the store"
         counts = f"{cached} cached, {len(facts.stages) - cached} computed; {rest}"
         console.line(Text(f"\nStages: {counts}", "bold"))
-        for line in _stage_lines(facts, console.out.width if console.out.is_terminal else None):
+        for line in _stage_lines(facts, console.width):
             console.line(line)
 
 
@@ -188,7 +189,6 @@ def _places(facts: RunFacts) -> Iterator[tuple[str, str]]:
 
 def _stage_lines(facts: RunFacts, width: int | None) -> Iterator[Text]:
     """Yield the table of stages; below a stage stands why it was computed, and what has become of its artifact."""
-    digits = 8 if width is not None and width < NARROW else 16
     header, *lines = table_lines(
         ("stage", "of", "state", "time", "size", "version"),
         [
@@ -198,7 +198,7 @@ def _stage_lines(facts: RunFacts, width: int | None) -> Iterator[Text]:
                 Text("cached" if stage.cached else "computed", "cyan" if stage.cached else "green"),
                 duration(stage.seconds),
                 amount(stage.bytes, "bytes"),
-                Text(stage.version[:digits], "dim"),
+                Text(shown_version(stage.version, width), "dim"),
             )
             for stage in facts.stages
         ],
@@ -207,10 +207,11 @@ def _stage_lines(facts: RunFacts, width: int | None) -> Iterator[Text]:
     yield header
     for line, stage in zip(lines, facts.stages, strict=True):
         yield line
-        if stage.reason:
-            yield Text(f"{'':12}{stage.reason}", "dim")
+        yield from below(stage.reason, INDENT, width)
         if stage.store != "there":
-            yield Text(f"{'':12}{f'damaged: {stage.damage}' if stage.damage else 'gone from the store'}", "red")
+            yield from below(
+                f"damaged: {stage.damage}" if stage.damage else "gone from the store", INDENT, width, "red"
+            )
 
 
 def _value(value: JsonValue) -> str:

@@ -7,6 +7,7 @@ Flags win over the environment (IDXFLOW_..., `__` between levels), that over `id
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -89,6 +90,7 @@ class Settings(BaseSettings):
     )
     refresh: tuple[StageName, ...] = Field(default=(), description="stages to compute anew")
     revalidate: bool = Field(default=False, description="ask the mirrors whether their files have changed")
+    alert_below: float | None = Field(default=None, ge=0, le=1, description="test accuracy that a run warns below")
     home: Path = Field(
         default=Path(".idxflow"), validate_default=True, description="absolute folder of all run-time data"
     )
@@ -140,7 +142,8 @@ class Settings(BaseSettings):
     @field_validator("home")
     @classmethod
     def _place_home(cls, given: Path) -> Path:
-        home = given.expanduser().absolute()
+        # One folder, one spelling: two of them would be two homes to the server.
+        home = Path(os.path.abspath(given.expanduser()))  # noqa: PTH100 - `resolve` would follow links as well
         if home.exists() and not home.is_dir():
             raise UsageError(str(home), expected="a folder", found="a file", way_out=f"Name another. {NOTHING_RAN}")
         return home
@@ -165,7 +168,7 @@ def load_settings(flags: Mapping[str, Any], assignments: Sequence[str] = ()) -> 
     except tomllib.TOMLDecodeError as error:
         files = " or ".join(name for name in FILES if Path(name).is_file())
         raise UsageError(files, expected="TOML", found=str(error), way_out=NOTHING_RAN) from error
-    load_dataset(settings.dataset or "mnist", settings.mirror)
+    load_dataset("mnist" if settings.dataset is None else settings.dataset, settings.mirror)
     return settings
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from artifacts.manifest import Manifest
 from artifacts.run_record import RunRecord
 from idxflow.console import Console
+from schemas.counts import counted
 from schemas.metrics import Metrics
 from schemas.words import duration, share
 
 
 def print_summary(console: Console, record: RunRecord, home: Path, stop_server: str | None = None) -> None:
     """
-    Print what a run did; its warnings once more, since they may have scrolled away.
+    Print what a run did; its warnings once more, where they have scrolled away.
 
     Args: stop_server: the command that stops the server which this run started, if it did.
     """
@@ -23,12 +24,12 @@ def print_summary(console: Console, record: RunRecord, home: Path, stop_server: 
     for label, value in (*_figures(record), *_places(record, home, stop_server)):
         console.fact(label, value)
     for warning in record.warnings:
-        console.warn(warning)
+        console.remind(warning)
 
 
 def _figures(record: RunRecord) -> Iterator[tuple[str, str]]:
     cached = sum(stage.cached for stage in record.stages)
-    counts = f"{len(record.stages)} stages: {cached} cached, {len(record.stages) - cached} computed"
+    counts = f"{counted(len(record.stages), 'stage')}: {cached} cached, {len(record.stages) - cached} computed"
     yield (
         "Run",
         f"{record.dataset}, {record.profile} profile, seed {record.seed}: {record.state} in "

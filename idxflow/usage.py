@@ -7,6 +7,7 @@ import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -32,18 +33,32 @@ def explain(
     problem, *others = error.errors()
     path = _names(problem["loc"])
     schema = model.model_json_schema()
+    way_out = ""
     if problem["type"] == "extra_forbidden":
         # The training configuration's profile is set one level up.
         allowed = [name for name in _schema_at(schema, path[:-1])["properties"] if name != "profile" or len(path) == 1]
         expected, found = f"one of {', '.join(sorted(allowed))}", f"the name {path[-1]}"
-        close = difflib.get_close_matches(path[-1], allowed, n=1)
-        way_out = f"Did you mean {close[0]}? " if close else ""
+        # What belongs one level below is meant as it is written there: `epochs` is training.epochs.
+        below = {} if path[:-1] else {name.rpartition(".")[2]: name for name in _dotted(schema) if "." in name}
+        way_out = did_you_mean(path[-1], allowed) or did_you_mean(path[-1], below, below)
     else:
-        expected, found, way_out = describe(_schema_at(schema, path)), repr(problem["input"]), ""
+        allowed = _values(_schema_at(schema, path))
+        expected, found = describe(_schema_at(schema, path)), repr(problem["input"])
+        way_out = did_you_mean(str(problem["input"]), allowed)
     if more := {".".join(_names(other["loc"])) for other in others} - {".".join(path)}:
         way_out += f"Also wrong: {', '.join(sorted(more))}. "
     subject = _origin(path, flags, assigned)
     return UsageError(subject, expected=expected, found=found, way_out=way_out + NOTHING_RAN)
+
+
+def did_you_mean(word: str, allowed: Iterable[str], written: Mapping[str, str] = MappingProxyType({})) -> str:
+    """
+    Return the question which of the allowed words was meant; nothing where none is near.
+
+    Args: written: how a word is to be written, where that is not the word itself.
+    """
+    close = difflib.get_close_matches(word, allowed, n=1)
+    return f"Did you mean {written.get(close[0], close[0])}? " if close else ""
 
 
 def describe(schema: Mapping[str, Any]) -> str:
@@ -82,23 +97,33 @@ def refuse_misspelt_variables(model: type[BaseModel]) -> None:
 
     Raises: UsageError: it names the variable that was probably meant.
     """
-    schema = model.model_json_schema()
-    known = set(_variables(schema, schema))
+    dotted = tuple(_dotted(model.model_json_schema()))
+    known = {_variable(name) for name in dotted}
+    # Without its level a name is found too, but only where it is written in full: most are short.
+    bare = {_variable(name.rpartition(".")[2]): _variable(name) for name in dotted}
     for variable in sorted(os.environ):
         name = variable.upper()
         # What stands below a known name is validated as any other value.
         if not name.startswith("IDXFLOW_") or name in known or name.partition("__")[0] in known:
             continue
-        if close := difflib.get_close_matches(name, known, n=1, cutoff=0.85):
+        if close := [bare[name]] if name in bare else difflib.get_close_matches(name, known, n=1, cutoff=0.85):
             raise UsageError(variable, expected=close[0], found="a name that nothing reads", way_out=NOTHING_RAN)
 
 
-def _variables(schema: Mapping[str, Any], level: Mapping[str, Any], prefix: str = "IDXFLOW_") -> Iterable[str]:
-    for name in level["properties"]:
-        yield f"{prefix}{name.upper()}"
-        below = _schema_at(schema, (name,)) if level is schema else {}
-        if "properties" in below:
-            yield from _variables(schema, below, f"{prefix}{name.upper()}__")
+def _dotted(schema: Mapping[str, Any]) -> Iterable[str]:
+    """Yield the dotted name of every setting."""
+    for name in schema["properties"]:
+        yield name
+        yield from (f"{name}.{below}" for below in _schema_at(schema, (name,)).get("properties", ()))
+
+
+def _variable(dotted: str) -> str:
+    return f"IDXFLOW_{dotted.replace('.', '__').upper()}"
+
+
+def _values(schema: Mapping[str, Any]) -> list[str]:
+    """Return the values that a JSON schema lists, of a list's parts where it is one."""
+    return [str(value) for value in schema.get("items", schema).get("enum", ())]
 
 
 def _names(location: Iterable[int | str]) -> tuple[str, ...]:
@@ -120,7 +145,7 @@ def _origin(path: tuple[str, ...], flags: Mapping[str, Any], assigned: Mapping[s
     """Say where a value comes from: the strongest source that has it."""
     dotted = ".".join(path)
     if path[0] in flags:
-        return f"--{dotted}"
+        return f"--{dotted.replace('_', '-')}"
     if _holds(assigned, path):
         return f"--set {dotted}"
     variables = {f"IDXFLOW_{'__'.join(path[:depth])}".upper() for depth in range(1, len(path) + 1)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -14,7 +13,7 @@ from artifacts.archive.name_records import Alias, Placement
 from artifacts.archive.runs import runs_with
 from artifacts.run_record import RunRecord
 from idxflow.archive import open_store
-from idxflow.console import Console
+from idxflow.console import Console, open_console
 from idxflow.ending import DONE
 from idxflow.options import Home, Json
 from idxflow.tables import table_lines
@@ -66,7 +65,7 @@ def alias(
     if word is not None and not word.strip():
         found, expected = "an empty text", "a run, a version or an alias"
         raise UsageError(f"alias {name}", expected=expected, found=found, way_out="Nothing has changed.")
-    archive, console = open_store(home), Console(sys.stderr if json else sys.stdout, sys.stderr)
+    archive, console = open_store(home), open_console(json=json)
     names, records, now = archive.names, archive.history().records, datetime.now(UTC)
     if name is None:
         pages = [page_of(each, records) for each in names.aliases()]

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from json import dumps
 from typing import Annotated
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 from rich.text import Text
 
 from idxflow.archive import open_store
 from idxflow.comparing.comparison import Change, ClassChange, Comparison, Difference, Side
 from idxflow.comparing.significance import Image
-from idxflow.console import Console
+from idxflow.console import Console, open_console
 from idxflow.ending import DONE
-from idxflow.options import Home, Json
+from idxflow.options import Home, Json, count_from
 from idxflow.tables import table_lines
 from idxflow.times import local_time
+from schemas.counts import counted
 from schemas.words import share
 
 ROWS = 20
@@ -40,7 +39,7 @@ def compare(
     images: Annotated[
         int,
         Parameter(
-            validator=Number(gte=0), help="Images to show of those that only A, and of those that only B gets right."
+            converter=count_from(0), help="Images to show of those that only A, and of those that only B gets right."
         ),
     ] = 5,
     home: Home = None,
@@ -51,7 +50,7 @@ def compare(
     if json:
         print(comparison.model_dump_json(indent=2))
     else:
-        show(Console(sys.stdout, sys.stderr), comparison, images)
+        show(open_console(), comparison, images)
     return DONE
 
 
@@ -77,21 +76,31 @@ def show(console: Console, comparison: Comparison, images: int) -> None:
 def _sections(comparison: Comparison, images: int) -> Iterator[tuple[Text, list[str | Text]]]:
     """Yield each section's title and lines. What is the same in both runs has none, and its title says so."""
     metrics = [(f"{each.split} {each.metric}", *_figures(each, each.metric != "loss")) for each in comparison.metrics]
+    if gone := list(_gone_lines(comparison)):
+        yield Text("No longer in the store, and not compared", "bold"), gone
     for title, lines in (
         ("Parameters", _difference_lines(comparison.parameters, _beginnings)),
         ("Data", _difference_lines(comparison.data, _beginnings)),
         ("Code", _difference_lines(comparison.code, _presence)),
         ("Environment of the training", _difference_lines(comparison.environment, _beginnings)),
         ("Metrics", table_lines(("", *FIGURES), metrics, FIGURES)),
-        ("Recall of the test images, by class", _class_lines(comparison.classes)),
+        ("Recall of the test images, by class", _class_lines(comparison)),
     ):
         shown = list(lines)
-        yield Text.assemble((title, "bold"), "" if shown else ": the same"), shown
+        same = ": the same, as far as it is stored" if comparison.untold else ": the same"
+        yield Text.assemble((title, "bold"), "" if shown else same), shown
     yield Text("Is the difference in test accuracy more than chance?", "bold"), list(_verdict_lines(comparison))
     if found := comparison.disagreement:
         for right, rows in (("A", found.only_a_right), ("B", found.only_b_right)):
             title = f"Test images that only {right} gets right"
             yield Text.assemble((title, "bold"), f": {len(rows)}"), list(_image_lines(rows, images))
+
+
+def _gone_lines(comparison: Comparison) -> Iterator[str | Text]:
+    for name, side in (("A", comparison.a), ("B", comparison.b)):
+        if side.gone:
+            more = f", and {len(side.gone) - FEW} more" if len(side.gone) > FEW else ""
+            yield f"{name}  {', '.join(side.gone[:FEW])}{more}"
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = ()) -> Iterator[Text]:
@@ -108,11 +117,11 @@ def _difference_lines(
         yield f"and {len(differences) - ROWS} more, which --json has"
 
 
-def _class_lines(classes: Sequence[ClassChange] | None) -> Iterator[str | Text]:
-    if classes is None:
-        yield "The runs have no class in common."
+def _class_lines(comparison: Comparison) -> Iterator[str | Text]:
+    if comparison.classes is None:
+        yield f"This cannot be told: {comparison.no_classes}."
         return
-    rows = [(each.name, _support(each), *_figures(each, ratio=True)) for each in classes]
+    rows = [(each.name, _support(each), *_figures(each, ratio=True)) for each in comparison.classes]
     yield from _table(("class", "images", *FIGURES), rows, ("images", *FIGURES))
 
 
@@ -124,7 +133,7 @@ def _verdict_lines(comparison: Comparison) -> Iterator[str | Text]:
     yield Text(
         f"{'More than chance' if found.more_than_chance else 'No more than chance explains'} ({p_value})", "bold"
     )
-    yield f"Exact McNemar test, level {found.level}: only A gets {found.b} images right, only B {found.c}"
+    yield f"Exact McNemar test, level {found.level}: only A gets {counted(found.b, 'image')} right, only B {found.c}"
 
 
 def _image_lines(rows: Sequence[Image], images: int) -> Iterator[str | Text]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from idxflow.archive import open_store
-from idxflow.console import Console
-from idxflow.ending import DONE, terminable
+from idxflow.console import open_console
+from idxflow.ending import DONE
 from idxflow.exporting.export import CARD, SUMS
 from idxflow.options import Home, Json
 from idxflow.summary import short_path
+from schemas.counts import counted
 from schemas.words import amount
 
 
@@ -30,10 +30,9 @@ def export(
     home: Home = None,
 ) -> int:
     """Write a model, and all that a stranger needs to use and judge it, into a folder."""
-    console = Console(sys.stderr if json else sys.stdout, sys.stderr)
+    console = open_console(json=json)
     archive = open_store(home)
-    with terminable():
-        exported = archive.export(word, folder)
+    exported = archive.export(word, folder)
     if exported.left_out:
         console.warn(f"{', '.join(exported.left_out)} left out: what they come from is no longer in the store.")
     if json:
@@ -41,7 +40,9 @@ def export(
         return DONE
     place = short_path(exported.folder)
     console.fact("Model", exported.artifact)
-    console.fact("Exported", f"{place}, {len(exported.files)} files, {amount(sum(exported.files.values()), 'bytes')}")
+    console.fact(
+        "Exported", f"{place}, {counted(len(exported.files), 'file')}, {amount(sum(exported.files.values()), 'bytes')}"
+    )
     console.fact("Card", f"{place}/{CARD}")
     console.fact("To check it", f"cd {shlex.quote(place)} && sha256sum -c {SUMS}")
     return DONE

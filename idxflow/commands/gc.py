@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter, Token
+from cyclopts import Parameter
 
 from idxflow.archive import open_store
-from idxflow.console import Console
+from idxflow.console import open_console
 from idxflow.ending import DONE
-from idxflow.options import Home, Json
+from idxflow.options import Home, Json, count_from
 from idxflow.tables import table_lines
+from schemas.counts import counted
 from schemas.errors import UsageError
 from schemas.words import amount
 
@@ -26,23 +25,12 @@ KEEP = 5
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
-def parse_number(_: type, tokens: Sequence[Token]) -> int:
-    """
-    Read how many runs are to be kept; to round 0.4, as cyclopts would, is to keep nothing.
-
-    Raises: UsageError: it is no whole number from 0.
-    """
-    if not re.fullmatch("[0-9]{1,9}", text := tokens[0].value):
-        raise UsageError("--keep", expected="a whole number from 0", found=repr(text), way_out="Nothing has changed.")
-    return int(text)
-
-
 def gc(
     *,
     keep: Annotated[
         int,
         Parameter(
-            converter=parse_number,
+            converter=count_from(0),
             show_default=False,
             metavar="N",
             help="The last N completed runs of each data set hold all they used. [5]",
@@ -80,12 +68,13 @@ def parse_age(text: str) -> timedelta:
 
 
 def _print(found: Cleanup) -> None:
-    console = Console(sys.stdout, sys.stderr)
+    console = open_console()
     rows = [(each.kind, each.subject, amount(each.bytes, "bytes"), each.reason) for each in found.candidates]
     for line in table_lines(("what", "which", "size", "why"), rows, right={"size"}) if rows else ():
         console.line(line)
     went = f"{len(rows) - len(found.spared)} of them gone" if found.done else f"{len(rows)} can go"
-    stays = f"{found.kept} artifacts, {amount(found.kept_bytes, 'bytes')}, stay."
+    stay = "stays" if found.kept == 1 else "stay"
+    stays = f"{counted(found.kept, 'artifact')}, {amount(found.kept_bytes, 'bytes')}, {stay}."
     if not rows:
         console.line(f"Nothing to take away; {stays}")
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Annotated
@@ -14,10 +13,11 @@ from rich.tree import Tree
 
 from artifacts.archive.lineage import Edge, Lineage, Making, Node, Source
 from idxflow.archive import open_store
-from idxflow.console import Console
+from idxflow.console import open_console
 from idxflow.ending import DONE
 from idxflow.options import Home, Json
 from idxflow.times import local_time
+from schemas.counts import counted
 from schemas.errors import UsageError
 from schemas.words import amount
 
@@ -53,7 +53,7 @@ def lineage(
     elif mermaid:
         print("\n".join(flowchart(found)))
     else:
-        console = Console(sys.stdout, sys.stderr)
+        console = open_console()
         for part in _Drawing(found).parts():
             # Broken between words and within its branch, where a terminal would break it anywhere.
             console.out.print(part, soft_wrap=False)
@@ -107,7 +107,7 @@ class _Drawing:
         lines = [f"{amount(made.bytes, 'bytes')}, {local_time(made.created)}, content {node.digest[:DIGITS]}"]
         lines += _source_lines(made.source) if made.source else ()
         lines.append(
-            ", ".join([f"code {made.code[:DIGITS]} ({_count(made.code_files, 'file')})", *_versions(made.packages)])
+            ", ".join([f"code {made.code[:DIGITS]} ({counted(made.code_files, 'file')})", *_versions(made.packages)])
         )
         for name, value in made.parameters.items():
             if value is not None and (line := f"{name}: {brief(value)}") not in self._said:
@@ -124,11 +124,11 @@ def brief(value: object) -> str:
         case dict():
             inner = {name: each for name, each in value.items() if each is not None}
             return ", ".join(
-                f"{name} {_count(len(each), 'value')}" if isinstance(each, dict) else f"{name} {brief(each)}"
+                f"{name} {counted(len(each), 'value')}" if isinstance(each, dict) else f"{name} {brief(each)}"
                 for name, each in inner.items()
             )
         case list() if len(value) > LISTED or any(isinstance(each, dict | list) for each in value):
-            return _count(len(value), "value")
+            return counted(len(value), "value")
         case list():
             return f"[{','.join(map(brief, value))}]"
         case float():
@@ -178,10 +178,6 @@ def _versions(packages: dict[str, str]) -> Iterable[str]:
 def _source_lines(source: Source) -> Iterator[str]:
     yield f"from {source.mirror}"
     yield f"SHA-256 {source.sha256[:DIGITS]}, {CHECKSUMS[source.checksum]}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _quoted(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -13,7 +12,7 @@ from rich.text import Text
 from artifacts.archive.name_records import Pin
 from artifacts.run_record import RunRecord
 from idxflow.archive import open_store
-from idxflow.console import Console
+from idxflow.console import Console, open_console
 from idxflow.ending import DONE
 from idxflow.options import Home, Json
 from idxflow.tables import table_lines
@@ -42,7 +41,7 @@ def pin(
         raise UsageError(subject, expected="a run or a version to go with it", found="none", way_out=way_out)
     if remove and note is not None:
         raise UsageError("--remove", expected="no note", found="--note as well", way_out="Nothing has changed.")
-    archive, console = open_store(home), Console(sys.stderr if json else sys.stdout, sys.stderr)
+    archive, console = open_store(home), open_console(json=json)
     names, now = archive.names, datetime.now(UTC)
     if word is None:
         pins = names.pins()
@@ -53,7 +52,7 @@ def pin(
         return DONE
     if remove:
         changed = names.unpin(word)
-    elif isinstance(found := archive.find(word), RunRecord):
+    elif isinstance(found := archive.find(word, completed=True), RunRecord):
         changed = names.pin_run(found.id, note or "", now)
     else:
         changed = names.pin_artifact(found.ref.stage, found.ref.version, note or "", now)

@@ -2,48 +2,35 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from idxflow.ending import DONE
-from idxflow.options import Assign, Dataset, Home, Json, Mirror, Profile, Refresh, Revalidate
+from idxflow.options import Home, Json, RunOptions
+from idxflow.tables import below, shown_version
 
 if TYPE_CHECKING:
     from artifacts.archive.plan import Plan, PlannedStage
 
+VERSION, INDENT = 16, 11
+
 
 def plan(
     *,
-    dataset: Dataset = None,
-    profile: Profile = None,
-    assign: Assign = None,
-    mirror: Mirror = None,
-    refresh: Refresh = None,
-    revalidate: Revalidate = None,
+    options: RunOptions = RunOptions(),  # noqa: B008 - immutable
     home: Home = None,
     json: Json = False,
 ) -> int:
     """Say what `idxflow run` with the same options would do, stage by stage, and why. Nothing is computed."""
-    from idxflow.settings import load_settings
-
-    flags = {
-        "dataset": dataset,
-        "profile": profile,
-        "mirror": mirror,
-        "refresh": refresh,
-        "revalidate": revalidate,
-        "home": home,
-    }
-    settings = load_settings(flags, assign or ())
+    settings = options.settings(home=home)
 
     from artifacts.store import Store
     from flows.plan import plan_pipeline
-    from idxflow.console import Console
+    from idxflow.console import open_console
 
-    console = Console(sys.stderr if json else sys.stdout, sys.stderr)
+    console = open_console(json=json)
     with console.watching():
         found = plan_pipeline(
             Store(settings.home, create=False),
@@ -57,23 +44,34 @@ def plan(
         print(found.model_dump_json(indent=2))
         return DONE
     for row in found.stages:
-        console.line(plan_line(row))
+        for line in plan_lines(row, console.width):
+            console.line(line)
     console.line(f"\n{count(found)}")
     return DONE
 
 
-def plan_line(row: PlannedStage) -> Text:
-    """Return the line of a stage: stage, of what, what would happen, version, why."""
+def plan_lines(row: PlannedStage, width: int | None = None) -> Iterator[Text]:
+    """
+    Yield what is said of a stage in a line: stage, of what, what would happen, version, why.
+
+    Args: width: columns at hand; what does not fit stands below.
+    """
     from artifacts.reasons import sentence
 
     style = {"cached": "cyan", "will run": "green", "depends": "yellow"}[row.state]
     line = Text.assemble((f"{row.stage:10} ", "bold"), f"{row.name:27} ", (f"{row.state:8}  ", style))
+    why = sentence(row.changes)
     if row.state == "depends":
-        line.append(f"on {_grouped(row.waits_for)}")
+        why = f"on {_grouped(row.waits_for)}"
     else:
-        line.append(f"{row.version or '':16}", "dim").append(f"  {sentence(row.changes)}")
+        line.append(f"{shown_version(row.version or ' ' * VERSION, width)}  ", "dim")
+    fits = width is None or line.cell_len + len(why) <= width
+    if fits:
+        line.append(why)
     line.rstrip()
-    return line
+    yield line
+    if not fits:
+        yield from below(why, INDENT, width)
 
 
 def count(plan: Plan) -> str:

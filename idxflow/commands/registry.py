@@ -59,7 +59,7 @@ A run: state, configuration, metrics, its stages, and what has become
 of their artifacts. An artifact: how it was made, from what, and by which
 runs it was used.""",
         """Examples:
-  idxflow show latest      the newest run
+  idxflow show latest      the newest run, however it ended
   idxflow show 43be        a run or a version, by its first digits
   idxflow show train/f28 --json""",
     ),
@@ -69,7 +69,7 @@ runs it was used.""",
 
 A run stands for its model. Manifests are read and no file is hashed: that is `idxflow verify`.""",
         """Examples:
-  idxflow lineage latest                            the newest run's model
+  idxflow lineage latest             the model of the newest completed run
   idxflow lineage champion --json
   idxflow lineage train/f28b --mermaid > lineage.mmd""",
     ),
@@ -78,9 +78,11 @@ A run stands for its model. Manifests are read and no file is hashed: that is `i
         """Hold two runs against each other: what differs in what they were made from, and in what came of it.
 
 Whether one model is better than the other by more than chance is asked with
-the exact McNemar test, over the test images that exactly one of them gets right.""",
+the exact McNemar test, over the test images that exactly one of them gets right.
+A model stands for the run that made it, or the newest that completed with it.""",
         """Examples:
   idxflow compare 1d54 43be
+  idxflow compare champion latest    what the newest completed run changes
   idxflow compare champion latest --images 20
   idxflow compare champion latest --json > comparison.json""",
     ),
@@ -123,6 +125,7 @@ What has an alias is never cleaned up.""",
 What is pinned is never cleaned up. To pin it again replaces the note.""",
         """Examples:
   idxflow pin                  all of them
+  idxflow pin latest           the newest completed run
   idxflow pin latest --note "the one of the paper"
   idxflow pin parse/b0c05
   idxflow pin 43be --remove""",
@@ -135,7 +138,7 @@ The Keras model, its normaliser, class names, metrics, history, lineage,
 a model card (README.md) and SHA256SUMS. All is hashed before: what is
 damaged is not exported, and a failure leaves nothing.""",
         """Examples:
-  idxflow export latest model             the newest run's model
+  idxflow export latest model        the model of the newest completed run
   idxflow export champion /srv/models/digits-7
   idxflow export train/f28b model --json""",
     ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -16,12 +15,13 @@ from artifacts.archive.runs import RunState, state_of
 from artifacts.run_record import RunRecord
 from artifacts.store import Store
 from idxflow.archive import open_store
-from idxflow.console import Console
+from idxflow.console import open_console
 from idxflow.ending import DONE
-from idxflow.options import Home, Json
+from idxflow.options import Home, Json, count_from
 from idxflow.summary import short_path
 from idxflow.tables import table_lines
 from idxflow.times import local_time, time_taken
+from schemas.counts import counted
 from schemas.errors import UsageError
 from schemas.stages import STAGES
 from schemas.words import duration, share
@@ -53,31 +53,38 @@ class Row(BaseModel):
 def runs(
     *,
     dataset: Annotated[str | None, Parameter(help="Only runs of this data set.")] = None,
-    number: Annotated[int, Parameter(name=["--number", "-n"], metavar="N", help="How many, the newest first.")] = 20,
+    number: Annotated[
+        int,
+        Parameter(
+            name=["--number", "-n"],
+            converter=count_from(1),
+            show_default=False,
+            metavar="N",
+            help="How many, the newest first. [20]",
+        ),
+    ] = 20,
     all_: Annotated[bool, Parameter(name="--all", negative="", show_default=False, help="List every run.")] = False,
     json: Json = False,
     home: Home = None,
 ) -> int:
     """List the runs, newest first: when, of what, how they ended, how good the model is, what was computed."""
-    if number < 1:
-        way_out = "Use --all to list every run. Nothing has run."
-        raise UsageError("--number", expected="a whole number at least 1", found=str(number), way_out=way_out)
-    archive, console = open_store(home), Console(sys.stderr if json else sys.stdout, sys.stderr)
+    archive, console = open_store(home), open_console(json=json)
     history = archive.history()
     chosen = [record for record in history.records if dataset in (None, record.dataset)]
+    if history.records and not chosen:
+        raise _unknown(dataset, history.records)
     shown = chosen if all_ else chosen[:number]
     now = datetime.now(UTC)
     rows = [row_of(archive.store, record, now) for record in shown]
     if json:
         print(TypeAdapter(list[Row]).dump_json(rows, indent=2).decode())
     elif rows:
-        width = console.out.width if console.out.is_terminal else None
-        for line in run_lines(rows, width):
+        for line in run_lines(rows, console.width):
             console.line(line)
     else:
-        console.line(_none(history.records, dataset, short_path(archive.store.home)))
+        console.line(f"No runs yet in {short_path(archive.store.home)}. Make one with: idxflow run")
     if not json and len(shown) < len(chosen):
-        console.line(Text(f"{len(chosen) - len(shown)} older ones: see -n and --all.", "dim"))
+        console.line(Text(f"{counted(len(chosen) - len(shown), 'older run')}: see -n and --all.", "dim"))
     if damaged := history.unreadable:
         few = ", ".join(path.name for path in damaged[:3]) + (", ..." if len(damaged) > 3 else "")
         words = "record of a run does" if len(damaged) == 1 else "records of runs do"
@@ -146,9 +153,9 @@ def computed(row: Row) -> str:
     return " ".join(name if count == 1 else f"{name} x {count}" for name, count in counts.items())
 
 
-def _none(records: Sequence[RunRecord], dataset: str | None, home: str) -> str:
-    """Say that there is nothing to list."""
-    if records:
-        others = ", ".join(sorted({record.dataset for record in records}))
-        return f"No runs of {dataset} in {home}; there are some of {others}."
-    return f"No runs yet in {home}. Make one with: idxflow run"
+def _unknown(dataset: str | None, records: Sequence[RunRecord]) -> UsageError:
+    """Make the error for a data set that the history does not know."""
+    known = sorted({record.dataset for record in records} - {""})
+    expected = f"a data set that has runs: {', '.join(known) or 'none has chosen one yet'}"
+    way_out = "Leave it out to list the runs of all of them."
+    return UsageError("--dataset", expected=expected, found=repr(dataset), way_out=way_out)

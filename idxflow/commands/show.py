@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -11,7 +10,7 @@ from cyclopts import Parameter
 from artifacts.run_record import RunRecord
 from idxflow.archive import open_store
 from idxflow.artifact_page import artifact_facts, print_artifact
-from idxflow.console import Console
+from idxflow.console import open_console
 from idxflow.ending import DONE
 from idxflow.options import Home, Json
 from idxflow.run_page import print_run, run_facts
@@ -28,7 +27,7 @@ def show(
     home: Home = None,
 ) -> int:
     """Tell everything about one run or one artifact."""
-    archive, console = open_store(home), Console(sys.stderr if json else sys.stdout, sys.stderr)
+    archive, console = open_store(home), open_console(json=json)
     found = archive.find(word)
     if isinstance(found, RunRecord):
         run = run_facts(archive.store, found, datetime.now(UTC))

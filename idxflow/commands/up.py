@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from idxflow.console import Console
-from idxflow.ending import DONE, tell, terminable
-from idxflow.options import Home, Verbose
-from schemas.errors import UsageError
+from idxflow.console import open_console
+from idxflow.ending import DONE, tell
+from idxflow.interrupts import interruptible
+from idxflow.options import Home, Verbose, count_from
 
 
 def up(
@@ -23,21 +22,23 @@ def up(
     ] = False,
     limit: Annotated[
         int | None,
-        Parameter(metavar="N", help="Take at most N runs at once. [as many as the deployments' own limits allow]"),
+        Parameter(
+            converter=count_from(1),
+            metavar="N",
+            help="Take at most N runs at once. [as many as the deployments' own limits allow]",
+        ),
     ] = None,
     home: Home = None,
     verbose: Verbose = None,
 ) -> int:
     """Start or find the server, deploy the pipeline, and take its runs until Ctrl-C."""
-    if limit is not None and limit < 1:
-        raise UsageError("--limit", expected="a whole number from 1", found=str(limit), way_out="Nothing has run.")
     from idxflow.deploying.bringing_up import bring_up
     from idxflow.settings import load_settings
 
     settings = load_settings({"home": home, "verbose": verbose})
-    console = Console(sys.stdout, sys.stderr, plain=True)
+    console = open_console(plain=True)
     try:
-        with terminable():
+        with interruptible():
             bring_up(settings, console, serve=serve, limit=limit)
     except (Exception, KeyboardInterrupt) as error:
         return tell(console, error, verbose=settings.verbose)

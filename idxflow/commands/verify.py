@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from idxflow.archive import open_store
-from idxflow.console import Console
+from idxflow.console import open_console
 from idxflow.ending import DONE, FAILED
 from idxflow.options import Home, Json
+from schemas.counts import counted
 from schemas.words import amount, duration
 
 
@@ -38,7 +38,7 @@ def verify(
 ) -> int:
     """Hash every file of every artifact in full, and hold each manifest against its record."""
     archive = open_store(home)
-    console = Console(sys.stderr if json else sys.stdout, sys.stderr)
+    console = open_console(json=json)
     with console.watching():
         found = archive.verify(everything=everything, repair=repair)
     if json:
@@ -46,19 +46,21 @@ def verify(
         return FAILED if found.problems else DONE
     for problem in found.problems:
         moved = f" It is in quarantine now: {problem.moved_to}." if problem.moved_to else ""
-        console.fail(f"{problem.subject}: {problem.found}.{moved}")
+        way_out = f" {problem.way_out}" if problem.way_out else ""
+        console.fail(f"{problem.subject}: {problem.found}.{moved}{way_out}")
     if everything:
         for leftover in found.leftovers:
             console.line(f"left over: {leftover}")
     rate = amount(found.bytes / max(found.seconds, 1e-3), "bytes")
     console.line(
-        f"{found.artifacts} artifacts sound: {found.files} files, {amount(found.bytes, 'bytes')} "
+        f"{counted(found.artifacts, 'artifact')} sound: {counted(found.files, 'file')}, {amount(found.bytes, 'bytes')} "
         f"hashed in {duration(found.seconds)} ({rate}/s)."
     )
     if found.busy:
         console.line(f"{found.busy} left out: a run is making them right now.")
     if found.problems:
-        hint = "" if repair else " --repair puts what is damaged in quarantine; a run makes it anew."
+        mendable = any(not problem.way_out for problem in found.problems)
+        hint = " --repair puts what is damaged in quarantine; a run makes it anew." if mendable and not repair else ""
         console.line(f"{len(found.problems)} {'thing is' if len(found.problems) == 1 else 'things are'} wrong.{hint}")
     elif found.leftovers and not everything:
         console.line(f"Left over or in quarantine: {len(found.leftovers)}. --all lists it, `idxflow gc` takes it away.")

@@ -13,7 +13,7 @@ from artifacts.run_record import RunRecord
 from artifacts.store import Store
 from idxflow.comparing.evidence import Evidence, Facts, gather
 from idxflow.comparing.significance import Disagreement, disagreement
-from schemas.metrics import Metrics
+from schemas.metrics import SplitMetrics
 
 
 class Side(BaseModel):
@@ -26,6 +26,7 @@ class Side(BaseModel):
     seed: int
     started: str = Field(description="UTC, ISO 8601")
     model: str = Field(description="version of its model")
+    gone: tuple[str, ...] = Field(description="its artifacts that are no longer in the store: stage, and what it is of")
 
 
 class Difference(BaseModel):
@@ -77,10 +78,15 @@ class Comparison(BaseModel):
     data: tuple[Difference, ...] = Field(description="content digests of downloads and tables")
     code: tuple[Difference, ...] = Field(description="digests of the files of code that the stages ran")
     environment: tuple[Difference, ...] = Field(description="where the models were trained")
-    metrics: tuple[MetricChange, ...]
-    classes: tuple[ClassChange, ...] | None = Field(
-        description="those whose recall changed, largest change first; None where the runs have no class in common"
+    untold: tuple[str, ...] = Field(
+        description="artifacts that differ, and of which one is gone: "
+        "their parameters, data, code and environment are not compared"
     )
+    metrics: tuple[MetricChange, ...] = Field(
+        description="accuracy and loss alone, from the runs' records, where an evaluation is gone"
+    )
+    classes: tuple[ClassChange, ...] | None = Field(description="those whose recall changed, largest change first")
+    no_classes: str | None = Field(description="why these cannot be held against each other")
     disagreement: Disagreement | None = Field(description="the models' test predictions, image by image")
     no_disagreement: str | None = Field(description="why these cannot be held against each other")
 
@@ -89,29 +95,41 @@ def compare_runs(store: Store, a: RunRecord, b: RunRecord) -> Comparison:
     """
     Hold two completed runs against each other.
 
-    Raises: UsageError: one was not completed, or an artifact of it is no longer in the store.
-            ArtifactDamaged: one of its artifacts is not what its manifest says.  StoreError: the disk.
+    What a clean-up has taken of them is said, and all else is compared.
+
+    Raises: UsageError: one was not completed.  ArtifactDamaged: an artifact is not what its manifest says.
+            StoreError: the disk.
     """
     one, other = gather(store, a), gather(store, b)
+    gone = {*one.gone, *other.gone}
+    told = (one.stored.keys() | other.stored.keys()) - gone
     # Where only one run has a stage, its data and code tell; its parameters have nothing to be held against.
     common = one.stored.keys() & other.stored.keys()
+    classes, no_classes = _class_changes(one, other)
     found, why_not = _disagreement(one, other)
     return Comparison(
         a=_side(one),
         b=_side(other),
         parameters=_differences(one.parameters(common), other.parameters(common)),
-        data=_differences(one.data(), other.data()),
-        code=_differences(one.code(), other.code()),
-        environment=_differences(one.environment(), other.environment()),
-        metrics=tuple(_metric_changes(one.metrics, other.metrics)),
-        classes=_class_changes(one.metrics, other.metrics),
+        data=_differences(one.data(told), other.data(told)),
+        code=_differences(one.code(told), other.code(told)),
+        environment=_differences(one.environment(told), other.environment(told)),
+        untold=tuple(
+            name
+            for name in {**one.versions, **other.versions}
+            if name in gone and one.versions.get(name) != other.versions.get(name)
+        ),
+        metrics=tuple(_metric_changes(one, other)),
+        classes=classes,
+        no_classes=no_classes,
         disagreement=found,
         no_disagreement=why_not,
     )
 
 
 def _side(evidence: Evidence) -> Side:
-    return Side.model_validate(evidence.record.model_dump() | {"model": evidence.stored["train"].ref.version})
+    own = {"model": evidence.versions["train"], "gone": evidence.gone}
+    return Side.model_validate(evidence.record.model_dump() | own)
 
 
 def _differences(a: Facts, b: Facts) -> tuple[Difference, ...]:
@@ -130,34 +148,54 @@ def _differences(a: Facts, b: Facts) -> tuple[Difference, ...]:
     return tuple(found.values())
 
 
-def _metric_changes(a: Metrics, b: Metrics) -> Iterator[MetricChange]:
-    for split, one, other in (("train", a.train, b.train), ("test", a.test, b.test)):
-        pairs = {
-            "accuracy": (one.accuracy, other.accuracy),
-            "first half accuracy": (one.halves[0], other.halves[0]),
-            "second half accuracy": (one.halves[1], other.halves[1]),
-            "loss": (one.loss, other.loss),
-        }
-        for metric, (before, after) in pairs.items():
-            yield MetricChange.model_validate({"split": split, "metric": metric, "a": before, "b": after})
+def _metric_changes(a: Evidence, b: Evidence) -> Iterator[MetricChange]:
+    for split in ("train", "test"):
+        one, other = _figures(a, split), _figures(b, split)
+        for metric in (name for name in one if name in other):
+            yield MetricChange.model_validate({"split": split, "metric": metric, "a": one[metric], "b": other[metric]})
 
 
-def _class_changes(a: Metrics, b: Metrics) -> tuple[ClassChange, ...] | None:
-    named = {each.name: each for each in b.test.classes}
-    common = [(one, named[one.name]) for one in a.test.classes if one.name in named]
+def _figures(evidence: Evidence, split: Literal["train", "test"]) -> dict[str, float]:
+    """Return the metrics of a split by name: those of the evaluation, else the two that the run's record has."""
+    if evidence.metrics is None:
+        return evidence.record.metrics[split].model_dump() if split in evidence.record.metrics else {}
+    found: SplitMetrics = getattr(evidence.metrics, split)
+    return {
+        "accuracy": found.accuracy,
+        "first half accuracy": found.halves[0],
+        "second half accuracy": found.halves[1],
+        "loss": found.loss,
+    }
+
+
+def _class_changes(a: Evidence, b: Evidence) -> tuple[tuple[ClassChange, ...] | None, str | None]:
+    """Compare the recalls, or say why that cannot be done."""
+    if a.metrics is None or b.metrics is None:
+        return None, _no_evaluation(a, b)
+    named = {each.name: each for each in b.metrics.test.classes}
+    common = [(one, named[one.name]) for one in a.metrics.test.classes if one.name in named]
     changes = [
         ClassChange(name=one.name, a=one.recall, b=other.recall, support_a=one.support, support_b=other.support)
         for one, other in common
         if one.recall != other.recall
     ]
-    return tuple(sorted(changes, key=lambda change: -abs(change.difference))) if common else None
+    if not common:
+        return None, "the runs have no class in common"
+    return tuple(sorted(changes, key=lambda change: -abs(change.difference))), None
 
 
 def _disagreement(a: Evidence, b: Evidence) -> tuple[Disagreement | None, str | None]:
     """Compare the test predictions, or say why that cannot be done."""
+    if a.metrics is None or b.metrics is None:
+        return None, _no_evaluation(a, b)
     if a.test_tables != b.test_tables:
         return None, "the models were tested on different images: the content of the test tables differs"
     classes = [each.name for each in a.metrics.test.classes]
     with disk(a.evaluation), disk(b.evaluation):
         found = disagreement(a.evaluation / "predictions.parquet", b.evaluation / "predictions.parquet", classes)
     return found, None if found else "the stored predictions are of different images: sample ids or labels differ"
+
+
+def _no_evaluation(a: Evidence, b: Evidence) -> str:
+    which = " and ".join(name for name, each in (("A", a), ("B", b)) if each.metrics is None)
+    return f"what evaluate left of {which} is no longer in the store, and the predictions with it"

@@ -1,4 +1,4 @@
-"""What a completed run left in the store, checked, for whoever holds it against another."""
+"""What is left of a completed run, checked, for whoever holds it against another."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from artifacts.archive.lookup import stored_artifact
-from artifacts.archive.runs import state_of
+from artifacts.archive.lookup import find_stored
+from artifacts.archive.runs import state_of, subject_of
 from artifacts.disk import disk
 from artifacts.integrity import Stored
 from artifacts.run_record import RunRecord
@@ -25,18 +25,27 @@ Facts = Mapping[str, Mapping[str, Any]]
 @dataclass(frozen=True)
 class Evidence:
     """
-    A completed run and its artifacts.
+    A completed run and its artifacts, by stage and what each is of: `parse test`, `train`.
 
-    Args: stored: the artifacts by stage and what each is of: `parse test`, `train`.
+    Args:
+        versions: of all of them.
+        stored:   those that are still in the store.
+        metrics:  None where the evaluation is not among these.
     """
 
     record: RunRecord
+    versions: dict[str, str]
     stored: dict[str, Stored]
-    metrics: Metrics
+    metrics: Metrics | None
+
+    @property
+    def gone(self) -> tuple[str, ...]:
+        """Its artifacts that are no longer in the store."""
+        return tuple(name for name in self.versions if name not in self.stored)
 
     @property
     def evaluation(self) -> Path:
-        """The folder of the evaluate artifact, each byte of which was checked."""
+        """The folder of the evaluate artifact, which is stored, and each byte of which was checked."""
         return self.stored["evaluate"].folder
 
     @property
@@ -44,46 +53,51 @@ class Evidence:
         """Content digests of the tables that the model was tested on."""
         return [each.digest for each in self.stored["evaluate"].manifest.inputs if each.name == "test"]
 
-    def parameters(self, stages: Collection[str]) -> Facts:
+    def parameters(self, names: Collection[str]) -> Facts:
         """Return the run's data set and configuration, and the parameters of some of its stages."""
         run = {"dataset": self.record.dataset, "training": self.record.training.model_dump(mode="json")}
-        return {"": run} | {name: self.stored[name].manifest.parts.parameters for name in self.stored if name in stages}
+        return {"": run} | {name: each.manifest.parts.parameters for name, each in self._among(names).items()}
 
-    def data(self) -> Facts:
+    def data(self, names: Collection[str]) -> Facts:
         """Return the content digests of downloads and tables."""
-        return {"": {name: each.ref.digest for name, each in self.stored.items() if each.ref.stage in DATA}}
+        return {"": {name: each.ref.digest for name, each in self._among(names).items() if each.ref.stage in DATA}}
 
-    def code(self) -> Facts:
+    def code(self, names: Collection[str]) -> Facts:
         """Return the digest of each file of code by stage."""
-        return {each.ref.stage: each.manifest.parts.code for each in self.stored.values()}
+        return {each.ref.stage: each.manifest.parts.code for each in self._among(names).values()}
 
-    def environment(self) -> Facts:
+    def environment(self, names: Collection[str]) -> Facts:
         """Return where the model was trained."""
-        return {"": self.stored["train"].manifest.environment.model_dump(mode="json")}
+        trained = self._among(names).get("train")
+        return {"": trained.manifest.environment.model_dump(mode="json") if trained else {}}
+
+    def _among(self, names: Collection[str]) -> dict[str, Stored]:
+        return {name: each for name, each in self.stored.items() if name in names}
 
 
 def gather(store: Store, record: RunRecord) -> Evidence:
     """
-    Check the artifacts of a run, and read its metrics.
+    Check what is stored of a run's artifacts, and read its metrics.
 
-    Raises: UsageError: it was not completed, or an artifact of it is no longer in the store.
-            ArtifactDamaged: one is not what its manifest says.  StoreError: the disk.
+    Raises: UsageError: it was not completed.  ArtifactDamaged: an artifact is not what its manifest says.
+            StoreError: the disk.
     """
     stages = {f"{row.stage} {row.name}".strip(): row for row in record.stages}
     state = state_of(store, record)
     if state != "completed" or not {"train", "evaluate"} <= stages.keys():
         raise UsageError(
-            f"run {record.id}",
+            subject_of(store, record),
             expected="a completed run, which has metrics",
-            found="one without training and evaluation" if state == "completed" else f"a {state} one",
+            found="one without training and evaluation" if state == "completed" else "one without",
             way_out="`idxflow runs` lists the others.",
         )
     # Of evaluate every byte is hashed, since its files are read; of the others what a cached run checks.
-    stored = {
-        name: stored_artifact(store, row.stage, row.version, fully=row.stage == "evaluate")
-        for name, row in stages.items()
+    found = {
+        name: find_stored(store, row.stage, row.version, fully=row.stage == "evaluate") for name, row in stages.items()
     }
-    folder = stored["evaluate"].folder
-    with disk(folder):
-        metrics = Metrics.model_validate_json((folder / "metrics.json").read_bytes())
-    return Evidence(record, stored, metrics)
+    stored = {name: each for name, each in found.items() if each}
+    metrics = None
+    if "evaluate" in stored:
+        with disk(folder := stored["evaluate"].folder):
+            metrics = Metrics.model_validate_json((folder / "metrics.json").read_bytes())
+    return Evidence(record, {name: row.version for name, row in stages.items()}, stored, metrics)

@@ -7,20 +7,23 @@ described in the same way and given by the path of its TOML; without `sha256` a 
 
 from __future__ import annotations
 
+import difflib
 import os
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from schemas.addresses import fill, redact
+from schemas.catalog.mistakes import mistakes
 from schemas.datasets import Checks, Dataset
 from schemas.errors import UsageError
 from schemas.parameters import Parameters
 
 _FOLDER = Path(__file__).parent
+_HOW = "docs/datasets.md tells how a set of your own is described."
 
 
 class _File(Parameters):
@@ -87,6 +90,9 @@ class _Description(Parameters):
         }
 
 
+_NAMES = {name for part in (_Description, _Split, _Shard, _File, Checks) for name in part.model_fields}
+
+
 def dataset_names() -> tuple[str, ...]:
     """Return the names of the catalog's data sets, in alphabetical order."""
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
@@ -107,11 +113,12 @@ def load_dataset(name_or_path: str, mirrors: tuple[str, ...] = ()) -> Dataset:
     """
     own = name_or_path.endswith(".toml")
     if not own and name_or_path not in dataset_names():
+        close = difflib.get_close_matches(name_or_path, dataset_names(), n=1)
         raise UsageError(
             "data set",
             expected=f"one of {', '.join(dataset_names())}, or the path of a .toml file",
             found=repr(name_or_path),
-            way_out="Describe a set of your own as schemas/catalog/mnist.toml does, and give that file's path.",
+            way_out=f"Did you mean {close[0]}? {_HOW}" if close else _HOW,
         )
     path = Path(name_or_path) if own else _FOLDER / f"{name_or_path}.toml"
     try:
@@ -124,8 +131,8 @@ def load_dataset(name_or_path: str, mirrors: tuple[str, ...] = ()) -> Dataset:
         raise UsageError(
             name_or_path,
             expected="a TOML file that describes a data set",
-            found="; ".join(_problems(error)),
-            way_out="See schemas/catalog/mnist.toml for one that does.",
+            found="; ".join(mistakes(error, _NAMES)),
+            way_out=_HOW,
         ) from error
 
 
@@ -143,15 +150,3 @@ def _address(mirror: str, folder: Path) -> str:
         return (folder / mirror).resolve().as_uri().rstrip("/") + "/"
     parts = urlsplit(fill(mirror, os.environ))
     return parts._replace(path=parts.path.rstrip("/") + "/").geturl()
-
-
-def _problems(error: Exception) -> list[str]:
-    """Return what is wrong, a line a field, the fields named as in the TOML file."""
-    if isinstance(error, OSError):
-        return [str(error.strerror)]
-    if not isinstance(error, ValidationError):
-        return [str(error)]
-    return [
-        f"{'.'.join(str(part) for part in problem['loc'] if part not in {'splits', 'spec'})}: {problem['msg']}"
-        for problem in error.errors()
-    ]

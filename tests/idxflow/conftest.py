@@ -1,4 +1,4 @@
-"""What the top floor's tests share: a working folder of their own, without anybody's settings."""
+"""What the top floor's tests share: a working folder of their own, without anybody's settings, and its store."""
 
 from __future__ import annotations
 
@@ -10,17 +10,40 @@ from unittest import mock
 
 import pytest
 
+from artifacts.store import Store
+from idxflow.archive import Archive, ArchivedRun, open_store
+from idxflow.cli import main
 from idxflow.console import Console
+from idxflow.ending import WRONG_USAGE
+from tests.flows.walking import digits_home
+from tests.processes import FOREIGN
 
 
 @pytest.fixture(autouse=True)
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty working folder, and an environment that is restored: `prepare_environment` writes to it."""
-    foreign = ("IDXFLOW_", "PREFECT_", "TF_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     with mock.patch.dict(os.environ, {**kept, "HOME": str(tmp_path)}, clear=True):
         monkeypatch.chdir(tmp_path)
         yield tmp_path
+
+
+@pytest.fixture
+def store(desk: Path) -> Store:
+    """An empty store in the working folder."""
+    return Store(desk / ".idxflow")
+
+
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Archive:
+    """The store of a run over the digits; to be read only."""
+    return open_store(digits_home(tmp_path_factory.getbasetemp()))
+
+
+@pytest.fixture(scope="session")
+def run(kept: Archive) -> ArchivedRun:
+    """The run over the digits; to be read only."""
+    return kept.run()
 
 
 class Screen(Console):
@@ -35,3 +58,14 @@ class Screen(Console):
 def screen() -> Screen:
     """A console that is not a terminal."""
     return Screen()
+
+
+def assert_refused(arguments: list[str], words: str, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Check that a command is wrong usage: one line on standard error that holds `words`, and nothing made."""
+    assert main(arguments) == WRONG_USAGE
+    output, errors = capsys.readouterr()
+    assert not output
+    assert errors.count("\n") == 1
+    assert errors.startswith("ERROR ")
+    assert words in errors
+    assert not list(desk.iterdir())

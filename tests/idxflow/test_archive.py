@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-import gzip
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 import idxflow
 from artifacts.holds import Hold
-from artifacts.integrity import TICK, Stored, identity, remember_hashed
+from artifacts.integrity import Stored
 from artifacts.run_record import RunRecord
 from artifacts.store import Store
 from idxflow.archive import Archive, ArchivedRun, open_store, plan
 from schemas.errors import ArtifactDamaged, UsageError
 from schemas.history import History
 from schemas.metrics import Metrics
-from schemas.statistics import NormalizerFacts
-from tasks.normalize import normalize_pixels
 from tests.artifacts.archive.history import write_run
+from tests.artifacts.building import flip_unseen
 from tests.faults.scenarios import NOW
-from tests.flows.walking import RUN, TRAINING, digits_home
+from tests.flows.walking import ROWS, RUN, TRAINING
 from tests.idxflow.comparing.compared_runs import finished_run
+from tests.processes import PROJECT
 
-PROJECT = Path(__file__).parents[2]
-ROWS = {"train": 1500, "test": 297}
 LOADERS: dict[str, tuple[Callable[[ArchivedRun], object], str, str]] = {
     "metrics": (lambda run: run.metrics, "evaluate", "metrics.json"),
     "history": (lambda run: run.history, "train", "history.json"),
@@ -44,42 +38,17 @@ LOADERS: dict[str, tuple[Callable[[ArchivedRun], object], str, str]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Archive:
-    """The store of a run over the digits; to be read only."""
-    return open_store(digits_home(tmp_path_factory.getbasetemp()))
-
-
-@pytest.fixture(scope="module")
-def run(kept: Archive) -> ArchivedRun:
-    """The run over the digits; to be read only."""
-    return kept.run()
-
-
 @pytest.fixture
 def own(kept: Archive, desk: Path) -> Archive:
     """A copy of the store in the working folder, to be changed."""
     return Archive(Store(shutil.copytree(kept.store.home, desk / ".idxflow")))
 
 
-def bundled(split: str, what: Literal["images", "labels"]) -> npt.NDArray[np.uint8]:
-    """Return pixels, (n, 64), or labels, (n,), of the digits' files, read without any code of idxflow's."""
-    prefix, kind = {"train": "train", "test": "t10k"}[split], {"images": "idx3", "labels": "idx1"}[what]
-    with gzip.open(PROJECT / "schemas/catalog/digits" / f"{prefix}-{what}-{kind}-ubyte.gz") as file:
-        content = np.frombuffer(file.read(), np.uint8)
-    return content[16:].reshape(-1, 64) if what == "images" else content[8:]
-
-
 def spoil(archive: Archive, stage: str, name: str) -> Path:
-    """Flip a bit of a file of each artifact of a stage, so that only a hash sees it. Returns: the first file."""
+    """Damage a file of each artifact of a stage, so that only a hash sees it. Returns: the first file."""
     paths = sorted(archive.store.artifacts.glob(f"{stage}/*/{name}"))
     for path in paths:
-        content = bytearray(path.read_bytes())
-        content[len(content) // 2] ^= 1
-        path.chmod(0o644)
-        path.write_bytes(content)
-        time.sleep(2 * TICK / 1e9)  # a note that is taken sooner proves nothing
-        remember_hashed(path.parent, {each.name: identity(each) for each in path.parent.iterdir()})
+        flip_unseen(path)
         assert archive.store.inspect(stage, path.parent.name)
     return paths[0]
 
@@ -172,7 +141,7 @@ def test_an_artifact_that_a_run_has_not_is_refused_with_those_it_has(run: Archiv
     store = Store(desk / ".idxflow")
     write_run(store, "b" * 12, state="failed")
     with pytest.raises(UsageError, match=r"expected a stage train, found no stages\. .*`idxflow runs` lists others"):
-        open_store().run().model()
+        open_store().run("b" * 12).model()
 
 
 def test_an_artifact_that_was_cleaned_up_is_told(own: Archive) -> None:
@@ -202,31 +171,6 @@ def test_metrics_and_history_are_those_that_are_stored(run: ArchivedRun) -> None
     assert run.history == History.model_validate_json((trained / "history.json").read_bytes())
     assert (run.metrics.train.samples, run.metrics.test.samples) == (ROWS["train"], ROWS["test"])
     assert [row.epoch for row in run.history.epochs] == [1, 2]
-
-
-@pytest.mark.parametrize("split", ["train", "test"])
-def test_a_raw_table_is_what_was_downloaded(split: Any, run: ArchivedRun) -> None:
-    """Every pixel and label is that of the files, in their order, under the class names of the data set."""
-    found, rows = run.table(split), ROWS[split]
-    assert (found.image.dtype.name, found.image.shape) == ("uint8", (rows, 8, 8))
-    assert (found.label.dtype.name, found.sample_id.dtype.name) == ("uint16", "uint32")
-    assert found.classes == tuple("0123456789")
-    np.testing.assert_array_equal(found.flat, bundled(split, "images"))
-    np.testing.assert_array_equal(found.label, bundled(split, "labels"))
-    np.testing.assert_array_equal(found.sample_id, np.arange(rows))
-
-
-@pytest.mark.parametrize("split", ["train", "test"])
-def test_a_normalized_table_is_what_the_network_saw(split: Any, run: ArchivedRun) -> None:
-    """Both splits are normalised with the train split's figures, bit for bit as the tutorial's formula says."""
-    raw, found, stored = run.table(split), run.table(split, "normalized"), run.artifact("normalize").ref
-    facts = NormalizerFacts.model_validate_json(stored.file("normalizer.json").read_bytes())
-    mean = np.load(stored.file("mean.npy"))
-    assert (found.image.dtype.name, found.image.shape) == ("float32", raw.image.shape)
-    np.testing.assert_array_equal(found.flat, normalize_pixels(bundled(split, "images"), mean, facts.std))
-    np.testing.assert_array_equal(found.label, raw.label)
-    if split == "train":
-        np.testing.assert_allclose(found.flat.mean(axis=0), 0, atol=1e-6)
 
 
 def test_another_kind_of_table_is_refused(run: ArchivedRun) -> None:

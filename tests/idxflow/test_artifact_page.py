@@ -24,12 +24,6 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def store(desk: Path) -> Store:
-    """An empty store in the working folder."""
-    return Store(desk / ".idxflow")
-
-
-@pytest.fixture
 def stored(store: Store) -> Stored:
     """A model in the store, with a manifest as a run writes one."""
     ref = build(store, {"model.keras": b"weights", "history.json": b"{}" * 500}, "train")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import re
+import signal
 
 import pytest
 from rich.console import Console as Terminal
 
-from idxflow.console import Console, stage_line
+from idxflow.console import VIEW, Console, stage_line
 from schemas.events import Event, Progress, RunChanged, StageChanged, emit
 from tests.idxflow.conftest import Screen
 
@@ -161,6 +163,49 @@ def test_a_reason_stands_where_there_is_room() -> None:
     assert first.endswith(" 01234567")
     assert " ".join(part.strip() for part in rest) == reason
     assert all(len(part) <= 80 for part in rest)
+
+
+def test_a_narrow_terminal_breaks_figures_below_their_row(tty: Tty, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 60 columns the last figures of training go on below each other, and not in the first column."""
+    monkeypatch.setenv("COLUMNS", "60")
+    console = Console(tty, tty, plain=True)
+    for event in EVENTS[6:9]:
+        console.show(event)
+    *_, first, second = tty.getvalue().splitlines()
+    assert re.sub(r"\x1b\[[0-9;]*m", "", first) == f"{'':11}2 epochs: loss 0.5000, accuracy 87.50 %, val loss"
+    assert re.sub(r"\x1b\[[0-9;]*m", "", second) == f"{'':11}0.2500, val accuracy 96.88 %"
+
+
+def test_a_warning_that_stands_in_view_is_not_repeated(screen: Screen) -> None:
+    """A reminder is printed where the warning was never told, or has scrolled away."""
+    screen.warn("look")
+    screen.remind("look")
+    screen.remind("listen")
+    assert screen.text.getvalue() == "WARNING look\nWARNING listen\n"
+    for _ in range(VIEW):
+        screen.line()
+    screen.remind("look")
+    assert screen.text.getvalue().endswith("\nWARNING look\n")
+
+
+def test_what_interrupts_the_start_of_the_bars_leaves_the_terminal_whole(tty: Tty) -> None:
+    """Ctrl-C while the bars are set up comes when they stand: they are taken away, and the cursor is shown again."""
+
+    class Interrupting(Tty):
+        def write(self, text: str) -> int:
+            if "?25l" in text and not self.getvalue():
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().write(text)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    terminal = Interrupting()
+    try:
+        with pytest.raises(KeyboardInterrupt), Console(terminal, terminal).watching():
+            pytest.fail("nothing of the block runs")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert terminal.getvalue().count("?25l") == 1
+    assert terminal.getvalue().rindex("?25h") > terminal.getvalue().rindex("?25l")
 
 
 def test_names_are_not_markup(screen: Screen) -> None:

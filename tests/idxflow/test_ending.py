@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
-
 import pytest
 
-from idxflow.ending import FAILED, INTERRUPTED, TERMINATED, WRONG_USAGE, Terminated, tell, terminable
+from idxflow.ending import FAILED, INTERRUPTED, TERMINATED, WRONG_USAGE, tell
+from idxflow.interrupts import Terminated
 from schemas.errors import BadIdx, UsageError
 from tests.idxflow.conftest import Screen
 
@@ -40,11 +38,3 @@ def test_verbose_shows_the_traceback(screen: Screen) -> None:
         assert tell(screen, error, verbose=True) == FAILED
     assert screen.errors.getvalue().startswith("Traceback (most recent call last):")
     assert screen.errors.getvalue().endswith("\nERROR x: expected 8, found 7. Mend it.\n")
-
-
-def test_a_termination_is_an_interrupt_within_the_block_only() -> None:
-    """SIGTERM ends the block as Ctrl-C does, and afterwards means what it meant before."""
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Terminated), terminable():
-        os.kill(os.getpid(), signal.SIGTERM)
-    assert signal.getsignal(signal.SIGTERM) is before

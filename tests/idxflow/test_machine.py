@@ -13,7 +13,7 @@ import pytest
 
 from idxflow import machine
 from idxflow.machine import find_process, reserved_port, start_process
-from tests.processes import until
+from tests.processes import PROJECT, bare_environment, run_python, until
 
 
 def test_a_living_process_is_known_by_birth_and_command() -> None:
@@ -79,6 +79,19 @@ def test_a_reserved_port_is_kept_by_whoever_inherits_it(tmp_path: Path) -> None:
     with reserved_port("127.0.0.1", ports) as again:
         assert again
         assert again[0] == first[0]
+
+
+def test_a_reserved_port_is_kept_from_strangers(tmp_path: Path) -> None:
+    """Also one with another folder for temporary files, as another user may have, does not get it."""
+    ports = range(29100, 29200)
+    program = (
+        f"from idxflow.machine import reserved_port\nwith reserved_port('127.0.0.1', {ports}) as found: print(found[0])"
+    )
+    environment = bare_environment(TMPDIR=str(tmp_path), PYTHONPATH=str(PROJECT))
+    with reserved_port("127.0.0.1", ports) as reserved:
+        assert reserved
+        output, _ = run_python("-c", program, cwd=tmp_path, environment=environment)
+    assert int(output) > reserved[0]
 
 
 def test_a_port_in_use_is_passed_over() -> None:

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from idxflow import options
-from idxflow.cli import app, run
+from idxflow.app import app, run
 from idxflow.commands.plan import plan
 from idxflow.commands.registry import COMMANDS
 from idxflow.options import home_of
@@ -33,6 +33,7 @@ def test_the_home_folder_comes_from_the_strongest_source(desk: Path, monkeypatch
     assert home_of(None) == desk / "environment"
     assert home_of("option") == desk / "option"
     assert home_of("~/mine") == desk / "mine"
+    assert home_of("elsewhere/../mine/") == desk / "mine"
     assert home_of("/srv/idxflow") == Path("/srv/idxflow")
 
 
@@ -68,7 +69,7 @@ def test_the_texts_name_every_value() -> None:
 def test_a_plan_takes_the_options_of_a_run() -> None:
     """Whatever decides what a run does can be given to `plan` as well, and nothing that `run` does not know."""
     of_run, of_plan = (get_type_hints(function, include_extras=True) for function in (run, plan))
-    assert set(of_run) - set(of_plan) == {"ephemeral", "verbose"}
+    assert set(of_run) - set(of_plan) == {"alert_below", "ephemeral", "verbose"}
     assert of_plan.items() <= of_run.items()
 
 

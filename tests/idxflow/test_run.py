@@ -43,7 +43,9 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         monkeypatch.setitem(os.environ, "PREFECT_API_URL", f"http://127.0.0.1:{server.server_port}/api")
-        yield load_settings({"mirror": ["http://one/"], "refresh": ["train"]}, ["training.epochs=3"])
+        yield load_settings(
+            {"mirror": ["http://one/"], "refresh": ["train"], "alert_below": 0.9}, ["training.epochs=3"]
+        )
         server.shutdown()
         thread.join()
 
@@ -55,6 +57,7 @@ def broken(
     refresh: tuple[StageName, ...],
     *,
     revalidate: bool,
+    alert_below: float | None,
 ) -> RunRecord:
     """Fail as the main job does: after the record has been written."""
     record_run(Path(os.environ["IDXFLOW_HOME"]), state="failed")
@@ -73,13 +76,15 @@ def test_the_flow_gets_the_settings_and_the_environment(settings: Settings, scre
         refresh: tuple[StageName, ...],
         *,
         revalidate: bool,
+        alert_below: float | None,
     ) -> RunRecord:
-        called.extend([dataset, training.epochs, mirrors, refresh, revalidate, os.environ["IDXFLOW_HOME"]])
+        called.extend([dataset, training.epochs, mirrors, refresh, revalidate, alert_below])
+        called.append(os.environ["IDXFLOW_HOME"])
         emit(StageChanged("parse", "train", "cached", "1" * 16, 0.004, 9))
         return record_run(settings.home)
 
     run_pipeline(settings, screen, flow=flow)
-    assert called == [None, 3, ("http://one/",), ("train",), False, str(settings.home)]
+    assert called == [None, 3, ("http://one/",), ("train",), False, 0.9, str(settings.home)]
     assert screen.text.getvalue().startswith("parse      train                       cached ")
     assert "Test accuracy:   90.00 %" in screen.text.getvalue()
 
@@ -96,6 +101,7 @@ def test_json_leaves_standard_output_to_the_record(
         refresh: tuple[StageName, ...],
         *,
         revalidate: bool,
+        alert_below: float | None,
     ) -> RunRecord:
         sys.stdout.write("chatter\n")
         warnings.warn("chatter", stacklevel=1)
@@ -130,7 +136,7 @@ def test_a_chosen_api_has_to_answer(screen: Screen, monkeypatch: pytest.MonkeyPa
 
 def test_everything_before_the_flow_is_light() -> None:
     """What the command needs before the flow imports neither Prefect nor anything else that takes a second."""
-    program = "import sys, idxflow.run, idxflow.cli; print(*sys.modules)"
+    program = "import sys, idxflow.run, idxflow.app; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
     ).stdout.split()

@@ -25,12 +25,6 @@ RUN = "0123456789ab"
 
 
 @pytest.fixture
-def store(desk: Path) -> Store:
-    """An empty store in the working folder."""
-    return Store(desk / ".idxflow")
-
-
-@pytest.fixture
 def refs(store: Store) -> tuple[Ref, Ref, Ref]:
     """A table, a model and a report in the store."""
     return (
@@ -88,6 +82,8 @@ Configuration: the tutorial profile
   label_smoothing      0.0
   shift                0
   batch_size           64
+  patience             0
+  shuffle_window       100000
   validation_fraction  0.1
   seed                 123
 
@@ -172,6 +168,15 @@ def test_the_facts_are_json(store: Store, refs: tuple[Ref, Ref, Ref]) -> None:
     assert told["configuration"][0] == {"name": "epochs", "value": 10, "profile": 50}
     assert told["stages"][0]["store"] == "there"
     assert told["metrics"]["test"]["accuracy"] == 0.9606
+
+
+def test_values_of_the_configuration_stand_below_each_other(store: Store, screen: Screen) -> None:
+    """A changed value that is long moves what stands beside it, of all changed ones alike."""
+    training = Training(schedule="cosine", optimizer="adamw", activation="sigmoid", learning_rate=0.000123456789)
+    text = page(screen, run_facts(store, write_run(store, RUN, training=training), NOW))
+    beside = [line for line in text.splitlines() if "in the profile" in line]
+    assert len(beside) == 4
+    assert len({line.index("in the profile") for line in beside}) == 1
 
 
 def test_a_page_fits_a_terminal(store: Store, refs: tuple[Ref, Ref, Ref]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from rich.cells import cell_len
 from rich.text import Text
 
-from idxflow.tables import table_lines
+from idxflow.tables import below, shown_version, table_lines
 
 
 def test_columns_are_as_wide_as_what_stands_in_them() -> None:
@@ -52,3 +52,19 @@ def test_a_row_has_a_cell_for_each_column() -> None:
     """A row that is too short is a mistake of the caller's, and no table."""
     with pytest.raises(ValueError, match="zip"):
         list(table_lines(("a", "b"), [("1", "2"), ("1",)]))
+
+
+def test_what_stands_below_a_row_is_broken_between_words() -> None:
+    """On a terminal a text is broken within its indent, in a file it is one line; no version or path is cut apart."""
+    text = "training.hidden [50, 50] -> [100, 50], tasks/parse.py changed"
+    assert [line.plain for line in below(text, 4, None)] == [f"    {text}"]
+    lines = [line.plain for line in below(text, 4, 40)]
+    assert lines == ["    training.hidden [50, 50] -> [100,", "    50], tasks/parse.py changed"]
+    assert [line.plain for line in below("a" * 30, 4, 10)] == [f"    {'a' * 30}"]
+    assert not list(below("", 4, 40))
+
+
+def test_a_version_is_whole_where_there_is_room() -> None:
+    """A narrow terminal sees half of it; a file and a wide one see it all."""
+    version = "0123456789abcdef"
+    assert [shown_version(version, width) for width in (None, 88, 87)] == [version, version, version[:8]]

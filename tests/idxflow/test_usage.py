@@ -47,6 +47,8 @@ def test_an_unknown_name_is_told_with_the_known_ones() -> None:
     assert "profile" not in said
     assert said.endswith("found the name epoch. Did you mean epochs? Nothing has run.")
     assert "Did you mean training?" in refusal({}, "trainin.epochs=3")
+    assert "Did you mean training.epochs?" in refusal({}, "epochs=3")
+    assert "Did you mean training.learning_rate?" in refusal({}, "learning-rate=3")
 
 
 def test_every_source_is_named(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,6 +75,9 @@ def test_further_mistakes_are_named_too() -> None:
     """The first mistake is told in full, the others by name."""
     said = refusal({"refresh": ["x"]}, "training.epochs=0", "training.seed=-1")
     assert "Also wrong: refresh, training.seed." in said
+    assert refusal({"profile": "tunde"}).endswith("found 'tunde'. Did you mean tuned? Nothing has run.")
+    assert refusal({"refresh": ["trian"]}).endswith("found 'trian'. Did you mean train? Nothing has run.")
+    assert refusal({"alert_below": 2}).startswith("--alert-below: expected a number at least 0 and at most 1, found 2.")
     assert refusal({"profile": "fast"}) == "--profile: expected one of tutorial, tuned, found 'fast'. Nothing has run."
 
 
@@ -82,6 +87,7 @@ def test_further_mistakes_are_named_too() -> None:
         ("IDXFLOW_DATSET", "IDXFLOW_DATASET"),
         ("IDXFLOW_TRAINING_EPOCHS", "IDXFLOW_TRAINING__EPOCHS"),
         ("idxflow_mirrors", "IDXFLOW_MIRROR"),
+        ("IDXFLOW_EPOCHS", "IDXFLOW_TRAINING__EPOCHS"),
     ],
 )
 def test_a_misspelt_variable_is_heard(variable: str, meant: str, monkeypatch: pytest.MonkeyPatch) -> None:

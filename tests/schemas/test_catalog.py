@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 import struct
 from collections import Counter
 from pathlib import Path
@@ -14,8 +15,9 @@ from urllib.request import url2pathname
 import pytest
 
 from schemas.catalog import dataset_names, load_dataset
-from schemas.datasets import RemoteFile
+from schemas.datasets import Checks, RemoteFile
 from schemas.errors import UsageError
+from tests.processes import PROJECT
 
 OWN = """
 title = "Own"
@@ -143,8 +145,26 @@ def test_a_set_of_ones_own(own: Path) -> None:
     }
 
 
+def test_the_documented_description_is_one(tmp_path: Path) -> None:
+    """The example of docs/datasets.md describes a set, and its tables name every field and check."""
+    document = (PROJECT / "docs" / "datasets.md").read_text("utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", document, flags=re.DOTALL)
+    path = tmp_path / "leaves.toml"
+    path.write_text(example)
+    assert load_dataset(str(path)).classes == ("oak", "beech", "birch")
+    told = set(re.findall(r"`([a-z_.0-9]+)`", "".join(re.findall(r"^\| (`[^|]+) \|", document, flags=re.MULTILINE))))
+    fields = {"title", "source", "shape", "classes", "mirrors", "label_offset", "label_column", "checks"}
+    of_a_file = set(RemoteFile.model_fields) - {"dataset", "mirrors"}
+    assert told == {
+        *fields, *("train", "test", "train.samples", "test.samples"), *Checks.model_fields,
+        *(f"{kind}.{field}" for kind in ("images", "labels") for field in of_a_file),
+    }  # fmt: skip
+
+
 def test_an_unknown_name_is_told_the_known_ones() -> None:
-    """An unknown name is refused with the known ones and the way to describe one's own."""
+    """An unknown name is refused with the known ones, the nearest, and the way to describe one's own."""
+    with pytest.raises(UsageError, match=r"Did you mean mnist\? docs/datasets.md tells how"):
+        load_dataset("mnits")
     with pytest.raises(UsageError) as caught:
         load_dataset("emnist")
     assert all(name in caught.value.expected for name in dataset_names())
@@ -156,14 +176,32 @@ def test_an_unknown_name_is_told_the_known_ones() -> None:
     ("right", "wrong", "told"),
     [
         ('title = "Own"', "title = Own", "line 2"),
-        ("shape = [2, 3]", "", "shape: Field required"),
-        ("shape = [2, 3]", "shape = [2, 0]", "train.shape.1: Input should be greater than 0"),
-        ('["left", "right"]', '["left"]', "train.classes: "),
-        ('mirrors = ["files", "https://example.org/own"]', "mirrors = []", "mirrors: "),
-        ("images.bytes = 30", "images.size = 30", "test.shards.0.images.size: Extra inputs are not permitted"),
-        ("images.bytes = 30", 'images.sha256 = "abc"', "test.shards.0.images.sha256: String should match"),
-        ('"b-labels.gz"', '"../b-labels.gz"', "train.shards.1.labels.name: String should match"),
-        ('duplicate = "error"', 'duplicate = "fatal"', "checks.duplicate: Input should be 'ignore', 'warn' or 'error'"),
+        ("shape = [2, 3]", "", "no shape"),
+        ("shape = [2, 3]", "shape = 28", "shape: 28, where a list belongs"),
+        ("shape = [2, 3]", "shpae = [2, 3]", "no shape; the unknown name shpae (did you mean shape?)"),
+        ("shape = [2, 3]", "shape = [2, 0]", "shape.2: 0, where a number above 0 belongs"),
+        ('["left", "right"]', '["left"]', "classes: 1 of them, where at least 2 belongs"),
+        (
+            'mirrors = ["files", "https://example.org/own"]',
+            "mirrors = []",
+            "mirrors: 0 of them, where at least 1 belongs",
+        ),
+        ("images.bytes = 30", "images.size = 30", "the unknown name test.shards.1.images.size"),
+        (
+            "images.bytes = 30",
+            'images.sha256 = "abc"',
+            "test.shards.1.images.sha256: 'abc', where 64 hexadecimal digits",
+        ),
+        (
+            '"b-labels.gz"',
+            '"../b-labels.gz"',
+            "train.shards.2.labels.name: '../b-labels.gz', where letters, digits, dots",
+        ),
+        (
+            'duplicate = "error"',
+            'duplicate = "fatal"',
+            "checks.duplicate: 'fatal', where 'ignore', 'warn' or 'error' belongs",
+        ),
     ],
 )
 def test_a_broken_description_names_the_field(own: Path, right: str, wrong: str, told: str) -> None:
@@ -184,5 +222,5 @@ def test_a_description_that_is_not_there(tmp_path: Path) -> None:
 
 def test_the_file_name_has_to_be_a_name(own: Path) -> None:
     """A set whose file name is no name is refused, for the store files its trust under it."""
-    with pytest.raises(UsageError, match="found name: String should match"):
+    with pytest.raises(UsageError, match="found name: 'Own Set', where lower-case letters, digits and dashes"):
         load_dataset(str(own.rename(own.with_name("Own Set.toml"))))

@@ -29,7 +29,10 @@ def test_the_defaults_are_the_tutorials() -> None:
         "shift": 0,
         "batch_size": 64,
         "epochs": 50,
+        "patience": 0,
+        "shuffle_window": 100_000,
         "validation_fraction": 0.1,
+        "memory": None,
         "seed": 123,
     }
 

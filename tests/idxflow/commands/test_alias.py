@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -19,18 +18,10 @@ from tests.artifacts.building import build
 
 
 @pytest.fixture
-def store(desk: Path) -> Store:
-    """An empty store in the working folder."""
-    return Store(desk / ".idxflow")
-
-
-@pytest.fixture
-def model(store: Store) -> Ref:
-    """A model in the store, with a completed run that used it and a failed one that did."""
-    ref = build(store, {"model.keras": b"weights"}, "train")
-    write_run(store, "a" * 12, [stage_record(ref)])
-    write_run(store, "b" * 12, [stage_record(ref)], minute=1, state="failed")
-    return ref
+def model(model: Ref, store: Store) -> Ref:
+    """A model in the store, with the completed run that made it and a failed one that used it."""
+    write_run(store, "b" * 12, [stage_record(model)], minute=1, state="failed")
+    return model
 
 
 def since(store: Store, name: str = "champion") -> list[str]:

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from artifacts.files import remove_folder
 from artifacts.run_record import RunRecord
 from artifacts.store import Store
+from idxflow.cli import main
 from idxflow.commands.compare import compare, show
 from idxflow.comparing.comparison import Comparison, compare_runs
-from idxflow.ending import DONE
+from idxflow.ending import DONE, WRONG_USAGE
 from idxflow.times import local_time
 from schemas.errors import UsageError
 from schemas.training import Training
@@ -140,7 +142,27 @@ def test_runs_without_a_common_class_are_said_to_be_that(desk: Path, screen: Scr
     store = Store(desk / "home")
     one, other = finished_run(store, A), finished_run(store, B, table=b"another", classes=("elk", "emu", "ant"))
     show(screen, compare_runs(store, one, other), images=5)
-    assert "\nRecall of the test images, by class\n  The runs have no class in common.\n" in screen.text.getvalue()
+    assert (
+        "\nRecall of the test images, by class\n  This cannot be told: the runs have no class in common.\n"
+        in screen.text.getvalue()
+    )
+
+
+def test_what_is_gone_is_said_and_the_rest_shown(home: Path, screen: Screen) -> None:
+    """After a clean-up: what is gone, accuracy and loss out of the records, and why the images cannot be asked."""
+    store, one, other = Store(home), record(home, A), record(home, B)
+    for row in one.stages[3:]:
+        remove_folder(store.folder(row.stage, row.version))
+    show(screen, compare_runs(store, one, other), images=5)
+    text = screen.text.getvalue()
+    assert "\nNo longer in the store, and not compared\n  A  normalize, train, evaluate\n\n" in text
+    assert "\nEnvironment of the training: the same, as far as it is stored\n" in text
+    assert "  test accuracy   100.00 %   50.00 %  -50.00 points\n" in text
+    assert "first half" not in text
+    assert text.endswith(
+        "\nIs the difference in test accuracy more than chance?\n  This cannot be asked: what evaluate left of A is no "
+        "longer in the store, and the predictions with it.\n"
+    )
 
 
 def test_many_differences_are_cut_short(desk: Path, screen: Screen) -> None:
@@ -169,6 +191,12 @@ def test_long_values_are_shortened_unless_they_begin_alike(desk: Path, screen: S
     show(screen, compare_runs(store, third, other), images=5)
     fifties = ", ".join(["50"] * 11)
     assert f"  training.hidden  [{fifties}, 8]  [{fifties}, 9]  train\n" in screen.text.getvalue()
+
+
+def test_a_number_of_images_is_a_whole_one(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is rounded: half an image is wrong usage."""
+    assert main(["compare", A, B, "--images", "1.5", "--home", str(home)]) == WRONG_USAGE
+    assert "--images: expected a whole number at least 0, found '1.5'" in capsys.readouterr().err
 
 
 def test_a_wrong_word_is_refused(home: Path) -> None:

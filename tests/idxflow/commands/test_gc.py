@@ -53,7 +53,7 @@ what      which                     size  why
 artifact  parse/{first}  {one}  {WHY}
 artifact  parse/{second}  {one}  {WHY}
 
-2 can go, {amount(size(store, 1, 2), "bytes")} in all; 1 artifacts, {amount(size(store, 0), "bytes")}, stay.
+2 can go, {amount(size(store, 1, 2), "bytes")} in all; 1 artifact, {amount(size(store, 0), "bytes")}, stays.
 Nothing has changed. --yes takes it away.
 """
     )
@@ -65,10 +65,10 @@ def test_with_yes_it_goes(store: Store, capsys: pytest.CaptureFixture[str]) -> N
     """What nothing holds is gone afterwards, and a second clean-up finds nothing."""
     both, one = (amount(size(store, *salts), "bytes") for salts in ((1, 2), (0,)))
     assert main(["gc", "--yes"]) == DONE
-    assert capsys.readouterr().out.splitlines()[-1] == f"2 of them gone, {both} in all; 1 artifacts, {one}, stay."
+    assert capsys.readouterr().out.splitlines()[-1] == f"2 of them gone, {both} in all; 1 artifact, {one}, stays."
     assert left(store) == {0}
     assert main(["gc", "--yes"]) == DONE
-    assert capsys.readouterr().out == f"Nothing to take away; 1 artifacts, {one}, stay.\n"
+    assert capsys.readouterr().out == f"Nothing to take away; 1 artifact, {one}, stays.\n"
 
 
 def test_what_somebody_uses_is_spared_and_told(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,16 +122,16 @@ def test_the_document_stands_alone(store: Store, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--keep", "-1"], "--keep: expected a whole number from 0, found '-1'"),
-        (["--keep", "0.4"], "--keep: expected a whole number from 0, found '0.4'"),
-        (["--keep", "many"], "--keep: expected a whole number from 0, found 'many'"),
-        (["--keep", ""], "--keep: expected a whole number from 0, found ''"),
+        (["--keep", "-1"], "--keep: expected a whole number at least 0, found '-1'"),
+        (["--keep", "0.4"], "--keep: expected a whole number at least 0, found '0.4'"),
+        (["--keep", "many"], "--keep: expected a whole number at least 0, found 'many'"),
+        (["--keep", ""], "--keep: expected a whole number at least 0, found ''"),
         (["--older-than", "soon"], "--older-than: expected a whole number of hours, days or weeks, as 12h, 30d or 8w"),
         (["--older-than", ""], "--older-than: expected a whole number of hours, days or weeks"),
         (["--older-than", "3"], "found '3'"),
         (["--older-than", "1.5d"], "found '1.5d'"),
         (["--older-than", "1d 2h"], "found '1d 2h'"),
-        (["--older-than"], "--older-than requires an argument"),
+        (["--older-than"], "expected a value after --older-than, found none"),
         (["stray"], "stray"),
     ],
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -14,22 +13,6 @@ from idxflow.commands.pin import pin
 from idxflow.ending import DONE
 from idxflow.times import local_time
 from schemas.errors import UsageError
-from tests.artifacts.archive.history import stage_record, write_run
-from tests.artifacts.building import build
-
-
-@pytest.fixture
-def store(desk: Path) -> Store:
-    """An empty store in the working folder."""
-    return Store(desk / ".idxflow")
-
-
-@pytest.fixture
-def model(store: Store) -> Ref:
-    """A model in the store, with the run that made it."""
-    ref = build(store, {"model.keras": b"weights"}, "train")
-    write_run(store, "a" * 12, [stage_record(ref)])
-    return ref
 
 
 def test_without_pins_the_way_to_one_is_told(store: Store, capsys: pytest.CaptureFixture[str]) -> None:

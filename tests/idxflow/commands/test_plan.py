@@ -16,10 +16,11 @@ from artifacts.reasons import Change
 from artifacts.store import Store
 from flows import choose
 from idxflow.cli import main
-from idxflow.commands.plan import count, plan_line
-from idxflow.ending import DONE, WRONG_USAGE
+from idxflow.commands.plan import count, plan_lines
+from idxflow.ending import DONE
 from tests.flows.test_choose import offline
 from tests.flows.walking import RUN, TRAINING, digits_home
+from tests.idxflow.conftest import assert_refused
 
 PROJECT = Path(__file__).parents[3]
 DIGITS = ["plan", "--dataset", "digits", "--set", f"training.epochs={TRAINING.epochs}"]
@@ -111,13 +112,7 @@ def test_wrong_options_are_refused_as_those_of_a_run(
     options: list[str], words: str, desk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One line on standard error, exit code 2, nothing made."""
-    assert main(["plan", *options, "--json"]) == WRONG_USAGE
-    output, errors = capsys.readouterr()
-    assert not output
-    assert errors.count("\n") == 1
-    assert errors.startswith("ERROR ")
-    assert words in errors
-    assert not list(desk.iterdir())
+    assert_refused(["plan", *options, "--json"], words, desk, capsys)
 
 
 def test_over_no_store_everything_is_to_be_made_and_nothing_is(desk: Path) -> None:
@@ -168,16 +163,28 @@ def test_damage_is_told_and_left_alone(kept: Path, desk: Path, capsys: pytest.Ca
 def test_a_line_names_each_stage_that_is_waited_for_once() -> None:
     """Of several inputs of one stage it is said once that they are waited for."""
     row = planned("parse", "depends", "train", waits_for=("decompress a.gz", "decompress b.gz", "verify a.gz"))
-    assert plan_line(row).plain == f"parse      {'train':27} depends   on decompress, verify"
+    (line,) = plan_lines(row)
+    assert line.plain == f"parse      {'train':27} depends   on decompress, verify"
 
 
 def test_reasons_stand_below_each_other() -> None:
     """Whether or not the version is known under which a stage will run."""
     changes = (Change(kind="code", subject="tasks/parse.py", before="1", after="2"),)
     rows = [planned("parse", "will run", "train", changes=changes, version=version) for version in ("0" * 16, None)]
-    known, unknown = (plan_line(row).plain for row in rows)
+    known, unknown = (line.plain for row in rows for line in plan_lines(row))
     assert known == f"parse      {'train':27} will run  {'0' * 16}  tasks/parse.py changed"
     assert unknown == known.replace("0" * 16, " " * 16)
+
+
+def test_a_terminal_has_a_reason_below_its_row() -> None:
+    """At 80 columns half a version stays, as in `show`, and a reason that does not fit stands below, whole words."""
+    changes = (Change(kind="parameter", subject="training.hidden", before=[50, 50], after=[100, 50]),)
+    row = planned("train", "will run", changes=changes, version="0123456789abcdef")
+    first, second = (line.plain for line in plan_lines(row, 80))
+    assert first == f"train      {'':27} will run  01234567"
+    assert second == f"{'':11}training.hidden [50, 50] -> [100, 50]"
+    (whole,) = plan_lines(row, 120)
+    assert whole.plain == f"train      {'':27} will run  0123456789abcdef  training.hidden [50, 50] -> [100, 50]"
 
 
 @pytest.mark.parametrize(

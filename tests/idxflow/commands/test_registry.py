@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from idxflow.cli import app
+from idxflow.app import app
 from idxflow.commands.registry import COMMANDS, Command
 
 PROJECT = Path(__file__).parents[3]

@@ -15,20 +15,15 @@ import pytest
 from artifacts.holds import Hold
 from artifacts.ref import Ref
 from artifacts.store import Store
+from idxflow.cli import main
 from idxflow.commands.runs import Row, computed, row_of, run_lines, runs
-from idxflow.ending import DONE
+from idxflow.ending import DONE, WRONG_USAGE
 from idxflow.times import local_time
 from schemas.errors import UsageError
 from schemas.stages import STAGES
 from tests.artifacts.archive.history import FIRST, stage_record, write_long_history, write_run
 
 PROJECT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def store(desk: Path) -> Store:
-    """An empty store in the working folder."""
-    return Store(desk / ".idxflow")
 
 
 def row(*stages: str, of: int = 20, state: str = "completed") -> Row:
@@ -91,21 +86,34 @@ def test_the_newest_twenty_are_shown(store: Store, capsys: pytest.CaptureFixture
     runs()
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:-1]] == [f"{number:012}" for number in range(21, 1, -1)]
-    assert lines[-1] == "2 older ones: see -n and --all."
+    assert lines[-1] == "2 older runs: see -n and --all."
     for options, shown in (({"number": 3}, 3), ({"all_": True}, 22), ({"dataset": "digits"}, 11), ({"number": 99}, 22)):
         runs(json=True, **options)
         assert len(json.loads(capsys.readouterr().out)) == shown
-    with pytest.raises(UsageError, match="--number: expected a whole number at least 1, found 0"):
-        runs(number=0)
+    runs(number=21)
+    assert capsys.readouterr().out.endswith("\n1 older run: see -n and --all.\n")
+
+
+@pytest.mark.parametrize("number", ["0", "1.5", "-3", "many"])
+def test_a_number_of_runs_is_a_whole_one(store: Store, number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is rounded: what is no whole number from one is wrong usage."""
+    write_run(store, "a" * 12)
+    assert main(["runs", "-n", number]) == WRONG_USAGE
+    assert f"-n: expected a whole number at least 1, found '{number}'." in capsys.readouterr().err
 
 
 def test_a_data_set_without_runs_is_met_with_those_that_have_some(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing to list of a data set: the others are named."""
+    """Nothing to list of a data set is wrong usage, as a list and as JSON: the others are named."""
     write_run(store, "a" * 12)
-    assert runs(dataset="digits") == DONE
-    assert capsys.readouterr().out == "No runs of digits in .idxflow; there are some of mnist.\n"
+    write_run(store, "b" * 12, dataset="digits")
+    write_run(store, "c" * 12, dataset="", state="failed")
+    for options in ([], ["--json"], ["--all"]):
+        assert main(["runs", "--dataset", "minst", *options]) == WRONG_USAGE
+        output, errors = capsys.readouterr()
+        assert errors.startswith("ERROR --dataset: expected a data set that has runs: digits, mnist, found 'minst'.")
+        assert not output
 
 
 def test_damaged_records_are_not_passed_over(store: Store, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from idxflow.commands.up import up
-from schemas.errors import UsageError
+from idxflow.cli import main
+from idxflow.ending import WRONG_USAGE
 
 
-@pytest.mark.parametrize("limit", [0, -1])
-def test_a_limit_of_nothing_is_refused(limit: int, desk: Path) -> None:
-    """A limit below one is a wrong word, and nothing is started."""
-    with pytest.raises(UsageError, match=rf"--limit: expected a whole number from 1, found {limit}"):
-        up(limit=limit)
+@pytest.mark.parametrize("limit", ["0", "-1", "1.5"])
+def test_a_limit_of_nothing_is_refused(limit: str, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A limit that is no whole number from one is a wrong word, and nothing is started."""
+    assert main(["up", "--limit", limit]) == WRONG_USAGE
+    assert f"--limit: expected a whole number at least 1, found '{limit}'" in capsys.readouterr().err
     assert not list(desk.iterdir())

@@ -85,11 +85,10 @@ def finished_run(
         parts = KeyParts(stage=stage, parameters=given, inputs={**digests, "x": predicted}, code=code, packages={})
         return _artifact(store, parts, name, write, inputs, environment)
 
+    metrics = Metrics(train=measure(scored(labels, labels), classes), test=measure(scored(labels, predicted), classes))
+
     def write_scores(out: Path) -> None:
         predictions(out / "predictions.parquet", labels, predicted, ids)
-        metrics = Metrics(
-            train=measure(scored(labels, labels), classes), test=measure(scored(labels, predicted), classes)
-        )
         (out / "metrics.json").write_text(metrics.model_dump_json())
 
     archive = make("download", file, holding(file, table), {}, file=remote)
@@ -112,6 +111,10 @@ def finished_run(
         {
             "id": run, "dataset": dataset, "profile": "tutorial", "seed": training.seed, "state": state,
             "started": "2026-01-01T00:00:00+00:00", "seconds": 1, "stages": rows, "flow_run": "x", "training": training,
+            "metrics": {
+                split: {"accuracy": each.accuracy, "loss": each.loss}
+                for split, each in (("train", metrics.train), ("test", metrics.test))
+            },
         }
     )  # fmt: skip
     (store.runs / f"{run}.json").write_text(record.model_dump_json())

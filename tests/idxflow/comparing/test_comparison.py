@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from artifacts.files import remove_folder
+from artifacts.run_record import RunRecord
 from artifacts.store import Store
 from idxflow.comparing.comparison import Comparison, Difference, compare_runs
 from schemas.training import Training
@@ -154,3 +156,54 @@ def test_classes_that_only_one_run_knows_are_not_compared(
     one, other = finished_run(store, A), finished_run(store, B, (0, 0, 0, 0, 0, 0), table=b"x", classes=classes)
     found = compare_runs(store, one, other).classes
     assert (found and [each.name for each in found]) == told
+
+
+def take_away(store: Store, run: RunRecord, *stages: str) -> None:
+    """Clean artifacts of a run up, with whatever else has the same version."""
+    for row in run.stages:
+        if row.stage in stages:
+            remove_folder(store.folder(row.stage, row.version))
+
+
+def test_what_a_clean_up_has_taken_is_said_and_the_rest_compared(store: Store) -> None:
+    """Without A's model and scores: parameters, data, the records' accuracy and loss as before, and why no more."""
+    one = finished_run(store, A, (0, 0, 1, 0, 0, 0))
+    other = finished_run(store, B, training=Training(seed=7), table=b"another")
+    whole = compare_runs(store, one, other)
+    take_away(store, one, "train", "evaluate")
+    found = compare_runs(store, one, other)
+    assert (found.a.gone, found.b.gone) == (("train", "evaluate"), ())
+    assert found.untold == ("train", "evaluate")
+    assert found.data == whole.data
+    assert [(each.name, each.stages) for each in found.parameters] == [("training.seed", ())]
+    told = {(each.split, each.metric): each for each in whole.metrics}
+    assert [(each.split, each.metric) for each in found.metrics] == [
+        (split, metric) for split in ("train", "test") for metric in ("accuracy", "loss")
+    ]
+    assert all(told[each.split, each.metric] == each for each in found.metrics)
+    assert (found.classes, found.disagreement) == (None, None)
+    assert found.no_classes == found.no_disagreement
+    assert found.no_classes == "what evaluate left of A is no longer in the store, and the predictions with it"
+    assert Comparison.model_validate_json(found.model_dump_json()) == found
+
+
+def test_what_is_gone_from_one_run_is_no_difference(store: Store) -> None:
+    """Data and code that only one run still has are not told as though the other had had none."""
+    one, other = finished_run(store, A), finished_run(store, B, dataset="birds", file="other.gz")
+    take_away(store, one, *(row.stage for row in one.stages))
+    found = compare_runs(store, one, other)
+    assert found.a.gone == ("download images.gz", "parse train", "parse test", "normalize", "train", "evaluate")
+    assert [each.name for each in found.data] == ["download other.gz"]
+    assert {stage for each in found.code for stage in each.stages} == {"download"}
+    assert [each.name for each in found.parameters] == ["dataset"]
+    assert not found.environment
+
+
+def test_what_both_runs_have_lost_and_had_in_common_is_told_to_be_the_same(store: Store) -> None:
+    """Of one version two runs had the same, also where it is gone."""
+    one, other = finished_run(store, A), finished_run(store, B, training=Training(seed=7))
+    take_away(store, one, "download", "parse")
+    found = compare_runs(store, one, other)
+    assert found.a.gone == found.b.gone == ("download images.gz", "parse train", "parse test")
+    assert found.untold == ()
+    assert found.disagreement

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
-from artifacts.integrity import identity, remember_hashed
 from artifacts.store import Store
 from idxflow.comparing.evidence import gather
 from schemas.errors import ArtifactDamaged, UsageError
+from tests.artifacts.building import flip_unseen
 from tests.idxflow.comparing.compared_runs import finished_run
 
 A = "a" * 12
@@ -29,14 +28,17 @@ def test_a_store_that_was_moved_is_read_where_it_is(store: Store) -> None:
     found = gather(moved, record)
     assert found.evaluation.is_relative_to(moved.home)
     assert list(found.stored) == ["download images.gz", "parse train", "parse test", "normalize", "train", "evaluate"]
+    assert found.metrics
     assert found.metrics.test.samples == 6
 
 
-@pytest.mark.parametrize(("state", "said"), [("failed", "a failed one"), ("running", "a killed one")])
+@pytest.mark.parametrize(("state", "said"), [("failed", "failed"), ("running", "was killed")])
 def test_a_run_that_was_not_completed_is_refused(store: Store, state: str, said: str) -> None:
     """A run that failed or was killed has no metrics: its id and state are named."""
     broken = finished_run(store, A, state=state)
-    with pytest.raises(UsageError, match=f"run {A}: expected a completed run, which has metrics, found {said}"):
+    with pytest.raises(
+        UsageError, match=f"run {A}, which {said}: expected a completed run, which has metrics, found one without"
+    ):
         gather(store, broken)
 
 
@@ -52,12 +54,7 @@ def test_a_damaged_evaluation_is_refused_and_left_where_it_is(store: Store, name
     """A flipped byte is found even where the store's note vouches for the file, and nothing is moved."""
     record = finished_run(store, A)
     folder = store.folder("evaluate", record.stages[-1].version)
-    whole = bytearray((folder / name).read_bytes())
-    whole[len(whole) // 2] ^= 1
-    (folder / name).chmod(0o644)
-    (folder / name).write_bytes(whole)
-    remember_hashed(folder, {path.name: identity(path) for path in folder.iterdir()})
-    os.utime(folder / "hashed.json", (2**32, 2**32))
+    flip_unseen(folder / name)
     assert store.inspect("evaluate", folder.name)
     with pytest.raises(ArtifactDamaged, match=rf"artifact evaluate/.*: .*{name}.*verify --repair"):
         gather(store, record)
@@ -66,9 +63,13 @@ def test_a_damaged_evaluation_is_refused_and_left_where_it_is(store: Store, name
 
 @pytest.mark.parametrize("row", range(6))
 def test_an_artifact_that_was_cleaned_up_is_named(store: Store, row: int) -> None:
-    """Whatever artifact of a run is no longer there, the error names it."""
+    """Whatever artifact of a run is no longer there is among what is gone, and all else among what is stored."""
     record = finished_run(store, A)
     stage, version = record.stages[row].stage, record.stages[row].version
     store.folder(stage, version).rename(store.home / "gone")
-    with pytest.raises(UsageError, match=f"artifact {stage}/{version}: .* it was cleaned up"):
-        gather(store, record)
+    found = gather(store, record)
+    name = f"{stage} {record.stages[row].name}".strip()
+    assert found.gone == (name,)
+    assert found.versions[name] == version
+    assert found.stored.keys() == found.versions.keys() - {name}
+    assert (found.metrics is None) == (stage == "evaluate")

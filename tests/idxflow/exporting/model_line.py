@@ -37,7 +37,7 @@ def metrics(accuracy: float = 0.9) -> Metrics:
 def history() -> History:
     """The history of one epoch."""
     return History(
-        train_rows=1350, validation_rows=150, updates=22, epochs=(EpochRow(epoch=1, loss=0.5, accuracy=0.9),)
+        train_rows=1350, validation_rows=150, updates=22, kept=1, epochs=(EpochRow(epoch=1, loss=0.5, accuracy=0.9),)
     )
 
 
