@@ -112,6 +112,14 @@ def test_an_edit_changes_the_digest_of_its_file_only(tree: Path, file: str, old:
     assert {name for name in before if before[name] != after[name]} == {file}
 
 
+def test_only_what_is_for_type_checkers_is_left_out(tree: Path) -> None:
+    """What runs because nobody checks types is code, and so is what it imports."""
+    before = digests(tree)
+    after = digests(tree, "tasks/work.py", "if TYPE_CHECKING:", "if not TYPE_CHECKING:")
+    assert after["tasks/work.py"] != before["tasks/work.py"]
+    assert after.keys() - before.keys() == {"tasks/unrelated.py"}
+
+
 def test_a_data_file_belongs_to_the_module_of_its_name(tree: Path) -> None:
     """A template beside the module that fills it is part of the code, under its own name."""
     before = digests(tree)
@@ -127,5 +135,5 @@ def test_no_two_different_statements_look_alike(statement: str) -> None:
     import ast
 
     others = {"x = None", "x = ()", "x = []", "x = 1j", "x: int", "x = ...", "x = b'1'", "x = '1'"} - {statement}
-    shape = code._shape(ast.parse(statement))
-    assert all(shape != code._shape(ast.parse(other)) for other in others)
+    shape = code._shape(ast.parse(statement), [])
+    assert all(shape != code._shape(ast.parse(other), []) for other in others)
