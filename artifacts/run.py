@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, cast
 from uuid import UUID
 
-from prefect import Task
+from prefect import Task, unmapped
 from prefect.futures import PrefectFuture
 from prefect.utilities.urls import url_for
 
@@ -74,6 +74,7 @@ class Run:
         if (task := self._tasks.get((stage.stage, anew))) is None:
             task = make_task(stage, self.store, self._work, storage=self._storage, locks=self._locks, anew=anew)
             self._tasks[stage.stage, anew] = task
+        args, kwargs = tuple(map(_unasked, args)), {key: _unasked(value) for key, value in kwargs.items()}
         if stage.on_main_thread:
             return task(*args, **kwargs)
         self._futures.append(future := task.submit(*args, **kwargs))
@@ -231,6 +232,15 @@ class Run:
     def _place(self, row: StageRecord) -> tuple[int, int, str]:
         stage = STAGES.index(cast("Any", row.stage))
         return stage, self._order.get((row.stage, row.name), len(self._order)), row.name
+
+
+def _unasked(argument: Any) -> Any:
+    """
+    Wrap a future, which Prefect unwraps once it has waited for it.
+
+    Of a bare one it asks the API for the state first, whether it runs: a request an argument, and no answer helps.
+    """
+    return unmapped(argument) if isinstance(argument, PrefectFuture) else argument
 
 
 def _words(error: BaseException) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterFlowRunId
 
 from artifacts import integrity, records
@@ -90,6 +90,20 @@ def test_the_dashboard_shows_cached_states_and_telling_names(home: Path) -> None
             names = {task.name: task.state_name for task in client.read_task_runs(task_run_filter=wanted)}
             time.sleep(0.2)
     assert names == {"download one": "Cached", "download two": "Cached", "train": "Cached"}
+
+
+def test_the_api_is_not_asked_what_becomes_of_an_input(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stage waits in its own process for the artifact that it takes: no request tells it when."""
+    asked: list[UUID] = []
+    ask = SyncPrefectClient.read_task_run
+
+    def noted(client: SyncPrefectClient, task_run_id: UUID) -> Any:
+        asked.append(task_run_id)
+        return ask(client, task_run_id)
+
+    monkeypatch.setattr(SyncPrefectClient, "read_task_run", noted)
+    assert [len(run(copied=True).stages) for _ in range(2)] == [5, 5]
+    assert not asked
 
 
 def test_every_computed_artifact_has_its_record(home: Path) -> None:
