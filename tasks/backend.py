@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import platform
 import re
-import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -21,24 +21,39 @@ from schemas.numerics import Numerics
 
 CHATTER = re.compile(rb"WARNING: All log messages before absl|[IWE]\d{4} \d\d:\d\d:\d|\d{4}-\d\d-\d\d [\d:.]+: [IWE] ")
 
+LAST = b"\0\n"
+"""What nobody writes: the end of what is passed on."""
+
 
 @contextmanager
 def quiet_loading() -> Iterator[None]:
     """
-    Hold back what is written to the process's standard error; at the end, write it without TensorFlow's log lines.
+    Leave TensorFlow's log lines out of what the process writes to standard error; pass on the rest, line by line.
 
-    Its libraries log while they are being loaded, before any level can be set.
+    Its libraries log while they are being loaded, before any level can be set. Other threads write meanwhile.
     """
     stderr = os.dup(2)
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
-            said.seek(0)
-            os.write(2, b"".join(line for line in said if not CHATTER.match(line)))
+    reading, writing = os.pipe()
+
+    def pass_on() -> None:
+        with os.fdopen(reading, "rb") as said:
+            for line in iter(said.readline, LAST):
+                if not CHATTER.match(line):
+                    os.write(stderr, line.removesuffix(LAST))
+                if line.endswith(LAST):
+                    return  # behind half a line
+
+    reader = threading.Thread(target=pass_on, name="stderr")
+    reader.start()
+    os.dup2(writing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.write(writing, LAST)  # a child that was started meanwhile may hold the pipe open
+        reader.join()
+        os.close(writing)
+        os.close(stderr)
 
 
 os.environ["KERAS_BACKEND"] = "tensorflow"

@@ -37,12 +37,29 @@ def test_only_errors_are_logged() -> None:
 
 
 def test_loading_keeps_what_others_say(capfd: pytest.CaptureFixture[str]) -> None:
-    """Only TensorFlow's own log lines are dropped; what else is written meanwhile comes after, error or not."""
+    """Only TensorFlow's own log lines are dropped; the rest is passed on, error or not, to the last half line."""
     with pytest.raises(ImportError), quiet_loading():
-        os.write(2, b"I0000 00:00:1795479463.116466   11684 port.cc:153] oneDNN custom operations are on.\nkept\n")
+        os.write(2, b"I0000 00:00:1795479463.116466   11684 port.cc:153] oneDNN custom operations are on.\nkept\nhalf")
         raise ImportError
-    os.write(2, b"later\n")
-    assert capfd.readouterr().err == "kept\nlater\n"
+    os.write(2, b" a line\nlater\n")
+    assert capfd.readouterr().err == "kept\nhalf a line\nlater\n"
+
+
+def test_loading_holds_nothing_back() -> None:
+    """What another thread says is on the terminal at once, and a child that lives on keeps nobody waiting."""
+    reading, writing = os.pipe()
+    stderr = os.dup(2)
+    os.dup2(writing, 2)
+    try:
+        with quiet_loading():
+            child = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+            os.write(2, b"said\n")
+            assert os.read(reading, 100) == b"said\n"
+        child.communicate()
+    finally:
+        os.dup2(stderr, 2)
+        for each in (stderr, reading, writing):
+            os.close(each)
 
 
 def test_numerics_are_those_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
