@@ -10,37 +10,45 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from artifacts.current import current_run
+from artifacts.store import Store
 from schemas.catalog import load_dataset
 from schemas.datasets import Dataset
 from tasks.address import address_of
 from tasks.part import MirrorFault
 
+HOPED_FOR = "mnist"
 ANSWER_SECONDS = 3.0
 logger = logging.getLogger("idxflow.dataset")
 
 
 def choose_dataset(name: str | None, mirrors: tuple[str, ...]) -> Dataset:
     """
-    Load the named data set; without a name MNIST when it is stored or a mirror answers, else the bundled digits.
+    Load the data set that the current run is about, and say so where it is not the one that was hoped for.
 
     Raises: UsageError: no such data set.
     """
     run = current_run()
-    if name is None:
-        dataset = load_dataset("mnist", mirrors)
-        if not all(run.store.find_file("download", file.sha256 or "") for file in dataset.files) and not any_answers(
-            dataset.files[0].mirrors, dataset.files[0].name
-        ):
-            logger.warning(
-                "NOT MNIST: it is not in the store and no mirror answered within %g s. This run is about the bundled "
-                "8 x 8 digits instead. For MNIST bring a mirror: --dataset mnist --mirror URL.",
-                ANSWER_SECONDS,
-            )
-            dataset = load_dataset("digits")
-    else:
-        dataset = load_dataset(name, mirrors)
+    dataset = find_dataset(run.store, name, mirrors)
+    if name is None and dataset.name != HOPED_FOR:
+        logger.warning(
+            "NOT MNIST: it is not in the store and no mirror answered within %g s. This run is about the bundled "
+            "8 x 8 digits instead. For MNIST bring a mirror: --dataset mnist --mirror URL.",
+            ANSWER_SECONDS,
+        )
     run.dataset = dataset.name
     return dataset
+
+
+def find_dataset(store: Store, name: str | None, mirrors: tuple[str, ...]) -> Dataset:
+    """
+    Load the named data set; without a name MNIST when it is stored or a mirror answers, else the bundled digits.
+
+    Raises: UsageError: no such data set.
+    """
+    dataset = load_dataset(name or HOPED_FOR, mirrors)
+    if name is not None or all(store.find_file("download", file.sha256 or "") for file in dataset.files):
+        return dataset
+    return dataset if any_answers(dataset.files[0].mirrors, dataset.files[0].name) else load_dataset("digits")
 
 
 def any_answers(mirrors: tuple[str, ...], file: str, seconds: float = ANSWER_SECONDS) -> bool:

@@ -65,7 +65,7 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
                 stop = connection.stop if connection.started else None
                 with console.doing("Prefect"):
                     with held_back():  # an import drops Ctrl-C, or is left half done by it
-                        flow = flow or _main_job()  # a server that was just started boots while Prefect is imported
+                        flow = flow or _main_job(settings)  # a server that was just started boots meanwhile
                     connection.wait()
                 wanted = settings.dataset, settings.training, settings.mirror, settings.refresh
                 record = flow(*wanted, revalidate=settings.revalidate, alert_below=settings.alert_below)
@@ -94,17 +94,15 @@ def _full(home: Path, error: Exception) -> StoreError | None:
     )
 
 
-def _main_job() -> Flow:
-    """Import the main job, and with it Prefect."""
-    # Hundreds of thousands of objects that live to the end: looking for garbage among them while they are made,
-    # and once more when the interpreter ends, takes half a second.
-    gc.disable()
-    try:
+def _main_job(settings: Settings) -> Flow:
+    """Import the main job, and with it Prefect; go on with what its stages will need, while the run goes on as well."""
+    from flows.garbage import lasting
+
+    with lasting():
+        from flows.ahead import import_ahead
         from flows.pipeline import pipeline
-    finally:
-        gc.freeze()
-        gc.enable()
-    atexit.register(gc.freeze)
+    atexit.register(gc.freeze)  # the interpreter's end would look once more
+    import_ahead(settings.home, settings.dataset, settings.training, settings.mirror, settings.refresh)
     return pipeline
 
 

@@ -1,0 +1,123 @@
+"""What a run imports ahead, and that it does so beside its other work: over real stores, in processes of their own."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import subprocess
+import sys
+from itertools import repeat
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from artifacts.store import Store
+from flows import ahead
+from flows.ahead import IMPORTS, import_ahead, imports_of
+from flows.plan import plan_pipeline
+from schemas.catalog import load_dataset
+from schemas.stages import STAGES
+from tests.faults.mirror import Exchange, Mirror, good
+from tests.flows.test_pipeline import Command
+from tests.flows.walking import TRAINING, digits_home
+from tests.test_house import HEAVY
+
+PROJECT = Path(__file__).parents[2]
+LOADED = """
+import sys
+from pathlib import Path
+from flows.ahead import import_ahead
+from schemas.training import Training
+import_ahead(Path(sys.argv[1]), "digits", Training(epochs=2), (), tuple(sys.argv[2:])).join()
+print(*sys.modules)
+"""
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home folder of a run over the digits; to be read only."""
+    return digits_home(tmp_path_factory.getbasetemp())
+
+
+def planned(home: Path, *refresh: str) -> list[str]:
+    """Name what a run over the digits would import ahead."""
+    return list(imports_of(plan_pipeline(Store(home, create=False), "digits", TRAINING, (), refresh=refresh)))
+
+
+def loaded(home: Path, *refresh: str) -> set[str]:
+    """Import ahead in a process of its own. Returns: the names of its modules."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, str(home), *refresh], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_each_import_is_one_that_its_stage_can_make() -> None:
+    """The table names stages in the order of the graph, and modules that are there."""
+    assert list(IMPORTS) == [stage for stage in STAGES if stage in IMPORTS]
+    for module in IMPORTS.values():
+        assert importlib.import_module(module)
+
+
+def test_a_first_run_imports_all_of_it_once(tmp_path: Path) -> None:
+    """Where nothing is stored every stage will run, so everything is imported, in the order of the graph."""
+    assert planned(tmp_path) == list(dict.fromkeys(IMPORTS.values()))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_cached_run_imports_nothing(kept: Path) -> None:
+    """Where everything is stored no heavy library is imported ahead; where one stage is computed anew, its own are."""
+    assert planned(kept) == []
+    assert not loaded(kept) & HEAVY
+    assert "tensorflow" in loaded(kept, "train")
+
+
+def test_what_only_may_run_imports_nothing(kept: Path) -> None:
+    """A stage that depends on what another finds is not certain to run: TensorFlow waits until it is."""
+    assert planned(kept, "parse") == [IMPORTS["parse"]]
+
+
+def test_a_failure_is_left_to_the_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A library that cannot be imported is told in the log and ends nothing; the stage will meet it again."""
+    monkeypatch.setattr(ahead, "IMPORTS", {"train": "tasks.no_such_module"})
+    with caplog.at_level(logging.INFO, "idxflow"):
+        import_ahead(tmp_path, "digits", TRAINING, (), ()).join()
+    assert [record.getMessage() for record in caplog.records] == [
+        "Not imported ahead: ModuleNotFoundError: No module named 'tasks.no_such_module'"
+    ]
+
+
+def test_a_run_without_a_data_set_warns_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That the digits stand in for MNIST is told by the run alone."""
+    monkeypatch.setattr(ahead, "IMPORTS", {})
+    import_ahead(tmp_path, None, TRAINING, (tmp_path.as_uri(),), ()).join()
+    assert not caplog.records
+
+
+@pytest.mark.slow
+def test_tensorflow_is_imported_while_the_data_comes(prefect_server: None, tmp_path: Path) -> None:
+    """Over a mirror that sends nothing before TensorFlow is there, a first run completes."""
+    there, sent = Event(), []
+
+    def once_there(exchange: Exchange) -> None:
+        if there.wait(15):  # who asks gives up after 20 s, and asks again
+            sent.append(exchange)
+            good(exchange)
+
+    folder = PROJECT / "schemas" / "catalog" / "digits"
+    files = {file.name: (folder / file.name).read_bytes() for file in load_dataset("digits").files}
+    with Mirror(files, faults=repeat(once_there)) as mirror:
+        command = Command(tmp_path / "home", PROJECT)
+        options = ("--dataset", "digits", "--set", "training.epochs=2", "--mirror", mirror.url)
+        with command.start(*options, PYTHONPROFILEIMPORTTIME="1") as process:
+            assert process.stderr
+            for line in process.stderr:
+                if line.rpartition("|")[2].strip() == "keras":  # the last that tasks.backend imports
+                    there.set()
+    assert process.returncode == 0
+    assert len(sent) == len(files)
