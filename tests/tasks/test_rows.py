@@ -34,7 +34,8 @@ def test_a_range_is_read_whole(tmp_path: Path, start: int, stop: int, sizes: tup
     pixels, labels = rows.read(range(len(sizes)))
     np.testing.assert_array_equal(pixels, DATA.image[start:stop])
     np.testing.assert_array_equal(labels, DATA.label[start:stop])
-    assert (pixels.dtype, labels.dtype) == (np.uint8, np.int32)
+    assert pixels.dtype == np.uint8
+    assert labels.dtype == np.int32
     backwards, _ = rows.read(range(len(sizes))[::-1])
     pieces = np.split(DATA.image[start:stop], np.cumsum(sizes)[:-1])
     np.testing.assert_array_equal(backwards, np.concatenate(pieces[::-1]))
