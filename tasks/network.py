@@ -22,7 +22,7 @@ from tasks.backend import keras, tf
 from tasks.noise import Dropout, draw_key, draw_shifts, move
 from tasks.optimizer import build_optimizer
 
-BLOCK = 10_000
+BLOCK = 4_000
 """Rows that are validated at once."""
 
 CACHED = 1_000
