@@ -201,7 +201,8 @@ def test_a_failing_disk_leaves_nothing(
     model = stored(store, refs["train"])
     setattr(Full, step, fail)
     monkeypatch.setattr(files, "DISK", Full())
-    with pytest.raises(StoreError, match=rf"{target}: expected a folder that can be written, found No space left"):
+    folder = rf"({target}: expected a folder that can be|{store.holds}: expected a folder that can be read and)"
+    with pytest.raises(StoreError, match=rf"{folder} written, found No space left"):
         export(store, model, target)
     assert not [*target.parent.iterdir()]
 
