@@ -66,6 +66,8 @@ def describe(schema: Mapping[str, Any]) -> str:
     match schema:
         case {"enum": allowed}:
             words = f"one of {', '.join(map(str, allowed))}"
+        case {"examples": examples}:
+            words = f"a value as {' or '.join(map(str, examples))}"
         case {"anyOf": [first, *_]}:
             words = describe(first)
         case {"type": "array", "items": items}:

@@ -81,6 +81,7 @@ class Training(Parameters):
     )
     memory: ByteSize | None = Field(
         default=None,
+        examples=["2GB", "500MB"],
         description="bytes, as in 2GB, that the train table may take of memory; a larger one is streamed from the disk."
         " Half of what is free, if not given. Changes the time that training takes, and no bit of its result",
     )

@@ -22,6 +22,7 @@ def refusal(flags: dict[str, object] | None = None, *assignments: str) -> str:
     [
         ("training.epochs=0", "a whole number at least 1 and at most 10000, found 0."),
         ("training.epochs=ten", "a whole number at least 1 and at most 10000, found 'ten'."),
+        ("training.memory=lots", "a value as 2GB or 500MB, found 'lots'."),
         ("training.momentum=1", "a number at least 0 and below 1, found 1."),
         ("training.learning_rate=0", "a number above 0 and at most 10, found 0."),
         ("training.optimizer=adam", "one of sgd, adamw, found 'adam'."),
