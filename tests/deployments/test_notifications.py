@@ -46,7 +46,7 @@ def test_who_asked_for_it_is_told(site: Site, inbox: tuple[str, list[str]]) -> N
     try:
         command = [sys.executable, "-c", script, address]
         subprocess.run(command, env=site.environment, cwd=site.folder, check=True, capture_output=True)
-        failed = site.request("on-demand", {"dataset": "no-such-set"})
+        failed = site.request("on-demand", {"dataset": "no-such-set.toml"})
         site.wait(failed, "Failed", seconds=60)
         until(lambda: told, 30)
         assert told[0].startswith("idxflow: a run failed or crashed: ")
