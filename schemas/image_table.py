@@ -66,9 +66,10 @@ class ImageTable:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        self._name = path.name
+        self.path, self._name = path, path.name
         try:
-            self._file = pq.ParquetFile(path)
+            # Reading ahead would not be faster, and two threads with one reader would end the process.
+            self._file = pq.ParquetFile(path, pre_buffer=False)
         except (pa.ArrowInvalid, OSError) as error:
             raise self._bad("a Parquet table", error) from error
         try:

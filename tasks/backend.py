@@ -13,7 +13,7 @@ import re
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 
 import numpy as np
 
@@ -39,7 +39,8 @@ def quiet_loading() -> Iterator[None]:
         with os.fdopen(reading, "rb") as said:
             for line in iter(said.readline, LAST):
                 if not CHATTER.match(line):
-                    os.write(stderr, line.removesuffix(LAST))
+                    with suppress(OSError):  # who read it has left, or its disk is full: no matter of the import's
+                        os.write(stderr, line.removesuffix(LAST))
                 if line.endswith(LAST):
                     return  # behind half a line
 

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 
 from artifacts.files import is_plain_file, write_atomically
 from schemas.history import EpochRow
+from tasks.backend import numerics
 
 log = logging.getLogger("idxflow.train")
 
@@ -63,7 +64,9 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
     content = (folder / NAME).read_bytes()
     digest, content = content[:SIZE], content[SIZE:]
     if _digest(folder, content) != digest:
-        log.warning("the checkpoint of an interrupted training is damaged, or another one's: training starts anew")
+        log.warning(
+            "the checkpoint of an interrupted training is damaged, or of another one or machine: training starts anew"
+        )
         return None
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         parts: dict[str, list[npt.NDArray[Any]]] = {"weights": [], "optimizer": [], "best": []}
@@ -74,5 +77,9 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
 
 
 def _digest(folder: Path, content: bytes) -> bytes:
-    """Digest a checkpoint together with what it is one of: the folder is named by the artifact's version."""
-    return hashlib.sha256(folder.name.encode() + content).digest()
+    """
+    Digest a checkpoint together with what it is one of.
+
+    The folder is named by the artifact's version; under other numerics the rest of the training would have other bits.
+    """
+    return hashlib.sha256(f"{folder.name}\n{numerics().model_dump_json()}\n".encode() + content).digest()

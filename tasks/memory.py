@@ -8,6 +8,12 @@ from pathlib import Path
 
 PROC = Path("/proc/meminfo")
 GROUP = Path("/sys/fs/cgroup")
+FILES = (
+    ("memory.max", "memory.current", "memory.stat"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
+)
+"""Limit, use and what is in it of a control group, in the second and in the first version."""
+UNLIMITED = 2**63
 
 
 def free_memory(proc: Path = PROC, group: Path = GROUP) -> int:
@@ -18,7 +24,7 @@ def free_memory(proc: Path = PROC, group: Path = GROUP) -> int:
 
     Args:
         proc:  the kernel's account, of Linux's form.
-        group: the folder of the control group, of its second version.
+        group: the folder of the control group.
     """
     try:
         available = re.search(r"^MemAvailable: +(\d+) kB$", proc.read_text(), re.MULTILINE)
@@ -26,14 +32,14 @@ def free_memory(proc: Path = PROC, group: Path = GROUP) -> int:
         available = None
     if not available:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    return min(int(available[1]) * 1024, _left_in(group))
+    return min(int(available[1]) * 1024, *(_left_in(group, *names) for names in FILES))
 
 
-def _left_in(group: Path) -> int:
+def _left_in(group: Path, limit: str, used: str, content: str) -> int:
     try:
-        limit, used = ((group / name).read_text().strip() for name in ("memory.max", "memory.current"))
-        # What the group has only cached of files is given back when it is needed.
-        cached = re.search(r"^inactive_file (\d+)$", (group / "memory.stat").read_text(), re.MULTILINE)
+        most, taken, parts = ((group / name).read_text().strip() for name in (limit, used, content))
     except OSError:
-        return 2**63
-    return 2**63 if limit == "max" else max(0, int(limit) - int(used) + int(cached[1] if cached else 0))
+        return UNLIMITED
+    # What the group has only cached of files is given back when it is needed.
+    cached = re.search(r"^(?:total_)?inactive_file (\d+)$", parts, re.MULTILINE)
+    return UNLIMITED if most == "max" else max(0, int(most) - int(taken) + int(cached[1] if cached else 0))

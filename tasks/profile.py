@@ -184,13 +184,16 @@ def find_duplicates(digest: npt.NDArray[np.uint64], batches: Iterable[Batch]) ->
                  of each image that occurs more than once.
     """
     ordered = np.sort(digest)
-    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     if not len(twice):
         return []
     groups: dict[bytes, list[tuple[int, int]]] = {}
     start = 0
     for batch in batches:
-        for row in np.flatnonzero(np.isin(digest[start : start + len(batch.label)], twice)):
+        here = digest[start : start + len(batch.label)]
+        # Not np.isin, which would sort all of `twice` again.
+        at = np.minimum(np.searchsorted(twice, here), len(twice) - 1)
+        for row in np.flatnonzero(twice[at] == here):
             groups.setdefault(batch.image[row].tobytes(), []).append((start + int(row), int(batch.label[row])))
         start += len(batch.label)
     return [

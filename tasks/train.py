@@ -60,7 +60,8 @@ def fit(network: Network, table: ImageTable, training: Training, checkpoints: Pa
     from tasks.course import Course
 
     kept = count_train_rows(table.samples, training.validation_fraction)
-    rows, held_out = Rows(table, 0, kept), Rows(table, kept, table.samples)
+    # A reader each: two threads read while an epoch ends and its validation begins.
+    rows, held_out = Rows(table, 0, kept), Rows(ImageTable(table.path), kept, table.samples)
     log.info("%d rows to train on, %d held out, %d weights", kept, len(held_out), network.trainee.count_params())
     course = Course(network.trainee, training, checkpoints)
     if not course.over:
@@ -94,7 +95,10 @@ def write_curve(path: Path, history: History) -> None:
 def _choose_feed(rows: Rows, held_out: Rows, network: Network, training: Training) -> Feed:
     from tasks.feed import Held, Streamed
 
-    needed, budget = Held.memory(rows, held_out, network), training.memory or free_memory() // 2
+    needed, budget = (
+        Held.memory(rows, held_out, network),
+        free_memory() // 2 if training.memory is None else training.memory,
+    )
     if needed <= budget:
         return Held(rows, held_out, network, training)
     log.info("the table is streamed: it would take %d MB of memory, and may take %d", needed // 10**6, budget // 10**6)

@@ -6,8 +6,9 @@ from typing import Self
 
 from prefect.client.schemas.objects import FlowRun
 from prefect.runner import Runner
+from prefect.states import Scheduled
 
-from idxflow.deploying.runs import WORKER_LABEL
+from idxflow.deploying.runs import GIVEN_BACK, WORKER_LABEL
 
 
 class NamingRunner(Runner):
@@ -23,9 +24,15 @@ class NamingRunner(Runner):
         take = self._state_proposer.propose_pending
 
         async def take_and_name(flow_run: FlowRun) -> bool:
-            if taken := await take(flow_run):
+            if not await take(flow_run):
+                return False
+            try:
                 await self._client.update_flow_run_labels(flow_run.id, {WORKER_LABEL: self.name})
-            return taken
+            except Exception:
+                # Without a name nobody would ever end it, and it would keep its place among those that may run.
+                await self._client.set_flow_run_state(flow_run.id, Scheduled(message=GIVEN_BACK), force=True)
+                return False
+            return True
 
         self._state_proposer.propose_pending = take_and_name  # type: ignore[method-assign]
         return self

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from schemas.image_table import (
     rows_per_group,
     write_table,
 )
+from tests.processes import PROJECT
 
 METADATA = TableMetadata(dataset="small", split="train", shape=(4, 5), classes=("no", "yes"), label_offset=1)
 
@@ -191,3 +194,27 @@ def test_damaged_row_group(path: Path) -> None:
 def test_rows_per_group(pixels: int, rows: int) -> None:
     """A row group holds 20,000 images, but no more than 64 MiB, and at least one."""
     assert rows_per_group(pixels) == rows
+
+
+def test_two_threads_read_one_table(tmp_path: Path) -> None:
+    """Row groups are read by several threads at once, each of them whole, and the process lives on."""
+    program = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+import subprocess
+import sys
+from pathlib import Path
+import numpy as np
+from schemas.image_table import Batch, ImageTable, TableMetadata, write_table
+path, rows = Path(sys.argv[1]), 4000
+metadata = TableMetadata(dataset="own", split="train", shape=(28, 28), classes=("a",))
+groups = [np.full((rows, 784), value, np.uint8) for value in range(6)]
+ids, labels = np.arange(rows, dtype=np.uint32), np.zeros(rows, np.uint16)
+write_table(path, metadata, (Batch(ids, labels, group) for group in groups))
+table = ImageTable(path)
+def read(number):
+    return (table.group(number % 6).image == number % 6).all()
+with ThreadPoolExecutor(4) as pool:
+    assert all(pool.map(read, range(600)))
+"""
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "t.parquet")], cwd=PROJECT, check=True, timeout=100)

@@ -49,6 +49,15 @@ def test_that_of_another_artifact_is_refused(tmp_path: Path, caplog: pytest.LogC
     assert "training starts anew" in caplog.text
 
 
+def test_that_of_other_numerics_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where TensorFlow would compute other bits than before, training starts anew."""
+    write_checkpoint(tmp_path, STATE)
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    assert read_checkpoint(tmp_path) is None
+    monkeypatch.undo()
+    assert read_checkpoint(tmp_path)
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_damaged_checkpoint_is_none(tmp_path: Path, data: st.DataObject) -> None:

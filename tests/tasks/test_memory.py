@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.memory import free_memory
+from tasks.memory import FILES, free_memory
 
 PROC = "MemTotal:       16000000 kB\nMemFree:          900000 kB\nMemAvailable:    8000000 kB\n"
 
@@ -15,12 +15,17 @@ PROC = "MemTotal:       16000000 kB\nMemFree:          900000 kB\nMemAvailable: 
     ("limit", "free"),
     [("max", 8_000_000 * 1024), ("4000000000", 4_000_000_000 - 3_000_000_000 + 500_000_000), ("2000000000", 0)],
 )
-def test_the_smaller_limit_counts(tmp_path: Path, limit: str, free: int) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_smaller_limit_counts(tmp_path: Path, version: int, limit: str, free: int) -> None:
     """What is available on the machine is free, unless the group leaves less; its cached files do not count as used."""
     (tmp_path / "meminfo").write_text(PROC)
-    (tmp_path / "memory.max").write_text(f"{limit}\n")
-    (tmp_path / "memory.current").write_text("3000000000\n")
-    (tmp_path / "memory.stat").write_text("anon 2400000000\ninactive_file 500000000\nactive_file 3\n")
+    for name, content in zip(
+        FILES[2 - version],
+        (f"{limit}\n", "3000000000\n", "anon 2400000000\ninactive_file 500000000\nactive_file 3\n"),
+        strict=True,
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
     assert free_memory(tmp_path / "meminfo", tmp_path) == free
 
 
