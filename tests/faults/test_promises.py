@@ -89,9 +89,10 @@ class Promises(RuleBasedStateMachine):
     @rule(seed=SEEDS, refresh=REFRESH, at=STEPS)
     def crash(self, seed: int, refresh: tuple[str, ...], at: int) -> None:
         """Kill a run right before some step; it may have ended before."""
+        before = {record.id for record in list_runs(self.store)}
         code, _ = self.runner.run(self.home, at, seed, refresh)
         assert code in (0, KILLED)
-        if code == 0 or self.has_completed(seed):
+        if code == 0 or self.has_completed(seed, before):
             self.learn(seed)
 
     @rule(name=st.sampled_from(["champion", "other"]), seed=SEEDS)
@@ -197,9 +198,10 @@ class Promises(RuleBasedStateMachine):
     def models(self, seed: int) -> Iterator[Artifact]:
         yield from (artifact for artifact in self.used.get(seed, ()) if artifact[0] == "train")
 
-    def has_completed(self, seed: int) -> bool:
-        """Tell whether the last run of a seed came to its end, though it may have been killed right after."""
-        return next((record.state for record in list_runs(self.store) if record.seed == seed), "") == "completed"
+    def has_completed(self, seed: int, before: set[str]) -> bool:
+        """Tell whether a run that is none of `before` came to its end, though it may have been killed right after."""
+        records = [record for record in list_runs(self.store) if record.id not in before]
+        return any(record.seed == seed and record.state == "completed" for record in records)
 
     def present(self) -> set[Artifact]:
         """Return what is committed, also what lies aside for a run that was killed while it made it anew."""

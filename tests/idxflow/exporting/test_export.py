@@ -26,6 +26,7 @@ from schemas.errors import ArtifactDamaged, StoreError, UsageError
 from schemas.image_table import ImageTable
 from tests.artifacts.archive.making import clean_up, make, stored
 from tests.idxflow.exporting.model_line import DIGITS, model_line
+from tests.processes import PROJECT
 
 WHOLE = {
     "README.md", "SHA256SUMS", "confusion.csv", "history.json", "labels.json", "lineage.json", "manifest.json",
@@ -220,7 +221,7 @@ def test_a_model_of_another_version_of_idxflow_is_told(store: Store, target: Pat
 def test_a_stranger_can_use_it(store: Store, target: Path) -> None:
     """On a real model sha256sum passes, and the card's snippet, run as it stands, names an image as evaluate did."""
     command = [sys.executable, "-m", "idxflow", "run", "--dataset", "digits", "--set", "training.epochs=3"]
-    alone = {"PYTHONPATH": str(Path(__file__).parents[2]), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    alone = {"PYTHONPATH": str(PROJECT), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
     options = ["--home", str(store.home), "--ephemeral", "--json"]
     ran = subprocess.run([*command, *options], env=os.environ | alone, capture_output=True, text=True, check=True)
     refs = {(stage["stage"], stage["name"]): stage["version"] for stage in json.loads(ran.stdout)["stages"]}
