@@ -21,14 +21,14 @@ ASKING = os.O_RDONLY | os.O_NONBLOCK
 """The same by who only asks, and may have no right to write; a pipe is not waited at."""
 
 
-def try_lock(path: Path, opening: int = OPENING, mode: int = 0o644) -> int | None:
+def try_lock(path: Path, opening: int = OPENING) -> int | None:
     """
     Open a file and lock it, without waiting.
 
     Returns: its descriptor, which holds the lock until it is closed; None where somebody else has it, or there is none.
     """
     with contextlib.suppress(BlockingIOError, FileNotFoundError):
-        return _lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB, opening, mode)
+        return _lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB, opening)
     return None
 
 
@@ -65,9 +65,9 @@ def delete_unlocked(path: Path) -> None:
             os.close(descriptor)
 
 
-def _lock(path: Path, operation: int, opening: int = OPENING, mode: int = 0o644) -> int | None:
+def _lock(path: Path, operation: int, opening: int = OPENING) -> int | None:
     """Open and lock a file. Returns: its descriptor; None where the file has lost its name meanwhile."""
-    descriptor = os.open(path, opening, mode)
+    descriptor = os.open(path, opening, 0o644)
     try:
         fcntl.flock(descriptor, operation)
         with contextlib.suppress(FileNotFoundError):
