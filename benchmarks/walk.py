@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import copy_context
 from typing import Any
 
 from artifacts.current import CURRENT
@@ -29,49 +33,59 @@ class _Reached(Exception):
 
 class Walk:
     """
-    A run that takes from the store what is there, and computes the rest as soon as it is asked for.
+    A run that takes from the store what is there, and computes the rest.
 
     Args:
-        upto:  the last stage that is wanted.
-        anew:  stages that are computed though they are stored.
+        upto:    the last stage that is wanted.
+        anew:    stages that are computed though they are stored.
+        threads: stages that may be computed at once. A run has 16; with one, no stage's time has another's in it.
     Attributes:
-        whole: by stage, the seconds of what was computed: inputs hashed, work done, files hashed, flushed, committed.
-        own:   by stage, the seconds of the work alone.
-        refs:  every artifact, in the order of the graph.
+        whole:   by stage, the seconds of what was computed: inputs hashed, work done, files hashed, flushed, committed.
+        own:     by stage, the seconds of the work alone.
+        refs:    every artifact, in the order of the graph.
     """
 
     id, flow_run, dataset = "0" * 12, "", ""
 
-    def __init__(self, store: Store, upto: StageName = "report", anew: tuple[StageName, ...] = ()) -> None:
-        self.store, self.refresh = store, Refresh(anew)
+    def __init__(
+        self, store: Store, upto: StageName = "report", anew: tuple[StageName, ...] = (), threads: int = 1
+    ) -> None:
+        self.store, self.refresh, self._threads = store, Refresh(anew), threads
         self._wanted = STAGES[: STAGES.index(upto) + 1]
+        self._timing = threading.Lock()
         self.whole: dict[str, float] = defaultdict(float)
         self.own: dict[str, float] = defaultdict(float)
         self.refs: dict[tuple[str, str], Ref] = {}
 
     def through(self, data: Dataset, training: Training) -> Walk:
         """Walk the graph."""
-        token = CURRENT.set(self)
+        token, self._futures = CURRENT.set(self), list[Future[Ref]]()
         try:
-            dag(data, training)
-        except _Reached:
-            pass
+            # First come, first served: what a stage waits for is at work or done before the stage has a thread.
+            with ThreadPoolExecutor(self._threads) as self._pool, suppress(_Reached):
+                dag(data, training)
         finally:
             CURRENT.reset(token)
+        refs = [future.result() for future in self._futures]
+        self.refs = {(ref.stage, ref.name): ref for ref in refs}
         return self
 
-    def submit(self, stage: Stage, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ref:
+    def submit(self, stage: Stage, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Ref]:
         """Take an artifact from the store, or make it; see `artifacts.current.CurrentRun`."""
         if stage.stage not in self._wanted:
             raise _Reached
         bound = stage.signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        parts = stage.parts(bound.arguments)
+        self._futures.append(self._pool.submit(copy_context().run, self._take, stage, bound.arguments))
+        return self._futures[-1]
+
+    def _take(self, stage: Stage, arguments: dict[str, Any]) -> Ref:
+        arguments = {name: _awaited(value) for name, value in arguments.items()}
+        parts = stage.parts(arguments)
         found = self.store.inspect(stage.stage, parts.version)
         anew = self.refresh.reason(stage.stage, "") is not None
-        ref = found[0].ref if found and not anew else self._compute(stage, bound.arguments)
-        self.refs[ref.stage, ref.name] = ref.at(self.store.folder(ref.stage, ref.version))
-        return ref
+        ref = found[0].ref if found and not anew else self._compute(stage, arguments)
+        return ref.at(self.store.folder(ref.stage, ref.version))
 
     def _compute(self, stage: Stage, arguments: dict[str, Any]) -> Ref:
         started = time.perf_counter()
@@ -79,7 +93,7 @@ class Walk:
         folder = self.store.folder(ref.stage, ref.version)
         (folder / "result.json").write_text(json.dumps(ref.model_dump()))
         commit(self.store, ref.stage, ref.version, {"serializer": PLAIN_JSON, "prefect_version": ""})
-        self.whole[stage.stage] += time.perf_counter() - started
+        self._note(self.whole, stage, started)
         return ref
 
     def _timed(self, stage: Stage) -> Stage:
@@ -92,6 +106,22 @@ class Walk:
             try:
                 return function(*args, **kwargs)
             finally:
-                self.own[stage.stage] += time.perf_counter() - started
+                self._note(self.own, stage, started)
 
         return Stage(timed, stage.stage, stage.name, stage.packages, stage.on_main_thread)
+
+    def _note(self, times: dict[str, float], stage: Stage, started: float) -> None:
+        with self._timing:
+            times[stage.stage] += time.perf_counter() - started
+
+
+def _awaited(value: Any) -> Any:
+    """Put in an argument's futures what they come to."""
+    match value:
+        case Future():
+            return value.result()
+        case list():
+            return [_awaited(item) for item in value]
+        case dict():
+            return {name: _awaited(item) for name, item in value.items()}
+    return value

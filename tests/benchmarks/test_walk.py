@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from artifacts.store import Store
 from benchmarks.walk import Walk
 from schemas.catalog import load_dataset
+from schemas.errors import BadTable
 from schemas.training import Training
 
 DATA, TRAINING = load_dataset("digits"), Training(epochs=1)
@@ -41,3 +44,21 @@ def test_its_versions_are_those_of_a_run(tmp_path: Path) -> None:
     shard, spec = DATA.splits["test"].shards[0], DATA.splits["test"].spec
     arguments = {"images": [raw[shard.images.name]], "labels": [raw[shard.labels.name]], "spec": spec}
     assert parse.parts(arguments).version == walk.refs["parse", "test"].version
+
+
+def test_stages_at_once_make_what_they_make_one_by_one(tmp_path: Path) -> None:
+    """Sixteen threads and one leave the same artifacts, listed in the graph's order."""
+    alone = Walk(Store(tmp_path / "alone"), "normalize").through(DATA, TRAINING)
+    together = Walk(Store(tmp_path / "together"), "normalize", threads=16).through(DATA, TRAINING)
+    assert [(ref.stage, ref.name, ref.digest) for ref in together.refs.values()] == [
+        (ref.stage, ref.name, ref.digest) for ref in alone.refs.values()
+    ]
+
+
+def test_what_fails_is_told_and_ends_the_walk(tmp_path: Path) -> None:
+    """The first error in the order of the graph is raised, not what it led to."""
+    train = DATA.splits["train"]
+    few = train.model_copy(update={"spec": train.spec.model_copy(update={"samples": 7})})
+    data = DATA.model_copy(update={"splits": DATA.splits | {"train": few}})
+    with pytest.raises(BadTable, match="expected 7 images"):
+        Walk(Store(tmp_path / "home"), "normalize", threads=16).through(data, TRAINING)
