@@ -112,14 +112,6 @@ def temporary_name(path: Path) -> Iterator[Path]:
                 DISK.unlink(temporary)
 
 
-def seal(folder: Path) -> None:
-    """Make every file of a folder read-only and durable, then the folder's entries."""
-    for path in folder.iterdir():
-        DISK.protect(path, READ_ONLY)
-        sync(path)
-    sync(folder)
-
-
 def move_folder(source: Path, target: Path) -> None:
     """Rename a folder within one file system, durably."""
     make_folder(target.parent)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
@@ -45,14 +46,12 @@ def staging(store: Store, stage: str, version: str) -> Iterator[Path]:
 
 def seal_entries(folder: Path, content: dict[str, str]) -> dict[str, FileEntry]:
     """
-    Seal and hash the files of a staging folder.
+    Make the files of a staging folder read-only and durable, and hash them.
 
     Args: content: digests that stand for a file's content instead of its bytes' SHA-256.
     """
-    found, identities = {}, {}
-    with disk(folder):
-        files.seal(folder)
-    for path in sorted(folder.iterdir()):
+    paths = sorted(folder.iterdir())
+    for path in paths:
         if not files.is_plain_file(path) or path.name in RESERVED or path.name.startswith("."):
             raise StoreError(
                 f"staging folder of {folder.parent.name}",
@@ -60,11 +59,19 @@ def seal_entries(folder: Path, content: dict[str, str]) -> dict[str, FileEntry]:
                 found=path.name,
                 way_out="This is a fault of the stage; please report it.",
             )
-        identities[path.name] = identity(path)
-        digest = files.sha256_of(path)
-        found[path.name] = FileEntry(bytes=path.stat().st_size, sha256=digest, content=content.get(path.name, digest))
+    with disk(folder), ThreadPoolExecutor(1) as hashing:  # while the disk is waited for
+        for path in paths:
+            files.DISK.protect(path, files.READ_ONLY)
+        identities = {path.name: identity(path) for path in paths}
+        digests = hashing.map(files.sha256_of, paths)
+        for path in [*paths, folder]:
+            files.sync(path)
+        entries = {
+            path.name: FileEntry(bytes=path.stat().st_size, sha256=digest, content=content.get(path.name, digest))
+            for path, digest in zip(paths, digests, strict=True)
+        }
     remember_hashed(folder, identities)
-    return found
+    return entries
 
 
 def publish(store: Store, folder: Path, manifest: Manifest) -> Ref:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -198,14 +197,6 @@ def test_what_bears_a_temporary_name_at_the_end_is_deleted(kind: str, tmp_path: 
         temporary.touch()
         temporary.rename(tmp_path / "file")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
-def test_a_sealed_folder_is_read_only_and_flushed(tmp_path: Path) -> None:
-    """Each file loses its write permission and is flushed, and the folder last."""
-    for name in ("a", "b"):
-        (tmp_path / name).write_bytes(NEW)
-    assert steps_of(lambda: files.seal(tmp_path)) == ["protect", "sync", "protect", "sync", "sync"]
-    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o444}
 
 
 def test_a_folder_is_moved_durably(folder: Path, tmp_path: Path) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import stat
 from pathlib import Path
 
 import pytest
 
 from artifacts import files
 from artifacts.integrity import Damage
-from artifacts.publishing import commit, restore, staging
+from artifacts.manifest import FileEntry
+from artifacts.publishing import commit, restore, seal_entries, staging
 from artifacts.ref import Ref
 from artifacts.store import Store
 from schemas.errors import StoreError
 from tests.artifacts.building import PREFECT, build, publish
+from tests.faults.disk import steps_of
 
 FILES = {"table.parquet": b"rows and rows", "notes.txt": b"x"}
 
@@ -28,6 +32,21 @@ def test_files_are_read_only(store: Store) -> None:
     """No file of an artifact can be written by accident."""
     folder = store.folder("parse", build(store, FILES).version)
     assert all(not path.stat().st_mode & 0o222 for path in folder.iterdir() if path.name in FILES)
+
+
+def test_sealing_makes_files_read_only_and_durable_and_tells_what_they_are(tmp_path: Path) -> None:
+    """Each file loses its write permission, then each is flushed, the folder last; entries have sizes and digests."""
+    for name, content in FILES.items():
+        (tmp_path / name).write_bytes(content)
+    found = list[dict[str, FileEntry]]()
+    steps = steps_of(lambda: found.append(seal_entries(tmp_path, {"notes.txt": "meaning"})))
+    assert steps[:5] == ["protect", "protect", "sync", "sync", "sync"]
+    assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in FILES} == {0o444}
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
+    assert {name: (entry.bytes, entry.sha256) for name, entry in found[0].items()} == {
+        name: (len(content), digests[name]) for name, content in FILES.items()
+    }
+    assert [entry.content for entry in found[0].values()] == ["meaning", digests["table.parquet"]]
 
 
 def test_without_its_commit_an_artifact_is_not_there(store: Store) -> None:
