@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pandera.backends.pandas.builtin_checks  # noqa: F401 - else the first check loads it, for a tenth of a second
 import pandera.pandas as pa
 
 from schemas.failure import Failure
