@@ -16,7 +16,7 @@ from schemas.catalog import load_dataset
 from schemas.image_table import ImageTable
 from schemas.statistics import NormalizerFacts
 from schemas.training import Training
-from tasks.scoring import concatenate, measure
+from tasks.scoring import Tally
 from tasks.train import count_train_rows
 
 SEEDS = (1, 2, 3)
@@ -99,8 +99,10 @@ def measure_tuned(setting: Setting) -> Result:
         def tuned() -> float:
             training, classifiers = Training(profile="tuned", seed=next(seeds), **short), list[Any]()
             seconds = clock(lambda: classifiers.append(tables.fit(training)))
-            scores = concatenate([predict(classifiers[0], batch) for batch in tables.test.batches()])
-            right.append(measure(scores, tables.test.metadata.classes).accuracy)
+            tally = Tally(tables.test.metadata.classes, tables.test.samples)
+            for batch in tables.test.batches():
+                tally.add(predict(classifiers[0], batch))
+            right.append(tally.measure().accuracy)
             return seconds
 
         times = interleave({PLAIN: plain.fit, ours: tuned}, len(SEEDS), warm_ups=0, told=setting.told)

@@ -18,8 +18,8 @@ from tasks.backend import keras
 from tasks.evaluate import predict
 from tasks.network import build_network
 from tasks.normalize import PixelSums, normalize_pixels
-from tasks.scoring import measure
 from tasks.train import count_train_rows, fit
+from tests.tasks.measured import measured
 
 log = logging.getLogger("idxflow.tests.tuned")
 CLASSES = tuple("0123456789")
@@ -77,7 +77,7 @@ def test_it_names_99_in_100_right_in_the_time_of_the_tutorials_fit(mnist_files: 
         network = build_network(training, sums.mean.reshape(28, 28), sums.std, len(CLASSES), rows)
         history = fit(network, table, training)
         seconds.append(time.perf_counter() - started)
-        metrics = measure(predict(network.classifier, test), CLASSES)
+        metrics = measured(predict(network.classifier, test), CLASSES)
         right += sum(metrics.confusion[i][i] for i in range(len(CLASSES)))
         log.info(
             "seed %d: tuned %.1f s, validation %.4f, test %.4f (loss %.4f); plain fit %.1f s",

@@ -22,9 +22,10 @@ from tasks.evaluate import write_predictions
 from tasks.normalize import normalize
 from tasks.parse import parse
 from tasks.report import report
-from tasks.scoring import Scores, measure, score
+from tasks.scoring import Scores, score
 from tasks.validate import validate
 from tasks.verify import verify
+from tests.tasks.measured import measured
 
 BUNDLED = Path(__file__).parents[2] / "schemas" / "catalog" / "digits"
 
@@ -75,13 +76,13 @@ def write_scores(folder: Path, tables: dict[str, ImageTable], *, perfect: bool =
 
     scores = {split: scored(batch) for split, batch in read.items()}
     write_predictions(folder / "predictions.parquet", ((split, read[split], scores[split]) for split in read))
-    metrics = Metrics(train=measure(scores["train"], classes), test=measure(scores["test"], classes))
+    metrics = Metrics(train=measured(scores["train"], classes), test=measured(scores["test"], classes))
     (folder / "metrics.json").write_text(metrics.model_dump_json())
     return bind("evaluate", folder)
 
 
-def write_history(folder: Path, *, epochs: int = 4, held_out: bool = True) -> Ref:
-    """Leave the history of a training run that improves."""
+def write_history(folder: Path, *, epochs: int = 4, held_out: bool = True, kept: int | None = None) -> Ref:
+    """Leave the history of a training run that improves, whose model is from epoch `kept`, or of the last one."""
     folder.mkdir()
     rows = tuple(
         EpochRow(
@@ -93,7 +94,13 @@ def write_history(folder: Path, *, epochs: int = 4, held_out: bool = True) -> Re
         )
         for epoch in range(1, epochs + 1)
     )
-    history = History(train_rows=1350, validation_rows=150 * held_out, updates=22 * epochs, kept=epochs, epochs=rows)
+    history = History(
+        train_rows=1350,
+        validation_rows=150 * held_out,
+        updates=22 * epochs,
+        kept=kept or epochs,
+        epochs=rows,
+    )
     (folder / "history.json").write_text(history.model_dump_json())
     return bind("train", folder)
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import csv
+import weakref
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from artifacts.ref import Ref
-from schemas.errors import BadTable
+from schemas.errors import BadTable, TrainingDiverged
+from schemas.image_table import Batch
 from schemas.metrics import Metrics
 from schemas.training import Training
 from tasks import evaluate as module
 from tasks.backend import keras
-from tasks.evaluate import EvaluateSummary, evaluate, predict
+from tasks.evaluate import EvaluateSummary, as_graph, evaluate, predict
 from tasks.network import build_network
-from tasks.scoring import measure, score
+from tasks.scoring import Scores, score
+from tests.tasks.measured import measured
 from tests.tasks.small_split import CLASSES, MEAN, SHAPE, STD, artifact, small_split, table_artifact
 
 TRAIN, TEST = small_split(150), small_split(61, seed=8)
@@ -69,7 +73,7 @@ def test_files_and_summary_tell_the_same(model: Ref, tables: tuple[Ref, Ref], tm
     loaded = keras.saving.load_model(model.file("model.keras"))
     loaded.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     for data, found in ((TRAIN, metrics.train), (TEST, metrics.test)):
-        expected = measure(score(np.asarray(loaded(data.image)), data.label), CLASSES)
+        expected = measured(score(np.asarray(loaded(data.image)), data.label), CLASSES)
         assert found.model_dump(exclude={"loss"}) == expected.model_dump(exclude={"loss"})
         loss, accuracy = loaded.evaluate(data.image, data.label, verbose=0)
         assert (found.loss, found.accuracy) == pytest.approx((loss, accuracy), rel=1e-5)
@@ -92,14 +96,42 @@ def test_a_second_evaluation_writes_the_same_bytes(model: Ref, tables: tuple[Ref
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
+def test_no_scores_are_kept(
+    model: Ref, tables: tuple[Ref, Ref], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a row group is scored, memory holds the scores of the one before it, and of no other."""
+    scored: list[weakref.ref[Scores]] = []
+    alive = []
+
+    def watched(model: Any, batch: Batch) -> Scores:
+        alive.append(sum(scores() is not None for scores in scored))
+        scores = predict(model, batch)
+        scored.append(weakref.ref(scores))
+        return scores
+
+    monkeypatch.setattr(module, "predict", watched)
+    run(model, tables, tmp_path / "out")
+    assert alive == [0, 1, 1, 1, 1, 1]
+
+
 def test_blocks_are_put_together_in_order(model: Ref, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches larger than a block are scored whole, whatever is left for the last block."""
+    """Batches larger than a block are scored whole, whatever is left for the last block, by the model or its graph."""
     loaded = keras.saving.load_model(model.file("model.keras"))
     whole = predict(loaded, TRAIN)
     monkeypatch.setattr(module, "BLOCK", 64)
-    blocks = predict(loaded, TRAIN)
-    np.testing.assert_array_equal(whole.predicted, blocks.predicted)
-    np.testing.assert_allclose(whole.loss, blocks.loss, rtol=1e-5)
+    for blocks in (predict(loaded, TRAIN), predict(as_graph(loaded), TRAIN)):
+        np.testing.assert_array_equal(whole.predicted, blocks.predicted)
+        np.testing.assert_allclose(whole.loss, blocks.loss, rtol=1e-5)
+
+
+def test_probabilities_that_are_no_numbers_are_refused(model: Ref) -> None:
+    """A last update may leave weights that are finite, and too large to compute with: that is no accuracy of 0.3."""
+    loaded = keras.saving.load_model(model.file("model.keras"))
+    for layer in loaded.layers:
+        if isinstance(layer, keras.layers.Dense):
+            layer.kernel.assign(np.full(layer.kernel.shape, 3e38, np.float32))
+    with pytest.raises(TrainingDiverged, match=r"a probability of each class, found NaN"):
+        predict(as_graph(loaded), TRAIN)
 
 
 def test_a_table_of_another_kind_is_refused(model: Ref, tables: tuple[Ref, Ref], tmp_path: Path) -> None:

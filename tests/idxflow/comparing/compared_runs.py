@@ -20,8 +20,9 @@ from schemas.image_table import Batch
 from schemas.metrics import Metrics
 from schemas.training import Training
 from tasks.evaluate import write_predictions
-from tasks.scoring import Scores, measure
+from tasks.scoring import Scores
 from tests.artifacts.building import PREFECT
+from tests.tasks.measured import measured
 
 CLASSES = ("cat", "dog", "owl")
 LABELS = (0, 0, 1, 1, 2, 2)
@@ -85,7 +86,9 @@ def finished_run(
         parts = KeyParts(stage=stage, parameters=given, inputs={**digests, "x": predicted}, code=code, packages={})
         return _artifact(store, parts, name, write, inputs, environment)
 
-    metrics = Metrics(train=measure(scored(labels, labels), classes), test=measure(scored(labels, predicted), classes))
+    metrics = Metrics(
+        train=measured(scored(labels, labels), classes), test=measured(scored(labels, predicted), classes)
+    )
 
     def write_scores(out: Path) -> None:
         predictions(out / "predictions.parquet", labels, predicted, ids)

@@ -1,0 +1,15 @@
+"""Scores that are at hand as a whole, measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from schemas.metrics import SplitMetrics
+from tasks.scoring import Scores, Tally
+
+
+def measured(scores: Scores, classes: Sequence[str]) -> SplitMetrics:
+    """Return the metrics of a split whose rows are one batch."""
+    tally = Tally(classes, len(scores.label))
+    tally.add(scores)
+    return tally.measure()
