@@ -15,6 +15,7 @@ from pathlib import Path
 
 from artifacts.run_record import RunRecord, StageRecord
 from schemas.counts import counted
+from schemas.history import History
 from schemas.words import amount, duration, share
 
 LARGEST = 950_000
@@ -84,7 +85,7 @@ def metrics_table(record: RunRecord) -> list[dict[str, str]]:
             *((f"{split} accuracy", share(score.accuracy)) for split, score in scores),
             *((f"{split} loss", f"{score.loss:.4f}") for split, score in scores),
             ("seed", str(record.seed)),
-            ("epochs", str(record.training.epochs)),
+            ("epochs", "".join(_epochs(record))),
             ("duration", duration(record.seconds)),
             ("stages", stages_told(record)),
             ("run", record.id),
@@ -115,9 +116,20 @@ def _words(record: RunRecord) -> Iterator[str]:
         splits = [(split, record.metrics[split]) for split in ("test", "train")]
         rows = [(f"**{split}**", share(score.accuracy), f"{score.loss:.4f}") for split, score in splits]
         yield _table(("", "accuracy", "loss"), rows)
-    about = f"{record.dataset}, {record.profile} profile, seed {record.seed}, {record.training.epochs} epochs"
+    epochs, chosen = _epochs(record)
+    about = f"{record.dataset}, {record.profile} profile, seed {record.seed}, {epochs} epochs{chosen}"
     yield f"{_text(about)}; {record.state} in {duration(record.seconds)}. {stages_told(record).capitalize()}."
     yield "Look further, in the home folder of the machine that ran it: " + _where(record)
+
+
+def _epochs(record: RunRecord) -> tuple[str, str]:
+    """Say how many epochs there were, and, where validation chose it, which of them the model is from."""
+    wanted = str(record.training.epochs)
+    model = next((row for row in record.stages if row.stage == "train"), None)
+    if not record.training.patience or not model:
+        return wanted, ""
+    history = History.model_validate_json((Path(model.path) / "history.json").read_bytes())
+    return f"{len(history.epochs)} of {wanted}", f", the model from epoch {history.kept}"
 
 
 def _tables(record: RunRecord) -> Iterator[str]:

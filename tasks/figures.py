@@ -18,7 +18,9 @@ from typing import Any, Literal, cast
 import matplotlib.style
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from schemas.history import History
@@ -58,7 +60,11 @@ def shorten(name: str) -> str:
 
 
 def draw_curve(history: History, figure_of: Literal["loss", "accuracy"]) -> bytes:
-    """Draw the train rows' loss or accuracy over the epochs, with its validation twin where rows were held out."""
+    """
+    Draw the train rows' loss or accuracy over the epochs, with its validation twin where rows were held out.
+
+    A line marks the epoch that the model is from, if that is not the last one.
+    """
     with _style():
         figure = Figure(figsize=(5.2, 3.4), layout="constrained")
         axes = figure.subplots()
@@ -69,14 +75,35 @@ def draw_curve(history: History, figure_of: Literal["loss", "accuracy"]) -> byte
             if None not in values:
                 marker = "o" if len(epochs) == 1 else None
                 axes.plot(epochs, values, dashes, color=color, label=label, marker=marker, linewidth=1.8)
-        axes.set_title(figure_of.capitalize(), loc="left")
+        marked = history.kept < epochs[-1]
+        axes.set_title(figure_of.capitalize(), loc="left", pad=20 if marked else None)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         if figure_of == "accuracy":
             axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
         axes.grid(axis="y", color=LINE, linewidth=0.8)
-        axes.legend(loc="upper right" if figure_of == "loss" else "lower right", frameon=False)
+        legend = axes.legend(loc="upper right" if figure_of == "loss" else "lower right", frameon=False)
+        if marked:
+            _mark(axes, history.kept, legend if 3 * history.kept > 2 * epochs[-1] else None)
         return _svg(figure)
+
+
+def _mark(axes: Axes, epoch: int, legend: Legend | None) -> None:
+    """Draw an upright line at the epoch that the model is from; a legend that it would cross moves to its left."""
+    along = axes.get_xaxis_transform()  # epochs to the right, the axes' height upwards
+    axes.axvline(epoch, color=MUTED, linewidth=0.8)
+    # Between the title and the axes, where no curve can be.
+    axes.annotate(
+        f"model from epoch {epoch}",
+        (epoch, 1),
+        (0, 4),
+        xycoords=along,
+        textcoords="offset points",
+        ha="right" if legend else "left",
+        color=MUTED,
+    )
+    if legend:
+        legend.set_bbox_to_anchor((epoch, 0, 0, 1), along)
 
 
 def draw_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> bytes:

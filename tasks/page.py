@@ -122,6 +122,11 @@ class Page:
         held_out = [row for row in self.history.epochs if row.validation_loss is not None]
         return min(held_out, key=lambda row: row.validation_loss or 0.0, default=None)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the training ended before its last epoch."""
+        return len(self.history.epochs) < self.training.epochs
+
 
 def wilson_interval(share: float, samples: int) -> tuple[float, float]:
     """

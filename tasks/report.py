@@ -142,14 +142,15 @@ def illustrate(
 
     classes = [one.name for one in metrics.classes]
     first, last = history.epochs[0], history.epochs[-1]
+    kept = f" The model is from epoch {history.kept}." if history.kept < last.epoch else ""
     samples = dict(list(first_of_each_class(tables["train"]).items())[:SAMPLES])
     figures = {
         "loss": Illustration(
-            draw_curve(history, "loss"), f"Loss by epoch: train from {first.loss:.3f} to {last.loss:.3f}."
+            draw_curve(history, "loss"), f"Loss by epoch: train from {first.loss:.3f} to {last.loss:.3f}.{kept}"
         ),
         "accuracy": Illustration(
             draw_curve(history, "accuracy"),
-            f"Accuracy by epoch: train from {percent(first.accuracy)} to {percent(last.accuracy)}.",
+            f"Accuracy by epoch: train from {percent(first.accuracy)} to {percent(last.accuracy)}.{kept}",
         ),
         "samples": Illustration(
             draw_pictures(

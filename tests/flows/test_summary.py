@@ -12,6 +12,8 @@ from artifacts.ref import Ref
 from artifacts.run_record import RunRecord
 from artifacts.store import Store
 from flows.summary import headline, metrics_table, nothing_changed, stages_told, summary_page
+from schemas.history import EpochRow, History
+from schemas.training import Training
 from tests.artifacts.archive.history import stage_record, write_run
 from tests.artifacts.building import build
 
@@ -118,6 +120,20 @@ def test_the_table_has_the_figures_of_the_run(store: Store, report: Ref) -> None
         "stages": "all 1 stage computed",
         "run": "aaaaaaaaaaaa",
     }
+
+
+def test_a_training_that_ended_early_says_so(store: Store) -> None:
+    """With patience, page and table say how many epochs there were, of how many, and which one the model is from."""
+    rows = tuple(EpochRow(epoch=epoch, loss=1, accuracy=0.5) for epoch in range(1, 13))
+    history = History(train_rows=9, validation_rows=1, updates=12, kept=9, epochs=rows)
+    model = build(store, {"history.json": history.model_dump_json().encode()}, "train", name="")
+    record = record_of(store, model)
+    patient = record.model_copy(update={"training": Training(patience=3)})
+    assert {"figure": "epochs", "value": "12 of 50, the model from epoch 9"} in metrics_table(patient)
+    assert "seed 123, 12 of 50 epochs, the model from epoch 9; completed in" in summary_page(patient)
+    assert "seed 123, 50 epochs; completed in" in summary_page(record)
+    failed = record_of(store, state="failed").model_copy(update={"training": Training(patience=3)})
+    assert "seed 123, 50 epochs; failed in" in summary_page(failed)
 
 
 def test_a_line_says_how_a_run_ended(store: Store, report: Ref) -> None:

@@ -18,13 +18,13 @@ from tasks.figures import DARK, Picture, columns_of, draw_confusion, draw_curve,
 IMAGE = np.arange(0, 252, 21, dtype=np.uint8).reshape(3, 4)
 
 
-def history(epochs: int) -> History:
-    """Return a course of training."""
+def history(epochs: int, kept: int | None = None) -> History:
+    """Return a course of training; the model is from epoch `kept`, or of the last one."""
     rows = tuple(
         EpochRow(epoch=i, loss=1 / i, accuracy=1 - 1 / i, validation_loss=2 / i, validation_accuracy=0.9)
         for i in range(1, epochs + 1)
     )
-    return History(train_rows=9, validation_rows=1, updates=epochs, kept=epochs, epochs=rows)
+    return History(train_rows=9, validation_rows=1, updates=epochs, kept=kept or epochs, epochs=rows)
 
 
 def texts(svg: bytes) -> list[str]:
@@ -36,6 +36,7 @@ def all_figures() -> dict[str, bytes]:
     """Draw one figure of each kind."""
     return {
         "curve": draw_curve(history(3), "accuracy"),
+        "marked curve": draw_curve(history(3, kept=2), "accuracy"),
         "confusion": draw_confusion([[8, 2], [0, 9]], ["cat", "dog"]),
         "pictures": draw_pictures([Picture(IMAGE, "cat"), Picture(IMAGE, "dog\nas cat")], 2),
     }
@@ -53,7 +54,7 @@ def test_equal_arguments_give_equal_bytes(monkeypatch: pytest.MonkeyPatch) -> No
         assert b"1970" not in svg
 
 
-@pytest.mark.parametrize("kind", ["curve", "confusion", "pictures"])
+@pytest.mark.parametrize("kind", ["curve", "marked curve", "confusion", "pictures"])
 def test_every_color_has_a_dark_one(kind: str) -> None:
     """Each colour of a line or letter becomes another on a dark ground; only white ones, on deep cells, stay."""
     _, body = all_figures()[kind].decode().split("</style>", 1)
@@ -70,6 +71,25 @@ def test_a_curve_has_both_lines() -> None:
     assert {"Loss", "epoch", "train", "validation"} <= set(texts(svg))
     assert b"stroke-dasharray" in svg
     assert draw_curve(history(1), "loss").count(b"<use") > draw_curve(history(2), "loss").count(b"<use")
+
+
+@pytest.mark.parametrize("kept", [1, 2, 11])
+def test_a_curve_marks_the_epoch_of_the_model(kept: int) -> None:
+    """An upright line and its label stand at the epoch that the model is from, and neither hides the legend."""
+    svg = draw_curve(history(12, kept), "loss")
+    upright = [
+        [float(x) for x in re.findall(r"[ML] (\S+) \S+", path)]
+        for path in re.findall(r'<path d="(M[^"]+)" clip-path[^>]+stroke: #667085', svg.decode())
+    ]
+    assert len(upright) == 1
+    assert len(set(upright[0])) == 1
+    assert f"model from epoch {kept}" in texts(svg)
+
+
+def test_a_curve_marks_no_last_epoch() -> None:
+    """A model of the last epoch has neither line nor label: there is nothing to tell."""
+    assert not [text for text in texts(draw_curve(history(12), "loss")) if "model" in text]
+    assert draw_curve(history(12), "loss") == draw_curve(history(12, kept=12), "loss")
 
 
 def test_a_confusion_matrix_shows_counts_and_names() -> None:

@@ -104,6 +104,23 @@ def test_the_best_epoch_is_the_first_of_equals(page: Page) -> None:
     assert "0.2500, after epoch 2" in render(page)
 
 
+@pytest.mark.parametrize(
+    ("epochs", "told"),
+    [
+        (4, "The model is from epoch 2 of 4."),
+        (9, "The model is from epoch 2 of 4: 2 more brought no lower loss, and ended the training before epoch 9."),
+    ],
+)
+def test_early_stopping_is_told(page: Page, epochs: int, told: str) -> None:
+    """With patience the page says which epoch the model is from, of how many, and whether training ended early."""
+    history = page.history.model_copy(update={"kept": 2})
+    shown = render(replace(page, training=Training(epochs=epochs, patience=2), history=history))
+    assert f"0.2500, after epoch 2. {told}</p>" in shown
+    assert "<dd>4 (88 updates), the model from epoch 2</dd>" in shown
+    assert "model is from" not in render(page)
+    assert "<dd>4 (88 updates)</dd>" in render(page)
+
+
 def test_an_alternative_text_is_escaped(page: Page) -> None:
     """Whatever an image is said to show cannot leave its attribute."""
     figures = {**page.figures, "loss": Illustration(b"<svg/>", '"><b onload="x')}

@@ -201,6 +201,19 @@ def test_a_run_without_validation(inputs: Inputs, tmp_path: Path) -> None:
     assert ">validation<" not in (tmp_path / "out" / "loss.svg").read_text()
 
 
+def test_a_model_of_an_earlier_epoch(inputs: Inputs, tmp_path: Path) -> None:
+    """Where early stopping went back to an epoch, the words, both curves and their alternative texts say to which."""
+    training = Training(epochs=4, patience=2)
+    page = inputs.but(model=write_history(tmp_path / "train", kept=2), training=training).report(tmp_path / "out")
+    assert "The model is from epoch 2 of 4." in Outline(page).text
+    told = [
+        value for name, value in Outline(page).attributes if name == "alt" and "The model is from epoch 2." in value
+    ]
+    assert len(told) == 2
+    for name in ("loss", "accuracy"):
+        assert ">model from epoch 2<" in (tmp_path / "out" / f"{name}.svg").read_text()
+
+
 def test_the_worst_mistakes_are_the_worst(inputs: Inputs, tmp_path: Path) -> None:
     """They are the wrong test predictions of highest loss, in that order, however the file is cut into row groups."""
     rows = pq.read_table(inputs.scores.file("predictions.parquet"))

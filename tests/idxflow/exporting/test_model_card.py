@@ -85,6 +85,17 @@ def test_the_method_is_that_of_the_configuration(card: Card) -> None:
         assert words in describe_method(Training.model_validate(fields))
 
 
+def test_the_epoch_is_told_where_it_was_chosen(card: Card) -> None:
+    """With a patience the card says after which epoch the weights are; without one they are the last one's."""
+    early = replace(card, training=Training(epochs=9, patience=2))
+    assert (
+        "updates, by stochastic gradient descent with momentum on the cross-entropy; the weights are those after"
+        in (said := render(early))
+    )
+    assert f"after epoch {card.history.kept}, which had the lowest validation loss.\n" in said
+    assert "weights are those after" not in render(card)
+
+
 def test_a_card_without_an_evaluation_says_so(card: Card) -> None:
     """Where metrics are missing, three places say it and no figure is made up."""
     said = render(replace(card, metrics=None))
