@@ -1,9 +1,10 @@
-"""The profile of images, a row an image; exact sums over their pixels; and which of them are the same."""
+"""The profile of images, a row an image, and exact sums over their pixels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.image_table import Batch
-from schemas.statistics import SHOWN, DuplicateGroup
 
 BLOCK = 1 << 19
 """Pixels that are worked on at once, so that intermediate arrays stay in the processor's cache."""
@@ -106,18 +106,32 @@ def _join(parts: list[tuple[Profile, Moments]]) -> tuple[Profile, Moments]:
     return Profile(*map(np.concatenate, columns)), sum((sums for _, sums in parts), Moments())
 
 
-def read_column(profile: Path, name: str) -> npt.NDArray[Any]:
-    """Read one column of a `profile.parquet`, a value an image: a column is small where the whole is not."""
+def count_rows(profile: Path) -> int:
+    """Return the number of images of a `profile.parquet`."""
     import pyarrow.parquet as pq
 
-    # Neither pq.read_table, which looks for a data set of many files first, nor all groups at once, and then joined.
+    return int(pq.read_metadata(profile).num_rows)
+
+
+def read_parts(profile: Path, name: str) -> Iterator[npt.NDArray[Any]]:
+    """Read one column of a `profile.parquet` part by part, a value an image: each row group is one."""
+    import pyarrow.parquet as pq
+
+    # Not pq.read_table, which looks for a data set of many files first.
     with pq.ParquetFile(profile) as file:
-        values = np.empty(file.metadata.num_rows, file.schema_arrow.field(name).type.to_pandas_dtype())
-        start = 0
         for group in range(file.num_row_groups):
-            part = file.read_row_group(group, [name])[name].to_numpy()
-            values[start : start + len(part)] = part
-            start += len(part)
+            yield file.read_row_group(group, [name])[name].to_numpy()
+
+
+def read_column(profile: Path, name: str) -> npt.NDArray[Any]:
+    """Read one column of a `profile.parquet` as a whole, into memory of one's own."""
+    parts = read_parts(profile, name)
+    first = next(parts)
+    values = np.empty(count_rows(profile), first.dtype)
+    start = 0
+    for part in chain([first], parts):  # not all at once, and then joined
+        values[start : start + len(part)] = part
+        start += len(part)
     return values
 
 
@@ -172,36 +186,3 @@ def digest_images(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
     mixed ^= mixed >> np.uint64(32)
     digest: npt.NDArray[np.uint64] = mixed.sum(axis=1, dtype=np.uint64)
     return digest
-
-
-def find_duplicates(digest: npt.NDArray[np.uint64], batches: Iterable[Batch]) -> list[DuplicateGroup]:
-    """
-    Return the groups of images with the same pixels, in the order of their first images.
-
-    Args:
-        digest:  uint64 (n,), of every image of the split.
-        batches: the split again, read only if two digests are equal; then pixels decide. What is kept is one copy
-                 of each image that occurs more than once.
-    """
-    ordered = np.sort(digest)
-    twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-    if not len(twice):
-        return []
-    groups: dict[bytes, list[tuple[int, int]]] = {}
-    start = 0
-    for batch in batches:
-        here = digest[start : start + len(batch.label)]
-        # Not np.isin, which would sort all of `twice` again.
-        at = np.minimum(np.searchsorted(twice, here), len(twice) - 1)
-        for row in np.flatnonzero(twice[at] == here):
-            groups.setdefault(batch.image[row].tobytes(), []).append((start + int(row), int(batch.label[row])))
-        start += len(batch.label)
-    return [
-        DuplicateGroup(
-            images=len(group),
-            sample_ids=tuple(row for row, _ in group[:SHOWN]),
-            labels=tuple(sorted({label for _, label in group})),
-        )
-        for group in groups.values()
-        if len(group) > 1
-    ]

@@ -15,10 +15,11 @@ from schemas.datasets import Checks, TableSpec
 from schemas.errors import InvalidData
 from schemas.failure import Failure
 from schemas.image_table import ImageTable
-from schemas.statistics import SHOWN, CheckName, Drift, DuplicateGroup, Finding, Statistics
+from schemas.statistics import SHOWN, CheckName, Drift, Finding, Statistics
 from schemas.summary import Summary
-from tasks.drift import find_shared, measure_drift
-from tasks.profile import PROFILE_TYPES, Moments, find_duplicates, gather, profile_images, read_column
+from tasks.drift import measure_drift
+from tasks.duplicates import Duplicates, find_duplicates, find_shared
+from tasks.profile import PROFILE_TYPES, Moments, gather, profile_images, read_parts
 
 log = logging.getLogger("idxflow.validate")
 CHECKED_ROWS = 2**17
@@ -66,8 +67,13 @@ def write_profile(table: ImageTable, classes: int, target: Path) -> tuple[Moment
 
 def describe(table: ImageTable, spec: TableSpec, moments: Moments, profile: Path) -> Statistics:
     """Return the statistics of a split by itself: without duplicates, drift and findings."""
-    counts = np.bincount(read_column(profile, "label"), minlength=len(spec.classes))[: len(spec.classes)]
-    low, high = read_column(profile, "minimum"), read_column(profile, "maximum")
+    counts = np.zeros(len(spec.classes), np.int64)
+    for label in read_parts(profile, "label"):
+        counts += np.bincount(label, minlength=len(counts))[: len(counts)]
+    minimum, maximum, blank = 255, 0, 0
+    for low, high in zip(read_parts(profile, "minimum"), read_parts(profile, "maximum"), strict=True):
+        minimum, maximum = min(minimum, int(low.min())), max(maximum, int(high.max()))
+        blank += int((low == high).sum())
     pixels = table.samples * table.pixels
     return Statistics(
         samples=table.samples,
@@ -75,32 +81,32 @@ def describe(table: ImageTable, spec: TableSpec, moments: Moments, profile: Path
         classes=spec.classes,
         class_counts=tuple(counts.tolist()),
         imbalance=counts.max() / counts[counts > 0].min() if counts.any() else 1.0,
-        minimum=int(low.min()),
-        maximum=int(high.max()),
+        minimum=minimum,
+        maximum=maximum,
         sum=moments.sum,
         sum_of_squares=moments.sum_of_squares,
         mean=moments.sum / pixels,
         # Of integers, so that nothing is lost before the root.
         std=math.sqrt((pixels * moments.sum_of_squares - moments.sum**2) / pixels**2),
         ink=moments.inked / pixels,
-        blank=int((low == high).sum()),
+        blank=blank,
     )
 
 
-def compare_images(table: ImageTable, profile: Path, train: Path | None) -> tuple[list[DuplicateGroup], list[Failure]]:
+def compare_images(table: ImageTable, profile: Path, train: Path | None) -> tuple[Duplicates, list[Failure]]:
     """Look for images that occur twice: in the split, and in it and the train split (`train`, its profile)."""
     found = []
-    groups = find_duplicates(read_column(profile, "digest"), table.batches())
-    if groups:
-        images, torn = sum(group.images for group in groups), sum(len(group.labels) > 1 for group in groups)
-        fault = f"images that occur more than once, in groups ({len(groups)}, with different labels {torn})"
-        ids = sorted(one for group in groups for one in group.sample_ids)
-        found.append(Failure("duplicate", fault, images, "sample_id", tuple(ids[:SHOWN])))
+    twice = find_duplicates(profile, table)
+    if twice.groups:
+        fault = f"images that occur more than once, in groups ({twice.groups}, with different labels {twice.torn})"
+        # The first 20 of all: each group that one of them is of is among the first 20.
+        ids = sorted(one for group in twice.shown for one in group.sample_ids)[:SHOWN]
+        found.append(Failure("duplicate", fault, twice.images, "sample_id", tuple(ids)))
     leaked = find_shared(train, profile) if train else np.empty(0, np.int64)
     if len(leaked):
         fault = "images that occur in the train split as well"
         found.append(Failure("leak", fault, len(leaked), "sample_id", tuple(leaked[:SHOWN].tolist())))
-    return groups, found
+    return twice, found
 
 
 def check_classes(statistics: Statistics, checks: Checks, *, complete: bool) -> list[Failure]:
@@ -173,15 +179,13 @@ def validate_table(table: ImageTable, spec: TableSpec, checks: Checks, train: Pa
         refuse(failed, table, spec)
     moments, by_image = write_profile(table, len(spec.classes), target)
     statistics = describe(table, spec, moments, target)
-    groups, twice = compare_images(table, target, train)
+    duplicates, twice = compare_images(table, target, train)
     drift = measure_drift(train, target, len(spec.classes)) if train else ()
     failed += by_image + twice + check_classes(statistics, checks, complete=spec.split == "train")
     failed += check_drift(drift, checks.max_drift)
     errors, findings = judge(failed, checks)
     refuse(errors, table, spec)
-    return statistics.model_copy(
-        update={"duplicates": tuple(groups[:SHOWN]), "drift": drift, "findings": tuple(findings)}
-    )
+    return statistics.model_copy(update={"duplicates": duplicates.shown, "drift": drift, "findings": tuple(findings)})
 
 
 class ValidateSummary(Summary):

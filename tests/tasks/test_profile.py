@@ -1,8 +1,6 @@
-"""The profile of images, exact sums, digests and duplicates."""
+"""The profile of images, exact sums and digests."""
 
 from __future__ import annotations
-
-from collections import Counter
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +17,6 @@ from tasks.profile import (
     blocks,
     count_ink,
     digest_images,
-    find_duplicates,
     gather,
     profile_images,
     sum_of_squares,
@@ -146,37 +143,3 @@ def test_high_bytes_alone_tell_images_apart() -> None:
     image = np.zeros((5000, 64), np.uint8)
     image[:, 7::8] = np.random.default_rng(3).integers(0, 256, (5000, 8), np.uint8)
     assert len(np.unique(digest_images(image))) == len(np.unique(image, axis=0))
-
-
-@quick
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2)), max_size=30), st.integers(1, 8))
-def test_duplicates_are_found_in_their_groups(rows: list[tuple[int, int]], size: int) -> None:
-    """Every group of equal images is found, over row groups, with its ids, its size and all of its labels."""
-    image = np.array([[value] * 4 for value, _ in rows], np.uint8).reshape(-1, 4)
-    label = np.array([label for _, label in rows], np.uint16)
-    ids = np.arange(len(rows), dtype=np.uint32)
-    cuts = [slice(start, start + size) for start in range(0, len(rows), size)]
-    found = find_duplicates(digest_images(image), (Batch(ids[cut], label[cut], image[cut]) for cut in cuts))
-    counts = Counter(value for value, _ in rows)
-    several = [value for value in dict.fromkeys(value for value, _ in rows) if counts[value] > 1]
-    members = [[row for row, (value, _) in enumerate(rows) if value == one] for one in several]
-    assert [group.images for group in found] == [len(group) for group in members]
-    assert [list(group.sample_ids) for group in found] == [group[:20] for group in members]
-    assert [set(group.labels) for group in found] == [{rows[row][1] for row in group} for group in members]
-
-
-def test_equal_digests_of_different_images_are_no_duplicates() -> None:
-    """Pixels decide: a collision of digests is not reported."""
-    image = np.array([[1, 2], [3, 4], [1, 2]], np.uint8)
-    (group,) = find_duplicates(np.zeros(3, np.uint64), [batch_of(image)])
-    assert group.sample_ids == (0, 2)
-
-
-def test_without_equal_digests_the_images_are_not_read_again() -> None:
-    """A split without duplicates is not read a second time."""
-
-    def unread() -> object:
-        raise AssertionError
-        yield
-
-    assert find_duplicates(np.arange(5, dtype=np.uint64), unread()) == []  # type: ignore[arg-type]
