@@ -1,5 +1,5 @@
 """
-What takes seconds to import, imported while a run waits for its server and its data.
+What takes seconds to import, imported while a run waits for its data, and for its server where it has to.
 
 To import TensorFlow takes longer than all stages before training do, and a run that finds all its stages cached imports
 nothing of this: so the plan is asked first, and only a stage that will run for certain counts.
@@ -7,13 +7,19 @@ nothing of this: so the plan is asked first, and only a stage that will run for 
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
 import logging
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from pathlib import Path
+from typing import ParamSpec
 
 from artifacts.archive.plan import Plan, Planning
+from artifacts.current import Outcome, current_run
 from artifacts.refresh import Refresh
 from artifacts.store import Store
 from flows.choose import find_dataset
@@ -21,15 +27,18 @@ from flows.dag import dag
 from flows.garbage import lasting
 from schemas.training import Training
 
+P = ParamSpec("P")
 IMPORTS = {
     "download": "requests",
     "parse": "pyarrow.parquet",
-    "validate": "pandera.pandas",
+    "validate": "schemas.tables",
     "train": "tasks.backend",
     "evaluate": "tasks.backend",
     "report": "tasks.figures",
 }
 """The heaviest of what a stage imports inside its body, in the order of the graph."""
+BEGUN = threading.Event()
+"""Set by who imports ahead for a flow that has not begun, as the command line does; the flow that finds it takes it."""
 logger = logging.getLogger("idxflow.ahead")
 
 
@@ -58,12 +67,35 @@ def import_ahead(
             planning = Planning(store, Refresh(refresh), dataset or "")
             with planning.walking():
                 dag(find_dataset(store, dataset, mirrors), training)
-            with lasting():
-                for module in imports_of(planning.plan):
-                    importlib.import_module(module)
+            if missing := [module for module in imports_of(planning.plan) if module not in sys.modules]:
+                with lasting():
+                    for module in missing:
+                        importlib.import_module(module)
         except Exception as error:
             logger.info("Not imported ahead: %s: %s", type(error).__name__, error)
 
-    thread = threading.Thread(target=work, name="ahead")
+    context = copy_context()  # that of the flow run, if it has begun: the log's lines are its
+    thread = threading.Thread(target=lambda: context.run(work), name="ahead")
     thread.start()
     return thread
+
+
+def prepared(body: Callable[P, Outcome]) -> Callable[P, Outcome]:
+    """
+    Import ahead for each run of a recorded body, wherever it runs, unless who started it has done so already.
+
+    It stands below `artifacts.recorded.recorded`. The body takes `dataset`, `training`, `mirrors` and `refresh`.
+    """
+
+    @functools.wraps(body)
+    def run_body(*args: P.args, **kwargs: P.kwargs) -> Outcome:
+        if BEGUN.is_set():
+            BEGUN.clear()
+        else:
+            bound = inspect.signature(body).bind(*args, **kwargs)
+            bound.apply_defaults()
+            wanted = (bound.arguments[name] for name in ("dataset", "training", "mirrors", "refresh"))
+            import_ahead(current_run().store.home, *wanted)
+        return body(*args, **kwargs)
+
+    return run_body

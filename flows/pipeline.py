@@ -10,6 +10,7 @@ from pydantic import Field
 
 from artifacts.current import Outcome
 from artifacts.recorded import recorded
+from flows.ahead import prepared
 from flows.choose import choose_dataset
 from flows.dag import dag
 from flows.dashboard import shown
@@ -23,11 +24,12 @@ from schemas.training import Training
 @flow(name="idxflow", task_runner=ThreadPoolTaskRunner(max_workers=16))  # type: ignore[arg-type]  # Prefect leaves the runner's type open
 @shown
 @recorded
+@prepared
 def pipeline(
     dataset: DatasetName | None = None,
     training: FormTraining = Training(),  # noqa: B008 - immutable
     mirrors: tuple[MirrorAddress, ...] = (),
-    refresh: tuple[StageName, ...] = (),  # noqa: ARG001 - read by `recorded`
+    refresh: tuple[StageName, ...] = (),  # noqa: ARG001 - read by `recorded` and `prepared`
     *,
     revalidate: bool = False,
     alert_below: Annotated[float, Field(ge=0, le=1)] | None = None,  # noqa: ARG001 - read by `shown`

@@ -99,10 +99,11 @@ def _main_job(settings: Settings) -> Flow:
     from flows.garbage import lasting
 
     with lasting():
-        from flows.ahead import import_ahead
+        from flows.ahead import BEGUN, import_ahead
         from flows.pipeline import pipeline
     atexit.register(gc.freeze)  # the interpreter's end would look once more
     import_ahead(settings.home, settings.dataset, settings.training, settings.mirror, settings.refresh)
+    BEGUN.set()
     return pipeline
 
 

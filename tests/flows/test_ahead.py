@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import shutil
 import subprocess
 import sys
 from itertools import repeat
@@ -12,12 +13,17 @@ from threading import Event
 
 import pytest
 
+from artifacts.archive.plan import Planning
+from artifacts.current import Outcome
+from artifacts.ref import Ref
+from artifacts.refresh import Refresh
 from artifacts.store import Store
 from flows import ahead
-from flows.ahead import IMPORTS, import_ahead, imports_of
+from flows.ahead import BEGUN, IMPORTS, import_ahead, imports_of, prepared
 from flows.plan import plan_pipeline
 from schemas.catalog import load_dataset
 from schemas.stages import STAGES
+from schemas.training import Training
 from tests.faults.mirror import Exchange, Mirror, good
 from tests.flows.test_pipeline import Command
 from tests.flows.walking import TRAINING, digits_home
@@ -32,6 +38,16 @@ from schemas.training import Training
 import_ahead(Path(sys.argv[1]), "digits", Training(epochs=2), (), tuple(sys.argv[2:])).join()
 print(*sys.modules)
 """
+
+
+FLOW = """
+import sys
+from flows.pipeline import pipeline
+from schemas.training import Training
+record = pipeline("digits", Training(epochs=2), tuple(sys.argv[1:]))
+print(sum(stage.cached for stage in record.stages), len(record.stages), *sys.modules)
+"""
+"""The flow as a worker runs it: in a process of its own, without the command line."""
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +115,46 @@ def test_a_run_without_a_data_set_warns_once(
     assert not caplog.records
 
 
+def test_a_flow_takes_what_was_begun_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the command line has begun is not begun again by the flow; the next flow of the process begins its own."""
+    begun = list[tuple[object, ...]]()
+    monkeypatch.setattr(ahead, "import_ahead", lambda *wanted: begun.append(wanted))
+    store = Store(tmp_path)
+
+    @prepared
+    def body(
+        dataset: str | None,
+        training: Training,
+        mirrors: tuple[str, ...] = (),
+        refresh: tuple[str, ...] = (),
+    ) -> Outcome:
+        ref = Ref(stage="train", name="", version="0" * 16, digest="0" * 64, manifest="0" * 64)
+        return Outcome(ref, ref, ref)
+
+    with Planning(store, Refresh(()), "digits").walking():
+        BEGUN.set()
+        body("digits", TRAINING)
+        assert not begun
+        body(None, TRAINING, refresh=("train",))
+    assert begun == [(store.home, None, TRAINING, (), ("train",))]
+
+
+def test_a_cached_flow_imports_nothing(prefect_server: None, tmp_path: Path, kept: Path) -> None:
+    """A worker's run over a store that has everything loads no heavy library, and takes all from there."""
+    shutil.copytree(kept, home := tmp_path / "home")
+    command = Command(home, PROJECT)
+    done = subprocess.run(
+        [sys.executable, "-c", FLOW], env=command.environment, capture_output=True, text=True, check=True
+    )
+    cached, stages, *modules = done.stdout.split()
+    assert cached == stages
+    assert not set(modules) & HEAVY
+
+
 @pytest.mark.slow
-def test_tensorflow_is_imported_while_the_data_comes(prefect_server: None, tmp_path: Path) -> None:
-    """Over a mirror that sends nothing before TensorFlow is there, a first run completes."""
+@pytest.mark.parametrize("deployed", [False, True])
+def test_tensorflow_is_imported_while_the_data_comes(prefect_server: None, tmp_path: Path, *, deployed: bool) -> None:
+    """Over a mirror that sends nothing before TensorFlow is there a first run completes, by command and by worker."""
     there, sent = Event(), []
 
     def once_there(exchange: Exchange) -> None:
@@ -112,9 +165,16 @@ def test_tensorflow_is_imported_while_the_data_comes(prefect_server: None, tmp_p
     folder = PROJECT / "schemas" / "catalog" / "digits"
     files = {file.name: (folder / file.name).read_bytes() for file in load_dataset("digits").files}
     with Mirror(files, faults=repeat(once_there)) as mirror:
-        command = Command(tmp_path / "home", PROJECT)
-        options = ("--dataset", "digits", "--set", "training.epochs=2", "--mirror", mirror.url)
-        with command.start(*options, PYTHONPROFILEIMPORTTIME="1") as process:
+        options = ("run", "--dataset", "digits", "--set", "training.epochs=2", "--mirror", mirror.url)
+        program = ("-c", FLOW, mirror.url) if deployed else ("-m", "idxflow", *options)
+        with subprocess.Popen(
+            [sys.executable, *program],
+            cwd=tmp_path,
+            env=Command(tmp_path / "home", PROJECT).environment | {"PYTHONPROFILEIMPORTTIME": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
             assert process.stderr
             for line in process.stderr:
                 if line.rpartition("|")[2].strip() == "keras":  # the last that tasks.backend imports
