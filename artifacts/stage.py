@@ -2,9 +2,10 @@
 The decorator that makes a function a stage: its key, cache, publishing, lock and run name.
 
 A stage's arguments are references (alone, in lists or in dicts), `Parameters` models and plain values; they make
-the key. Five names are injected and make no key: `out`, the empty folder for the artifact's files; `scratch`, a
+the key. Six names are injected and make no key: `out`, the empty folder for the artifact's files; `scratch`, a
 folder that stays between runs; `checkpoints`, one that stays until this artifact is committed; `known`, which finds a
-stored file by its SHA-256; `trust`, the first uses.
+stored file by its SHA-256, and nothing where the artifact is made anew; `spare`, which then still does, unless a person
+asked for it anew; `trust`, the first uses.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from artifacts.code import code_digests
@@ -25,11 +27,13 @@ from artifacts.keys import KeyParts, content_digest, plain, references
 from artifacts.manifest import Input, Manifest
 from artifacts.publishing import publish, seal_entries, staging
 from artifacts.ref import Ref
+from artifacts.refresh import ASKED
+from artifacts.store import Store
 from schemas.errors import StoreError
 from schemas.events import StageChanged, emit
 from schemas.summary import Summary
 
-INJECTED = frozenset({"out", "scratch", "checkpoints", "known", "trust"})
+INJECTED = frozenset({"out", "scratch", "checkpoints", "known", "spare", "trust"})
 
 
 class Stage:
@@ -99,14 +103,16 @@ class Stage:
         started = time.perf_counter()
         with staging(store, self.stage, parts.version) as out:
             anew, checkpoints = run.refresh.reason(self.stage, name), store.checkpoints(self.stage, parts.version)
-            known: Callable[[str], Any] = (
-                (lambda _: None) if anew else (lambda sha256: store.find_file(self.stage, sha256))
-            )
             if anew:
                 remove_folder(checkpoints)
             offered = {
-                "out": out, "scratch": store.incoming, "checkpoints": checkpoints, "known": known, "trust": store.trust,
-            }  # fmt: skip
+                "out": out,
+                "scratch": store.incoming,
+                "checkpoints": checkpoints,
+                "known": self._finder(store, wanted=not anew),
+                "spare": self._finder(store, wanted=anew != ASKED),
+                "trust": store.trust,
+            }
             with store.readers.reading(references(list(arguments.values()))), disk(store.home):
                 bound = {argument: _each(value, store.open) for argument, value in arguments.items()}
                 summary = self.function(**bound, **{each: offered[each] for each in self.wants})
@@ -128,6 +134,9 @@ class Stage:
                 flow_run=run.flow_run,
             )
             return publish(store, out, manifest)
+
+    def _finder(self, store: Store, *, wanted: bool) -> Callable[[str], Path | None]:
+        return (lambda sha256: store.find_file(self.stage, sha256)) if wanted else lambda _: None
 
 
 def stage(

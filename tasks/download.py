@@ -17,7 +17,7 @@ from schemas.datasets import RemoteFile
 from schemas.errors import DownloadFailed
 from schemas.summary import Summary
 from tasks.address import address_of
-from tasks.part import MirrorFault, Part, Validators
+from tasks.part import AnotherFile, MirrorFault, Part, Validators
 
 if TYPE_CHECKING:
     from tasks.transfer import Patience
@@ -50,10 +50,13 @@ def fetch(
     target: Path,
     scratch: Path,
     known: Callable[[str], Path | None],
+    spare: Callable[[str], Path | None],
     patience: Patience,
 ) -> DownloadSummary:
     """
-    Fill `target` with the expected file: from a stored copy, else from the first mirror in turn that has it.
+    Fill `target` with the expected file: from a `known` copy, else from the first mirror in turn that has it.
+
+    Where no mirror gives a file, neither this one nor another, it is taken from a `spare` copy, with a warning.
 
     Bytes arrive in a part file in `scratch`, where a later try, in any process, can take them up.
 
@@ -61,20 +64,32 @@ def fetch(
     """
     from tasks.transfer import transfer
 
-    failures: list[str] = []
+    failures, faults = list[str](), list[MirrorFault]()
+
+    def copy(find: Callable[[str], Path | None]) -> Iterator[Path]:
+        if expected.sha256 and (stored := find(expected.sha256)):
+            yield stored
+
+    def sources() -> Iterator[str | Path]:
+        yield from copy(known)
+        yield from file.mirrors
+        if not any(isinstance(fault, AnotherFile) for fault in faults):
+            yield from copy(spare)
+
     with _part(file, expected, scratch, patience.largest) as part:
-        stored = known(expected.sha256) if expected.sha256 else None
-        for mirror in ([stored] if stored else []) + list(file.mirrors):
-            shown = "the store" if isinstance(mirror, Path) else redact(mirror)
+        for source in sources():
+            shown = "the store" if isinstance(source, Path) else redact(source)
             try:
-                address = mirror.as_uri() if isinstance(mirror, Path) else address_of(mirror, file.name)
+                address = source.as_uri() if isinstance(source, Path) else address_of(source, file.name)
                 transfer(address, part, file.name, patience)
             except MirrorFault as fault:
+                faults.append(fault)
                 failures.append(f"{fault} from {shown}")
                 continue
             part.publish(target)
+            gave = "the stored copy, which is sound, is used" if isinstance(source, Path) else f"{shown} gave the file"
             for failure in failures:
-                logger.warning("%s: %s; %s gave the file.", file.name, failure, shown)
+                logger.warning("%s: %s; %s.", file.name, failure, gave)
             return DownloadSummary(
                 bytes=part.size,
                 sha256=part.sha256,
@@ -113,11 +128,17 @@ def _failed(file: RemoteFile, expected: Expected, failures: list[str]) -> Downlo
 
 
 @stage("download", name="{file.name}")
-def download(
-    file: RemoteFile, out: Path, scratch: Path, known: Callable[[str], Path | None], trust: Trust
+def download(  # noqa: PLR0917 - all but the first are injected by name
+    file: RemoteFile,
+    out: Path,
+    scratch: Path,
+    known: Callable[[str], Path | None],
+    spare: Callable[[str], Path | None],
+    trust: Trust,
 ) -> DownloadSummary:
     """Fetch one remote file; only the expected bytes ever reach `out`."""
     from tasks.transfer import Patience
 
     expected = trust.expected(file)
-    return fetch(file, expected, target=out / file.name, scratch=scratch, known=known, patience=Patience())
+    target = out / file.name
+    return fetch(file, expected, target=target, scratch=scratch, known=known, spare=spare, patience=Patience())

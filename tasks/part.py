@@ -33,6 +33,10 @@ class MirrorFault(Exception):
         self.tries, self.wait = tries, wait
 
 
+class AnotherFile(MirrorFault):
+    """A mirror gave a file to its end, or beyond it, and it is not the expected one."""
+
+
 class Source(BaseModel):
     """Where a part's bytes came from: an address, without secrets, and its ETag or else Last-Modified."""
 
@@ -109,7 +113,7 @@ class Part:
     def restart(self, source: Source | None = None) -> None:
         """Empty the part. With a `source`, what is written from now on can be resumed by another try."""
         self._file.truncate(0)
-        self._digest, self.size = hashlib.sha256(), 0
+        self._digest, self.size, self.validators = hashlib.sha256(), 0, None
         self._note.unlink(missing_ok=True)
         if source is not None:
             self._note.write_text(source.model_dump_json())
@@ -118,25 +122,25 @@ class Part:
         """
         Add the next bytes.
 
-        Raises: MirrorFault: the file would grow above its expected size, or above the limit.
+        Raises: MirrorFault: the file would grow above its expected size, or above the limit; see `flaw`.
         """
         if self.size + len(block) > self.limit:
             self._file.write(block[: self.limit - self.size])
-            kind = self._kind()
+            fault = self._fault(f"more than {self.limit} bytes")
             self.restart()
-            raise MirrorFault(f"more than {self.limit} bytes{kind}")
+            raise fault
         self._file.write(block)
         self._digest.update(block)
         self.size += len(block)
 
-    def flaw(self) -> str | None:
-        """Say what is wrong with the whole file, as a noun phrase; None when it is the expected one."""
-        kind = self._kind()
-        if kind or self.size != (self.expected.bytes or self.size):
-            return f"{self.size} bytes{kind}"
+    def flaw(self) -> MirrorFault | None:
+        """Say what is wrong with the whole file: it is a page of HTML, or AnotherFile. None: it is the expected one."""
+        fault = self._fault(f"{self.size} bytes")
+        if not isinstance(fault, AnotherFile) or self.size != (self.expected.bytes or self.size):
+            return fault
         if self.expected.sha256 is None:
-            return None if self._is_whole_gzip() else f"{self.size} bytes that are no whole gzip file"
-        return None if self.sha256 == self.expected.sha256 else f"SHA-256 {self.sha256[:16]}..."
+            return None if self._is_whole_gzip() else AnotherFile(f"{self.size} bytes that are no whole gzip file")
+        return None if self.sha256 == self.expected.sha256 else AnotherFile(f"SHA-256 {self.sha256[:16]}...")
 
     def publish(self, target: Path) -> None:
         """Move the whole file, which has no flaw, to `target`."""
@@ -144,10 +148,12 @@ class Part:
         self.path.replace(target)
         self._note.unlink(missing_ok=True)
 
-    def _kind(self) -> str:
+    def _fault(self, what: str) -> MirrorFault:
+        """Tell a page, which says nothing of the file, from another file."""
         self._file.seek(0)
         head = self._file.read(512)
-        return " of HTML" if HTML.search(head) and not head.startswith(GZIP_MAGIC) else ""
+        page = HTML.search(head) and not head.startswith(GZIP_MAGIC)
+        return MirrorFault(f"{what} of HTML") if page else AnotherFile(what)
 
     def _is_whole_gzip(self) -> bool:
         """Check a file of which nothing is published, since its first use is held to ever after."""

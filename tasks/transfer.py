@@ -92,7 +92,8 @@ def _judge(part: Part, tries: int = 1) -> None:
     """Empty the part and raise MirrorFault unless it is the expected file."""
     if flaw := part.flaw():
         part.restart()
-        raise MirrorFault(flaw, tries=tries)
+        flaw.tries = tries
+        raise flaw
 
 
 def _copy(parts: SplitResult, part: Part, pace: _Pace) -> None:

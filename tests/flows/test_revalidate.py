@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from flows.plan import plan_pipeline
 from schemas.catalog import load_dataset
 from schemas.errors import DownloadFailed
 from schemas.training import Training
-from tests.faults.mirror import Mirror
+from tests.faults.mirror import Exchange, Fault, Mirror, good, html
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 FOLDER = Path(__file__).parents[2] / "schemas" / "catalog" / "digits"
@@ -24,9 +26,20 @@ TRAINING = Training(epochs=1)
 
 
 @pytest.fixture
-def mirror() -> Iterator[Mirror]:
+def mood() -> list[Fault]:
+    """How the mirror answers from now on: by the last one."""
+    return [good]
+
+
+@pytest.fixture
+def mirror(mood: list[Fault]) -> Iterator[Mirror]:
     """A mirror of the digits."""
-    with Mirror({name: (FOLDER / name).read_bytes() for name in NAMES}) as mirror:
+    files = {name: (FOLDER / name).read_bytes() for name in NAMES}
+
+    def answer(exchange: Exchange) -> None:
+        mood[-1](exchange)
+
+    with Mirror(files, faults=repeat(answer)) as mirror:
         yield mirror
 
 
@@ -89,3 +102,28 @@ def test_a_mirror_that_does_not_answer_is_warned_of(home: Path, mirror: Mirror, 
     record = run(own, revalidate=True)
     assert record.state == "completed"
     assert len([warning for warning in record.warnings if "does not answer" in warning]) == len(NAMES)
+
+
+def test_a_mirror_that_fails_after_its_answer_is_warned_of(
+    home: Path, mirror: Mirror, mood: list[Fault], own: str
+) -> None:
+    """A page of HTML instead of each file: the stored copies are used, and the record names mirror and failure."""
+    run(own)
+    mood.append(html)
+    record = run(own, revalidate=True)
+    assert record.state == "completed"
+    assert {stage.stage for stage in record.stages if not stage.cached} == {"download"}
+    said = rf" bytes of HTML from {re.escape(mirror.url)}/; the stored copy, which is sound, is used\."
+    for name, warning in zip(sorted(NAMES), sorted(record.warnings), strict=True):
+        assert re.fullmatch(rf"{re.escape(name)}: (more than )?\d+{said}", warning)
+
+
+def test_what_a_person_wants_anew_has_to_come_from_a_mirror(
+    home: Path, mirror: Mirror, mood: list[Fault], own: str
+) -> None:
+    """Downloads that are refreshed by name fail where no mirror gives them, though copies are stored; those stay."""
+    run(own)
+    mood.append(html)
+    with pytest.raises(DownloadFailed, match=r"\d+ bytes of HTML"):
+        run(own, revalidate=True, refresh=("download",))
+    assert all(stage.cached for stage in run(own).stages)

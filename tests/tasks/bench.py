@@ -35,14 +35,15 @@ class Bench:
         *mirrors: str,
         expected: Expected | None = None,
         known: Callable[[str], Path | None] = lambda _: None,
+        spare: Callable[[str], Path | None] = lambda _: None,
         patience: Patience = HASTY,
         dataset: str = "mnist",
     ) -> DownloadSummary:
         """Download the file as the stage does, from a process that knows nothing of earlier ones but the folders."""
         expected = expected or Expected(sha256=SHA256, bytes=len(BODY), origin="published")
         file = RemoteFile(name=NAME, dataset=dataset, bytes=expected.bytes, sha256=expected.sha256, mirrors=mirrors)
-        target = self.out / NAME
-        return fetch(file, expected, target=target, scratch=self.scratch, known=known, patience=patience)
+        kept = {"target": self.out / NAME, "scratch": self.scratch}
+        return fetch(file, expected, **kept, known=known, spare=spare, patience=patience)
 
     def assert_empty(self) -> None:
         """Nothing has reached the artifact."""

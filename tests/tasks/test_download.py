@@ -116,6 +116,30 @@ def test_a_stored_copy_that_changed_is_not_believed(bench: Bench, tmp_path: Path
     assert summary.failures[0].endswith(" from the store")
 
 
+@pytest.mark.parametrize(("fault", "said", "tries"), FAULTS.values(), ids=FAULTS)
+def test_a_spare_copy_makes_up_for_mirrors_that_give_nothing(
+    fault: Fault, said: str, tries: int, bench: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a file from any mirror the stored one is used, and a warning says so; another file is a failure still."""
+    stored = tmp_path / "stored.gz"
+    stored.write_bytes(BODY)
+    another = {faults.flip, FAULTS["shorter"][0], FAULTS["longer"][0], faults.endless}
+    with broken(fault) as bad:
+        patience = STRICT if fault in SLOW else HASTY
+        if fault in another:
+            with pytest.raises(DownloadFailed):
+                bench.get(bad.url, spare=lambda _: stored, patience=patience)
+            return bench.assert_empty()
+        summary = bench.get(bad.url, spare=lambda _: stored, patience=patience)
+    assert (bench.out / NAME).read_bytes() == BODY
+    assert (summary.mirror, summary.validators) == ("the store", None)
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert warning == f"{NAME}: {summary.failures[0]}; the stored copy, which is sound, is used."
+    assert said in warning
+    assert bad.url in warning
+    return None
+
+
 def test_file_addresses_are_mirrors(bench: Bench, tmp_path: Path) -> None:
     """A folder, given as a file address, serves as a mirror; one without the file says so."""
     folder = tmp_path / "a folder"
@@ -209,7 +233,8 @@ def test_two_runs_at_once_take_turns(bench: Bench, tmp_path: Path) -> None:
     def second() -> None:
         file = RemoteFile(name=NAME, dataset="mnist", bytes=len(BODY), sha256=SHA256, mirrors=(mirror.url,))
         expected = Trust(tmp_path).expected(file)
-        fetch(file, expected, target=other, scratch=bench.scratch, known=lambda _: None, patience=HASTY)
+        nothing = {"known": lambda _: None, "spare": lambda _: None}
+        fetch(file, expected, target=other, scratch=bench.scratch, **nothing, patience=HASTY)
 
     with served(slow) as mirror:
         threads = [threading.Thread(target=bench.get, args=(mirror.url,))]
@@ -234,7 +259,8 @@ def test_the_stage_downloads_what_is_trusted(bench: Bench, tmp_path: Path, mnist
     with served(body=body) as mirror:
         file = RemoteFile(name=NAME, dataset="mnist", bytes=4542, sha256=sha256, mirrors=(mirror.url,))
         trust = Trust(tmp_path / "trust")
-        summary = download.function(file, out=bench.out, scratch=bench.scratch, known=lambda _: None, trust=trust)
+        nothing = {"known": lambda _: None, "spare": lambda _: None}
+        summary = download.function(file, out=bench.out, scratch=bench.scratch, **nothing, trust=trust)
     assert summary.model_dump(include={"bytes", "sha256", "mirror"}) == {
         "bytes": 4542,
         "sha256": sha256,
