@@ -10,7 +10,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from idxflow.commands.registry import COMMANDS
 from idxflow.ending import DONE, FAILED, tell
-from idxflow.interrupts import interruptible
+from idxflow.interrupts import end_at_once, held_back, interruptible
 from idxflow.options import Home, Json, RunOptions, Verbose
 from idxflow.refusals import refusal
 
@@ -82,7 +82,9 @@ def run(
         with interruptible():
             run_pipeline(settings, console, json=json)
     except (Exception, KeyboardInterrupt) as error:
-        return tell(console, error, verbose=settings.verbose)
+        end_at_once()
+        with held_back():
+            return tell(console, error, verbose=settings.verbose)
     return DONE
 
 

@@ -9,23 +9,27 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from idxflow.interrupts import held_back, interruptible
+from idxflow.interrupts import end_at_once, held_back, interruptible
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """
     Run a command.
 
-    Args:    arguments: as on the command line, without the program; None: those of this process.
+    Args:    arguments: as on the command line, without the program; None: those of this process, which then ends.
     Returns: the exit code.
     """
     try:
-        with interruptible():
-            with held_back():
-                from idxflow.app import call
-                from idxflow.streams import lasting_streams
-            with lasting_streams():
-                return call(sys.argv[1:] if arguments is None else list(arguments))
+        try:
+            with interruptible():
+                with held_back():
+                    from idxflow.app import call
+                    from idxflow.streams import lasting_streams
+                with lasting_streams():
+                    return call(sys.argv[1:] if arguments is None else list(arguments))
+        finally:
+            if arguments is None:
+                end_at_once()
     except (Exception, KeyboardInterrupt) as error:
         with held_back():
             from idxflow.console import open_console

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from idxflow.console import Console
 from idxflow.environment import user_api_url
-from idxflow.server import api_answers, find_server, start_server, stop_command, stop_server, wait_for_server
+from idxflow.server import api_answers, find_server, outlast_server, start_server, stop_command, wait_for_server
 from schemas.addresses import redact
 from schemas.errors import ServerError
 
@@ -68,13 +68,14 @@ def temporary_server() -> Connection:
     """
     folder = Path(tempfile.mkdtemp(prefix="idxflow-server-"))
     # Its history is the home folder's: only what tells it from other servers lies apart.
-    leash, _ = os.pipe()  # the other end stays open for as long as this process lives, and no child inherits it
+    leash, held = os.pipe()  # what is held stays open until the end, or this process's death: no child inherits it
     server, _ = start_server(folder, leash=leash)
     os.close(leash)
     os.environ["PREFECT_API_URL"] = server.api
 
     def end() -> None:
-        stop_server(folder)
+        os.close(held)  # the folder goes, then the server, also where nobody waits for them any more
+        outlast_server(server)
         shutil.rmtree(folder, ignore_errors=True)
 
     # What is registered first runs last: Prefect, which is imported later, sends its last lines and events before.

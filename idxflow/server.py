@@ -144,6 +144,11 @@ def stop_server(home: Path, seconds: float = STOP_SECONDS) -> Server | None:
         return server
 
 
+def outlast_server(server: Server, seconds: float = 2 * STOP_SECONDS) -> None:
+    """Wait until a server whose leash was let go is gone; end it where it does not end by itself."""
+    _ = _end(server, None, seconds) or _end(server, signal.SIGKILL, STOP_SECONDS)
+
+
 def api_answers(url: str, seconds: float = 2.0, *, healthy: bool = True) -> bool:
     """
     Ask an API's `/health`.
@@ -197,11 +202,11 @@ def _spawn(home: Path, port: int, reservation: int, leash: int | None) -> Server
     return server
 
 
-def _end(server: Server, number: signal.Signals, seconds: float) -> bool:
-    """Send a signal and tell whether the process is gone within `seconds`."""
+def _end(server: Server, number: signal.Signals | None, seconds: float) -> bool:
+    """Send a signal, if there is one to send, and tell whether the process is gone within `seconds`."""
     deadline = time.monotonic() + seconds
     try:
-        os.kill(server.pid, number)
+        os.kill(server.pid, number or 0)
     except ProcessLookupError:
         return True
     # Its arguments are gone before it is: only its birth tells to the end that it is still this one.

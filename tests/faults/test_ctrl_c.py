@@ -14,6 +14,8 @@ import pytest
 
 from artifacts.archive.runs import list_runs, state_of
 from artifacts.store import Store
+from idxflow.machine import find_process
+from idxflow.server import Server
 from tests.processes import PROJECT, bare_environment, ending, until
 
 pytestmark = pytest.mark.slow
@@ -71,4 +73,27 @@ def test_ctrl_c_beside_a_temporary_server_ends_at_once(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors.count("\n")) == (130, 1), errors
+    assert not list((tmp_path / "tmp").glob("idxflow-server-*"))
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 0.2, 0.4])
+def test_ctrl_c_once_more_ends_what_is_ending(tmp_path: Path, seconds: float) -> None:
+    """While an interrupted run stops its server another Ctrl-C ends it at once: no more is said, no server stays."""
+    (tmp_path / "tmp").mkdir()
+    environment = bare_environment(TMPDIR=str(tmp_path / "tmp"), HOME=str(tmp_path), PYTHONPATH=str(PROJECT))
+    command = ("idxflow", "run", "--dataset", "digits", "--ephemeral", "--home", "h", "--set", "training.epochs=10000")
+    with ending(start(*command, cwd=tmp_path, environment=environment)) as process:
+        (state,) = until(lambda: list(tmp_path.glob("tmp/idxflow-server-*/server.json")), 60)
+        server = Server.model_validate_json(state.read_bytes()).pid
+        until(lambda: list(tmp_path.glob("h/artifacts/train/.staging*")), 120)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr
+        said = process.stderr.readline()
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=5)
+    assert errors == ""
+    assert process.returncode in {130, -signal.SIGINT}  # where no Python is left: to a shell that is 130 as well
+    assert said == "ERROR Interrupted. What was finished is stored; run again to go on.\n"
+    until(lambda: find_process(server) is None, 20)
     assert not list((tmp_path / "tmp").glob("idxflow-server-*"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -12,7 +13,7 @@ from contextlib import suppress
 
 import pytest
 
-from idxflow.interrupts import SIGNALS, Interrupted, Terminated, held_back, interruptible
+from idxflow.interrupts import SIGNALS, Interrupted, Terminated, end_at_once, held_back, interruptible
 
 
 @pytest.fixture(autouse=True)
@@ -152,3 +153,25 @@ def test_in_another_thread_there_is_nothing_to_hold_back() -> None:
     thread.start()
     thread.join()
     assert done == [1]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_what_is_ending_ends_at_once(number: signal.Signals) -> None:
+    """Where only tidying up is left, either signal ends the process with its exit code, and nothing is said or done."""
+    program = "import atexit, os, signal, sys; from idxflow.interrupts import end_at_once; "
+    tidying = "atexit.register(print, 'tidied'); end_at_once(); os.kill(os.getpid(), int(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", program + tidying, str(int(number))], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "")
+
+
+def test_an_ignored_signal_stays_ignored_to_the_end() -> None:
+    """What runs in the background ignores Ctrl-C while it ends, too."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
+    try:
+        end_at_once()
+        assert {signal.getsignal(number) for number in SIGNALS} == {signal.SIG_IGN}
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
