@@ -7,10 +7,10 @@ of their own while those before them are trained on; they take the memory of a w
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import count
 from typing import Any, ClassVar
 
@@ -21,10 +21,8 @@ from schemas.training import Training
 from tasks.backend import tf
 from tasks.network import BLOCK, Network
 from tasks.order import Window, positions, windows
+from tasks.room import Pool, aligned
 from tasks.rows import Labels, Rows
-
-ALIGNMENT = 64
-"""Bytes at a multiple of which TensorFlow wants an array to begin: another one it copies, or it ends the process."""
 
 ENDLESS = 2**62
 LABELS = tf.TensorSpec((None,), tf.int32)
@@ -46,6 +44,8 @@ class Feed(ABC):
 
     STEP: ClassVar[int]
     """Bytes of a step, at most, and of one batch at least; a batch never lies in two steps."""
+    AHEAD: ClassVar[int]
+    """Elements that are made before they are asked for."""
 
     def __init__(self, rows: Rows, held_out: Rows, network: Network, training: Training) -> None:
         self._rows, self._held_out, self._network = rows, held_out, network
@@ -82,7 +82,7 @@ class Feed(ABC):
 
     def _generated(self, elements: Callable[[], Iterator[Arrays]], count: int | None, kinds: Kinds) -> Any:
         """
-        Return a data set of the first `count` of `elements`, or of all without end; a thread makes one ahead.
+        Return a data set of the first `count` of `elements`, or of all without end; a thread makes them ahead.
 
         Not `from_generator`: once a process has used that, TensorFlow's threads sleep after each small operation, and
         an epoch takes twice as long.
@@ -103,12 +103,13 @@ class Feed(ABC):
             arrays = tf.numpy_function(make, [index], [kind.dtype for kind in kinds])
             return tuple(tf.ensure_shape(array, kind.shape) for array, kind in zip(arrays, kinds, strict=True))
 
-        return _as_it_is(tf.data.Dataset.range(count or ENDLESS).map(element).prefetch(1))
+        return _as_it_is(tf.data.Dataset.range(count or ENDLESS).map(element).prefetch(self.AHEAD))
 
 
 class Held(Feed):
     """All rows in memory: an element is all of them, with the order of those whose turn it is."""
 
+    AHEAD = 1
     STEP = 2**30  # of MNIST's features 340,000 rows, about a second's: between steps a run can be cancelled
 
     @staticmethod
@@ -137,7 +138,7 @@ class Held(Feed):
         images, labels = _room(len(rows), rows, raw=raw)
         start = 0
         for group, size in enumerate(rows.sizes):
-            pixels, labels[start : start + size] = rows.read([group])
+            pixels, labels[start : start + size] = rows.group(group)
             self._network.feed(pixels, np.arange(size), images[start : start + size])
             start += size
         # Shared, where a conversion would copy them.
@@ -149,37 +150,47 @@ class Held(Feed):
 class Streamed(Feed):
     """A window of raw pixels in memory at a time: an element is the rows whose turn it is, in order."""
 
+    AHEAD = 4  # to train on them takes about as long as to read a window
     STEP = 16 * 2**20  # of MNIST's features 5,300 rows
+
+    @cached_property
+    def _pixels(self) -> Pool:
+        """Room for the raw pixels of a window."""
+        largest = min(len(self._rows), max(self._window, *self._rows.sizes))
+        return Pool((largest, self._rows.table.pixels), np.uint8)
 
     def training(self, first_epoch: int) -> Any:
         """Return a `tf.data.Dataset` of that epoch, 0 for the very first, and of others after it without end."""
+        images = Pool((self._step, self._rows.table.pixels), np.uint8 if self._network.shifting else np.float32)
 
         def elements() -> Iterator[tuple[Images, Labels]]:
             for epoch in self._epochs(first_epoch):
-                yield from self._cut(self._rows, epoch, self._step, raw=self._network.shifting)
+                yield from self._cut(self._rows, epoch, images)
 
-        return self._generated(elements, None, self._kinds(raw=self._network.shifting))
+        return self._generated(elements, None, self._kinds(images))
 
     def validation(self) -> Any:
         """Return a `tf.data.Dataset` of the held-out rows, once."""
+        # The blocks of the test step: their sums are then the same to the bit.
+        images = Pool((BLOCK, self._rows.table.pixels), np.float32)
 
         def elements() -> Iterator[tuple[Images, Labels]]:
             sizes = enumerate(self._held_out.sizes)
             groups = (Window((group,), np.arange(size, dtype=np.int32)) for group, size in sizes)
-            # The blocks of the test step: their sums are then the same to the bit.
-            return self._cut(self._held_out, groups, BLOCK, raw=False)
+            return self._cut(self._held_out, groups, images)
 
-        return self._generated(elements, -(-len(self._held_out) // BLOCK), self._kinds(raw=False))
+        return self._generated(elements, -(-len(self._held_out) // BLOCK), self._kinds(images))
 
-    def _kinds(self, *, raw: bool) -> Kinds:
-        return tf.TensorSpec((None, self._rows.table.pixels), tf.uint8 if raw else tf.float32), LABELS
+    def _kinds(self, images: Pool) -> Kinds:
+        return tf.TensorSpec((None, self._rows.table.pixels), images.dtype), LABELS
 
-    def _cut(self, rows: Rows, windows: Iterator[Window], step: int, *, raw: bool) -> Iterator[tuple[Images, Labels]]:
-        """Cut the rows of `windows`, in order, into elements of `step` rows; the last one takes what is left."""
+    def _cut(self, rows: Rows, windows: Iterator[Window], room: Pool) -> Iterator[tuple[Images, Labels]]:
+        """Cut the rows of `windows`, in order, into elements as large as `room` allows; the last takes what is left."""
         left, filled = len(rows), 0
-        images, labels = _room(min(step, left), rows, raw=raw)
+        images = room.array(left)
+        labels = aligned(images.shape[:1], np.int32)
         for window in windows:
-            pixels, of_pixels = rows.read(window.groups)
+            pixels, of_pixels = rows.read(window.groups, self._pixels)
             order = window.order
             while len(order):
                 chosen, order = np.split(order, [len(labels) - filled])
@@ -190,8 +201,9 @@ class Streamed(Feed):
                 if filled == len(labels):
                     yield images, labels
                     left, filled = left - filled, 0
-                    # Anew: TensorFlow still reads the ones before.
-                    images, labels = _room(min(step, left), rows, raw=raw)
+                    # Others: TensorFlow still reads the ones before.
+                    images = room.array(left)
+                    labels = aligned(images.shape[:1], np.int32)
             del pixels, of_pixels  # before the next window is read
 
 
@@ -211,11 +223,3 @@ def _bytes(rows: Rows, *, raw: bool) -> int:
 def _room(count: int, rows: Rows, *, raw: bool) -> tuple[Images, Labels]:
     """Return room for `count` images of the shape of `rows`, and for their labels."""
     return aligned((count, rows.table.pixels), np.uint8 if raw else np.float32), aligned((count,), np.int32)
-
-
-def aligned(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Return an array with any content that TensorFlow can take as it is, without a copy."""
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    room = np.empty(size + ALIGNMENT, np.uint8)
-    start = -room.ctypes.data % ALIGNMENT
-    return room[start : start + size].view(dtype).reshape(shape)

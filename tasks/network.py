@@ -25,7 +25,7 @@ from tasks.optimizer import build_optimizer
 BLOCK = 4_000
 """Rows that are validated at once."""
 
-CACHED = 1_000
+CACHED = 500
 """Rows that are normalised at once: few enough to stay in the processor's cache."""
 
 
@@ -153,14 +153,18 @@ class Network:
 
         Features are what `normalize` makes of them, bit by bit, four times as fast and without a second copy.
         """
+        if out.dtype == np.uint8:
+            np.take(image, rows, axis=0, out=out, mode="clip")
+            return
         mean, std = self._constants
+        room = np.empty((min(CACHED, len(rows)), image.shape[1]), np.uint8)
         for start in range(0, len(rows), CACHED):
-            block, chosen = out[start : start + CACHED], image[rows[start : start + CACHED]]
-            if out.dtype == np.uint8:
-                block[:] = chosen
-            else:
-                np.subtract(chosen, mean, out=block)
-                block /= std
+            chosen = rows[start : start + CACHED]
+            block = out[start : start + len(chosen)]
+            # One pass each, all in the cache: of two types at once NumPy makes one first, in small pieces.
+            block[:] = np.take(image, chosen, axis=0, out=room[: len(chosen)], mode="clip")
+            block -= mean
+            block /= std
 
     @cached_property
     def _constants(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from schemas.image_table import ImageTable
+from tasks.room import Pool
 
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int32]
@@ -33,33 +35,40 @@ class Rows:
     @property
     def sizes(self) -> tuple[int, ...]:
         """Number of rows of each group that has any of them."""
-        return tuple(cut.stop - cut.start for _, cut in self._cuts())
+        return tuple(cut.stop - cut.start for _, cut in self._cuts)
 
-    def read(self, groups: Sequence[int]) -> tuple[Pixels, Labels]:
+    def read(self, groups: Sequence[int], room: Pool) -> tuple[Pixels, Labels]:
         """
-        Read groups, the first one of these rows being 0, and put them side by side.
+        Read groups, the first one of these rows being 0, and put them side by side, in `room`.
 
-        Returns: uint8 (n, pixels) and int32 (n,); of one group, a view that cannot be written to.
+        Returns: uint8 (n, pixels) and int32 (n,); of one group, as `group`.
         Raises:  BadTable: a group is damaged.
         """
-        cuts = self._cuts()
         if len(groups) == 1:
-            return self._read(*cuts[groups[0]])
-        rows = sum(cuts[group][1].stop - cuts[group][1].start for group in groups)
-        pixels, labels = np.empty((rows, self.table.pixels), np.uint8), np.empty(rows, np.int32)
-        start = 0
+            return self.group(groups[0])
+        sizes = self.sizes
+        pixels = room.array(sum(sizes[group] for group in groups))
+        labels, start = list[Labels](), 0
         # Group by group: beside the rows, memory holds one group instead of all of them twice.
         for group in groups:
-            image, label = self._read(*cuts[group])
-            stop = start + len(label)
-            pixels[start:stop], labels[start:stop] = image, label
-            start = stop
-        return pixels, labels
+            image, label = self.group(group)
+            pixels[start : start + len(label)] = image
+            labels.append(label)
+            start += len(label)
+        return pixels, np.concatenate(labels)
 
-    def _read(self, index: int, cut: slice) -> tuple[Pixels, Labels]:
-        batch = self.table.group(index)
+    def group(self, index: int) -> tuple[Pixels, Labels]:
+        """
+        Read one group, the first one of these rows being 0.
+
+        Returns: uint8 (n, pixels), a view that cannot be written to, and int32 (n,).
+        Raises:  BadTable: it is damaged.
+        """
+        group, cut = self._cuts[index]
+        batch = self.table.group(group)
         return batch.image[cut], batch.label[cut].astype(np.int32)
 
+    @cached_property
     def _cuts(self) -> list[tuple[int, slice]]:
         cuts, first = [], 0
         for index, size in enumerate(self.table.group_sizes):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks.room import Pool
 from tasks.rows import Rows
 from tests.tasks.small_split import small_split, written
 
@@ -31,11 +32,12 @@ def test_a_range_is_read_whole(tmp_path: Path, start: int, stop: int, sizes: tup
     assert (len(rows), rows.sizes) == (stop - start, sizes)
     if not sizes:
         return
-    pixels, labels = rows.read(range(len(sizes)))
+    room = Pool((150, rows.table.pixels), np.uint8)
+    pixels, labels = rows.read(range(len(sizes)), room)
     np.testing.assert_array_equal(pixels, DATA.image[start:stop])
     np.testing.assert_array_equal(labels, DATA.label[start:stop])
     assert pixels.dtype == np.uint8
     assert labels.dtype == np.int32
-    backwards, _ = rows.read(range(len(sizes))[::-1])
+    backwards, _ = rows.read(range(len(sizes))[::-1], room)
     pieces = np.split(DATA.image[start:stop], np.cumsum(sizes)[:-1])
     np.testing.assert_array_equal(backwards, np.concatenate(pieces[::-1]))
