@@ -18,7 +18,10 @@ ROOT = Path(__file__).parents[2]
 
 def test_importing_says_nothing() -> None:
     """A first import writes nothing to the terminal, and a user's other float type has no effect."""
-    script = "import tasks.backend as b; b.tf.constant(1); assert b.keras.config.floatx() == 'float32'"
+    script = (
+        "import tasks.backend as b; b.tf.constant(1); assert b.keras.config.floatx() == 'float32'; "
+        "assert b.numerics().inter_op_threads == 1"
+    )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -63,9 +66,10 @@ def test_loading_holds_nothing_back() -> None:
 
 
 def test_numerics_are_those_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The versions are the imported ones, and an unset switch reads default."""
+    """The versions are the imported ones, an unset switch reads default, and one thread looks for operations."""
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     monkeypatch.delenv("TF_DETERMINISTIC_OPS", raising=False)
     found = numerics()
     assert (found.tensorflow, found.keras, found.numpy) == (tf.__version__, keras.__version__, np.__version__)
     assert (found.onednn, found.deterministic_ops) == ("0", "default")
+    assert found.inter_op_threads == int(os.environ["TF_NUM_INTEROP_THREADS"])
