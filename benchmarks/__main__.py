@@ -23,6 +23,7 @@ from benchmarks.show import fill, page_of, result_lines
 from schemas.errors import IdxflowError
 
 Bench = Literal["data", "evaluation", "fit", "cold", "warm", "tuned"]
+Scaling = Literal["growth", "streaming"]
 Mnist = Annotated[Path, Parameter(help="Folder of the four .gz files of MNIST.")]
 Work = Annotated[Path, Parameter(help="Folder for what is made on the way, and for the results as JSON.")]
 Repeats = Annotated[int, Parameter(help="Turns that count, after one that warms up.")]
@@ -74,6 +75,7 @@ def scale(
     work: Work = WORK,
     repeats: Repeats = 5,
     sizes: Annotated[list[int] | None, Parameter(negative="", consume_multiple=True, help="Times MNIST.")] = None,
+    only: Annotated[list[Scaling] | None, Parameter(negative="", consume_multiple=True, help="This, not both.")] = None,
 ) -> None:
     """Measure how every stage grows, to 100 times MNIST (10 GB below WORK); write WORK/scale.json."""
     from benchmarks.scale import Scale, measure_growth, measure_streaming
@@ -81,8 +83,14 @@ def scale(
     setting = _prepare(Setting(mnist, work, repeats=repeats, told=_tell))
     console.print("Writing the shards ...")
     sets = Scale(setting, sorted(sizes or (1, 10, 100)))
-    benches = {"growth": partial(measure_growth, sets), "streaming": partial(measure_streaming, sets)}
-    _run(benches, work / "scale.json", {"repeats": repeats, "largest": sets.sizes[-1]})
+    benches: dict[Scaling, Callable[[], Result]] = {
+        "growth": partial(measure_growth, sets),
+        "streaming": partial(measure_streaming, sets),
+    }
+    wanted: dict[str, Callable[[], Result]] = {
+        name: bench for name, bench in benches.items() if not only or name in only
+    }
+    _run(wanted, work / "scale.json", {"repeats": repeats, "largest": sets.sizes[-1]})
 
 
 @app.command

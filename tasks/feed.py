@@ -44,8 +44,6 @@ class Feed(ABC):
 
     STEP: ClassVar[int]
     """Bytes of a step, at most, and of one batch at least; a batch never lies in two steps."""
-    AHEAD: ClassVar[int]
-    """Elements that are made before they are asked for."""
 
     def __init__(self, rows: Rows, held_out: Rows, network: Network, training: Training) -> None:
         self._rows, self._held_out, self._network = rows, held_out, network
@@ -82,7 +80,7 @@ class Feed(ABC):
 
     def _generated(self, elements: Callable[[], Iterator[Arrays]], count: int | None, kinds: Kinds) -> Any:
         """
-        Return a data set of the first `count` of `elements`, or of all without end; a thread makes them ahead.
+        Return a data set of the first `count` of `elements`, or of all without end; a thread makes one ahead.
 
         Not `from_generator`: once a process has used that, TensorFlow's threads sleep after each small operation, and
         an epoch takes twice as long.
@@ -103,13 +101,12 @@ class Feed(ABC):
             arrays = tf.numpy_function(make, [index], [kind.dtype for kind in kinds])
             return tuple(tf.ensure_shape(array, kind.shape) for array, kind in zip(arrays, kinds, strict=True))
 
-        return _as_it_is(tf.data.Dataset.range(count or ENDLESS).map(element).prefetch(self.AHEAD))
+        return _as_it_is(tf.data.Dataset.range(count or ENDLESS).map(element).prefetch(1))
 
 
 class Held(Feed):
     """All rows in memory: an element is all of them, with the order of those whose turn it is."""
 
-    AHEAD = 1
     STEP = 2**30  # of MNIST's features 340,000 rows, about a second's: between steps a run can be cancelled
 
     @staticmethod
@@ -150,8 +147,9 @@ class Held(Feed):
 class Streamed(Feed):
     """A window of raw pixels in memory at a time: an element is the rows whose turn it is, in order."""
 
-    AHEAD = 4  # to train on them takes about as long as to read a window
-    STEP = 16 * 2**20  # of MNIST's features 5,300 rows
+    # Of MNIST's features 21,000 rows, of which three steps are in memory. To train on one takes as long as to read a window,
+    # for which training does not wait then, and fifty times what Keras does around a step.
+    STEP = 64 * 2**20
 
     @cached_property
     def _pixels(self) -> Pool:
