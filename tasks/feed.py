@@ -147,8 +147,8 @@ class Held(Feed):
 class Streamed(Feed):
     """A window of raw pixels in memory at a time: an element is the rows whose turn it is, in order."""
 
-    # Of MNIST's features 21,000 rows, of which three steps are in memory. To train on one takes as long as to read a window,
-    # for which training does not wait then, and fifty times what Keras does around a step.
+    # Of MNIST's features 21,000 rows; three steps are in memory. To train on one takes as long as to read a window, for
+    # which training does not wait then, and fifty times what Keras does around a step.
     STEP = 64 * 2**20
 
     @cached_property
