@@ -64,8 +64,12 @@ def seal_entries(folder: Path, content: dict[str, str]) -> dict[str, FileEntry]:
             files.DISK.protect(path, files.READ_ONLY)
         identities = {path.name: identity(path) for path in paths}
         digests = hashing.map(files.sha256_of, paths)
-        for path in [*paths, folder]:
-            files.sync(path)
+        try:
+            for path in [*paths, folder]:
+                files.sync(path)
+        except BaseException:
+            hashing.shutdown(wait=False, cancel_futures=True)  # nobody waits for digests of what is not durable
+            raise
         entries = {
             path.name: FileEntry(bytes=path.stat().st_size, sha256=digest, content=content.get(path.name, digest))
             for path, digest in zip(paths, digests, strict=True)

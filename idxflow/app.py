@@ -82,7 +82,7 @@ def run(
         with interruptible():
             run_pipeline(settings, console, json=json)
     except (Exception, KeyboardInterrupt) as error:
-        end_at_once()
+        end_at_once()  # for good: this process has nothing else to do
         with held_back():
             return tell(console, error, verbose=settings.verbose)
     return DONE

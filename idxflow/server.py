@@ -146,7 +146,8 @@ def stop_server(home: Path, seconds: float = STOP_SECONDS) -> Server | None:
 
 def outlast_server(server: Server, seconds: float = 2 * STOP_SECONDS) -> None:
     """Wait until a server whose leash was let go is gone; end it where it does not end by itself."""
-    _ = _end(server, None, seconds) or _end(server, signal.SIGKILL, STOP_SECONDS)
+    if not _end(server, None, seconds):
+        _end(server, signal.SIGKILL, STOP_SECONDS)
 
 
 def api_answers(url: str, seconds: float = 2.0, *, healthy: bool = True) -> bool:

@@ -63,7 +63,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 # An update is a chain of small operations. A second thread finds none to run at the same time, and searching for them
 # takes a core from the one that does: an epoch is a tenth slower then. Bits are the same.
-os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+if not os.environ.get("TF_NUM_INTEROP_THREADS", "").isdecimal():  # TensorFlow takes no other value either
+    os.environ["TF_NUM_INTEROP_THREADS"] = "1"
 
 verbose = os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0"
 

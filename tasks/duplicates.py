@@ -136,16 +136,17 @@ def show(groups: list[tuple[np.uint64, Digests]], profile: Path, table: ImageTab
     )
 
 
-def find_shared(train: Path, other: Path) -> npt.NDArray[np.int64]:
-    """Return the ids of the images of `other` that `train` has as well, ascending, going by their digests."""
-    found = [np.empty(0, np.int64)]
+def find_shared(train: Path, other: Path) -> tuple[int, tuple[int, ...]]:
+    """Go by digests for images of `other` that `train` has as well. Returns: how many, and the ids of the first 20."""
+    count, first = 0, list[int]()
     for low, high in bands(count_rows(train)):
         known, start = read_band(train, low, high, 1), 0
         for digest in read_parts(other, "digest"):
             rows = np.flatnonzero((low <= digest) & (digest <= high))
-            found.append(start + rows[look_up(digest[rows], known)[1]])
+            shared = start + rows[look_up(digest[rows], known)[1]]
+            count, first = count + len(shared), sorted([*first, *shared[:SHOWN].tolist()])[:SHOWN]
             start += len(digest)
-    return np.sort(np.concatenate(found))
+    return count, tuple(first)
 
 
 def bands(images: int) -> Iterator[tuple[np.uint64, np.uint64]]:

@@ -40,7 +40,7 @@ def predict(model: Any, batch: Batch) -> Scores:
     """
     starts = range(0, len(batch.label), BLOCK)
     probabilities = np.concatenate([np.asarray(model(batch.image[start : start + BLOCK])) for start in starts])
-    if not np.isfinite(probabilities).all():
+    if np.isnan(probabilities).any():
         raise TrainingDiverged(
             "the model",
             expected="a probability of each class",
@@ -133,11 +133,12 @@ def evaluate(model: Ref, train: Ref, test: Ref, out: Path) -> EvaluateSummary:
     classifier = keras.saving.load_model(model.file("model.keras"), compile=False, safe_mode=True)
     graph = as_graph(classifier)
     tables = {"train": ImageTable(train.file("table.parquet")), "test": ImageTable(test.file("table.parquet"))}
+    for split, table in tables.items():
+        check_fit(classifier, table, split)
     tallies = {split: Tally(table.metadata.classes, table.samples) for split, table in tables.items()}
 
     def batches() -> Iterator[tuple[str, Batch, Scores]]:
         for split, table in tables.items():
-            check_fit(classifier, table, split)
             for batch in table.batches():
                 scores = predict(graph, batch)
                 tallies[split].add(scores)

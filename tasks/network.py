@@ -153,6 +153,7 @@ class Network:
 
         Features are what `normalize` makes of them, bit by bit, four times as fast and without a second copy.
         """
+        # clip: otherwise NumPy fills a copy of `out`, to leave it alone if a row is not there; all of them are.
         if out.dtype == np.uint8:
             np.take(image, rows, axis=0, out=out, mode="clip")
             return

@@ -134,7 +134,7 @@ class Part:
         self.size += len(block)
 
     def flaw(self) -> MirrorFault | None:
-        """Say what is wrong with the whole file: it is a page of HTML, or AnotherFile. None: it is the expected one."""
+        """Say what is wrong with the whole file: it is no gzip file, or AnotherFile. None: it is the expected one."""
         fault = self._fault(f"{self.size} bytes")
         if not isinstance(fault, AnotherFile) or self.size != (self.expected.bytes or self.size):
             return fault
@@ -149,11 +149,12 @@ class Part:
         self._note.unlink(missing_ok=True)
 
     def _fault(self, what: str) -> MirrorFault:
-        """Tell a page, which says nothing of the file, from another file."""
+        """Tell words of the mirror's own, which say nothing of the file, from another file."""
         self._file.seek(0)
         head = self._file.read(512)
-        page = HTML.search(head) and not head.startswith(GZIP_MAGIC)
-        return MirrorFault(f"{what} of HTML") if page else AnotherFile(what)
+        if head.startswith(GZIP_MAGIC):
+            return AnotherFile(what)
+        return MirrorFault(f"{what} of HTML" if HTML.search(head) else f"{what} that are no gzip file")
 
     def _is_whole_gzip(self) -> bool:
         """Check a file of which nothing is published, since its first use is held to ever after."""

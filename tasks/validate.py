@@ -99,13 +99,13 @@ def compare_images(table: ImageTable, profile: Path, train: Path | None) -> tupl
     twice = find_duplicates(profile, table)
     if twice.groups:
         fault = f"images that occur more than once, in groups ({twice.groups}, with different labels {twice.torn})"
-        # The first 20 of all: each group that one of them is of is among the first 20.
+        # The first 20 of all: each group that has one of them is among the first 20.
         ids = sorted(one for group in twice.shown for one in group.sample_ids)[:SHOWN]
         found.append(Failure("duplicate", fault, twice.images, "sample_id", tuple(ids)))
-    leaked = find_shared(train, profile) if train else np.empty(0, np.int64)
-    if len(leaked):
+    leaked, first = find_shared(train, profile) if train else (0, ())
+    if leaked:
         fault = "images that occur in the train split as well"
-        found.append(Failure("leak", fault, len(leaked), "sample_id", tuple(leaked[:SHOWN].tolist())))
+        found.append(Failure("leak", fault, leaked, "sample_id", first))
     return twice, found
 
 

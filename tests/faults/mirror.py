@@ -80,6 +80,13 @@ def html(exchange: Exchange) -> None:
     exchange.write(PAGE)
 
 
+def words(exchange: Exchange) -> None:
+    """Send a line with status 200 in place of the file, as a quota that is used up does."""
+    body = b'{"error": "over quota"}'
+    exchange.head(200, len(body))
+    exchange.write(body)
+
+
 def flip(exchange: Exchange) -> None:
     """Send the file with one bit of its middle flipped."""
     body = bytearray(exchange.body)

@@ -24,6 +24,7 @@ UNKNOWN = Expected(sha256=None, bytes=None, origin="first use")
 SLOW = (faults.stall(), faults.stall(CUT), faults.drip(0.02))
 FAULTS = {
     "html": (faults.html, "812 bytes of HTML", 1),
+    "words": (faults.words, "23 bytes that are no gzip file", 1),
     "flipped bit": (faults.flip, "SHA-256 ", 1),
     "shorter": (faults.shorten(5), f"{len(BODY) - 5} bytes", 1),
     "longer": (faults.lengthen(5), f"more than {len(BODY)} bytes", 1),
@@ -190,7 +191,7 @@ def test_first_use_takes_a_whole_gzip_file(bench: Bench) -> None:
         (faults.html, "812 bytes of HTML"),
         (faults.flip, f"{len(BODY)} bytes that are no whole gzip file"),
         (faults.shorten(5), f"{len(BODY) - 5} bytes that are no whole gzip file"),
-        (faults.shorten(len(BODY)), "0 bytes that are no whole gzip file"),
+        (faults.shorten(len(BODY)), "0 bytes that are no gzip file"),
         (faults.endless, "more than 50000 bytes"),
     ],
 )
