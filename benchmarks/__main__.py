@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +19,7 @@ from artifacts.files import write_atomically
 from benchmarks.harness import Report, Result, Setting
 from benchmarks.machine import describe_machine
 from benchmarks.mnist import open_folder
-from benchmarks.show import fill, page_of, result_lines
+from benchmarks.show import fill, latest, page_of, result_lines
 from schemas.errors import IdxflowError
 
 Bench = Literal["data", "evaluation", "fit", "cold", "warm", "tuned"]
@@ -44,7 +44,7 @@ def speed(
     dataset: Annotated[str, Parameter(help="What the files are, in idxflow's catalog.")] = "mnist",
     only: Annotated[list[Bench] | None, Parameter(negative="", consume_multiple=True, help="These, not all.")] = None,
 ) -> None:
-    """Measure idxflow beside the plain tutorial script and beside floors; write WORK/speed.json."""
+    """Measure idxflow beside the plain tutorial script and beside floors; write WORK/speed.json, or speed-PART.json."""
     # Before NumPy is loaded. Two threads that share a product of 64 rows wait for each other: on a busy machine the
     # NumPy trainer takes thirty times as long with them, and a floor has to be as fast as it can be.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -65,7 +65,7 @@ def speed(
     wanted: dict[str, Callable[[], Result]] = {
         name: partial(bench, setting) for name, bench in benches.items() if not only or name in only
     }
-    _run(wanted, work / "speed.json", {"repeats": repeats, "epochs": epochs})
+    _run(wanted, _target(work, "speed", only), {"repeats": repeats, "epochs": epochs})
 
 
 @app.command
@@ -77,7 +77,7 @@ def scale(
     sizes: Annotated[list[int] | None, Parameter(negative="", consume_multiple=True, help="Times MNIST.")] = None,
     only: Annotated[list[Scaling] | None, Parameter(negative="", consume_multiple=True, help="This, not both.")] = None,
 ) -> None:
-    """Measure how every stage grows, to 100 times MNIST (10 GB below WORK); write WORK/scale.json."""
+    """Measure how every stage grows, to 100 times MNIST (10 GB in WORK); write WORK/scale.json or scale-PART.json."""
     from benchmarks.scale import Scale, measure_growth, measure_streaming
 
     setting = _prepare(Setting(mnist, work, repeats=repeats, told=_tell))
@@ -90,7 +90,7 @@ def scale(
     wanted: dict[str, Callable[[], Result]] = {
         name: bench for name, bench in benches.items() if not only or name in only
     }
-    _run(wanted, work / "scale.json", {"repeats": repeats, "largest": sets.sizes[-1]})
+    _run(wanted, _target(work, "scale", only), {"repeats": repeats, "largest": sets.sizes[-1]})
 
 
 @app.command
@@ -99,10 +99,15 @@ def page(
     work: Work = WORK,
     docs: Annotated[Path, Parameter(help="Folder of benchmarks.md and of pictures/.")] = DOCS,
 ) -> None:
-    """Put what WORK has into docs/benchmarks.md, and draw its pictures."""
+    """
+    Put what WORK has into docs/benchmarks.md, and draw its pictures.
+
+    Of a figure that was measured more than once, also in a run of parts, the last one counts.
+    """
     from benchmarks.pictures import draw_bars, draw_growth
 
-    reports = [Report.model_validate_json(path.read_bytes()) for path in _results(work)]
+    found = [Report.model_validate_json(path.read_bytes()) for path in sorted(work.glob("*.json"))]
+    reports = latest(sorted(found, key=lambda report: report.began))
     target = docs / "benchmarks.md"
     write_atomically(target, fill(target.read_text("utf-8"), page_of(reports)).encode())
     draw_bars([figure for report in reports for figure in report.figures], docs / "pictures" / "benchmark-bars.webp")
@@ -110,8 +115,9 @@ def page(
         draw_growth(lines, docs / "pictures" / "benchmark-growth.webp")
 
 
-def _results(work: Path) -> Iterator[Path]:
-    return (path for name in ("speed.json", "scale.json") if (path := work / name).exists())
+def _target(work: Path, name: str, only: Sequence[str] | None) -> Path:
+    """Return the file of the results: a run of parts leaves alone what the whole one wrote."""
+    return work / f"{'-'.join([name, *(only or ())])}.json"
 
 
 def _prepare(setting: Setting) -> Setting:

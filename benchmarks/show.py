@@ -55,6 +55,20 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in [header, rule, *rows])
 
 
+def latest(reports: Sequence[Report]) -> list[Report]:
+    """Return reports, oldest first, each without the benches that a later one has measured as well."""
+    kept: list[Report] = []
+    for index, report in enumerate(reports):
+        later = {name for other in reports[index + 1 :] for name in other.times}
+        what = {figure.what for other in reports[index + 1 :] for figure in other.figures}
+        times = {name: times for name, times in report.times.items() if name not in later}
+        if times:
+            figures = [figure for figure in report.figures if figure.what not in what]
+            growth = report.growth if "growth" in times else []
+            kept.append(report.model_copy(update={"times": times, "figures": figures, "growth": growth}))
+    return kept
+
+
 def page_of(reports: Sequence[Report]) -> str:
     """Return all that was measured, as Markdown: machine, figures, growth, times."""
     return "\n".join(_section(report) for report in reports)

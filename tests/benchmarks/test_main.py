@@ -20,7 +20,7 @@ def test_data_is_measured_shown_and_written(tmp_path: Path, capsys: pytest.Captu
     said = capsys.readouterr().out
     assert "cores" in said
     assert "verify to normalize, Prefect left out, beside the tutorial's load and normalise" in said
-    report = Report.model_validate_json((tmp_path / "speed.json").read_bytes())
+    report = Report.model_validate_json((tmp_path / "speed-data.json").read_bytes())
     assert {len(seconds) for seconds in report.times["data"].values()} == {1}
     assert [figure.goal.bar for figure in report.figures] == [0.4, None, None, None]
     (tmp_path / "pictures").mkdir()

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.harness import Goal, Line, Report, Unit, summarize
 from benchmarks.machine import describe_machine
-from benchmarks.show import END, START, fill, number, page_of, result_lines
+from benchmarks.show import END, START, fill, latest, number, page_of, result_lines
 
 FIGURES = [
     summarize("a ratio", "x", [0.28, 0.3, 0.31], Goal(0.33, 0.2)),
@@ -71,6 +71,17 @@ def test_growth_is_a_table_of_its_own() -> None:
     """A line a stage: seconds and memory at each size, and the slope."""
     line = Line(stage="parse", samples=(60_000, 600_000), seconds=(0.2, 1.5), peak=(10**8, 2 * 10**8), slope=0.875)
     assert "| parse | 0.200 s, 1.5 s | 0.88 | 100 MB, 200 MB |\n" in page_of([report([line])])
+
+
+def test_what_was_measured_last_counts() -> None:
+    """A run of parts takes the place of these parts in an earlier one, and of nothing else."""
+    line = Line(stage="parse", samples=(60_000, 600_000), seconds=(0.2, 1.5), peak=(10**8, 2 * 10**8), slope=0.875)
+    whole = report([line]).model_copy(update={"times": {"growth": {"parse": [1.0]}, "streaming": {"epoch": [2.0]}}})
+    part = report([]).model_copy(update={"times": {"streaming": {"epoch": [3.0]}}, "figures": FIGURES[:1]})
+    first, second = latest([whole, part])
+    assert (first.times, first.growth, first.figures) == ({"growth": {"parse": [1.0]}}, [line], FIGURES[1:])
+    assert second == part
+    assert latest([part, whole]) == [whole]
 
 
 def test_a_page_without_a_place_for_results_is_refused() -> None:
