@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from artifacts.run_record import RunRecord
 from idxflow.run import run_pipeline
@@ -42,10 +43,12 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     with HTTPServer(("127.0.0.1", 0), _Healthy) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        monkeypatch.setitem(os.environ, "PREFECT_API_URL", f"http://127.0.0.1:{server.server_port}/api")
-        yield load_settings(
-            {"mirror": ["http://one/"], "refresh": ["train"], "alert_below": 0.9}, ["training.epochs=3"]
-        )
+        api = f"http://127.0.0.1:{server.server_port}/api"
+        monkeypatch.setitem(os.environ, "PREFECT_API_URL", api)
+        with temporary_settings({PREFECT_API_URL: api}):  # Prefect reads its environment once, as it is imported
+            yield load_settings(
+                {"mirror": ["http://one/"], "refresh": ["train"], "alert_below": 0.9}, ["training.epochs=3"]
+            )
         server.shutdown()
         thread.join()
 
