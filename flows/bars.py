@@ -60,6 +60,5 @@ class Bars:
 
 def describe(event: Progress) -> str:
     """Say how far something is: `a.gz: 3.1/9.9 MB`, `train: 12/50 epochs: loss 0.0712, accuracy 98.91 %, ...`."""
-    return ": ".join(
-        filter(None, [event.subject, progress_of(event.done, event.total, event.unit), facts_line(event.facts)])
-    )
+    how_far = progress_of(event.done, event.total, event.unit)
+    return ": ".join(filter(None, [event.subject, how_far, facts_line(event.facts, event.note)]))

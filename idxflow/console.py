@@ -150,7 +150,7 @@ class Console:
         self.line(Text("\n").join([stage_line(event, self.width), *facts]))
 
     def _advance(self, event: Progress) -> None:
-        facts = facts_line(event.facts)
+        facts = facts_line(event.facts, event.note)
         if facts:
             self._facts[event.subject] = f"{amount(event.done, event.unit)}: {facts}"
         if self._board:

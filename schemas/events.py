@@ -23,6 +23,7 @@ class Progress:
         done:    0 up to `total`.
         total:   None while it is not known.
         facts:   figures to show beside the bar: loss, accuracy, and their validation twins.
+        note:    what they do not say.
     """
 
     subject: str
@@ -30,6 +31,7 @@ class Progress:
     done: int
     total: int | None
     facts: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
 
 
 @dataclass(frozen=True)

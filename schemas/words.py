@@ -40,9 +40,10 @@ def share(ratio: float) -> str:
     return f"{ratio:.2%}".replace("%", " %")
 
 
-def facts_line(facts: Mapping[str, float]) -> str:
-    """Return an epoch's figures: `loss 0.0712, accuracy 98.91 %, val loss 0.1301, ...`."""
-    return ", ".join(
+def facts_line(facts: Mapping[str, float], note: str = "") -> str:
+    """Return an epoch's figures, and a note: `loss 0.0712, accuracy 98.91 %, val loss 0.1301, ...; of epoch 5`."""
+    figures = ", ".join(
         f"{name.replace('_', ' ')} {share(facts[name]) if name.endswith('accuracy') else f'{facts[name]:.4f}'}"
         for name in sorted(facts, key=lambda name: (name.startswith("val_"), name.endswith("accuracy")))
     )
+    return "; ".join(filter(None, [figures, note]))

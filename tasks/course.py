@@ -31,6 +31,7 @@ class Course:
         self._trainee, self._training, self._checkpoints = trainee, training, checkpoints
         self.epochs: tuple[EpochRow, ...] = ()
         self._best: Arrays = ()
+        self._told: dict[str, float] = {}
         if checkpoints and (state := read_checkpoint(checkpoints)):
             self._go_on(state)
 
@@ -71,7 +72,8 @@ class Course:
             write_checkpoint(self._checkpoints, state)
         told = ", ".join(f"{name} {value:.4f}" for name, value in logs.items())
         log.info("epoch %d of %d: %s", row.epoch, self._training.epochs, told)
-        emit(Progress("train", "epochs", row.epoch, self._training.epochs, facts=dict(logs)))
+        self._told = dict(logs)
+        emit(Progress("train", "epochs", row.epoch, self._training.epochs, self._told))
 
     def finish(self) -> None:
         """
@@ -81,6 +83,8 @@ class Course:
         """
         if self._best:
             self._trainee.set_weights(self._best)
+            note = f"the model is from epoch {self.kept}"
+            emit(Progress("train", "epochs", len(self.epochs), self._training.epochs, self._told, note))
         # The last update may have broken what the mean over the last epoch does not show.
         self._refuse_divergence(self._trainee.get_weights())
 

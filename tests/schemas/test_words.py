@@ -62,4 +62,6 @@ def test_an_epochs_figures_are_told_apart() -> None:
     """Losses are numbers and accuracies are shares, the validation twins named as such."""
     facts = {"accuracy": 0.98912, "loss": 0.07123, "val_accuracy": 0.9632, "val_loss": 0.1301}
     assert facts_line(facts) == "loss 0.0712, accuracy 98.91 %, val loss 0.1301, val accuracy 96.32 %"
+    assert facts_line({"loss": 0.5}, "the model is from epoch 5") == "loss 0.5000; the model is from epoch 5"
+    assert facts_line({}, "a note") == "a note"
     assert share(1.0) == "100.00 %"

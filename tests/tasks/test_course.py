@@ -57,6 +57,8 @@ def test_a_broken_training_ends_as_an_unbroken_one(
 
     def interrupt(event: Event) -> None:
         assert isinstance(event, Progress)
+        if event.note:
+            return
         seen.append(event.done)
         if event.done == broken_after and len(seen) == broken_after:
             raise KeyboardInterrupt
@@ -71,6 +73,11 @@ def test_a_broken_training_ends_as_an_unbroken_one(
         np.testing.assert_array_equal(one, other)
 
 
+def told(events: list[Event]) -> list[int]:
+    """The epochs whose figures were told as they ended."""
+    return [event.done for event in events if isinstance(event, Progress) and not event.note]
+
+
 def test_what_was_trained_to_its_end_is_only_picked_up(table: ImageTable, tmp_path: Path) -> None:
     """Interrupted after its last epoch, a training runs no further one, whether or not patience ended it."""
     for fields in (BRISK, HASTY):
@@ -78,7 +85,7 @@ def test_what_was_trained_to_its_end_is_only_picked_up(table: ImageTable, tmp_pa
         events: list[Event] = []
         with listening(events.append):
             found, history = trained(table, fields, tmp_path / "checkpoints")
-        assert (events, history) == ([], course)
+        assert (told(events), history) == ([], course)
         for one, other in zip(found, expected, strict=True):
             np.testing.assert_array_equal(one, other)
         shutil.rmtree(tmp_path / "checkpoints")
@@ -86,7 +93,12 @@ def test_what_was_trained_to_its_end_is_only_picked_up(table: ImageTable, tmp_pa
 
 def test_patience_ends_training_and_keeps_the_best(table: ImageTable) -> None:
     """So many epochs after the lowest validation loss it is over, and the weights are those of that epoch."""
-    weights, history = trained(table, HASTY)
+    events: list[Event] = []
+    with listening(events.append):
+        weights, history = trained(table, HASTY)
+    assert [event.epoch for event in history.epochs] == told(events)
+    assert isinstance(events[-1], Progress)
+    assert events[-1].note == f"the model is from epoch {history.kept}"
     losses = [row.validation_loss or 0.0 for row in history.epochs]
     assert history.kept == 1 + losses.index(min(losses))
     assert len(losses) == history.kept + 3 < 60
