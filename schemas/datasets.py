@@ -31,6 +31,11 @@ class RemoteFile(Parameters):
     raw_bytes: int | None = Field(default=None, gt=0, description="published size of the decompressed file")
     mirrors: tuple[str, ...] = Field(description="base addresses, tried in order: http, https or file")
 
+    @property
+    def file_name(self) -> str:
+        """What the file is called where it is stored: no folder, no query."""
+        return self.name
+
 
 class Shard(Parameters):
     """One pair of files: images, and the labels that belong to them."""

@@ -166,5 +166,5 @@ def gunzip(archive: Path, target: Path, raw_bytes: int | None, library: ModuleTy
 @stage("decompress", name="{file.name}")
 def decompress(file: RemoteFile, archive: Ref, proof: Ref, out: Path) -> DecompressSummary:  # noqa: ARG001 - proof first
     """Inflate a verified archive; its proof is an input, so that nothing unverified is ever decompressed."""
-    header = gunzip(archive.file(), out / file.name.removesuffix(".gz"), file.raw_bytes, inflate_library())
+    header = gunzip(archive.file(), out / file.file_name.removesuffix(".gz"), file.raw_bytes, inflate_library())
     return DecompressSummary(raw_bytes=header.size, dtype=header.dtype.name, shape=header.shape)

@@ -104,7 +104,7 @@ def fetch(
 def _part(file: RemoteFile, expected: Expected, scratch: Path, largest: int) -> Iterator[Part]:
     """Open the part of this file of this data set, once no other run holds it."""
     identity = hashlib.sha256(f"{file.dataset}\n{expected.sha256}".encode()).hexdigest()[:16]
-    name, locks = f"{identity}-{file.name}.part", FlockManager(scratch / "locks")
+    name, locks = f"{identity}-{file.file_name}.part", FlockManager(scratch / "locks")
     locks.acquire_lock(name, "download")
     try:
         with Part(scratch / name, expected, largest) as part:
@@ -140,5 +140,5 @@ def download(  # noqa: PLR0917 - all but the first are injected by name
     from tasks.transfer import Patience
 
     expected = trust.expected(file)
-    target = out / file.name
+    target = out / file.file_name
     return fetch(file, expected, target=target, scratch=scratch, known=known, spare=spare, patience=Patience())
