@@ -153,10 +153,14 @@ def _differences(manifest: Manifest, parts: KeyParts, inputs: Sequence[Input] | 
     before = manifest.parts
     if before.format != parts.format:  # then the other parts say nothing
         return (Change(kind="format", subject="the store's format", before=before.format, after=parts.format),)
+    changed = tuple(_parameter_changes(dict(leaves(before.parameters)), dict(leaves(parts.parameters))))
+    # What was made of a file that changed is another one for that reason, which is told already.
+    told = {change.subject for change in changed if change.kind == "file"}
+    taken = () if inputs is None else _input_changes(manifest.inputs, inputs)
     return (
-        *_parameter_changes(dict(leaves(before.parameters)), dict(leaves(parts.parameters))),
+        *changed,
         *_changes("code", before.code, parts.code),
-        *(() if inputs is None else _input_changes(manifest.inputs, inputs)),
+        *(change for change in taken if change.subject.partition(" ")[2] not in told),
         *_changes("package", before.packages, parts.packages),
     )
 

@@ -53,7 +53,11 @@ def take_unknown(store: Store, dataset: Dataset) -> Dataset:
         return dataset
     from tasks.first_use import take_all
 
-    files = [file for file in dataset.files if not file.known or file.origin == "first use"]
+    files = [
+        file.model_copy(update={"bytes": None}) if file.origin == "first use" else file
+        for file in dataset.files
+        if not file.known or file.origin == "first use"
+    ]
     taken = take_all(dataset.name, files, store.incoming)
     trusted = store.trust.read(dataset.home)
     found = {name: FirstUse(sha256=each.sha256, bytes=each.bytes) for name, each in taken.items()}
