@@ -32,7 +32,7 @@ def dag(data: Dataset, training: Training) -> Outcome:
     known = validate(tables["train"], data.splits["train"].spec, data.checks, None)
     profiles = {"train": known, "test": validate(tables["test"], data.splits["test"].spec, data.checks, known)}
     normalizer = normalize(tables["train"], profiles["train"])
-    model = train(tables["train"], normalizer, training)
+    model = train(tables["train"], normalizer, training, data.held_out)
     scores = evaluate(model, tables["train"], tables["test"])
     page = report(data, training, list(proofs.values()), tables, profiles, normalizer, model, scores)
     return Outcome(scores, model, page)
