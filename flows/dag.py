@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from artifacts.current import Outcome
+from artifacts.current import Outcome, current_run
 from schemas.datasets import Dataset
 from schemas.training import Training
 from tasks.decompress import decompress
@@ -32,6 +32,7 @@ def dag(data: Dataset, training: Training) -> Outcome:
     known = validate(tables["train"], data.splits["train"].spec, data.checks, None)
     profiles = {"train": known, "test": validate(tables["test"], data.splits["test"].spec, data.checks, known)}
     normalizer = normalize(tables["train"], profiles["train"])
+    current_run().require(*profiles.values(), normalizer)  # nothing is trained before all that is cheap has passed
     model = train(tables["train"], normalizer, training, data.held_out)
     scores = evaluate(model, tables["train"], tables["test"])
     page = report(data, training, list(proofs.values()), tables, profiles, normalizer, model, scores)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from artifacts.current import Outcome
 from artifacts.recorded import recorded
+from artifacts.threads import StageThreads
 from flows.ahead import prepared
 from flows.choose import choose_dataset
 from flows.dag import dag
@@ -21,7 +21,7 @@ from schemas.stages import StageName
 from schemas.training import Training
 
 
-@flow(name="idxflow", task_runner=ThreadPoolTaskRunner(max_workers=16))  # type: ignore[arg-type]  # Prefect leaves the runner's type open
+@flow(name="idxflow", task_runner=StageThreads(max_workers=16))  # type: ignore[arg-type]  # Prefect leaves the runner's type open
 @shown
 @recorded
 @prepared

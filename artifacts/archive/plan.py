@@ -87,6 +87,9 @@ class Planning:
         self._stages.append(planned)
         return found or Pending(f"{stage.stage} {name}".strip())
 
+    def require(self, *_: Ref | Pending) -> None:
+        """Wait for nothing: nothing is computed."""
+
     def _wait(
         self, stage: Stage, name: str, arguments: dict[str, Any], pending: list[str]
     ) -> tuple[None, PlannedStage]:
