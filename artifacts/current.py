@@ -33,6 +33,13 @@ class CurrentRun(Protocol):
     def submit(self, stage: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Start a stage."""
 
+    def require(self, *results: Any) -> None:
+        """
+        Wait until stages have ended well, as what follows is too dear to begin in vain.
+
+        Args: results: what their calls returned.
+        """
+
 
 @dataclass(frozen=True)
 class Outcome:

@@ -15,8 +15,9 @@ from prefect import Task, unmapped
 from prefect.futures import PrefectFuture
 from prefect.utilities.urls import url_for
 
-from artifacts.current import Outcome
+from artifacts.current import CURRENT, Outcome
 from artifacts.disk import disk
+from artifacts.failing import Failures, Stopped, has_ended
 from artifacts.files import write_atomically
 from artifacts.holds import Hold, forget_dead
 from artifacts.integrity import Stored
@@ -31,7 +32,7 @@ from artifacts.store import Store
 from artifacts.task import make_task
 from schemas.addresses import redact
 from schemas.errors import ArtifactDamaged, IdxflowError, StageError, StoreError
-from schemas.events import RunChanged, StageChanged, emit
+from schemas.events import Event, RunChanged, StageChanged, emit, listening
 from schemas.metrics import Metrics
 from schemas.stages import STAGES
 from schemas.training import Training
@@ -56,7 +57,7 @@ class Run:
         self._rows: dict[tuple[str, str], StageRecord] = {}
         self._order: dict[tuple[str, str], int] = {}
         self._computed: list[Ref] = []
-        self._errors: list[BaseException] = []
+        self._failures = Failures()
         self._futures: list[PrefectFuture[Any]] = []
         self._tasks: dict[tuple[str, bool], Task[..., Any]] = {}
         self._locks = FlockManager(store.locks)
@@ -81,6 +82,14 @@ class Run:
         self._futures.append(future := task.submit(*args, **kwargs))
         return future
 
+    def require(self, *results: Any) -> None:
+        """
+        Wait until stages have ended well; see `artifacts.current.CurrentRun`.
+
+        Raises: Stopped: one of them has not, or another stage failed meanwhile.
+        """
+        self._failures.await_all(results)
+
     def attempt(self, body: Callable[[], Outcome]) -> None:
         """
         Run the flow's body, and again when an artifact turns out damaged: that one is then made anew.
@@ -88,23 +97,27 @@ class Run:
         Raises: the first error of any stage, rather than what it led to in those that wait for it.
         """
         for left in reversed(range(ATTEMPTS)):
-            self._errors.clear()
+            self._failures.clear()
             self._futures.clear()
             self._tasks.clear()
-            try:
-                self.outcome = body()
-            except Exception as error:
-                self._settle()
-                self._errors.append(error)
-            else:
-                self._settle()
-            self._check_committed()
-            if not self._errors:
+            raised: Exception | None = None
+            with listening(self._interrupt):
+                try:
+                    self.outcome = body()
+                except Exception as error:
+                    raised = error
+                settled = self._settle()
+            errors = self._failures.errors
+            if raised and not (errors and isinstance(raised, Stopped)):
+                errors.append(raised)
+            if settled:
+                self._check_committed()
+            if not errors:
                 return
-            first = next((e for e in self._errors if isinstance(e, ArtifactDamaged)), self._errors[0])
+            first = next((e for e in errors if isinstance(e, ArtifactDamaged)), errors[0])
             if not isinstance(first, ArtifactDamaged) or not left:
                 if isinstance(first, StageError):
-                    alike = {error.subject for error in self._errors if isinstance(error, type(first))}
+                    alike = {error.subject for error in errors if isinstance(error, type(first))}
                     if also := sorted(alike - {first.subject}):
                         logger.warning("%s: failed as %s did", ", ".join(also), first.subject)
                 raise first
@@ -127,7 +140,7 @@ class Run:
         After Ctrl-C stages may still be at work: then the end of the process lets go, and what they commit late is
         added to the record.
         """
-        if all(future.state.is_final() for future in self._futures):
+        if all(map(has_ended, self._futures)):
             self._hold.release()
 
     def _write(self) -> RunRecord:
@@ -165,11 +178,14 @@ class Run:
 
     def _work(self, stage: Stage, arguments: dict[str, Any]) -> Ref:
         """Compute a stage, in whatever thread Prefect runs it."""
+        self._failures.check()
         try:
             self._explain(stage, arguments)
             ref = stage.compute(self, arguments)
+        except Stopped:
+            raise
         except BaseException as error:
-            self._errors.append(error)
+            self._failures.add(stage.stage, stage.name.format(**arguments), error)
             raise
         self._computed.append(ref)
         return ref
@@ -206,14 +222,19 @@ class Run:
             with contextlib.suppress(StoreError):  # the record that counts is the one of the end
                 self._write()
 
-    def _settle(self) -> None:
+    def _settle(self) -> bool:
         """Wait for every stage that was submitted, and collect what went wrong outside of their own code."""
+        settled = self._failures.settle(self._futures)
         for future in self._futures:
-            future.wait()
-            if not future.state.is_completed() and not self._errors:
+            if not self._failures.errors and not future.state.is_completed():
                 found = future.result(raise_on_failure=False)
                 if isinstance(found, Exception):
-                    self._errors.append(found)
+                    self._failures.errors.append(found)
+        return settled
+
+    def _interrupt(self, event: Event) -> None:
+        if CURRENT.get(None) is self:
+            self._failures.interrupt(event)
 
     def _check_committed(self) -> None:
         for ref in self._computed:

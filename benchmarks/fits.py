@@ -16,8 +16,8 @@ from schemas.catalog import load_dataset
 from schemas.image_table import ImageTable
 from schemas.statistics import NormalizerFacts
 from schemas.training import Training
+from tasks.holding import hold_out
 from tasks.scoring import Tally
-from tasks.train import count_train_rows
 
 SEEDS = (1, 2, 3)
 PLAIN = "tutorial's fit"
@@ -39,9 +39,9 @@ class Ours:
         from tasks.network import build_network
         from tasks.train import fit
 
-        rows = count_train_rows(self.train.samples, training.validation_fraction)
-        network = build_network(training, self._mean, self._std, len(self.train.metadata.classes), rows)
-        fit(network, self.train, training)
+        held = hold_out(self.train, "last", training)
+        network = build_network(training, self._mean, self._std, len(self.train.metadata.classes), held.trained)
+        fit(network, self.train, training, held)
         return network.classifier
 
 

@@ -79,6 +79,11 @@ class Walk:
         self._futures.append(self._pool.submit(copy_context().run, self._take, stage, bound.arguments))
         return self._futures[-1]
 
+    def require(self, *results: Future[Ref]) -> None:
+        """Wait for artifacts."""
+        for result in results:
+            result.result()
+
     def _take(self, stage: Stage, arguments: dict[str, Any]) -> Ref:
         arguments = {name: _awaited(value) for name, value in arguments.items()}
         parts = stage.parts(arguments)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from artifacts.current import Outcome, current_run
 from artifacts.recorded import recorded
+from artifacts.threads import StageThreads
 from flows.ahead import prepared
 from flows.choose import choose_dataset
 from flows.dag import dag
@@ -22,7 +23,7 @@ from schemas.stages import StageName
 from schemas.training import Training
 
 
-@flow(name="idxflow", task_runner=ThreadPoolTaskRunner(max_workers=16))  # type: ignore[arg-type]  # Prefect leaves the runner's type open
+@flow(name="idxflow", task_runner=StageThreads(max_workers=16))  # type: ignore[arg-type]  # Prefect leaves the runner's type open
 @shown
 @recorded
 @prepared
@@ -53,9 +54,7 @@ def pipeline(
     data = take_unknown(current_run().store, choose_dataset(dataset, mirrors))
     if revalidate:
         ask_mirrors(data)
-    outcome = dag(data, training)
-    confirm(current_run().store, data)
-    return outcome
+    return dag(data, training, checked=partial(confirm, current_run().store, data))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Column
 from rich.text import Text
 
-from schemas.events import Progress, StageChanged
+from schemas.events import Progress, StageChanged, StageFailed
 from schemas.words import amount, duration, progress_of
 
 SHORTEST, LONGEST = 4, 40
@@ -53,7 +53,7 @@ class Board:
         if facts:
             self._facts[event.subject] = facts
 
-    def finish(self, event: StageChanged) -> None:
+    def finish(self, event: StageChanged | StageFailed) -> None:
         """Take a row away; its line stands above from now on."""
         for key in ((event.stage, event.name), ("", event.name or event.stage)):
             if key in self._rows:

@@ -24,12 +24,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with interruptible():
                 with held_back():
                     from idxflow.app import call
+                    from idxflow.ending import FAILED, leave
                     from idxflow.streams import lasting_streams
                 with lasting_streams():
-                    return call(sys.argv[1:] if arguments is None else list(arguments))
+                    code = call(sys.argv[1:] if arguments is None else list(arguments))
         finally:
             if arguments is None:
                 end_at_once()
+        if arguments is None and code == FAILED:
+            leave(code)
     except (Exception, KeyboardInterrupt) as error:
         with held_back():
             from idxflow.console import open_console
@@ -38,3 +41,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             with lasting_streams():
                 return tell(open_console(), error)
+    return code

@@ -21,7 +21,7 @@ from rich.text import Text
 from idxflow.board import Board
 from idxflow.interrupts import held_back
 from idxflow.tables import below
-from schemas.events import Event, Progress, RunChanged, StageChanged, listening
+from schemas.events import Event, Progress, RunChanged, StageChanged, StageFailed, listening
 from schemas.words import amount, duration, facts_line, progress_of
 
 PLAIN_SECONDS = 5.0
@@ -58,6 +58,7 @@ class Console:
         self._facts: dict[str, str] = {}
         self._lines = 0
         self._warned: dict[str, int] = {}
+        self._failed: dict[str, int] = {}
 
     @property
     def width(self) -> int | None:
@@ -87,7 +88,10 @@ class Console:
             self.warn(message)
 
     def fail(self, message: str) -> None:
-        """Print an error."""
+        """Print an error, unless it was printed when it happened and still stands in view."""
+        if self._lines - self._failed.get(message, -VIEW) < VIEW:
+            return
+        self._failed[message] = self._lines
         _say(self.err, "ERROR", message, "bold white on red", "red")
 
     @contextmanager
@@ -137,6 +141,10 @@ class Console:
                         self._board.start(event)
                 case StageChanged():
                     self._finish(event)
+                case StageFailed():
+                    if self._board:
+                        self._board.finish(event)
+                    self.fail(event.message)
                 case Progress():
                     self._advance(event)
 

@@ -1,7 +1,11 @@
-"""How a command ends: its exit code, and the one line that says why."""
+"""How a command ends: its exit code, the one line that says why, and a process that waits for nothing in vain."""
 
 from __future__ import annotations
 
+import atexit
+import os
+import sys
+import threading
 import traceback
 from typing import TYPE_CHECKING
 
@@ -11,6 +15,8 @@ from schemas.errors import IdxflowError, UsageError
 if TYPE_CHECKING:
     from idxflow.console import Console
 
+SENDING = 2.0
+"""Seconds that the last lines of a failed run have to reach Prefect's API in."""
 DONE, FAILED, WRONG_USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 
@@ -39,3 +45,23 @@ def tell(console: Console, error: BaseException, *, verbose: bool | None = None)
             hint = " (--verbose shows the traceback)" if verbose is False else ""
             console.fail(f"Unexpected {type(error).__name__}: {said}{hint}")
     return FAILED
+
+
+def leave(code: int) -> None:
+    """
+    End the process of a failed command, if a thread of it would hold it up: an import, a stage that nobody waits for.
+
+    What has to be done at the end is done: Prefect's last lines and events are sent, a temporary server is stopped, the
+    output is written. The store takes no harm, as by a kill. Python's own end would wait for TensorFlow's import, which
+    takes seconds and cannot be stopped.
+    """
+    here = threading.current_thread()
+    if all(thread is here or thread.daemon for thread in threading.enumerate()):
+        return
+    if handlers := sys.modules.get("prefect.logging.handlers"):
+        handlers.APILogWorker.drain_all(timeout=SENDING)  # and whatever else waits to be sent to the API
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    os._exit(code)

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from schemas.held_out import Way
 from schemas.parameters import Parameters
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -118,6 +119,7 @@ class Dataset(Parameters):
     source: str = Field(description="where the set comes from and under which licence")
     splits: dict[Literal["train", "test"], Split]
     checks: Checks = Checks()
+    held_out: Way = Field(default="stratified", description="which rows of the train split are held out")
 
     @model_validator(mode="after")
     def _has_both_splits(self) -> Dataset:

@@ -58,6 +58,21 @@ class StageChanged:
 
 
 @dataclass(frozen=True)
+class StageFailed:
+    """
+    A stage failed, and the run will end with its error.
+
+    Args:
+        stage, name: which stage, of what.
+        message:     the error, as the run ends with it.
+    """
+
+    stage: str
+    name: str
+    message: str
+
+
+@dataclass(frozen=True)
 class RunChanged:
     """
     A run began or ended; its record lies at `<home>/runs/<id>.json`.
@@ -71,7 +86,7 @@ class RunChanged:
     state: Literal["running", "completed", "failed", "interrupted"]
 
 
-Event = Progress | StageChanged | RunChanged
+Event = Progress | StageChanged | StageFailed | RunChanged
 _listeners: list[Callable[[Event], None]] = []
 
 

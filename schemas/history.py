@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.held_out import HeldOut, Way
+
 
 class EpochRow(BaseModel):
     """
@@ -26,8 +28,17 @@ class History(BaseModel):
     """Every epoch, in order, and the rows that the figures are of."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    train_rows: int = Field(ge=1, description="rows that the model was fitted to: the first of the train table")
-    validation_rows: int = Field(ge=0, description="rows held out: the last of the train table")
+    train_rows: int = Field(ge=1, description="rows that the model was fitted to")
+    validation_rows: int = Field(ge=0, description="rows of the train table held out")
+    way: Way = Field(default="last", description="which rows were held out; histories without it held out the last")
+    findings: tuple[str, ...] = Field(
+        default=(), description="what is odd about the held-out rows, a sentence each for people"
+    )
     updates: int = Field(ge=1, description="updates of the weights in all epochs")
     kept: int = Field(ge=1, description="the epoch that the model is from: the last one, or the best one of validation")
     epochs: tuple[EpochRow, ...] = Field(min_length=1)
+
+    @property
+    def held_out(self) -> HeldOut:
+        """How many rows were held out, and which."""
+        return HeldOut(way=self.way, rows=self.validation_rows, of=self.train_rows + self.validation_rows)

@@ -118,6 +118,18 @@ class ImageTable:
         """
         return map(self.group, range(self._file.num_row_groups))
 
+    def labels(self) -> npt.NDArray[np.uint16]:
+        """
+        Read the labels alone: uint16 (n,), class indices.
+
+        Raises: BadTable: the column is damaged.
+        """
+        try:
+            column: npt.NDArray[np.uint16] = self._file.read(["label"])["label"].to_numpy()
+        except OSError as error:
+            raise self._bad("a whole column of labels", error) from error
+        return column
+
     def read(self) -> Batch:
         """
         Read the whole table.

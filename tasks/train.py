@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import logging
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +11,14 @@ import numpy as np
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
-from schemas.errors import StageError
+from schemas.held_out import Way
 from schemas.history import EpochRow, History
 from schemas.image_table import ImageTable
 from schemas.numerics import Numerics
 from schemas.statistics import NormalizerFacts
 from schemas.summary import Summary
 from schemas.training import Training
+from tasks.holding import Holding, hold_out
 from tasks.memory import free_memory
 from tasks.rows import Rows
 
@@ -29,40 +29,23 @@ if TYPE_CHECKING:
 log = logging.getLogger("idxflow.train")
 
 
-def count_train_rows(rows: int, validation_fraction: float) -> int:
+def fit(
+    network: Network, table: ImageTable, training: Training, held: Holding, checkpoints: Path | None = None
+) -> History:
     """
-    Return how many rows, the first ones, are trained on; the others are held out. Rounds as Keras's `validation_split`.
-
-    Raises: StageError: none would be left.
-    """
-    kept = math.floor(rows * (1 - validation_fraction))
-    if kept < 1:
-        raise StageError(
-            "training.validation_fraction",
-            expected="at least one row left to train on",
-            found=f"{validation_fraction:g} of {rows} rows held out",
-            way_out="Hold out less, `--set training.validation_fraction=0` for nothing, or bring more images.",
-        )
-    return kept
-
-
-def fit(network: Network, table: ImageTable, training: Training, checkpoints: Path | None = None) -> History:
-    """
-    Fit `network` in place to the first rows of `table`, and validate it on the held-out last ones after each epoch.
+    Fit `network` in place to the rows of `table` that are not held out, and validate it on the others after each epoch.
 
     Args: checkpoints: a folder that keeps the state after each epoch; a training that was interrupted goes on from it.
     Raises:
-        StageError:       no row is left to train on.
         TrainingDiverged: a loss or a weight is no longer a finite number.
         BadTable:         a row group is damaged.
     """
     from tasks.backend import keras
     from tasks.course import Course
 
-    kept = count_train_rows(table.samples, training.validation_fraction)
     # A reader each: two threads read while an epoch ends and its validation begins.
-    rows, held_out = Rows(table, 0, kept), Rows(ImageTable(table.path), kept, table.samples)
-    log.info("%d rows to train on, %d held out, %d weights", kept, len(held_out), network.trainee.count_params())
+    rows, held_out = Rows(table, ~held.rows), Rows(ImageTable(table.path), held.rows)
+    log.info("%d rows to train on, %d held out, %d weights", len(rows), len(held_out), network.trainee.count_params())
     course = Course(network.trainee, training, checkpoints)
     if not course.over:
         feed = _choose_feed(rows, held_out, network, training)
@@ -78,9 +61,14 @@ def fit(network: Network, table: ImageTable, training: Training, checkpoints: Pa
                 validation_data=feed.validation() if len(held_out) else None,
             )
     course.finish()
-    updates = training.count_updates(kept, len(course.epochs))
     return History(
-        train_rows=kept, validation_rows=len(held_out), updates=updates, kept=course.kept, epochs=course.epochs
+        train_rows=len(rows),
+        validation_rows=len(held_out),
+        way=held.way,
+        findings=held.findings,
+        updates=training.count_updates(len(rows), len(course.epochs)),
+        kept=course.kept,
+        epochs=course.epochs,
     )
 
 
@@ -111,6 +99,8 @@ class TrainSummary(Summary):
     weights: int
     train_rows: int
     validation_rows: int
+    held_out: Way
+    findings: tuple[str, ...]
     updates: int
     kept: int
     last: EpochRow
@@ -118,18 +108,23 @@ class TrainSummary(Summary):
 
 
 @stage("train", packages=("tensorflow", "keras", "numpy"), on_main_thread=True)
-def train(table: Ref, normalizer: Ref, training: Training, checkpoints: Path, out: Path) -> TrainSummary:
+def train(  # noqa: PLR0917 - what the engine hands over counts as well
+    table: Ref, normalizer: Ref, training: Training, held_out: Way, checkpoints: Path, out: Path
+) -> TrainSummary:
     """Fit the perceptron to the train table and save it with its normalisation, its history and its curve."""
-    from tasks.backend import numerics
+    data = ImageTable(table.file("table.parquet"))
+    held = hold_out(data, held_out, training)
+    for finding in held.findings:
+        log.warning("%s %s: %s", data.metadata.dataset, data.metadata.split, finding)
+
+    from tasks.backend import numerics  # no sooner: it takes seconds, and what is refused above needs nothing of it
     from tasks.network import build_network, content_digest
 
-    data = ImageTable(table.file("table.parquet"))
     facts = NormalizerFacts.model_validate_json(normalizer.file("normalizer.json").read_bytes())
     mean = np.load(normalizer.file("mean.npy"), allow_pickle=False)
-    kept = count_train_rows(data.samples, training.validation_fraction)
     image = mean.reshape(data.metadata.shape)
-    network = build_network(training, image, facts.std, len(data.metadata.classes), kept)
-    history = fit(network, data, training, checkpoints)
+    network = build_network(training, image, facts.std, len(data.metadata.classes), held.trained)
+    history = fit(network, data, training, held, checkpoints)
     network.classifier.save(out / "model.keras")
     (out / "history.json").write_text(history.model_dump_json(indent=2) + "\n", encoding="utf-8")
     write_curve(out / "curve.csv", history)
@@ -138,6 +133,8 @@ def train(table: Ref, normalizer: Ref, training: Training, checkpoints: Path, ou
         weights=network.trainee.count_params(),
         train_rows=history.train_rows,
         validation_rows=history.validation_rows,
+        held_out=history.way,
+        findings=history.findings,
         updates=history.updates,
         kept=history.kept,
         last=history.epochs[-1],

@@ -96,6 +96,9 @@ class Planning:
         self._stages.append(planned)
         return found or Pending(f"{stage.stage} {name}".strip())
 
+    def require(self, *_: Ref | Pending) -> None:
+        """Wait for nothing: nothing is computed."""
+
     def _wait(self, stage: Stage, name: str, arguments: dict[str, Any], pending: list[str]) -> PlannedStage:
         """Say what is known of a stage that takes an artifact of which nothing is known yet."""
         plain = {key: value for key, value in arguments.items() if not any(_pending(value)) and not references(value)}

@@ -22,6 +22,7 @@ from schemas.addresses import fill, redact
 from schemas.catalog.mistakes import mistakes
 from schemas.datasets import Checks, Dataset
 from schemas.errors import UsageError
+from schemas.held_out import Way
 from schemas.parameters import Parameters
 
 _FOLDER = Path(__file__).parent
@@ -69,6 +70,7 @@ class _Description(Parameters):
     label_column: int | None = None
     mirrors: tuple[str, ...] = Field(min_length=1)
     checks: Checks = Checks()
+    held_out: Way = "stratified"
     train: _Split
     test: _Split
 
@@ -82,6 +84,7 @@ class _Description(Parameters):
                 "title": self.title,
                 "source": self.source,
                 "checks": self.checks,
+                "held_out": self.held_out,
                 "splits": {
                     "train": self._split("train", self.train, name, mirrors, place),
                     "test": self._split("test", self.test, name, mirrors, place),

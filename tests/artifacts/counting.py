@@ -10,13 +10,13 @@ import time
 from pathlib import Path
 
 from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from artifacts.current import Outcome
 from artifacts.files import write_atomically
 from artifacts.recorded import recorded
 from artifacts.ref import Ref
 from artifacts.stage import stage
+from artifacts.threads import StageThreads
 from schemas.errors import BadIdx
 from schemas.metrics import Metrics, SplitMetrics
 from schemas.summary import Summary
@@ -72,7 +72,7 @@ def join(parts: list[Ref], training: Training, checkpoints: Path, out: Path) -> 
     return Summary()
 
 
-@flow(name="counting", task_runner=ThreadPoolTaskRunner(max_workers=4))  # type: ignore[arg-type]  # Prefect leaves the runner's type open
+@flow(name="counting", task_runner=StageThreads(max_workers=4))  # type: ignore[arg-type]  # Prefect leaves the runner's type open
 @recorded
 def counting(
     dataset: str = "two",

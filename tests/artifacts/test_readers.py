@@ -26,6 +26,9 @@ class OneRun:
     def submit(self, *_: object) -> None:
         """Submit nothing."""
 
+    def require(self, *_: object) -> None:
+        """Wait for nothing."""
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:

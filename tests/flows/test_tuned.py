@@ -16,9 +16,10 @@ from schemas.image_table import Batch, ImageTable, TableMetadata, write_table
 from schemas.training import Training
 from tasks.backend import keras
 from tasks.evaluate import predict
+from tasks.holding import count_train_rows
 from tasks.network import build_network
 from tasks.normalize import PixelSums, normalize_pixels
-from tasks.train import count_train_rows, fit
+from tests.tasks.by_hand import fit
 from tests.tasks.measured import measured
 
 log = logging.getLogger("idxflow.tests.tuned")

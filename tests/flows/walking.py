@@ -48,6 +48,9 @@ class Walk:
         self.rows.append(stage_record(ref, cached=found is not None))
         return ref
 
+    def require(self, *_: Ref) -> None:
+        """Wait for nothing: what was submitted is computed."""
+
 
 def walk(store: Store, run: str, training: Training = TRAINING, *, minute: int = 0) -> RunRecord:
     """Run the pipeline over the bundled digits. Returns: its record, which is written too; paths in it are stale."""

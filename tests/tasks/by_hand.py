@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 
+from schemas.held_out import Way
+from schemas.history import History
 from schemas.image_table import ImageTable
 from schemas.training import Training
+from tasks import train
+from tasks.holding import hold_out
 from tasks.network import Network
 from tasks.order import positions, windows
 from tasks.rows import Rows
-from tasks.train import count_train_rows
 from tests.tasks.small_split import MEAN, STD
 
 Weights = list[npt.NDArray[np.float64]]
@@ -94,17 +99,33 @@ def features(network: Network, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.f
     return found
 
 
-def learned_order(network: Network, table: ImageTable, training: Training, epoch: int) -> npt.NDArray[np.int32]:
+def fit(
+    network: Network, table: ImageTable, training: Training, checkpoints: Path | None = None, *, way: Way = "last"
+) -> History:
+    """Fit a network to the rows of a table that are not held out."""
+    return train.fit(network, table, training, hold_out(table, way, training), checkpoints)
+
+
+def parted(table: ImageTable, training: Training, way: Way = "last") -> tuple[Rows, Rows]:
+    """Return the rows that are trained on, and those that are held out."""
+    held = hold_out(table, way, training).rows
+    return Rows(table, ~held), Rows(table, held)
+
+
+def learned_order(
+    network: Network, table: ImageTable, training: Training, epoch: int, way: Way = "last"
+) -> npt.NDArray[np.int64]:
     """Return the rows in the order in which an epoch, from 0, meets them."""
-    rows = Rows(table, 0, count_train_rows(table.samples, training.validation_fraction))
-    return positions(rows.sizes, windows(rows.sizes, training.shuffle_window, network.shuffle_seed, epoch))
+    rows, _ = parted(table, training, way)
+    order = positions(rows.sizes, windows(rows.sizes, training.shuffle_window, network.shuffle_seed, epoch))
+    return np.flatnonzero(rows.chosen)[order]
 
 
 def train_by_hand(network: Network, table: ImageTable, training: Training) -> tuple[Weights, list[tuple[float, float]]]:
     """Run the update rule step by step over the rows in the order of the feed, in float64."""
     data = table.read()
     weights = [weight.astype(np.float64) for weight in network.trainee.get_weights()]
-    rows = count_train_rows(len(data.label), training.validation_fraction)
+    rows = len(parted(table, training)[0])
     rule = (AdamW if training.optimizer == "adamw" else Momentum)(training, training.count_updates(rows))
     features = ((data.image / 255 - 0.5) * 2 - MEAN) / STD
     update, epochs = 0, []

@@ -14,7 +14,7 @@ from schemas.history import History
 from schemas.image_table import ImageTable
 from schemas.training import Training
 from tasks.network import Network, build_network
-from tasks.train import fit
+from tests.tasks.by_hand import fit
 from tests.tasks.small_split import CLASSES, MEAN, SHAPE, STD, small_split, written
 
 DATA = small_split(150)

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
 from schemas.errors import BadTable
+from schemas.held_out import Way
 from schemas.history import History
 from schemas.image_table import ImageTable
 from schemas.training import Training
+from tasks import train
 from tasks.backend import keras
 from tasks.feed import Feed, Held, Streamed
+from tasks.holding import hold_out
 from tasks.network import Network, build_network
-from tasks.rows import Rows
-from tasks.train import count_train_rows, fit
-from tests.tasks.by_hand import features, learned_order
+from tests.tasks.by_hand import features, fit, learned_order, parted
 from tests.tasks.small_split import CLASSES, MEAN, SHAPE, STD, small_split, written
 
 DATA = small_split(150)
-BRISK = {"hidden": (5, 4), "learning_rate": 0.05, "batch_size": 16, "epochs": 3, "validation_fraction": 0.2}
-NOISY = {**BRISK, "optimizer": "adamw", "dropout": 0.2, "shift": 1, "schedule": "cosine"}
+BRISK: dict[str, Any] = {
+    "hidden": (5, 4),
+    "learning_rate": 0.05,
+    "batch_size": 16,
+    "epochs": 3,
+    "validation_fraction": 0.2,
+}
+NOISY: dict[str, Any] = {**BRISK, "optimizer": "adamw", "dropout": 0.2, "shift": 1, "schedule": "cosine"}
 
 
 def fresh(training: Training, rows: int = 120) -> Network:
@@ -36,25 +43,26 @@ def table(tmp_path: Path) -> ImageTable:
     return written(tmp_path / "table.parquet", DATA)
 
 
-def trained(table: ImageTable, **fields: Any) -> tuple[list[Any], History]:
+def trained(table: ImageTable, way: Way = "last", **fields: Any) -> tuple[list[Any], History]:
     """Train a network; return its weights and its history."""
     training = Training.model_validate(fields)
     network = fresh(training)
-    history = fit(network, table, training)
+    history = fit(network, table, training, way=way)
     return network.trainee.get_weights(), history
 
 
+@pytest.mark.parametrize("way", get_args(Way))
 @pytest.mark.parametrize("fields", [BRISK, NOISY], ids=["features", "raw pixels"])
 @pytest.mark.parametrize(("window", "step"), [(1000, 24 * 2**20), (1000, 1), (90, 16 * 28), (50, 33 * 28), (1, 1)])
 def test_what_is_streamed_gives_the_same_bits(
-    table: ImageTable, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], window: int, step: int
+    table: ImageTable, monkeypatch: pytest.MonkeyPatch, way: Way, fields: dict[str, Any], window: int, step: int
 ) -> None:
     """However rows are cut into windows and steps, weights and history are those of rows held in memory, to the bit."""
-    weights, history = trained(table, **fields, shuffle_window=window)
+    weights, history = trained(table, way, **fields, shuffle_window=window)
     monkeypatch.setattr(Streamed, "STEP", step)
     monkeypatch.setattr(Held, "STEP", 48 * 28)  # and several steps of those too
     for memory in (1, 10**9):
-        again, course = trained(table, **fields, shuffle_window=window, memory=memory)
+        again, course = trained(table, way, **fields, shuffle_window=window, memory=memory)
         assert course == history
         for one, other in zip(weights, again, strict=True):
             np.testing.assert_array_equal(one, other)
@@ -62,18 +70,20 @@ def test_what_is_streamed_gives_the_same_bits(
 
 @pytest.mark.parametrize("kind", [Held, Streamed])
 @pytest.mark.parametrize("shift", [0, 1])
+@pytest.mark.parametrize("way", get_args(Way))
 def test_a_feed_gives_every_row_in_order(
-    table: ImageTable, monkeypatch: pytest.MonkeyPatch, kind: type[Feed], shift: int
+    table: ImageTable, monkeypatch: pytest.MonkeyPatch, kind: type[Feed], shift: int, way: Way
 ) -> None:
     """From the epoch that is asked for, its elements together are the rows in the order of learning, and no other."""
     monkeypatch.setattr(kind, "STEP", 40 * 10)
     training = Training.model_validate({**BRISK, "shift": shift, "shuffle_window": 90})
     network = fresh(training)
-    feed = kind(Rows(table, 0, 120), Rows(table, 120, 150), network, training)
+    feed = kind(*parted(table, training, way), network, training)
+    held = parted(table, training, way)[1].chosen
     expected = DATA.image if shift else features(network, DATA.image)
     elements = feed.training(1).take(2 * feed.steps).as_numpy_iterator()
     for epoch in (1, 2):
-        order = learned_order(network, table, training, epoch)
+        order = learned_order(network, table, training, epoch, way)
         parts = []
         for _ in range(feed.steps):
             images, labels, *lying = next(elements)
@@ -83,21 +93,21 @@ def test_a_feed_gives_every_row_in_order(
         np.testing.assert_array_equal(np.concatenate([labels for _, labels in parts]), DATA.label[order])
     held_out = list(feed.validation().as_numpy_iterator())
     np.testing.assert_array_equal(
-        np.concatenate([images for images, _ in held_out]), features(network, DATA.image)[120:]
+        np.concatenate([images for images, _ in held_out]), features(network, DATA.image)[held]
     )
-    np.testing.assert_array_equal(np.concatenate([labels for _, labels in held_out]), DATA.label[120:])
+    np.testing.assert_array_equal(np.concatenate([labels for _, labels in held_out]), DATA.label[held])
 
 
 @pytest.mark.parametrize("memory", [1, None])
 def test_a_damaged_table_is_told_as_such(tmp_path: Path, memory: int | None) -> None:
     """A row group that cannot be read ends training with the table's own error, also out of the thread that streams."""
-    path = tmp_path / "table.parquet"
-    written(path, DATA)
+    path, training = tmp_path / "table.parquet", Training.model_validate({**BRISK, "memory": memory})
+    held = hold_out(written(path, DATA), "last", training)
     content = bytearray(path.read_bytes())
     content[700:1500] = bytes(800)
     path.write_bytes(content)
     with pytest.raises(BadTable, match="a whole row group"):
-        trained(ImageTable(path), **BRISK, memory=memory)
+        train.fit(fresh(training), ImageTable(path), training, held)
 
 
 @pytest.mark.parametrize("kind", [Held, Streamed])
@@ -105,7 +115,7 @@ def test_the_model_is_one_of_keras(table: ImageTable, tmp_path: Path, kind: type
     """Keras's own callbacks work with either feed: early stopping, and checkpoints that load with their optimizer."""
     training = Training.model_validate({**BRISK, "epochs": 40, "learning_rate": 0.5})
     network = fresh(training)
-    feed = kind(Rows(table, 0, 120), Rows(table, 120, 150), network, training)
+    feed = kind(*parted(table, training), network, training)
     history = network.trainee.fit(
         feed.training(0),
         steps_per_epoch=feed.steps,
@@ -132,7 +142,7 @@ def test_the_model_is_one_of_keras(table: ImageTable, tmp_path: Path, kind: type
 def test_rows_are_held_where_they_fit(table: ImageTable, caplog: pytest.LogCaptureFixture) -> None:
     """A table is streamed when it would take more memory than it may, which is said with both sizes, and only then."""
     training = Training.model_validate(BRISK)
-    rows, held_out = Rows(table, 0, 120), Rows(table, 120, 150)
+    rows, held_out = parted(table, training)
     needed = Held.memory(rows, held_out, fresh(training))
     assert needed == 150 * (6 * 4 + 4)
     with caplog.at_level("INFO", "idxflow.train"):
@@ -147,12 +157,6 @@ def test_rows_are_held_where_they_fit(table: ImageTable, caplog: pytest.LogCaptu
 def test_held_rows_are_shared_and_not_copied(table: ImageTable) -> None:
     """Every step hands out the one array, from the start of the training to its end."""
     training = Training.model_validate(BRISK)
-    feed = Held(Rows(table, 0, 120), Rows(table, 120, 150), fresh(training), training)
+    feed = Held(*parted(table, training), fresh(training), training)
     elements = [images for images, *_ in feed.training(0).take(3)]
     assert len({np.from_dlpack(images).ctypes.data for images in elements}) == 1
-
-
-def test_the_rows_that_are_trained_on_are_the_first(table: ImageTable) -> None:
-    """The table's last rows are held out, as in `count_train_rows`."""
-    history = trained(table, **BRISK)[1]
-    assert (history.train_rows, history.validation_rows) == (count_train_rows(150, 0.2), 30)

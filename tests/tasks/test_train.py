@@ -12,15 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from schemas.errors import StageError, TrainingDiverged
+from schemas.errors import TrainingDiverged
 from schemas.events import Event, Progress, listening
 from schemas.history import History
 from schemas.image_table import ImageTable
 from schemas.training import Training
 from tasks.backend import keras, tf
+from tasks.holding import count_train_rows
 from tasks.network import Network, build_network, content_digest
-from tasks.train import TrainSummary, count_train_rows, fit, train
-from tests.tasks.by_hand import features, learned_order, train_by_hand
+from tasks.train import TrainSummary, train
+from tests.tasks.by_hand import features, fit, learned_order, train_by_hand
 from tests.tasks.small_split import CLASSES, MEAN, SHAPE, STD, normalizer_artifact, small_split, table_artifact, written
 
 DATA = small_split(150)
@@ -131,23 +132,6 @@ def test_nothing_need_be_held_out(table: ImageTable, caplog: pytest.LogCaptureFi
     assert "val" not in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("rows", "fraction", "kept"),
-    [(60_000, 0.1, 54_000), (1_500, 0.1, 1_350), (10, 0.25, 7), (3, 0.1, 2), (5, 0, 5), (2, 0.5, 1)],
-)
-def test_the_last_rows_are_held_out(rows: int, fraction: float, kept: int) -> None:
-    """The number of train rows is rounded down, as Keras's validation_split does."""
-    assert count_train_rows(rows, fraction) == kept
-
-
-@pytest.mark.parametrize(("rows", "fraction"), [(4, 0.9), (1, 0.1), (0, 0.0)])
-def test_a_split_without_train_rows_is_refused(rows: int, fraction: float) -> None:
-    """When all rows would be held out, the error names the field, the rows and the way out."""
-    told = rf"training\.validation_fraction: expected .* found {fraction:g} of {rows} rows held out\..*`--set"
-    with pytest.raises(StageError, match=told):
-        count_train_rows(rows, fraction)
-
-
 @pytest.mark.parametrize("epochs", [1, 30])
 def test_divergence_stops_the_run(table: ImageTable, epochs: int) -> None:
     """A loss or a weight that is no longer finite ends training with its epoch and a smaller step to try."""
@@ -190,7 +174,7 @@ def run(tmp_path: Path) -> Callable[[Training, str], Path]:
 
     def start(training: Training, name: str) -> Path:
         (tmp_path / name).mkdir()
-        summary = train.function(table, normalizer, training, tmp_path / f"{name}-checkpoints", tmp_path / name)
+        summary = train.function(table, normalizer, training, "last", tmp_path / f"{name}-checkpoints", tmp_path / name)
         model = keras.saving.load_model(tmp_path / name / "model.keras")
         assert isinstance(summary, TrainSummary)
         assert summary.content == {"model.keras": content_digest(model)}
