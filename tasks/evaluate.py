@@ -11,6 +11,7 @@ import numpy as np
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
+from schemas.content import TableWriter
 from schemas.errors import BadTable, TrainingDiverged
 from schemas.image_table import Batch, ImageTable
 from schemas.metrics import Metrics, SplitMetrics
@@ -85,13 +86,12 @@ def prediction_schema() -> pa.Schema:
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in types.items()])
 
 
-def write_predictions(path: Path, batches: Iterator[tuple[str, Batch, Scores]]) -> None:
-    """Write batches with their split and scores, a row group each."""
+def write_predictions(path: Path, batches: Iterator[tuple[str, Batch, Scores]]) -> str:
+    """Write batches with their split and scores, a row group each. Returns: the digest of the content."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     schema = prediction_schema()
-    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=["split"]) as writer:
+    with TableWriter(path, schema, compression="zstd", use_dictionary=["split"]) as writer:
         for split, batch, scores in batches:
             columns = [
                 pa.repeat(split, len(batch.label)),
@@ -102,7 +102,8 @@ def write_predictions(path: Path, batches: Iterator[tuple[str, Batch, Scores]]) 
                 scores.loss.astype(np.float32),
             ]
             arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+            writer.write(pa.Table.from_arrays(arrays, schema=schema))
+    return writer.content
 
 
 def write_confusion(path: Path, metrics: SplitMetrics) -> None:
@@ -144,11 +145,12 @@ def evaluate(model: Ref, train: Ref, test: Ref, out: Path) -> EvaluateSummary:
                 tallies[split].add(scores)
                 yield split, batch, scores
 
-    write_predictions(out / "predictions.parquet", batches())
+    content = write_predictions(out / "predictions.parquet", batches())
     metrics = Metrics(train=tallies["train"].measure(), test=tallies["test"].measure())
     (out / "metrics.json").write_text(metrics.model_dump_json(indent=2) + "\n", encoding="utf-8")
     write_confusion(out / "confusion.csv", metrics.test)
     return EvaluateSummary(
+        content={"predictions.parquet": content},
         train_samples=metrics.train.samples,
         train_accuracy=metrics.train.accuracy,
         train_loss=metrics.train.loss,

@@ -78,6 +78,7 @@ def test_files_and_summary_tell_the_same(model: Ref, tables: tuple[Ref, Ref], tm
         loss, accuracy = loaded.evaluate(data.image, data.label, verbose=0)
         assert (found.loss, found.accuracy) == pytest.approx((loss, accuracy), rel=1e-5)
         assert 0 < found.accuracy < 1
+    assert summary.content.keys() == {"predictions.parquet"}
     assert (summary.test_samples, summary.test_accuracy) == (61, metrics.test.accuracy)
     assert (summary.train_samples, summary.train_loss) == (150, metrics.train.loss)
     with (tmp_path / "out" / "confusion.csv").open(newline="") as file:
