@@ -33,6 +33,6 @@ def dag(data: Dataset, training: Training) -> Outcome:
     profiles = {"train": known, "test": validate(tables["test"], data.splits["test"].spec, data.checks, known)}
     normalizer = normalize(tables["train"], profiles["train"])
     model = train(tables["train"], normalizer, training)
-    scores = evaluate(model, tables["train"], tables["test"])
+    scores = evaluate(model, tables["train"], tables["test"], profiles)
     page = report(data, training, list(proofs.values()), tables, profiles, normalizer, model, scores)
     return Outcome(scores, model, page)

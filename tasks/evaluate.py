@@ -16,6 +16,7 @@ from schemas.errors import BadTable, TrainingDiverged
 from schemas.image_table import Batch, ImageTable
 from schemas.metrics import Metrics, SplitMetrics
 from schemas.summary import Summary
+from tasks.leak import Leak, find_leak
 from tasks.scoring import Scores, Tally, score
 
 if TYPE_CHECKING:
@@ -115,6 +116,13 @@ def write_confusion(path: Path, metrics: SplitMetrics) -> None:
         writer.writerows([name, *row] for name, row in zip(names, metrics.confusion, strict=True))
 
 
+def with_leak(train: SplitMetrics, test: SplitMetrics, leak: Leak) -> Metrics:
+    """Join the metrics of both splits, and the accuracy on the test images that do not occur in the train split."""
+    right, unseen = sum(test.confusion[label][label] for label in range(len(test.classes))), test.samples - leak.images
+    accuracy = (right - leak.right) / unseen if unseen else None
+    return Metrics(train=train, test=test, leaked=leak.images, unseen_accuracy=accuracy)
+
+
 class EvaluateSummary(Summary):
     """The headline of both splits."""
 
@@ -124,11 +132,16 @@ class EvaluateSummary(Summary):
     test_samples: int
     test_accuracy: float
     test_loss: float
+    leaked: int
 
 
 @stage("evaluate", packages=("tensorflow", "keras", "numpy"))
-def evaluate(model: Ref, train: Ref, test: Ref, out: Path) -> EvaluateSummary:
-    """Score every image of both splits once; the confusion matrix as CSV is the test split's."""
+def evaluate(model: Ref, train: Ref, test: Ref, profiles: dict[str, Ref], out: Path) -> EvaluateSummary:
+    """
+    Score every image of both splits once; the confusion matrix as CSV is the test split's.
+
+    `profiles`, validate's of both splits, tell which test images occur in the train split as well.
+    """
     from tasks.backend import keras
 
     classifier = keras.saving.load_model(model.file("model.keras"), compile=False, safe_mode=True)
@@ -146,7 +159,10 @@ def evaluate(model: Ref, train: Ref, test: Ref, out: Path) -> EvaluateSummary:
                 yield split, batch, scores
 
     content = write_predictions(out / "predictions.parquet", batches())
-    metrics = Metrics(train=tallies["train"].measure(), test=tallies["test"].measure())
+    measured = {split: tally.measure() for split, tally in tallies.items()}
+    train_profile, test_profile = (profiles[split].file("profile.parquet") for split in tables)
+    leak = find_leak(train_profile, test_profile, out / "predictions.parquet")
+    metrics = with_leak(measured["train"], measured["test"], leak)
     (out / "metrics.json").write_text(metrics.model_dump_json(indent=2) + "\n", encoding="utf-8")
     write_confusion(out / "confusion.csv", metrics.test)
     return EvaluateSummary(
@@ -157,4 +173,5 @@ def evaluate(model: Ref, train: Ref, test: Ref, out: Path) -> EvaluateSummary:
         test_samples=metrics.test.samples,
         test_accuracy=metrics.test.accuracy,
         test_loss=metrics.test.loss,
+        leaked=metrics.leaked or 0,
     )

@@ -11,6 +11,7 @@ import numpy as np
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
+from schemas.caveats import LEAKED
 from schemas.content import TableWriter
 from schemas.datasets import Checks, TableSpec
 from schemas.errors import InvalidData
@@ -104,8 +105,7 @@ def compare_images(table: ImageTable, profile: Path, train: Path | None) -> tupl
         found.append(Failure("duplicate", fault, twice.images, "sample_id", tuple(ids)))
     leaked, first = find_shared(train, profile) if train else (0, ())
     if leaked:
-        fault = "images that occur in the train split as well"
-        found.append(Failure("leak", fault, leaked, "sample_id", first))
+        found.append(Failure("leak", LEAKED, leaked, "sample_id", first))
     return twice, found
 
 
