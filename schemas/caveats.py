@@ -54,7 +54,7 @@ def _leak(metrics: Metrics) -> str:
     occur = "occurs" if leaked == 1 else "occur"
     return (
         f"{leaked:,} of {samples:,} test images ({share(leaked / samples)}) {occur} in the train split; "
-        f"of the {samples - leaked:,} unseen ones {share(metrics.unseen_accuracy)} are right."
+        f"accuracy on the unseen ones: {share(metrics.unseen_accuracy)} of {samples - leaked:,}."
     )
 
 

@@ -121,11 +121,13 @@ class _Column:
         self._hashes = [hashlib.sha256() for _ in range(2 if self._parts is _text_parts else 1)]
 
     def add(self, chunk: pa.Array) -> None:
+        """Hash the next values."""
         if len(chunk):
             for running, part in zip(self._hashes, self._parts(chunk), strict=True):
                 running.update(part.data)
 
     def digests(self) -> Iterator[str]:
+        """Return the column's digest; of a text column both."""
         return (running.hexdigest() for running in self._hashes)
 
 

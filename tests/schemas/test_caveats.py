@@ -44,12 +44,12 @@ def test_a_sound_result_has_no_caveat() -> None:
         (
             600,
             0.4125,
-            "600 of 1,000 test images (60.00 %) occur in the train split; of the 400 unseen ones 41.25 % are right.",
+            "600 of 1,000 test images (60.00 %) occur in the train split; accuracy on the unseen ones: 41.25 % of 400.",
         ),
         (
             1,
             0.95,
-            "1 of 1,000 test images (0.10 %) occurs in the train split; of the 999 unseen ones 95.00 % are right.",
+            "1 of 1,000 test images (0.10 %) occurs in the train split; accuracy on the unseen ones: 95.00 % of 999.",
         ),
         (1000, None, "All 1,000 test images occur in the train split: none of them was unseen."),
     ],

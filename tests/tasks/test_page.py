@@ -62,6 +62,15 @@ def test_numbers_are_written_for_people() -> None:
     assert thousands(1567298545) == "1,567,298,545"
 
 
+def test_what_voids_the_headline_stands_beside_it(page: Page) -> None:
+    """A caveat is in the page's head, below the figures that it is about; a sound result has none."""
+    leaky = page.metrics.model_copy(update={"leaked": 30, "unseen_accuracy": 0.8})
+    head = render(replace(page, metrics=leaky)).partition("</header>")[0]
+    note = "<strong>Caveat</strong>: 30 of 1,500 test images (2.00 %) occur in the train split; accuracy on the"
+    assert head.index("Test accuracy") < head.index(note) < head.index("Data set")
+    assert "Caveat" not in render(page)
+
+
 def test_findings_are_told_with_their_ids(page: Page) -> None:
     """Each finding of validation is there with its ids, and a split without one is called sound."""
     finding = Finding(check="duplicate", message="32 images <twice>", count=32, sample_ids=tuple(range(20)))
