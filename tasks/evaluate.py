@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
@@ -34,14 +35,14 @@ def as_graph(model: Any) -> Any:
     return tf.function(model, input_signature=[pixels], autograph=False)
 
 
-def predict(model: Any, batch: Batch) -> Scores:
+def classify(model: Any, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """
-    Score `batch` with a model or its graph, uint8 (n, pixels) to probabilities, float32 (n, classes).
+    Put images through a model or its graph, in blocks: uint8 (n, pixels) to probabilities, float32 (n, classes).
 
     Raises: TrainingDiverged: a probability is no number, as of weights that are finite, and too large to compute with.
     """
-    starts = range(0, len(batch.label), BLOCK)
-    probabilities = np.concatenate([np.asarray(model(batch.image[start : start + BLOCK])) for start in starts])
+    starts = range(0, len(image), BLOCK)
+    probabilities = np.concatenate([np.asarray(model(image[start : start + BLOCK])) for start in starts])
     if np.isnan(probabilities).any():
         raise TrainingDiverged(
             "the model",
@@ -49,7 +50,12 @@ def predict(model: Any, batch: Batch) -> Scores:
             found="NaN",
             way_out="Take smaller steps: `--set training.learning_rate=...`, a tenth of what it is.",
         )
-    return score(probabilities, batch.label)
+    return probabilities
+
+
+def predict(model: Any, batch: Batch) -> Scores:
+    """Score `batch` with a model or its graph. Raises: as `classify`."""
+    return score(classify(model, batch.image), batch.label)
 
 
 def check_fit(model: Any, table: ImageTable, name: str) -> None:
