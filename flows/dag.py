@@ -41,6 +41,6 @@ def dag(data: Dataset, training: Training, checked: Callable[[], None] = lambda:
     current_run().require(*profiles.values(), normalizer)  # nothing is trained before all that is cheap has passed
     checked()
     model = train(tables["train"], normalizer, training, data.held_out)
-    scores = evaluate(model, tables["train"], tables["test"])
+    scores = evaluate(model, tables["train"], tables["test"], profiles)
     page = report(data, training, list(proofs.values()), tables, profiles, normalizer, model, scores)
     return Outcome(scores, model, page)

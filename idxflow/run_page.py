@@ -17,11 +17,12 @@ from artifacts.archive.runs import RunState, state_of
 from artifacts.integrity import Damage
 from artifacts.run_record import RunRecord, Score, StageRecord
 from artifacts.store import Store
-from idxflow.console import Console
+from idxflow.console import CAVEAT, Console
 from idxflow.sheet import print_fact
 from idxflow.summary import short_path
 from idxflow.tables import below, shown_version, table_lines
 from idxflow.times import local_time, time_taken
+from schemas.caveats import Caveat, unsaid
 from schemas.training import Training
 from schemas.words import amount, duration, share
 
@@ -79,6 +80,7 @@ class RunFacts(BaseModel):
     configuration: tuple[Setting, ...] = Field(description="those that differ from the profile first")
     stages: tuple[StageFacts, ...]
     metrics: dict[str, Score]
+    caveats: tuple[Caveat, ...] = Field(description="what voids or weakens the test accuracy")
     warnings: tuple[str, ...]
     error: str | None
     model: Path | None = Field(description="None where it is not in the store")
@@ -108,6 +110,7 @@ def run_facts(store: Store, record: RunRecord, now: datetime) -> RunFacts:
         configuration=tuple(sorted(settings, key=lambda setting: not setting.changed)),
         stages=tuple(_stage_facts(store, row) for row in record.stages),
         metrics=record.metrics,
+        caveats=record.caveats,
         warnings=record.warnings,
         error=record.error,
         model=_place(store, record, "train", "model.keras"),
@@ -136,11 +139,13 @@ def print_run(console: Console, facts: RunFacts) -> None:
     print_fact(console, "Data set", facts.dataset or "not chosen yet")
     for split, score in sorted(facts.metrics.items(), reverse=True):
         print_fact(console, f"{split.capitalize()} accuracy", f"{share(score.accuracy)} (loss {score.loss:.4f})")
+    for caveat in facts.caveats:
+        print_fact(console, CAVEAT, caveat.message)
     for label, value in _places(facts):
         print_fact(console, label, value)
     if facts.error:
         print_fact(console, "Error", facts.error)
-    for warning in facts.warnings:
+    for warning in unsaid(facts.warnings, facts.caveats):
         print_fact(console, "Warning", warning)
     console.line(Text(f"\nConfiguration: the {facts.profile} profile", "bold"))
     wide = max((len(_value(setting.value)) for setting in facts.configuration if setting.changed), default=0)

@@ -142,15 +142,20 @@ def build_table(images: Sequence[Path], labels: Sequence[Path], spec: TableSpec,
         raise _bad(f"{spec.dataset} {spec.split}", f"{spec.samples} images, as published", f"{total}")
     counts = count_classes((label for _, label in shards), spec)
     metadata = TableMetadata(
-        dataset=spec.dataset,
         split=spec.split,
         shape=spec.shape,
         classes=spec.classes,
         label_offset=spec.label_offset,
     )
-    rows = write_table(target, metadata, batches(shards, spec))
+    written = write_table(target, metadata, batches(shards, spec))
     per_class = dict(zip(spec.classes, counts.tolist(), strict=True))
-    return TableSummary(rows=rows, shape=spec.shape, bytes=target.stat().st_size, per_class=per_class)
+    return TableSummary(
+        content={target.name: written.content},
+        rows=written.rows,
+        shape=spec.shape,
+        bytes=target.stat().st_size,
+        per_class=per_class,
+    )
 
 
 def _bad(subject: str, expected: str, found: str) -> BadTable:

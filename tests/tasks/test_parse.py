@@ -61,7 +61,21 @@ def test_table_holds_what_the_files_hold(out: Path) -> None:
     np.testing.assert_array_equal(rows.image, IMAGES.reshape(7, 6))
     assert (table.metadata.shape, table.metadata.classes, table.metadata.split) == ((3, 2), ("a", "b", "c"), "train")
     size = out.stat().st_size
-    assert summary == TableSummary(rows=7, shape=(3, 2), bytes=size, per_class={"a": 1, "b": 2, "c": 4})
+    per_class = {"a": 1, "b": 2, "c": 4}
+    assert summary == TableSummary(content=summary.content, rows=7, shape=(3, 2), bytes=size, per_class=per_class)
+
+
+def test_content_is_rows_and_meaning(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table's content is that of its rows: other row groups and another data set's name leave no trace in it."""
+    expected = build(out).content
+    assert expected.keys() == {out.name}
+    whole = out.read_bytes()
+    assert build(out, spec_with(dataset="other")).content == expected
+    assert out.read_bytes() == whole
+    assert build(out, spec_with(classes=("a", "b", "C"))).content != expected
+    monkeypatch.setattr(image_table, "ROW_GROUP", 3)
+    assert build(out).content == expected
+    assert out.read_bytes() != whole
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32"])

@@ -247,3 +247,8 @@ def test_a_stranger_can_use_it(store: Store, target: Path) -> None:
     ):
         done = subprocess.run([sys.executable, "-c", script], cwd=target, capture_output=True, text=True, check=True)
         assert re.fullmatch(answer, done.stdout)
+    for change, found in ((" / 255", r"float64 \(1, 8, 8\)"), ("[0]", r"uint8 \(8, 8\)")):
+        script = mine.replace('np.load("image.npy")', f'np.load("image.npy"){change}')
+        done = subprocess.run([sys.executable, "-c", script], cwd=target, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert re.search(rf"images: expected raw pixels, 0 to 255, uint8 \(n, 8, 8\), found {found}\n", done.stderr)
