@@ -84,6 +84,7 @@ def metrics_table(record: RunRecord) -> list[dict[str, str]]:
         for figure, value in (
             *((f"{split} accuracy", share(score.accuracy)) for split, score in scores),
             *((f"{split} loss", f"{score.loss:.4f}") for split, score in scores),
+            *((("held out", str(record.held_out)),) if record.held_out else ()),
             ("seed", str(record.seed)),
             ("epochs", "".join(_epochs(record))),
             ("duration", duration(record.seconds)),
@@ -118,6 +119,7 @@ def _words(record: RunRecord) -> Iterator[str]:
         yield _table(("", "accuracy", "loss"), rows)
     epochs, chosen = _epochs(record)
     about = f"{record.dataset}, {record.profile} profile, seed {record.seed}, {epochs} epochs{chosen}"
+    about += f"; held out: {record.held_out}" if record.held_out else ""
     yield f"{_text(about)}; {record.state} in {duration(record.seconds)}. {stages_told(record).capitalize()}."
     yield "Look further, in the home folder of the machine that ran it: " + _where(record)
 

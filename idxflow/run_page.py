@@ -22,6 +22,7 @@ from idxflow.sheet import print_fact
 from idxflow.summary import short_path
 from idxflow.tables import below, shown_version, table_lines
 from idxflow.times import local_time, time_taken
+from schemas.held_out import HeldOut
 from schemas.training import Training
 from schemas.words import amount, duration, share
 
@@ -79,6 +80,7 @@ class RunFacts(BaseModel):
     configuration: tuple[Setting, ...] = Field(description="those that differ from the profile first")
     stages: tuple[StageFacts, ...]
     metrics: dict[str, Score]
+    held_out: HeldOut | None = Field(description="of the train rows; None where the run did not complete")
     warnings: tuple[str, ...]
     error: str | None
     model: Path | None = Field(description="None where it is not in the store")
@@ -108,6 +110,7 @@ def run_facts(store: Store, record: RunRecord, now: datetime) -> RunFacts:
         configuration=tuple(sorted(settings, key=lambda setting: not setting.changed)),
         stages=tuple(_stage_facts(store, row) for row in record.stages),
         metrics=record.metrics,
+        held_out=record.held_out,
         warnings=record.warnings,
         error=record.error,
         model=_place(store, record, "train", "model.keras"),
@@ -136,6 +139,8 @@ def print_run(console: Console, facts: RunFacts) -> None:
     print_fact(console, "Data set", facts.dataset or "not chosen yet")
     for split, score in sorted(facts.metrics.items(), reverse=True):
         print_fact(console, f"{split.capitalize()} accuracy", f"{share(score.accuracy)} (loss {score.loss:.4f})")
+    if facts.held_out:
+        print_fact(console, "Held out", str(facts.held_out))
     for label, value in _places(facts):
         print_fact(console, label, value)
     if facts.error:
