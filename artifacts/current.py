@@ -18,6 +18,7 @@ class CurrentRun(Protocol):
         store:    where its artifacts are.
         refresh:  what to compute anew.
         dataset:  name of the data set, once it is known.
+        dataset_id: what tells it from another set of that name; see `schemas.datasets.Dataset`.
         id:       12 hexadecimal digits.
         flow_run: id of the Prefect flow run.
     """
@@ -25,6 +26,7 @@ class CurrentRun(Protocol):
     store: Store
     refresh: Refresh
     dataset: str
+    dataset_id: str
     id: str
     flow_run: str
 

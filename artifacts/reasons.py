@@ -1,15 +1,14 @@
 """
 Why a stage has to be computed: the parts of its key, held against those of the nearest earlier version.
 
-The nearest one is the stored artifact of the same stage, name and data set that differs in the fewest inputs, then in
-the fewest parts; of several, the youngest.
+The nearest one is the stored artifact of the same stage and name, used by a run of the same data set, that differs in
+the fewest inputs, then in the fewest parts; of several, the youngest. What the data set is, its identity says, no name.
 """
 
 from __future__ import annotations
 
-import functools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import zip_longest
 from typing import Any, Literal
@@ -19,15 +18,25 @@ from pydantic import BaseModel, ConfigDict
 from artifacts.archive.runs import list_runs, runs_with
 from artifacts.keys import KeyParts, canonical_json, leaves
 from artifacts.manifest import Input, Manifest
+from artifacts.run_record import RunRecord
 from artifacts.store import Store
 
-DATASET = frozenset({"file.dataset", "spec.dataset", "dataset.name"})
-"""Parameters that say which data set a stage works on."""
 SHOWN = 3
 """Changes that a sentence names; the others are counted."""
 
 Kind = Literal[
-    "refresh", "damaged", "unfinished", "removed", "never run", "parameter", "code", "input", "package", "format"
+    "refresh",
+    "damaged",
+    "unfinished",
+    "removed",
+    "never run",
+    "unknown",
+    "file",
+    "parameter",
+    "code",
+    "input",
+    "package",
+    "format",
 ]
 
 
@@ -37,8 +46,8 @@ class Change(BaseModel):
 
     Args:
         kind:          what sort of thing.
-        subject:       which one: a parameter's dotted name, a source file, a stage and what of, a package; of what was
-                       never run, the data set on which it was not, where it was on others.
+        subject:       which one: a parameter's dotted name, a file of the data set, a source file, a stage and what of,
+                       a package; of what was never run, the data set on which it was not, if it was on others.
         before, after: its values, where it has any; None where it was not there.
     """
 
@@ -54,7 +63,9 @@ class Change(BaseModel):
                 return f"{self.kind} on {self.subject}" if self.subject else self.kind
             case "refresh" | "damaged" | "unfinished" | "removed":
                 return f"{self.kind}: {self.subject}" if self.subject else self.kind
-            case "code" | "input":
+            case "unknown":
+                return f"{self.subject} is taken to see what it is"
+            case "file" | "code" | "input":
                 change = "is new" if self.before is None else "is gone" if self.after is None else "changed"
                 if self.kind == "input" and change == "changed":  # by content, which is no version
                     change += f" (content {self.before[:8]} -> {self.after[:8]})"
@@ -70,7 +81,13 @@ def sentence(changes: Sequence[Change]) -> str:
 
 
 def explain(
-    store: Store, name: str, parts: KeyParts, inputs: Sequence[Input], *, refreshed: str | None = None
+    store: Store,
+    name: str,
+    parts: KeyParts,
+    inputs: Sequence[Input],
+    *,
+    dataset: str = "",
+    refreshed: str | None = None,
 ) -> tuple[Change, ...]:
     """
     Say why an artifact is not simply taken from the store.
@@ -79,6 +96,7 @@ def explain(
         name:      of what the stage makes it.
         parts:     of its key.
         inputs:    the artifacts that it takes, as its manifest lists them.
+        dataset:   identity of the data set; empty: not known, any will do.
         refreshed: why it is to be made anew although it is stored, if it is.
     Returns: at least one change.
     """
@@ -86,34 +104,44 @@ def explain(
         return (Change(kind="refresh", subject=refreshed),)
     if store.folder(parts.stage, parts.version).exists():
         return (Change(kind="unfinished", subject="a run ended before its record was written"),)
-    used = runs_with(list_runs(store), parts.stage, parts.version)
+    runs = list_runs(store)
+    used = runs_with(runs, parts.stage, parts.version)
     since = datetime.fromisoformat(used[0].started) if used else None
     if reason := store.quarantined.reason(parts.stage, parts.version, since):
         return (Change(kind="damaged", subject=reason),)
     if used:
         return (Change(kind="removed", subject="made before, and cleaned up since"),)
-    return _nearest(store, name, parts, inputs)
+    return _nearest(store, name, parts, inputs, dataset=dataset, runs=runs)
 
 
-def explain_unasked(store: Store, name: str, parts: KeyParts) -> tuple[Change, ...]:
+def explain_unasked(store: Store, name: str, parts: KeyParts, *, dataset: str = "") -> tuple[Change, ...]:
     """
     Say what differs from every earlier version beside the inputs, which are not known yet.
 
-    Args:    parts: without inputs.
+    Args:    parts: without inputs.  dataset: as for `explain`.
     Returns: nothing when it all depends on the inputs: there is a version that differs in nothing else.
     """
-    return _nearest(store, name, parts, None)
+    return _nearest(store, name, parts, None, dataset=dataset, runs=list_runs(store))
 
 
-def _nearest(store: Store, name: str, parts: KeyParts, inputs: Sequence[Input] | None) -> tuple[Change, ...]:
+def _nearest(
+    store: Store,
+    name: str,
+    parts: KeyParts,
+    inputs: Sequence[Input] | None,
+    *,
+    dataset: str,
+    runs: Sequence[RunRecord],
+) -> tuple[Change, ...]:
     earlier = [each for each in store.manifests(parts.stage) if each.name == name]
     if not earlier:
         return (Change(kind="never run"),)
-    read = functools.cache(store.manifest)
-    if dataset := _dataset_of(read, parts, inputs or ()):
-        earlier = [each for each in earlier if _dataset_of(read, each.parts, each.inputs) in (dataset, None)]
+    if dataset:
+        rows = (row for run in runs if run.identity == dataset for row in run.stages if row.stage == parts.stage)
+        used = {row.version for row in rows}
+        earlier = [each for each in earlier if each.version in used]
     if not earlier:
-        return (Change(kind="never run", subject=dataset or ""),)
+        return (Change(kind="never run", subject=dataset),)
     # One of another format is as far away as can be: it says nothing of the other parts.
     comparable = [each for each in earlier if each.parts.format == parts.format] or earlier
     comparable.sort(key=lambda manifest: manifest.created, reverse=True)
@@ -121,29 +149,33 @@ def _nearest(store: Store, name: str, parts: KeyParts, inputs: Sequence[Input] |
     return min(found, key=lambda changes: (sum(change.kind == "input" for change in changes), len(changes)))
 
 
-def _dataset_of(read: Callable[[str, str], Manifest | None], parts: KeyParts, inputs: Sequence[Input]) -> str | None:
-    """Return the data set that an artifact is of, as its own parameters say, or those of what it was made from."""
-    waiting, seen = [(parts, inputs)], set[tuple[str, str]]()
-    for each, taken in waiting:
-        for subject, value in leaves(each.parameters):
-            if subject in DATASET:
-                return str(value)
-        above = {(one.stage, one.version) for one in taken} - seen
-        seen |= above
-        waiting += [(manifest.parts, manifest.inputs) for one in sorted(above) if (manifest := read(*one))]
-    return None
-
-
 def _differences(manifest: Manifest, parts: KeyParts, inputs: Sequence[Input] | None) -> tuple[Change, ...]:
     before = manifest.parts
     if before.format != parts.format:  # then the other parts say nothing
         return (Change(kind="format", subject="the store's format", before=before.format, after=parts.format),)
+    changed = tuple(_parameter_changes(dict(leaves(before.parameters)), dict(leaves(parts.parameters))))
+    # What was made of a file that changed is another one for that reason, which is told already.
+    told = {change.subject for change in changed if change.kind == "file"}
+    taken = () if inputs is None else _input_changes(manifest.inputs, inputs)
     return (
-        *_changes("parameter", dict(leaves(before.parameters)), dict(leaves(parts.parameters))),
+        *changed,
         *_changes("code", before.code, parts.code),
-        *(() if inputs is None else _input_changes(manifest.inputs, inputs)),
+        *(change for change in taken if change.subject.partition(" ")[2] not in told),
         *_changes("package", before.packages, parts.packages),
     )
+
+
+def _parameter_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
+    """Compare parameters; all that is said of a file whose content differs is one change: that of the file."""
+    files = {path.removesuffix(".sha256") for path in (*before, *after) if path.endswith(".sha256")}
+    changed = [file for file in sorted(files) if before.get(f"{file}.sha256") != after.get(f"{file}.sha256")]
+    for file in changed:
+        old, new = (each.get(f"{file}.sha256") for each in (before, after))
+        name = (after if new else before)[f"{file}.name"]
+        yield Change(kind="file", subject=name, before=old, after=new)
+    told = tuple(f"{file}." for file in changed)
+    rest = [{path: value for path, value in each.items() if not path.startswith(told)} for each in (before, after)]
+    yield from _changes("parameter", *rest)
 
 
 def _input_changes(before: Sequence[Input], after: Sequence[Input]) -> Iterator[Change]:

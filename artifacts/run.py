@@ -50,6 +50,7 @@ class Run:
 
     def __init__(self, store: Store, flow_run: UUID, training: Training, refresh: Refresh, dataset: str) -> None:
         self.store, self.training, self.refresh, self.dataset = store, training, refresh, dataset
+        self.dataset_id = ""
         self.flow_run, self.id = str(flow_run), flow_run.hex[-12:]
         self.started, self._clock = datetime.now(UTC), time.perf_counter()
         self.warnings: list[str] = []
@@ -159,6 +160,7 @@ class Run:
             {
                 "id": self.id,
                 "dataset": self.dataset,
+                "dataset_id": self.dataset_id,
                 "profile": self.training.profile,
                 "seed": self.training.seed,
                 "state": state,
@@ -197,7 +199,8 @@ class Run:
         parts, name = stage.parts(arguments), stage.name.format(**arguments)
         refreshed = self.refresh.reason(stage.stage, name)
         with contextlib.suppress(OSError, IdxflowError):
-            changes = explain(self.store, name, parts, inputs_of(arguments), refreshed=refreshed)
+            taken = inputs_of(arguments)
+            changes = explain(self.store, name, parts, taken, dataset=self.dataset_id, refreshed=refreshed)
             self._reasons[stage.stage, parts.version] = sentence(changes)
 
     def _note(self, stored: Stored, cached: bool, seconds: float) -> None:

@@ -40,6 +40,9 @@ class RunRecord(BaseModel):
     model_config = ConfigDict(frozen=True)
     id: str = Field(description="12 hexadecimal digits, the end of the Prefect flow run's id")
     dataset: str
+    dataset_id: str = Field(
+        default="", description="what tells the data set from another of that name; empty in records of before"
+    )
     profile: str
     seed: int
     state: Literal["running", "completed", "failed", "interrupted"]
@@ -55,3 +58,8 @@ class RunRecord(BaseModel):
     training: Training
     warnings: tuple[str, ...] = ()
     error: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """What the data set is known by: where a record does not say, its name."""
+        return self.dataset_id or self.dataset

@@ -2,10 +2,10 @@
 The decorator that makes a function a stage: its key, cache, publishing, lock and run name.
 
 A stage's arguments are references (alone, in lists or in dicts), `Parameters` models and plain values; they make
-the key. Six names are injected and make no key: `out`, the empty folder for the artifact's files; `scratch`, a
+the key. Five names are injected and make no key: `out`, the empty folder for the artifact's files; `scratch`, a
 folder that stays between runs; `checkpoints`, one that stays until this artifact is committed; `known`, which finds a
 stored file by its SHA-256, and nothing where the artifact is made anew; `spare`, which then still does, unless a person
-asked for it anew; `trust`, the first uses.
+asked for it anew.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from schemas.errors import StoreError
 from schemas.events import StageChanged, emit
 from schemas.summary import Summary
 
-INJECTED = frozenset({"out", "scratch", "checkpoints", "known", "spare", "trust"})
+INJECTED = frozenset({"out", "scratch", "checkpoints", "known", "spare"})
 
 
 class Stage:
@@ -111,7 +111,6 @@ class Stage:
                 "checkpoints": checkpoints,
                 "known": self._finder(store, wanted=not anew),
                 "spare": self._finder(store, wanted=anew != ASKED),
-                "trust": store.trust,
             }
             with store.readers.reading(references(list(arguments.values()))), disk(store.home):
                 bound = {argument: _each(value, store.open) for argument, value in arguments.items()}

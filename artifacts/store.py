@@ -8,7 +8,8 @@ The artifact store: one folder an artifact, built aside, checked whenever it is 
     <home>/incoming/                        downloads under way: nothing in it is believed
     <home>/quarantine/                      what was found damaged, for a person to look at
     <home>/locks/ holds/                    who makes what right now; what living runs use
-    <home>/runs/ trust/                     run records; first uses of files without a published checksum
+    <home>/runs/ trust/                     run records; first uses of remote files without a published checksum
+    <home>/own/                             how people's own files looked when they were last hashed
 
 record.json holds the digest of result.json, which holds that of manifest.json, which holds those of the files.
 """
@@ -37,6 +38,7 @@ from artifacts.integrity import (
 from artifacts.keys import storage_key
 from artifacts.locks import FlockManager
 from artifacts.manifest import Manifest
+from artifacts.own_files import OwnFiles
 from artifacts.quarantine import Quarantine
 from artifacts.readers import Readers
 from artifacts.ref import Ref
@@ -67,6 +69,7 @@ class Store:
         self.runs = self.home / "runs"
         self.holds = self.home / "holds"
         self.trust = Trust(self.home / "trust")
+        self.own_files = OwnFiles(self.home / "own")
         self.readers = Readers(self.locks)
         self._locks = FlockManager(self.locks)
         if create:

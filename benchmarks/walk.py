@@ -45,7 +45,7 @@ class Walk:
         refs:    every artifact, in the order of the graph.
     """
 
-    id, flow_run, dataset = "0" * 12, "", ""
+    id, flow_run, dataset, dataset_id = "0" * 12, "", "", ""
 
     def __init__(
         self, store: Store, upto: StageName = "report", anew: tuple[StageName, ...] = (), threads: int = 1

@@ -11,6 +11,7 @@ from urllib.request import url2pathname
 
 from artifacts.current import current_run
 from artifacts.store import Store
+from flows.identify import identify
 from schemas.catalog import load_dataset
 from schemas.datasets import Dataset
 from tasks.address import address_of
@@ -35,7 +36,7 @@ def choose_dataset(name: str | None, mirrors: tuple[str, ...]) -> Dataset:
             "8 x 8 digits instead. For MNIST bring a mirror: --dataset mnist --mirror URL.",
             ANSWER_SECONDS,
         )
-    run.dataset = dataset.name
+    run.dataset, run.dataset_id = dataset.name, dataset.identity
     return dataset
 
 
@@ -43,9 +44,9 @@ def find_dataset(store: Store, name: str | None, mirrors: tuple[str, ...]) -> Da
     """
     Load the named data set; without a name MNIST when it is stored or a mirror answers, else the bundled digits.
 
-    Raises: UsageError: no such data set.
+    Raises: UsageError: no such data set.  What `identify` raises.
     """
-    dataset = load_dataset(name or HOPED_FOR, mirrors)
+    dataset = identify(store, load_dataset(name or HOPED_FOR, mirrors))
     if name is not None or all(store.find_file("download", file.sha256 or "") for file in dataset.files):
         return dataset
     return dataset if any_answers(dataset.files[0].mirrors, dataset.files[0].name) else load_dataset("digits")

@@ -113,7 +113,8 @@ class Dashboard:
 
     def _key(self, kind: str) -> str:
         """Return the key of an artifact, of lower-case letters, digits and dashes; all runs of a kind share it."""
-        return re.sub("[^a-z0-9]+", "-", f"{kind}-{self._dataset}-{self._profile}".lower()).strip("-")
+        dataset = (self._run and self._run.dataset_id) or self._dataset
+        return re.sub("[^a-z0-9]+", "-", f"{kind}-{dataset}-{self._profile}".lower()).strip("-")
 
     def _tick(self) -> None:
         if self._ended.wait(TICK):

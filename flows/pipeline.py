@@ -7,7 +7,7 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
-from artifacts.current import Outcome
+from artifacts.current import Outcome, current_run
 from artifacts.recorded import recorded
 from artifacts.threads import StageThreads
 from flows.ahead import prepared
@@ -15,6 +15,7 @@ from flows.choose import choose_dataset
 from flows.dag import dag
 from flows.dashboard import shown
 from flows.form import DatasetName, FormTraining
+from flows.identify import confirm, take_unknown
 from flows.revalidate import ask_mirrors
 from schemas.addresses import MirrorAddress
 from schemas.stages import StageName
@@ -49,10 +50,12 @@ def pipeline(
         alert_below: Test accuracy, from 0 to 1, below which the run warns and emits idxflow.accuracy-below-bound, for
             an automation to act on. The run completes all the same.
     """
-    data = choose_dataset(dataset, mirrors)
+    data = take_unknown(current_run().store, choose_dataset(dataset, mirrors))
     if revalidate:
         ask_mirrors(data)
-    return dag(data, training)
+    outcome = dag(data, training)
+    confirm(current_run().store, data)
+    return outcome
 
 
 if __name__ == "__main__":

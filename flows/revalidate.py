@@ -34,8 +34,9 @@ def ask_mirrors(dataset: Dataset) -> None:
 
     run = current_run()
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="revalidate") as pool:
-        answers = list(pool.map(partial(_ask, run.store), dataset.files))
-    for file, answer in zip(dataset.files, answers, strict=True):
+        remote = [file for file in dataset.files if file.origin != "own file"]
+        answers = list(pool.map(partial(_ask, run.store), remote))
+    for file, answer in zip(remote, answers, strict=True):
         if answer is Answer.CHANGED:
             run.refresh.add("download", file.name, "its mirror does not say that it is unchanged")
         elif answer is Answer.UNKNOWN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -16,21 +17,31 @@ Severity = Literal["ignore", "warn", "error"]
 DatasetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 
 
+Origin = Literal["published", "own file", "first use"]
+"""Who says what a file has to be: its description; the file itself, which lies on this machine; its first download."""
+
+
 class RemoteFile(Parameters):
     """
-    One `.gz` file on a mirror.
+    One file on a mirror, and what identifies it: its content, never its name or its place.
 
-    Without a published `sha256` the first download is trusted, written down, and held to ever after;
-    `dataset` then tells it from a file of the same name in another set.
+    A description need not publish a `sha256`. It is then found before anything is computed: of a file on this machine
+    by hashing it, of a remote one by what was trusted on its first use (`flows.identify`).
     """
 
-    outside_key: ClassVar[frozenset[str]] = frozenset({"mirrors"})
+    outside_key: ClassVar[frozenset[str]] = frozenset({"mirrors", "described"})
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="file name, appended to each mirror")
-    dataset: DatasetName
-    bytes: int | None = Field(default=None, gt=0, description="size of the .gz")
-    sha256: Sha256 | None = Field(default=None, description="published SHA-256 of the .gz")
+    bytes: int | None = Field(default=None, gt=0, description="size of the file")
+    sha256: Sha256 | None = Field(default=None, description="of the file; None while it is not known")
+    origin: Origin = Field(default="published", description="who says so")
     raw_bytes: int | None = Field(default=None, gt=0, description="published size of the decompressed file")
     mirrors: tuple[str, ...] = Field(description="base addresses, tried in order: http, https or file")
+    described: str = Field(default="", description="the file that describes the set, for messages; empty: the catalog")
+
+    @property
+    def known(self) -> bool:
+        """Whether its content is known."""
+        return self.sha256 is not None
 
     @property
     def file_name(self) -> str:
@@ -48,7 +59,8 @@ class Shard(Parameters):
 class TableSpec(Parameters):
     """What the images and labels of one split have to look like."""
 
-    dataset: str
+    outside_key: ClassVar[frozenset[str]] = frozenset({"dataset"})
+    dataset: str = Field(default="", description="name of the set, for messages")
     split: Literal["train", "test"]
     shape: tuple[Annotated[int, Field(gt=0, le=4096)], Annotated[int, Field(gt=0, le=4096)]] = Field(
         description="rows and columns of an image, in pixels"
@@ -90,9 +102,19 @@ class Split(Parameters):
 
 
 class Dataset(Parameters):
-    """A labelled image set with a train and a test split."""
+    """
+    A labelled image set with a train and a test split.
 
+    Args:
+        identity: what tells it from every other set, also from one of the same name: the name of a set of the catalog,
+            `leaves-3fa2b1c4` for one's own, by the place of its description.
+        home:     the first remote address that its description names, without secrets; empty where there is none.
+    """
+
+    outside_key: ClassVar[frozenset[str]] = frozenset({"identity", "home"})
     name: DatasetName
+    identity: str = ""
+    home: str = ""
     title: str
     source: str = Field(description="where the set comes from and under which licence")
     splits: dict[Literal["train", "test"], Split]
@@ -106,9 +128,33 @@ class Dataset(Parameters):
         return self
 
     @property
+    def known(self) -> bool:
+        """Whether the content of every file is known."""
+        return all(file.known for file in self.files)
+
+    @property
+    def own(self) -> bool:
+        """Whether somebody described it for themselves: it is none of the catalog's."""
+        return any(file.described for file in self.files)
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Class names, in label order."""
         return self.splits["train"].spec.classes
+
+    def with_files(self, files: Mapping[str, RemoteFile]) -> Dataset:
+        """Return the same set with other facts about its files, by their names."""
+
+        def replaced(split: Split) -> Split:
+            shards = (
+                Shard(
+                    images=files.get(shard.images.name, shard.images), labels=files.get(shard.labels.name, shard.labels)
+                )
+                for shard in split.shards
+            )
+            return split.model_copy(update={"shards": tuple(shards)})
+
+        return self.model_copy(update={"splits": {name: replaced(split) for name, split in self.splits.items()}})
 
     @property
     def files(self) -> tuple[RemoteFile, ...]:

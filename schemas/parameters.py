@@ -17,3 +17,8 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     outside_key: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    def known(self) -> bool:
+        """Whether all that decides a result is known; if not, no key can be made of it yet."""
+        return True

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.datasets import Sha256
+from schemas.datasets import Origin, Sha256
 
 SMALLEST = 18
 """Bytes of a gzip header and trailer (RFC 1952)."""
@@ -20,7 +18,7 @@ class Proof(BaseModel):
         bytes, sha256:     of the `.gz`, and the expected ones; `expected_bytes` is None where no size is published.
         crc32:             CRC-32 of the decompressed data, 8 hexadecimal digits, as the gzip trailer states it.
         raw_size_mod_2_32: size of the decompressed data modulo 2^32, in bytes, as the gzip trailer (ISIZE) states it.
-        origin:            whether the expected values were published, or are those of the first use.
+        origin:            who said what it has to be.
 
     The trailer is that of the last member; decompress holds the data against it.
     """
@@ -31,6 +29,6 @@ class Proof(BaseModel):
     sha256: Sha256
     crc32: str = Field(pattern=r"^[0-9a-f]{8}$")
     raw_size_mod_2_32: int = Field(ge=0, lt=2**32)
-    origin: Literal["published", "first use"]
+    origin: Origin
     expected_bytes: int | None
     expected_sha256: Sha256

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from artifacts.locks import FlockManager
 from artifacts.stage import stage
-from artifacts.trust import Expected, Trust
+from artifacts.trust import Expected
 from schemas.addresses import redact
 from schemas.datasets import RemoteFile
 from schemas.errors import DownloadFailed
@@ -45,7 +45,6 @@ class DownloadSummary(Summary):
 
 def fetch(
     file: RemoteFile,
-    expected: Expected,
     *,
     target: Path,
     scratch: Path,
@@ -56,14 +55,19 @@ def fetch(
     """
     Fill `target` with the expected file: from a `known` copy, else from the first mirror in turn that has it.
 
+    What its first use has brought already waits in `scratch`, and is taken from there.
+
     Where no mirror gives a file, neither this one nor another, it is taken from a `spare` copy, with a warning.
 
     Bytes arrive in a part file in `scratch`, where a later try, in any process, can take them up.
 
     Raises: DownloadFailed: no mirror gave the file; `target` is not there.
     """
+    from tasks.first_use import forget, waiting
     from tasks.transfer import transfer
 
+    expected = Expected(sha256=file.sha256, bytes=file.bytes)
+    first = waiting(scratch, file.sha256 or "")
     failures, faults = list[str](), list[MirrorFault]()
 
     def copy(find: Callable[[str], Path | None]) -> Iterator[Path]:
@@ -72,13 +76,15 @@ def fetch(
 
     def sources() -> Iterator[str | Path]:
         yield from copy(known)
+        yield from [first[0]] if first else []
         yield from file.mirrors
         if not any(isinstance(fault, AnotherFile) for fault in faults):
             yield from copy(spare)
 
     with _part(file, expected, scratch, patience.largest) as part:
         for source in sources():
-            shown = "the store" if isinstance(source, Path) else redact(source)
+            used = first[1] if first and source == first[0] else None
+            shown = used.mirror if used else "the store" if isinstance(source, Path) else redact(source)
             try:
                 address = source.as_uri() if isinstance(source, Path) else address_of(source, file.name)
                 transfer(address, part, file.name, patience)
@@ -87,6 +93,9 @@ def fetch(
                 failures.append(f"{fault} from {shown}")
                 continue
             part.publish(target)
+            if first and used:
+                forget(first[0])
+                return DownloadSummary.model_validate(used.model_dump())
             gave = "the stored copy, which is sound, is used" if isinstance(source, Path) else f"{shown} gave the file"
             for failure in failures:
                 logger.warning("%s: %s; %s.", file.name, failure, gave)
@@ -102,8 +111,8 @@ def fetch(
 
 @contextmanager
 def _part(file: RemoteFile, expected: Expected, scratch: Path, largest: int) -> Iterator[Part]:
-    """Open the part of this file of this data set, once no other run holds it."""
-    identity = hashlib.sha256(f"{file.dataset}\n{expected.sha256}".encode()).hexdigest()[:16]
+    """Open the part of a file of this content, once no other run holds it."""
+    identity = hashlib.sha256(f"{expected.sha256}".encode()).hexdigest()[:16]
     name, locks = f"{identity}-{file.file_name}.part", FlockManager(scratch / "locks")
     locks.acquire_lock(name, "download")
     try:
@@ -116,29 +125,40 @@ def _part(file: RemoteFile, expected: Expected, scratch: Path, largest: int) -> 
 def _failed(file: RemoteFile, expected: Expected, failures: list[str]) -> DownloadFailed:
     size = f"{expected.bytes} bytes" if expected.bytes else ""
     digest = f"SHA-256 {expected.sha256[:16]}..." if expected.sha256 else ""
-    way_out = f"Tried {len(file.mirrors)} of {len(file.mirrors)} mirrors; see --mirror, or take --dataset digits."
-    if expected.sha256 and expected.origin == "first use":
-        digest, way_out = f"{digest} as on its first use", f"{way_out} {Trust.way_out(file)}"
+    said = " as on its first use" if file.origin == "first use" and digest else ""
     return DownloadFailed(
         file.name,
-        expected=" with ".join(filter(None, (size, digest))) or "a gzip file",
+        expected=(" with ".join(filter(None, (size, digest))) or "the file") + said,
         found="; ".join(failures) or "no mirror to ask",
-        way_out=way_out,
+        way_out=_way_out(file),
     )
 
 
+def _way_out(file: RemoteFile) -> str:
+    tried = f"Tried {len(file.mirrors)} of {len(file.mirrors)} mirrors; "
+    match file.origin:
+        case "own file":
+            return "It was changed or taken away while the run began: run again."
+        case "first use":
+            return (
+                f"{tried}see --mirror. If the set was published anew on purpose: "
+                f"`idxflow trust {file.described} --renew` accepts all its files as they are now."
+            )
+    if file.described:
+        return f"{tried}bring one that has it with --mirror, or correct its sha256 and bytes in {file.described}."
+    return f"{tried}see --mirror, or take --dataset digits."
+
+
 @stage("download", name="{file.name}")
-def download(  # noqa: PLR0917 - all but the first are injected by name
+def download(
     file: RemoteFile,
     out: Path,
     scratch: Path,
     known: Callable[[str], Path | None],
     spare: Callable[[str], Path | None],
-    trust: Trust,
 ) -> DownloadSummary:
     """Fetch one remote file; only the expected bytes ever reach `out`."""
     from tasks.transfer import Patience
 
-    expected = trust.expected(file)
     target = out / file.file_name
-    return fetch(file, expected, target=target, scratch=scratch, known=known, spare=spare, patience=Patience())
+    return fetch(file, target=target, scratch=scratch, known=known, spare=spare, patience=Patience())

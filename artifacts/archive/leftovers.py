@@ -88,7 +88,7 @@ def _half_written(store: Store, now: datetime) -> Iterator[Leftover]:
         if path.is_file() and now - touched(path) > RESUMABLE:
             yield Leftover("download", path, "a download that was not finished")
     # Hidden names below an artifact are the store's own business: they go with it.
-    for folder in (store.runs, store.home / "aliases", store.home / "pins", *store.home.glob("trust/*")):
+    for folder in (store.runs, store.home / "aliases", store.home / "pins", store.home / "trust", store.home / "own"):
         for path in sorted(folder.glob(".*")):
             if TEMPORARY.fullmatch(path.name) and now - touched(path) > SETTLED:
                 yield Leftover("temporary", path, "a file that was not written to its end")

@@ -19,6 +19,7 @@ from artifacts.integrity import Stored
 from artifacts.keys import digest_of
 from artifacts.manifest import Input, Manifest
 from artifacts.store import Store
+from schemas.datasets import Origin
 from schemas.stages import STAGES
 
 
@@ -28,7 +29,7 @@ class Source(BaseModel):
 
     Args:
         mirror:   where from, without user, password and query; or `the store`.
-        checksum: what it was held against: a published one, or that of its first use; None where no proof is stored.
+        checksum: who said what it had to be; None where no proof is stored.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -36,7 +37,7 @@ class Source(BaseModel):
     bytes: int
     sha256: str
     mirror: str
-    checksum: Literal["published", "first use"] | None
+    checksum: Origin | None
 
 
 class Making(BaseModel):

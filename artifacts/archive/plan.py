@@ -18,6 +18,7 @@ from artifacts.ref import Ref
 from artifacts.refresh import Refresh
 from artifacts.stage import Stage, inputs_of
 from artifacts.store import Store
+from schemas.parameters import Parameters
 
 
 class PlannedStage(BaseModel):
@@ -61,6 +62,7 @@ class Planning:
 
     def __init__(self, store: Store, refresh: Refresh, dataset: str) -> None:
         self.store, self.refresh, self.dataset = store, refresh, dataset
+        self.dataset_id = ""
         self.id = self.flow_run = ""
         self._stages: list[PlannedStage] = []
 
@@ -84,22 +86,30 @@ class Planning:
         bound.apply_defaults()
         arguments, name = bound.arguments, stage.name.format(**bound.arguments)
         pending = [each.subject for value in arguments.values() for each in _pending(value)]
-        found, planned = self._wait(stage, name, arguments, pending) if pending else self._look(stage, name, arguments)
+        found = None
+        if pending:
+            planned = self._wait(stage, name, arguments, pending)
+        elif any(_unknown(value) for value in arguments.values()):
+            changes = (Change(kind="unknown", subject=name),)
+            planned = PlannedStage(stage=stage.stage, name=name, state="will run", changes=changes)
+        else:
+            found, planned = self._look(stage, name, arguments)
         self._stages.append(planned)
         return found or Pending(f"{stage.stage} {name}".strip())
 
     def require(self, *_: Ref | Pending) -> None:
         """Wait for nothing: nothing is computed."""
 
-    def _wait(
-        self, stage: Stage, name: str, arguments: dict[str, Any], pending: list[str]
-    ) -> tuple[None, PlannedStage]:
+    def _wait(self, stage: Stage, name: str, arguments: dict[str, Any], pending: list[str]) -> PlannedStage:
         """Say what is known of a stage that takes an artifact of which nothing is known yet."""
         plain = {key: value for key, value in arguments.items() if not any(_pending(value)) and not references(value)}
-        changes = explain_unasked(self.store, name, stage.parts(plain))
+        if any(map(_unknown, plain.values())):
+            changes: tuple[Change, ...] = ()
+        else:
+            changes = explain_unasked(self.store, name, stage.parts(plain), dataset=self.dataset_id)
         if reason := self.refresh.reason(stage.stage, name):
             changes = (Change(kind="refresh", subject=reason),)
-        return None, PlannedStage(
+        return PlannedStage(
             stage=stage.stage,
             name=name,
             state="will run" if changes else "depends",
@@ -119,8 +129,14 @@ class Planning:
         else:
             if stored:
                 return stored[0].ref, row
-            changes = explain(self.store, name, parts, inputs_of(arguments), refreshed=refreshed)
+            taken = inputs_of(arguments)
+            changes = explain(self.store, name, parts, taken, dataset=self.dataset_id, refreshed=refreshed)
         return None, row.model_copy(update={"state": "will run", "changes": changes})
+
+
+def _unknown(value: object) -> bool:
+    """Tell whether it is a parameter of which something is still to be found out."""
+    return isinstance(value, Parameters) and not value.known
 
 
 def _pending(value: object) -> Iterator[Pending]:

@@ -87,6 +87,6 @@ def _recent(records: list[RunRecord], keep: int) -> Iterator[RunRecord]:
     """Yield the newest runs of each data set down to the last completed one that counts."""
     completed: Counter[str] = Counter()
     for record in records:
-        if completed[record.dataset] < keep:
+        if completed[record.identity] < keep:
             yield record
-            completed[record.dataset] += record.state == "completed"
+            completed[record.identity] += record.state == "completed"

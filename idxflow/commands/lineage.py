@@ -26,7 +26,12 @@ DIGITS = 12
 LISTED = 4
 """The longest list that is shown and not counted."""
 MATCHES = {"exact": "", "content": "another version, of the same content", "changed": "made anew since, differently"}
-CHECKSUMS = {"published": "as published", "first use": "trusted on first use", None: "no proof of it is stored"}
+CHECKSUMS = {
+    "published": "as published",
+    "own file": "as it lay on this machine",
+    "first use": "trusted on first use",
+    None: "no proof of it is stored",
+}
 PLAIN = re.compile(r"[^\w .,:;/()+-]")
 """What a label of a Mermaid drawing has to say by number."""
 

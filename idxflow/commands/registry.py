@@ -131,6 +131,19 @@ What is pinned is never cleaned up. To pin it again replaces the note.""",
   idxflow pin 43be --remove""",
     ),
     Command(
+        "trust",
+        """List what remote files without a published checksum were on their first use; renew or forget it.
+
+Such files are held to what they were then. They are trusted together, as one
+generation of a set, once both of its splits have passed every check.
+A file on this machine is hashed whenever it changes, and needs no trust.""",
+        """Examples:
+  idxflow trust                        all sets
+  idxflow trust leaves                 the files of one
+  idxflow trust leaves.toml --renew    the set was published anew: accept all its files as they are now
+  idxflow trust leaves.toml --forget""",
+    ),
+    Command(
         "export",
         """Write a model, and all that a stranger needs to use and judge it, into a folder.
 

@@ -55,7 +55,7 @@ class Evidence:
 
     def parameters(self, names: Collection[str]) -> Facts:
         """Return the run's data set and configuration, and the parameters of some of its stages."""
-        run = {"dataset": self.record.dataset, "training": self.record.training.model_dump(mode="json")}
+        run = {"dataset": self.record.identity, "training": self.record.training.model_dump(mode="json")}
         return {"": run} | {name: each.manifest.parts.parameters for name, each in self._among(names).items()}
 
     def data(self, names: Collection[str]) -> Facts:

@@ -8,8 +8,10 @@ described in the same way and given by the path of its TOML; without `sha256` a 
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -25,6 +27,19 @@ from schemas.parameters import Parameters
 
 _FOLDER = Path(__file__).parent
 _HOW = "docs/datasets.md tells how a set of your own is described."
+
+
+@dataclass(frozen=True)
+class Place:
+    """
+    Where a description lies, and what follows from that; see `Dataset` and `RemoteFile`.
+
+    Args: described: the name of its file; empty for one of the catalog.
+    """
+
+    identity: str
+    home: str
+    described: str
 
 
 class _File(Parameters):
@@ -59,26 +74,28 @@ class _Description(Parameters):
     train: _Split
     test: _Split
 
-    def dataset(self, name: str, mirrors: tuple[str, ...]) -> Dataset:
+    def dataset(self, name: str, mirrors: tuple[str, ...], place: Place) -> Dataset:
         """Return the data set, with what stands at the top filled in for each split and file."""
         return Dataset.model_validate(
             {
                 "name": name,
+                "identity": place.identity,
+                "home": place.home,
                 "title": self.title,
                 "source": self.source,
                 "checks": self.checks,
                 "held_out": self.held_out,
                 "splits": {
-                    "train": self._split("train", self.train, name, mirrors),
-                    "test": self._split("test", self.test, name, mirrors),
+                    "train": self._split("train", self.train, name, mirrors, place),
+                    "test": self._split("test", self.test, name, mirrors, place),
                 },
             }
         )
 
     def _split(
-        self, kind: Literal["train", "test"], split: _Split, name: str, mirrors: tuple[str, ...]
+        self, kind: Literal["train", "test"], split: _Split, name: str, mirrors: tuple[str, ...], place: Place
     ) -> dict[str, Any]:
-        own = {"dataset": name, "mirrors": mirrors}
+        own = {"mirrors": mirrors, "described": place.described}
         return {
             "spec": {
                 "dataset": name,
@@ -128,8 +145,11 @@ def load_dataset(name_or_path: str, mirrors: tuple[str, ...] = ()) -> Dataset:
         with path.open("rb") as file:
             description = _Description.model_validate(tomllib.load(file))
         addresses = [_address(mirror, Path()) for mirror in mirrors]
-        addresses += [_address(mirror, path.parent) for mirror in description.mirrors]
-        return description.dataset(path.stem, tuple(dict.fromkeys(addresses)))
+        described = [_address(mirror, path.parent) for mirror in description.mirrors]
+        home = next((redact(each) for each in (*described, *addresses) if urlsplit(each).scheme != "file"), "")
+        identity = f"{path.stem}-{digest_of_place(path)}" if own else path.stem
+        place = Place(identity, home, path.name if own else "")
+        return description.dataset(path.stem, tuple(dict.fromkeys([*addresses, *described])), place)
     except (OSError, ValueError) as error:  # TOMLDecodeError, UnicodeDecodeError and ValidationError are ValueErrors
         raise UsageError(
             name_or_path,
@@ -137,6 +157,11 @@ def load_dataset(name_or_path: str, mirrors: tuple[str, ...] = ()) -> Dataset:
             found="; ".join(mistakes(error, _NAMES)),
             way_out=_HOW,
         ) from error
+
+
+def digest_of_place(path: Path) -> str:
+    """Return 8 hexadecimal digits that stand for where a file lies on this machine, and do not tell it."""
+    return hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:8]
 
 
 def _address(mirror: str, folder: Path) -> str:

@@ -48,7 +48,7 @@ def test_nan_has_no_canonical_form() -> None:
 
 def test_a_mirror_is_in_no_key() -> None:
     """Two remote files that differ only in where they lie have the same form."""
-    file = RemoteFile(name="a.gz", dataset="mnist", bytes=1, sha256="a" * 64, mirrors=("https://one.example/",))
+    file = RemoteFile(name="a.gz", bytes=1, sha256="a" * 64, mirrors=("https://one.example/",))
     assert plain(file) == plain(file.model_copy(update={"mirrors": ("file:///elsewhere/",)}))
     assert plain(file) != plain(file.model_copy(update={"sha256": "b" * 64}))
 

@@ -21,7 +21,7 @@ class OneRun:
 
     def __init__(self, store: Store) -> None:
         self.store, self.refresh = store, Refresh(())
-        self.dataset, self.id, self.flow_run = "mnist", "0" * 12, "0"
+        self.dataset, self.dataset_id, self.id, self.flow_run = "mnist", "mnist", "0" * 12, "0"
 
     def submit(self, *_: object) -> None:
         """Submit nothing."""

@@ -11,6 +11,7 @@ import pytest
 from artifacts.keys import KeyParts
 from artifacts.manifest import Input
 from artifacts.reasons import Change, explain, explain_unasked, sentence
+from artifacts.ref import Ref
 from artifacts.store import Store
 from tests.artifacts.archive.history import stage_record, write_run
 from tests.artifacts.building import build, publish
@@ -80,35 +81,37 @@ def test_what_was_made_from_the_same_data_is_nearer_than_what_was_not(store: Sto
     assert words.startswith("training.epochs 1 -> 50, training.hidden [1] -> [50, 50], training.seed 7 -> none, and 3")
 
 
-def table_of(store: Store, dataset: str) -> Input:
-    """Put a table of a data set into the store, and return it as an input."""
-    parts = KeyParts(stage="parse", parameters={"spec": {"dataset": dataset}}, inputs={}, code={}, packages={})
-    ref = build(store, {"table": dataset.encode()}, parts=parts)
-    return Input(argument="table", stage="parse", name="train", version=ref.version, digest=ref.digest)
+def used(store: Store, run: str, dataset: str, parts: KeyParts) -> None:
+    """Write the record of a run of a data set that used the artifact with these parts."""
+    ref = Ref(stage=parts.stage, name="train", version=parts.version, digest="", manifest="")
+    write_run(store, run, [stage_record(ref)], dataset="leaves", dataset_id=dataset)
 
 
 def test_one_of_another_data_set_is_not_compared_with(store: Store) -> None:
-    """The parameters of a stage, or of what it takes, say which data set it is of; what is not known may be any."""
-    digits, mnist = table_of(store, "digits"), table_of(store, "mnist")
-    made(store, changed(inputs={"table": digits.digest}), inputs=(digits,))
-    wanted = changed(inputs={"table": mnist.digest})
-    assert sentence(explain(store, "train", wanted, (mnist,))) == "never run on mnist"
-    spec = changed(stage="parse", parameters={"spec": {"dataset": "kmnist"}})
-    assert sentence(explain(store, "train", spec, ())) == "never run on kmnist"
-    assert sentence(explain_unasked(store, "train", spec)) == "never run on kmnist"
-    unknown = Input(argument="table", stage="parse", name="train", version="f" * 16, digest="c" * 64)
-    made(store, changed(inputs={"table": "c" * 64}), inputs=(unknown,))
-    assert sentence(explain(store, "train", wanted, (mnist,))).startswith("parse train changed (content cccccccc -> ")
-    shutil.rmtree(store.folder("parse", digits.version))
-    assert sentence(explain(store, "train", wanted, (mnist,))).startswith("parse train changed (content ")
+    """What runs of this data set used is compared with, by its identity: two sets may bear one name."""
+    made(store, other := changed(parameters={"training": {"epochs": 7, "hidden": [50, 50]}}))
+    used(store, "a" * 12, "leaves-11111111", other)
+    assert sentence(explain(store, "train", PARTS, (TABLE,), dataset="leaves-11111111")) == "training.epochs 7 -> 50"
+    never = "never run on leaves-22222222"
+    assert sentence(explain(store, "train", PARTS, (TABLE,), dataset="leaves-22222222")) == never
+    assert sentence(explain_unasked(store, "train", PARTS, dataset="leaves-22222222")) == never
+    used(store, "b" * 12, "leaves-22222222", other)  # of equal content: made for one set, used by another
+    assert sentence(explain(store, "train", PARTS, (TABLE,), dataset="leaves-22222222")) == "training.epochs 7 -> 50"
 
 
-def test_manifests_that_name_each_other_are_followed_once(store: Store) -> None:
-    """Whoever is said to be made from itself is of no data set, and nobody waits for ever."""
-    ref = build(store, {"a": b"x"}, parts=changed(packages={}))
-    own = Input(argument="table", stage="train", name="train", version=ref.version, digest=ref.digest)
-    made(store, PARTS, inputs=(own.model_copy(update={"version": PARTS.version}),))
-    assert sentence(explain(store, "train", changed(packages={"keras": "4"}), (own,)))
+def test_a_file_of_the_data_set_is_named(store: Store) -> None:
+    """Another content of a file is one change, which names the file and nothing else that is said of it."""
+    file = {"name": "train-labels.gz", "sha256": "1" * 64, "bytes": 100, "origin": "own file"}
+    edited = {**file, "sha256": "2" * 64, "bytes": 101}
+    more = {"name": "more.gz", "sha256": "3" * 64, "bytes": 9}
+    for before, after, words in (
+        ({"file": file}, {"file": edited}, "train-labels.gz changed"),
+        ({"shards": [{"labels": file}]}, {"shards": [{"labels": file}, {"labels": more}]}, "more.gz is new"),
+        ({"shards": [{"labels": file}, {"labels": more}]}, {"shards": [{"labels": file}]}, "more.gz is gone"),
+    ):
+        made(store, old := changed(parameters=before))
+        assert sentence(explain(store, "train", changed(parameters=after), (TABLE,))) == words
+        shutil.rmtree(store.folder("train", old.version))
 
 
 def test_one_of_another_format_is_compared_only_when_there_is_no_other(store: Store) -> None:

@@ -23,13 +23,18 @@ from artifacts.publishing import restore
 from artifacts.ref import Ref
 from artifacts.run_record import RunRecord, StageRecord
 from artifacts.store import Store
-from schemas.datasets import RemoteFile
+from artifacts.trust import FirstUse, Trusted
 from schemas.training import Training
 from tests.artifacts.building import build, key_parts
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 OLD, NEW = {"a": b"old", "b": b"more"}, {"a": b"new", "b": b"more"}
-FILE = RemoteFile(name="own.gz", dataset="own", mirrors=("http://mirror/",))
+FIRST_USE = Trusted(
+    address="http://mirror/",
+    sets=("own",),
+    since="2026-01-01T00:00:00+00:00",
+    files={"own.gz": FirstUse(sha256="c" * 64, bytes=9)},
+)
 
 
 @dataclass(frozen=True)
@@ -202,11 +207,12 @@ def _check_gone(store: Store) -> None:
 
 
 def _trust(store: Store) -> None:
-    assert store.trust.remember(FILE, "c" * 64, 9).sha256 == "c" * 64
+    store.trust.write(FIRST_USE, instead_of=None)
+    assert store.trust.read(FIRST_USE.address) == FIRST_USE
 
 
 def _check_trust(store: Store) -> None:
-    assert store.trust.expected(FILE).sha256 in (None, "c" * 64)
+    assert store.trust.read(FIRST_USE.address) in (None, FIRST_USE)
 
 
 def _restored(store: Store) -> None:

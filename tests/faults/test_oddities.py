@@ -19,7 +19,9 @@ from tests.faults.scenarios import OLD, content, ref_of
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("place", ["manifest", "runs/x.json", "aliases/x.json", "trust/own/x.json", "reason"])
+@pytest.mark.parametrize(
+    "place", ["manifest", "runs/x.json", "aliases/x.json", "trust/0123456789abcdef.json", "reason"]
+)
 @pytest.mark.parametrize("how", ["pipe", "endless", "folder", "deep"])
 def test_odd_things_in_the_place_of_records_stop_nobody(store: Store, place: str, how: str) -> None:
     """A pipe, a link to an endless device, a folder, a bottomless JSON: no command hangs, no traceback."""

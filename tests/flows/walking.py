@@ -32,6 +32,7 @@ class Walk:
 
     def __init__(self, store: Store, run: str) -> None:
         self.store, self.id, self.flow_run, self.dataset = store, run, run, "digits"
+        self.dataset_id = self.dataset
         self.refresh = Refresh()
         self.rows: list[StageRecord] = []
 

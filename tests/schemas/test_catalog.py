@@ -67,7 +67,7 @@ def test_every_entry_is_complete(name: str) -> None:
     assert len(dataset.files) == 4
     for split in dataset.splits.values():
         images, labels = split.files
-        assert all(file.sha256 and file.bytes and file.mirrors and file.dataset == name for file in split.files)
+        assert all(file.sha256 and file.bytes and file.mirrors and not file.described for file in split.files)
         assert split.spec.samples is not None
         assert images.raw_bytes == 16 + split.spec.samples * split.spec.pixels
         assert labels.raw_bytes == 8 + split.spec.samples
@@ -154,7 +154,7 @@ def test_the_documented_description_is_one(tmp_path: Path) -> None:
     assert load_dataset(str(path)).classes == ("oak", "beech", "birch")
     told = set(re.findall(r"`([a-z_.0-9]+)`", "".join(re.findall(r"^\| (`[^|]+) \|", document, flags=re.MULTILINE))))
     fields = {"title", "source", "shape", "classes", "mirrors", "label_offset", "label_column", "checks"}
-    of_a_file = set(RemoteFile.model_fields) - {"dataset", "mirrors"}
+    of_a_file = set(RemoteFile.model_fields) - {"described", "mirrors", "origin"}
     assert told == {
         *fields, *("train", "test", "train.samples", "test.samples"), *Checks.model_fields,
         *(f"{kind}.{field}" for kind in ("images", "labels") for field in of_a_file),

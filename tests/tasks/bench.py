@@ -9,7 +9,6 @@ from collections.abc import Callable
 from itertools import repeat
 from pathlib import Path
 
-from artifacts.trust import Expected
 from schemas.datasets import RemoteFile
 from tasks.download import DownloadSummary, fetch
 from tasks.transfer import Patience
@@ -33,17 +32,16 @@ class Bench:
     def get(
         self,
         *mirrors: str,
-        expected: Expected | None = None,
+        file: RemoteFile | None = None,
         known: Callable[[str], Path | None] = lambda _: None,
         spare: Callable[[str], Path | None] = lambda _: None,
         patience: Patience = HASTY,
-        dataset: str = "mnist",
     ) -> DownloadSummary:
         """Download the file as the stage does, from a process that knows nothing of earlier ones but the folders."""
-        expected = expected or Expected(sha256=SHA256, bytes=len(BODY), origin="published")
-        file = RemoteFile(name=NAME, dataset=dataset, bytes=expected.bytes, sha256=expected.sha256, mirrors=mirrors)
+        known_as = RemoteFile(name=NAME, bytes=len(BODY), sha256=SHA256, mirrors=())
+        file = (file or known_as).model_copy(update={"mirrors": mirrors})
         kept = {"target": self.out / NAME, "scratch": self.scratch}
-        return fetch(file, expected, **kept, known=known, spare=spare, patience=patience)
+        return fetch(file, **kept, known=known, spare=spare, patience=patience)
 
     def assert_empty(self) -> None:
         """Nothing has reached the artifact."""

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from artifacts.ref import Ref
-from artifacts.trust import Trust
 from schemas.catalog import load_dataset
 from schemas.datasets import Dataset
 from schemas.history import EpochRow, History
@@ -120,7 +119,7 @@ def build_inputs(home: Path, classes: tuple[str, ...] | None = None) -> Inputs:
     for file in data.files:
         archive = bind("download", folder(f"download {file.name}"))
         (home / f"download {file.name}" / file.name).write_bytes((BUNDLED / file.name).read_bytes())
-        verify.function(file, archive, Trust(home / "trust"), proof := folder(f"verify {file.name}"))
+        verify.function(file, archive, proof := folder(f"verify {file.name}"))
         proofs[file.name] = bind("verify", proof)
         decompress.function(file, archive, proofs[file.name], inflated := folder(f"decompress {file.name}"))
         raw[file.name] = bind("decompress", inflated)

@@ -194,7 +194,7 @@ def test_stage_leaves_the_raw_file(tmp_path: Path) -> None:
     out.mkdir()
     (archive / "images.gz").write_bytes(member(WHOLE))
     ref = Ref(stage="download", name="images.gz", version="0" * 16, digest="0" * 64, manifest="0" * 64).at(archive)
-    file = RemoteFile(name="images.gz", dataset="small", mirrors=(), raw_bytes=len(WHOLE))
+    file = RemoteFile(name="images.gz", mirrors=(), raw_bytes=len(WHOLE))
     summary = decompress.function(file=file, archive=ref, proof=ref, out=out)
     assert summary == DecompressSummary(raw_bytes=56, dtype="uint8", shape=(5, 4, 2))
     assert {path.name: path.read_bytes() for path in out.iterdir()} == {"images": WHOLE}

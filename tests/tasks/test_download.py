@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.trust import Expected, Trust
-from schemas.datasets import RemoteFile
+from schemas.datasets import Origin, RemoteFile
 from schemas.errors import DownloadFailed
 from tasks.download import DownloadSummary, download, fetch
 from tasks.part import Validators
@@ -20,7 +19,7 @@ from tests.faults.mirror import Exchange, Fault
 from tests.tasks.bench import BODY, CUT, HASTY, NAME, SHA256, Bench, broken, served
 
 STRICT = replace(HASTY, read_seconds=0.5, least_rate=10_000, rate_seconds=0.3)
-UNKNOWN = Expected(sha256=None, bytes=None, origin="first use")
+OWN = RemoteFile(name=NAME, bytes=len(BODY), sha256=SHA256, mirrors=(), described="leaves.toml")
 SLOW = (faults.stall(), faults.stall(CUT), faults.drip(0.02))
 FAULTS = {
     "html": (faults.html, "812 bytes of HTML", 1),
@@ -178,45 +177,34 @@ def test_secrets_of_an_address_stay_secret(bench: Bench, caplog: pytest.LogCaptu
         assert "pass-word" not in text
 
 
-def test_first_use_takes_a_whole_gzip_file(bench: Bench) -> None:
-    """A file of which nothing is published is accepted when it is a whole gzip file."""
-    with served() as mirror:
-        summary = bench.get(mirror.url, expected=UNKNOWN)
-    assert (summary.bytes, summary.sha256) == (len(BODY), SHA256)
-
-
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("origin", "said", "way_out"),
     [
-        (faults.html, "812 bytes of HTML"),
-        (faults.flip, f"{len(BODY)} bytes that are no whole gzip file"),
-        (faults.shorten(5), f"{len(BODY) - 5} bytes that are no whole gzip file"),
-        (faults.shorten(len(BODY)), "0 bytes that are no gzip file"),
-        (faults.endless, "more than 50000 bytes"),
+        (
+            "published",
+            "...",
+            "Tried 1 of 1 mirrors; bring one that has it with --mirror, or correct its sha256 and bytes",
+        ),
+        ("own file", "...", "It was changed or taken away while the run began: run again."),
+        ("first use", "... as on its first use", "`idxflow trust leaves.toml --renew` accepts all its files"),
     ],
 )
-def test_first_use_refuses_what_is_no_gzip_file(fault: Fault, said: str, bench: Bench) -> None:
-    """What is held to ever after must at least be a whole gzip file, below the default cap."""
-    with broken(fault) as mirror, pytest.raises(DownloadFailed) as failed:
-        bench.get(mirror.url, expected=UNKNOWN, patience=replace(HASTY, largest=50_000))
-    assert failed.value.found == f"{said} from {mirror.url}"
+def test_the_way_out_fits_who_said_what_the_file_is(origin: Origin, said: str, way_out: str, bench: Bench) -> None:
+    """A file of one's own set is never told about the catalog, and a trusted one how to accept it anew."""
+    with broken(faults.flip, tagged=False) as mirror, pytest.raises(DownloadFailed) as failed:
+        bench.get(mirror.url, file=OWN.model_copy(update={"origin": origin}))
+    assert failed.value.expected.endswith(said)
+    assert way_out in failed.value.way_out
+    assert "digits" not in failed.value.way_out
     bench.assert_empty()
 
 
-def test_a_file_unlike_its_first_use_is_refused_with_the_way_out(bench: Bench) -> None:
-    """What was trusted once is expected ever after, and the error says how to trust anew."""
-    first = Expected(sha256="0" * 64, bytes=len(BODY), origin="first use")
-    with served() as mirror, pytest.raises(DownloadFailed, match=rf"first use.*delete trust/mnist/{NAME}\.json"):
-        bench.get(mirror.url, expected=first)
-    bench.assert_empty()
-
-
-def test_files_of_one_name_do_not_share_a_part(bench: Bench) -> None:
-    """Two data sets whose files have one name keep their parts apart."""
+def test_files_of_other_content_do_not_share_a_part(bench: Bench) -> None:
+    """Two files that have one name, and are not the same, keep their parts apart."""
     with broken(faults.cut(CUT)) as mirror:
-        for dataset in ("mnist", "fashion-mnist"):
+        for sha256 in (SHA256, "0" * 64):
             with pytest.raises(DownloadFailed):
-                bench.get(mirror.url, dataset=dataset)
+                bench.get(mirror.url, file=OWN.model_copy(update={"sha256": sha256}))
     assert len([path for path in bench.parts if path.suffix == ".part"]) == 2
     assert [request.headers.get("Range") for request in mirror.requests].count(None) == 2
 
@@ -232,10 +220,9 @@ def test_two_runs_at_once_take_turns(bench: Bench, tmp_path: Path) -> None:
         faults.good(exchange)
 
     def second() -> None:
-        file = RemoteFile(name=NAME, dataset="mnist", bytes=len(BODY), sha256=SHA256, mirrors=(mirror.url,))
-        expected = Trust(tmp_path).expected(file)
+        file = RemoteFile(name=NAME, bytes=len(BODY), sha256=SHA256, mirrors=(mirror.url,))
         nothing = {"known": lambda _: None, "spare": lambda _: None}
-        fetch(file, expected, target=other, scratch=bench.scratch, **nothing, patience=HASTY)
+        fetch(file, target=other, scratch=bench.scratch, **nothing, patience=HASTY)
 
     with served(slow) as mirror:
         threads = [threading.Thread(target=bench.get, args=(mirror.url,))]
@@ -253,15 +240,14 @@ def test_two_runs_at_once_take_turns(bench: Bench, tmp_path: Path) -> None:
 
 
 @pytest.mark.mnist
-def test_the_stage_downloads_what_is_trusted(bench: Bench, tmp_path: Path, mnist_files: Path) -> None:
+def test_the_stage_downloads_what_is_published(bench: Bench, mnist_files: Path) -> None:
     """The stage's own function fetches a genuine file over HTTP, by its published checksum."""
     body = (mnist_files / NAME).read_bytes()
     sha256 = "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
     with served(body=body) as mirror:
-        file = RemoteFile(name=NAME, dataset="mnist", bytes=4542, sha256=sha256, mirrors=(mirror.url,))
-        trust = Trust(tmp_path / "trust")
+        file = RemoteFile(name=NAME, bytes=4542, sha256=sha256, mirrors=(mirror.url,))
         nothing = {"known": lambda _: None, "spare": lambda _: None}
-        summary = download.function(file, out=bench.out, scratch=bench.scratch, **nothing, trust=trust)
+        summary = download.function(file, out=bench.out, scratch=bench.scratch, **nothing)
     assert summary.model_dump(include={"bytes", "sha256", "mirror"}) == {
         "bytes": 4542,
         "sha256": sha256,

@@ -15,7 +15,7 @@ from tests.tasks.bench import BODY, NAME, SHA256, Bench, broken, served
 
 
 def remote(*mirrors: str) -> RemoteFile:
-    return RemoteFile(name=NAME, dataset="mnist", bytes=len(BODY), sha256=SHA256, mirrors=mirrors)
+    return RemoteFile(name=NAME, bytes=len(BODY), sha256=SHA256, mirrors=mirrors)
 
 
 def taken(bench: Bench, mirror: Mirror) -> Validators:

@@ -11,7 +11,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from artifacts.trust import Expected
+from schemas.datasets import RemoteFile
 from schemas.errors import DownloadFailed
 from schemas.events import Event, Progress, listening
 from tests.faults import mirror as faults
@@ -183,10 +183,10 @@ def test_progress_is_told_calmly_and_to_the_last_byte(bench: Bench) -> None:
     told: list[Event] = []
     ticks = iter(range(10**6))
     body = gzip.compress(random.Random(3).randbytes(2**22), mtime=0)
-    expected = Expected(sha256=hashlib.sha256(body).hexdigest(), bytes=len(body), origin="published")
+    file = RemoteFile(name=NAME, sha256=hashlib.sha256(body).hexdigest(), bytes=len(body), mirrors=())
     patience = replace(HASTY, clock=lambda: next(ticks) * 0.01)
     with served(body=body) as mirror, listening(told.append):
-        bench.get(mirror.url, expected=expected, patience=patience)
+        bench.get(mirror.url, file=file, patience=patience)
     steps = [event.done for event in told if isinstance(event, Progress)]
     assert told[-1] == Progress(NAME, "bytes", len(body), len(body))
     assert steps == sorted(steps)

@@ -36,6 +36,7 @@ def write_run(
     minute: int = 0,
     state: str = "completed",
     dataset: str = "mnist",
+    dataset_id: str = "",
     accuracy: float = 0.9606,
     training: Training | None = None,
     warnings: tuple[str, ...] = (),
@@ -46,6 +47,7 @@ def write_run(
         {
             "id": run,
             "dataset": dataset,
+            "dataset_id": dataset_id,
             "profile": training.profile,
             "seed": training.seed,
             "state": state,

@@ -156,19 +156,22 @@ def test_all_means_records_names_and_first_uses_too(store: Store) -> None:
     Names(store).set_alias("champion", "parse", VERSION, NOW)
     store.quarantine("parse", VERSION, "test")
     (store.runs / f"{'b' * 12}.json").write_text("{")
-    (store.home / "trust" / "own").mkdir(parents=True)
-    (store.home / "trust" / "own" / "x.gz.json").write_text("{")
+    (store.home / "trust").mkdir()
+    (store.home / "trust" / "0123456789abcdef.json").write_text("{")
     assert audit(store, everything=False).problems == ()
     found = {problem.subject: problem.found for problem in audit(store).problems}
     assert found == {
         "alias champion": f"parse/{VERSION} is gone",
         f"runs/{'b' * 12}.json": "it is no run's record",
-        "trust/own/x.gz.json": "a record that does not read",
+        "trust/0123456789abcdef.json": "a record that does not read",
     }
     repaired = {problem.subject: (problem.moved_to, problem.way_out) for problem in audit(store, repair=True).problems}
     assert repaired[f"runs/{'b' * 12}.json"] == (f"quarantine/runs/{'b' * 12}.json-1/{'b' * 12}.json", None)
     assert not (store.runs / f"{'b' * 12}.json").exists()
-    for subject, way_out in (("alias champion", "--remove"), ("trust/own/x.gz.json", "Restore it from a backup")):
+    for subject, way_out in (
+        ("alias champion", "--remove"),
+        ("trust/0123456789abcdef.json", "Restore it from a backup"),
+    ):
         moved, told = repaired[subject]
         assert moved is None
         assert way_out in (told or "")

@@ -21,7 +21,7 @@ PLACES: dict[str, Callable[[Store], Path]] = {
     "a run's record": lambda store: store.runs / f"{'a' * 12}.json",
     "an alias": lambda store: store.home / "aliases" / "champion.json",
     "a pin": lambda store: store.home / "pins" / f"run-{'a' * 12}.json",
-    "a first use": lambda store: store.home / "trust" / "own" / "images.gz.json",
+    "a first use": lambda store: store.home / "trust" / "0123456789abcdef.json",
 }
 
 

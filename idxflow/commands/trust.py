@@ -1,0 +1,158 @@
+"""`idxflow trust`: what remote files without a published checksum were on their first use."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+from pydantic import TypeAdapter
+from rich.text import Text
+
+from artifacts.store import Store
+from artifacts.trust import Trusted, address_file
+from idxflow.archive import open_store
+from idxflow.console import Console, open_console
+from idxflow.ending import DONE
+from idxflow.options import Home, Json
+from idxflow.tables import table_lines
+from idxflow.times import local_time
+from schemas.catalog import load_dataset
+from schemas.counts import counted
+from schemas.errors import UsageError
+from schemas.words import amount
+
+DIGITS = 16
+"""Of a SHA-256, as many as a person is shown."""
+UNCHANGED = "Nothing has changed."
+
+
+def trust(
+    word: Annotated[
+        str | None,
+        Parameter(help="The path of the .toml that describes the set, its name as it is listed, or its address."),
+    ] = None,
+    /,
+    *,
+    renew: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Accept all files of the set as they are now.")
+    ] = False,
+    forget: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Forget what its files were: the next run is the first.")
+    ] = False,
+    json: Json = False,
+    home: Home = None,
+) -> int:
+    """List what is trusted, show the files of one set, accept them as they are now, or forget them."""
+    if renew and forget:
+        raise UsageError("--renew, --forget", expected="one of them", found="both", way_out=UNCHANGED)
+    if (renew or forget) and not word:
+        subject = "--renew" if renew else "--forget"
+        raise UsageError(subject, expected="a data set to go with it", found="none", way_out=UNCHANGED)
+    store, console = open_store(home).store, open_console(json=json)
+    if word is None:
+        return _list(store, console, json=json)
+    address = find_address(store, word)
+    if forget:
+        if not store.trust.forget(address):
+            raise _nothing(word)
+        return _say(console, f"{word}: forgotten. The next run takes its files as they are.", json=json)
+    trusted = store.trust.read(address)
+    if trusted is None:
+        raise _nothing(word)
+    if renew:
+        trusted = store.trust.renew(trusted)
+    if json:
+        print(trusted.model_dump_json(indent=2))
+        return DONE
+    if renew:
+        files = counted(len(trusted.files), "file")
+        return _say(
+            console,
+            f"{word}: the next run takes all {files} as they are then, and trusts them once both splits have passed "
+            "every check.",
+        )
+    print_trusted(console, trusted)
+    return DONE
+
+
+def find_address(store: Store, word: str) -> str:
+    """
+    Find the address that a data set's files are trusted under.
+
+    Args:   word: a description's path, the name of a set, an address, or the name of a record.
+    Raises: UsageError: nothing or more than one is trusted by that name, or the description names no remote mirror.
+    """
+    if word.endswith(".toml"):
+        if home := load_dataset(word).home:
+            return home
+        raise UsageError(
+            word,
+            expected="a set with a remote mirror",
+            found="files on this machine only, which are hashed whenever they change",
+            way_out=f"There is nothing to accept: a run takes them as they are. {UNCHANGED}",
+        )
+    known = store.trust.all()
+    found = [each.address for each in known if word in {each.address, *each.sets, address_file(each.address)}]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise _nothing(word)
+    raise UsageError(
+        word,
+        expected="the name of one set",
+        found=f"{len(found)}: {', '.join(found)}",
+        way_out=f"Name one by its address, or by the path of its .toml. {UNCHANGED}",
+    )
+
+
+def print_trusted(console: Console, trusted: Trusted) -> None:
+    """Print what is trusted of one place."""
+    console.line(Text.assemble((", ".join(trusted.sets), "bold"), f"  {trusted.address}"))
+    since = f"trusted since {local_time(trusted.since)}"
+    console.line(since + ("; the next run accepts the files as they are then" if trusted.renewing else ""))
+    cells = [
+        (name, amount(file.bytes, "bytes"), Text(file.sha256[:DIGITS], "dim")) for name, file in trusted.files.items()
+    ]
+    for line in table_lines(("file", "size", "SHA-256"), cells, right=("size",)):
+        console.line(line)
+
+
+def _list(store: Store, console: Console, *, json: bool) -> int:
+    known = store.trust.all()
+    if json:
+        print(TypeAdapter(list[Trusted]).dump_json(known, indent=2).decode())
+        return DONE
+    if not known:
+        console.line("Nothing is trusted on its first use: every file has a checksum, or lies on this machine.")
+    else:
+        cells = [
+            (
+                Text(", ".join(each.sets), "bold"),
+                counted(len(each.files), "file"),
+                f"{local_time(each.since)}{' (to be renewed)' if each.renewing else ''}",
+                each.address,
+            )
+            for each in known
+        ]
+        for line in table_lines(("set", "files", "since", "address"), cells):
+            console.line(line)
+    for flaw in store.trust.flaws():
+        console.warn(str(flaw))
+    return DONE
+
+
+def _say(console: Console, text: str, *, json: bool = False) -> int:
+    if json:
+        print(TypeAdapter(dict[str, str]).dump_json({"done": text}).decode())
+    else:
+        console.line(text)
+    return DONE
+
+
+def _nothing(word: str) -> UsageError:
+    return UsageError(
+        word,
+        expected="a set of which something is trusted",
+        found="none",
+        way_out=f"`idxflow trust` lists them. {UNCHANGED}",
+    )
