@@ -34,6 +34,7 @@ from schemas.addresses import redact
 from schemas.caveats import find_caveats
 from schemas.errors import ArtifactDamaged, IdxflowError, StageError, StoreError
 from schemas.events import Event, RunChanged, StageChanged, emit, listening
+from schemas.history import History
 from schemas.metrics import Metrics
 from schemas.stages import STAGES
 from schemas.training import Training
@@ -154,6 +155,7 @@ class Run:
 
     def _record(self, state: str, error: BaseException | None) -> RunRecord:
         done = self.outcome if state == "completed" else None
+        history = self._history(done.model) if done else None
         dashboard = url_for("flow-run", obj_id=self.flow_run)
         return RunRecord.model_validate(
             {
@@ -168,12 +170,14 @@ class Run:
                 "stages": tuple(sorted(self._rows.values(), key=self._place)),
                 "metrics": self._scores(done.scores) if done else {},
                 "caveats": find_caveats(self._metrics(done.scores)) if done else (),
+                "held_out": history.held_out if history else None,
                 "report": str(self._ref(done.report).file("report.html")) if done else None,
                 "model": str(self._ref(done.model).file("model.keras")) if done else None,
                 "dashboard": redact(dashboard) if dashboard else None,
                 "flow_run": self.flow_run,
                 "training": self.training,
-                "warnings": tuple(self.warnings),
+                # What is odd about a model is odd about one that is cached, too.
+                "warnings": tuple(dict.fromkeys((*self.warnings, *(history.findings if history else ())))),
                 "error": None if error is None else _words(error),
             }
         )
@@ -257,6 +261,9 @@ class Run:
             "train": Score(accuracy=metrics.train.accuracy, loss=metrics.train.loss),
             "test": Score(accuracy=metrics.test.accuracy, loss=metrics.test.loss),
         }
+
+    def _history(self, model: Any) -> History:
+        return History.model_validate_json(self._ref(model).file("history.json").read_bytes())
 
     def _place(self, row: StageRecord) -> tuple[int, int, str]:
         stage = STAGES.index(cast("Any", row.stage))

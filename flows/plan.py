@@ -8,6 +8,7 @@ from artifacts.store import Store
 from flows.choose import choose_dataset
 from flows.dag import dag
 from flows.revalidate import ask_mirrors
+from schemas.held_out import planned
 from schemas.training import Training
 
 
@@ -31,4 +32,5 @@ def plan_pipeline(
         if revalidate:
             ask_mirrors(data)
         dag(data, training)
-    return planning.plan
+    held_out = planned(data.held_out, training.validation_fraction)
+    return planning.plan.model_copy(update={"held_out": held_out})

@@ -86,6 +86,7 @@ def metrics_table(record: RunRecord) -> list[dict[str, str]]:
             *((f"{split} accuracy", share(score.accuracy)) for split, score in scores),
             *(("caveat", caveat.message) for caveat in record.caveats),
             *((f"{split} loss", f"{score.loss:.4f}") for split, score in scores),
+            *((("held out", str(record.held_out)),) if record.held_out else ()),
             ("seed", str(record.seed)),
             ("epochs", "".join(_epochs(record))),
             ("duration", duration(record.seconds)),
@@ -122,6 +123,7 @@ def _words(record: RunRecord) -> Iterator[str]:
         yield f"> **Caveat:** {_text(caveat.message)}"
     epochs, chosen = _epochs(record)
     about = f"{record.dataset}, {record.profile} profile, seed {record.seed}, {epochs} epochs{chosen}"
+    about += f"; held out: {record.held_out}" if record.held_out else ""
     yield f"{_text(about)}; {record.state} in {duration(record.seconds)}. {stages_told(record).capitalize()}."
     yield "Look further, in the home folder of the machine that ran it: " + _where(record)
 

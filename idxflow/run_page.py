@@ -23,6 +23,7 @@ from idxflow.summary import short_path
 from idxflow.tables import below, shown_version, table_lines
 from idxflow.times import local_time, time_taken
 from schemas.caveats import Caveat, unsaid
+from schemas.held_out import HeldOut
 from schemas.training import Training
 from schemas.words import amount, duration, share
 
@@ -81,6 +82,7 @@ class RunFacts(BaseModel):
     stages: tuple[StageFacts, ...]
     metrics: dict[str, Score]
     caveats: tuple[Caveat, ...] = Field(description="what voids or weakens the test accuracy")
+    held_out: HeldOut | None = Field(description="of the train rows; None where the run did not complete")
     warnings: tuple[str, ...]
     error: str | None
     model: Path | None = Field(description="None where it is not in the store")
@@ -111,6 +113,7 @@ def run_facts(store: Store, record: RunRecord, now: datetime) -> RunFacts:
         stages=tuple(_stage_facts(store, row) for row in record.stages),
         metrics=record.metrics,
         caveats=record.caveats,
+        held_out=record.held_out,
         warnings=record.warnings,
         error=record.error,
         model=_place(store, record, "train", "model.keras"),
@@ -141,6 +144,8 @@ def print_run(console: Console, facts: RunFacts) -> None:
         print_fact(console, f"{split.capitalize()} accuracy", f"{share(score.accuracy)} (loss {score.loss:.4f})")
     for caveat in facts.caveats:
         print_fact(console, CAVEAT, caveat.message)
+    if facts.held_out:
+        print_fact(console, "Held out", str(facts.held_out))
     for label, value in _places(facts):
         print_fact(console, label, value)
     if facts.error:

@@ -48,6 +48,8 @@ def _figures(record: RunRecord) -> Iterator[tuple[str, str]]:
         "Train rows",
         f"{train.samples}, columns: {rows * columns} ({rows} x {columns} pixels); test rows: {test.samples}",
     )
+    if record.held_out:
+        yield "Held out", str(record.held_out)
     yield (
         "First 3 labels",
         f"{_names(metrics, train.first_labels)}; predictions: {_names(metrics, train.first_predictions)}",

@@ -69,6 +69,9 @@ class TableSpec(Parameters):
     label_offset: int = Field(default=0, description="the stored label of the first class")
     label_column: int | None = Field(default=None, ge=0, description="column of a two-dimensional label file")
     samples: int | None = Field(default=None, gt=0, description="published number of images")
+    test_fraction: float | None = Field(
+        default=None, gt=0, lt=1, description="share of the files' images that are the test split; the others are train"
+    )
 
     @property
     def pixels(self) -> int:
@@ -138,6 +141,11 @@ class Dataset(Parameters):
         return any(file.described for file in self.files)
 
     @property
+    def test_fraction(self) -> float | None:
+        """Share of the train files' images that was cut off them as the test split; None where it has its own files."""
+        return self.splits["test"].spec.test_fraction
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Class names, in label order."""
         return self.splits["train"].spec.classes
@@ -158,5 +166,5 @@ class Dataset(Parameters):
 
     @property
     def files(self) -> tuple[RemoteFile, ...]:
-        """Every file of the data set."""
-        return tuple(file for split in self.splits.values() for file in split.files)
+        """Every file of the data set, each once."""
+        return tuple(dict.fromkeys(file for split in self.splits.values() for file in split.files))

@@ -18,7 +18,7 @@ class Training(Parameters):
 
     Fields that are not given take their value from `profile`. The tutorial's are the defaults: pixels
     scaled to [-1, 1], centred and divided by one global standard deviation; two hidden tanh layers of
-    50 units; SGD with momentum; categorical cross-entropy; the last tenth of the train rows held out.
+    50 units; SGD with momentum; categorical cross-entropy; a tenth of the train rows held out.
     """
 
     outside_key: ClassVar[frozenset[str]] = frozenset({"profile", "memory"})
@@ -77,7 +77,7 @@ class Training(Parameters):
         description="rows that are shuffled together; more are shuffled by row groups, then within such windows",
     )
     validation_fraction: float = Field(
-        default=0.1, ge=0, lt=1, description="share of the train rows, the last ones, held out for validation"
+        default=0.1, ge=0, lt=1, description="share of the train rows held out for validation"
     )
     memory: ByteSize | None = Field(
         default=None,

@@ -108,7 +108,8 @@ def find_uneven(classes: Sequence[str], counts: Counts, held: Counts, way: Way) 
         "last": 'hold out others by held_out = "stratified" in the description of your set',
         "stratified": "there are too few different images of them",
     }
-    return (f"{', and '.join(said)}: what validation says of them is worth little; {ways_out[way]}",)
+    words = ", and ".join(said)
+    return (f"{words[0].upper()}{words[1:]}: what validation says of them is worth little; {ways_out[way]}",)
 
 
 def name_classes(classes: Sequence[str], which: npt.NDArray[np.int64]) -> str:

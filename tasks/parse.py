@@ -16,7 +16,9 @@ from schemas.datasets import TableSpec
 from schemas.errors import BadTable
 from schemas.image_table import Batch, TableMetadata, rows_per_group, write_table
 from schemas.summary import Summary
+from tasks.cut import rows_of, select
 from tasks.idx import IdxFile, open_idx
+from tasks.stratify import Mask
 
 LABEL_ROWS = 2**20
 SHOWN = 5
@@ -118,12 +120,24 @@ def regroup(blocks: Iterable[npt.NDArray[Any]], rows: int) -> Iterator[npt.NDArr
         yield np.concatenate(held)
 
 
-def batches(shards: Sequence[tuple[IdxFile, IdxFile]], spec: TableSpec) -> Iterator[Batch]:
-    """Yield the rows of all shards in row groups. Groups run on over shards: the cut into files leaves no trace."""
+def blocks_of(
+    shards: Sequence[tuple[IdxFile, IdxFile]], spec: TableSpec
+) -> tuple[Iterator[npt.NDArray[Any]], Iterator[npt.NDArray[Any]]]:
+    """Return the images and the class indices of all shards in blocks, equally long ones."""
     rows = rows_per_group(spec.pixels)
-    images = regroup(chain.from_iterable(images.blocks(rows) for images, _ in shards), rows)
-    labels = regroup(chain.from_iterable(class_indices(labels, spec, rows) for _, labels in shards), rows)
-    start = 0
+    images = chain.from_iterable(images.blocks(rows) for images, _ in shards)
+    return images, chain.from_iterable(class_indices(labels, spec, rows) for _, labels in shards)
+
+
+def batches(shards: Sequence[tuple[IdxFile, IdxFile]], spec: TableSpec, chosen: Mask | None = None) -> Iterator[Batch]:
+    """
+    Yield the rows of all shards in row groups. Groups run on over shards: the cut into files leaves no trace.
+
+    Args: chosen: bool (n,), the rows that are wanted; None: all of them.
+    """
+    rows, start = rows_per_group(spec.pixels), 0
+    blocks = blocks_of(shards, spec)
+    images, labels = (regroup(each if chosen is None else select(each, chosen), rows) for each in blocks)
     for image, label in zip(images, labels, strict=True):
         stop = start + len(label)
         yield Batch(np.arange(start, stop, dtype=np.uint32), label.astype(np.uint16), image.reshape(len(image), -1))
@@ -147,7 +161,12 @@ def build_table(images: Sequence[Path], labels: Sequence[Path], spec: TableSpec,
         classes=spec.classes,
         label_offset=spec.label_offset,
     )
-    written = write_table(target, metadata, batches(shards, spec))
+    chosen = None
+    if spec.test_fraction is not None:
+        chosen = rows_of(spec, *blocks_of(shards, spec))
+        labels_chosen = select(blocks_of(shards, spec)[1], chosen)
+        counts = sum((np.bincount(each, minlength=len(counts)) for each in labels_chosen), np.zeros_like(counts))
+    written = write_table(target, metadata, batches(shards, spec, chosen))
     per_class = dict(zip(spec.classes, counts.tolist(), strict=True))
     return TableSummary(
         content={target.name: written.content},
@@ -165,5 +184,5 @@ def _bad(subject: str, expected: str, found: str) -> BadTable:
 
 @stage("parse", name="{spec.split}")
 def parse(images: list[Ref], labels: list[Ref], spec: TableSpec, out: Path) -> TableSummary:
-    """Join one split's images and labels, a pair a shard, into a Parquet table."""
+    """Join one split's images and labels, a pair a shard, into a Parquet table; or its part of them, if it is cut."""
     return build_table([ref.file() for ref in images], [ref.file() for ref in labels], spec, out / "table.parquet")

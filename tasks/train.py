@@ -115,7 +115,7 @@ def train(  # noqa: PLR0917 - what the engine hands over counts as well
     data = ImageTable(table.file("table.parquet"))
     held = hold_out(data, held_out, training)
     for finding in held.findings:
-        log.warning("%s %s: %s", data.metadata.dataset, data.metadata.split, finding)
+        log.warning("%s", finding)
 
     from tasks.backend import numerics  # no sooner: it takes seconds, and what is refused above needs nothing of it
     from tasks.network import build_network, content_digest

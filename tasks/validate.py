@@ -24,6 +24,8 @@ from tasks.duplicates import Duplicates, find_duplicates, find_shared
 from tasks.profile import PROFILE_TYPES, Moments, gather, profile_images, read_parts
 
 log = logging.getLogger("idxflow.validate")
+FEW = 5
+"""Classes that a message names."""
 CHECKED_ROWS = 2**17
 """Images whose profiles are checked at once, or few more: Pandera takes 2 ms a call, but 4 ns an image."""
 
@@ -32,8 +34,9 @@ def check_layout(table: ImageTable, spec: TableSpec) -> list[Failure]:
     """Compare what the table says of itself, its number of images included, with what the catalog says."""
     said, expected = table.metadata.model_dump(), spec.model_dump()
     pairs = [(name, said[name], expected[name]) for name in said]
-    if spec.samples or not table.samples:
-        pairs.append(("samples", table.samples, spec.samples or "at least 1"))
+    samples = None if spec.test_fraction else spec.samples  # of a split that is cut it is that of the files
+    if samples or not table.samples:
+        pairs.append(("samples", table.samples, samples or "at least 1"))
     return [Failure(name, f"{name} is {has}, not {should}", 1) for name, has, should in pairs if has != should]
 
 
@@ -121,6 +124,16 @@ def check_classes(statistics: Statistics, checks: Checks, *, complete: bool) -> 
     return failures(class_profile(checks.max_imbalance, complete=complete), frame)
 
 
+def find_untested(statistics: Statistics, spec: TableSpec, checks: Checks) -> list[Finding]:
+    """Say which classes got no image of a test split that was cut off: of a small one none is its share."""
+    without = [name for name, count in zip(statistics.classes, statistics.class_counts, strict=True) if not count]
+    if spec.split != "test" or not spec.test_fraction or not without or checks.missing_class == "ignore":
+        return []
+    named = ", ".join(without[:FEW] + ["..."] * (len(without) > FEW))
+    message = f"classes without a test image, as they have too few for test.fraction = {spec.test_fraction:g}"
+    return [Finding(check="missing_class", message=f"{message}: {len(without)} ({named})", count=len(without))]
+
+
 def check_drift(drift: tuple[Drift, ...], max_drift: float) -> list[Failure]:
     """Check how far each feature is from the train split's, beyond what sampling alone explains."""
     import pandas as pd
@@ -192,6 +205,7 @@ def validate_table(table: ImageTable, spec: TableSpec, checks: Checks, train: Pa
     failed += check_drift(drift, checks.max_drift)
     errors, findings = judge(failed, checks)
     refuse(errors, table, spec)
+    findings += find_untested(statistics, spec, checks)
     update = {"duplicates": duplicates.shown, "drift": drift, "findings": tuple(findings)}
     return Validated(statistics.model_copy(update=update), content)
 

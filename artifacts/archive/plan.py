@@ -47,6 +47,7 @@ class Plan(BaseModel):
     model_config = ConfigDict(frozen=True)
     dataset: str
     stages: tuple[PlannedStage, ...] = Field(default=())
+    held_out: str = Field(default="", description="which train rows are held out for validation, in words")
 
 
 @dataclass(frozen=True)

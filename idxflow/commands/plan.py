@@ -46,7 +46,8 @@ def plan(
     for row in found.stages:
         for line in plan_lines(row, console.width):
             console.line(line)
-    console.line(f"\n{count(found)}")
+    console.line(f"\nHeld out: {found.held_out}")
+    console.line(count(found))
     return DONE
 
 

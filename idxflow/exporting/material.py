@@ -130,7 +130,11 @@ def _files(trained: tuple[Node, ...], whole: tuple[Node, ...], report: Stored | 
     """
     splits = report.manifest.parts.parameters["dataset"]["splits"] if report else {}
     named = {
-        file["name"]: name for name, split in splits.items() for shard in split["shards"] for file in shard.values()
+        file["name"]: name
+        for name in ("test", "train")  # of a file that both come from it is the train split's
+        if name in splits
+        for shard in splits[name]["shards"]
+        for file in shard.values()
     }
     found: dict[tuple[str, str], tuple[str, Source]] = {}
     for split, nodes in (("train", trained), ("test", whole)):

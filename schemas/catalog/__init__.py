@@ -59,6 +59,25 @@ class _Split(Parameters):
     shards: tuple[_Shard, ...]
 
 
+class _Test(_Split):
+    shards: tuple[_Shard, ...] = ()
+    fraction: float | None = Field(default=None, gt=0, lt=1)
+
+    @property
+    def cut(self) -> bool:
+        """
+        Whether it is cut off the train files.
+
+        Raises: ValueError: it has files of its own, too, or neither, or says more than the fraction.
+        """
+        if self.fraction is None and not self.shards:
+            raise ValueError("neither [[test.shards]] nor a fraction below [test], which cuts it off the train files")
+        more = sorted(self.model_fields_set - {"fraction"})
+        if self.fraction is not None and more:
+            raise ValueError(f"test.fraction and test.{more[0]}: what is cut off the train files is as they are")
+        return self.fraction is not None
+
+
 class _Description(Parameters):
     """A TOML file's structure. What its values may be, `Dataset` says."""
 
@@ -72,7 +91,7 @@ class _Description(Parameters):
     checks: Checks = Checks()
     held_out: Way = "stratified"
     train: _Split
-    test: _Split
+    test: _Test
 
     def dataset(self, name: str, mirrors: tuple[str, ...], place: Place) -> Dataset:
         """Return the data set, with what stands at the top filled in for each split and file."""
@@ -87,7 +106,7 @@ class _Description(Parameters):
                 "held_out": self.held_out,
                 "splits": {
                     "train": self._split("train", self.train, name, mirrors, place),
-                    "test": self._split("test", self.test, name, mirrors, place),
+                    "test": self._split("test", self.train if self.test.cut else self.test, name, mirrors, place),
                 },
             }
         )
@@ -101,6 +120,7 @@ class _Description(Parameters):
                 "dataset": name,
                 "split": kind,
                 "samples": split.samples,
+                "test_fraction": self.test.fraction,
                 **self.model_dump(include={"shape", "classes", "label_offset", "label_column"}),
             },
             "shards": [
@@ -110,7 +130,7 @@ class _Description(Parameters):
         }
 
 
-_NAMES = {name for part in (_Description, _Split, _Shard, _File, Checks) for name in part.model_fields}
+_NAMES = {name for part in (_Description, _Test, _Shard, _File, Checks) for name in part.model_fields}
 
 
 def dataset_names() -> tuple[str, ...]:

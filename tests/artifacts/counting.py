@@ -11,13 +11,15 @@ from pathlib import Path
 
 from prefect import flow
 
-from artifacts.current import Outcome
+from artifacts.current import Outcome, current_run
 from artifacts.files import write_atomically
 from artifacts.recorded import recorded
 from artifacts.ref import Ref
 from artifacts.stage import stage
 from artifacts.threads import StageThreads
 from schemas.errors import BadIdx
+from schemas.events import Progress, emit
+from schemas.history import EpochRow, History
 from schemas.metrics import Metrics, SplitMetrics
 from schemas.summary import Summary
 from schemas.training import Training
@@ -25,6 +27,9 @@ from schemas.training import Training
 SCORES = SplitMetrics(
     samples=1, accuracy=0.5, loss=1.0, classes=(), confusion=(), halves=(0, 1), first_labels=(), first_predictions=()
 )
+SLOW = 3.0
+"""Seconds that it takes to fetch what is slow."""
+EPOCH = EpochRow(epoch=1, loss=1, accuracy=1)
 MEETING = threading.Barrier(1)
 """Where runs of one process wait for each other before they warn, and after."""
 
@@ -46,6 +51,12 @@ def fetch(name: str, out: Path) -> Summary:
         MEETING.wait(60)
         logging.getLogger("idxflow.test").warning("%s: it is odd", name)
         MEETING.wait(60)
+    if name.startswith("slow"):
+        time.sleep(SLOW)
+    if name.startswith("endless"):
+        for done in range(1000):
+            emit(Progress(name, "bytes", done, None))
+            time.sleep(0.02)
     (out / "file").write_text(name)
     return Summary()
 
@@ -68,6 +79,8 @@ def join(parts: list[Ref], training: Training, checkpoints: Path, out: Path) -> 
         raise BadIdx("half", expected="the other half", found="nothing", way_out="Run again.")
     (out / "model.keras").write_text(f"{training.seed} " + " ".join(part.file().read_text() for part in parts))
     (out / "report.html").write_text("page")
+    history = History(train_rows=9, validation_rows=1, findings=("They are odd",), updates=1, kept=1, epochs=(EPOCH,))
+    (out / "history.json").write_text(history.model_dump_json())
     (out / "metrics.json").write_text(Metrics(train=SCORES, test=SCORES, leaked=1).model_dump_json())
     return Summary()
 
@@ -84,6 +97,7 @@ def counting(
 ) -> Outcome:
     """Fetch some files and join them, or copies of them."""
     parts = {name: fetch(name) for name in names}
+    current_run().require(*parts.values())
     model = join([copy(part, name) if copied else part for name, part in parts.items()], training)
     return Outcome(model, model, model)
 

@@ -23,8 +23,10 @@ from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterFlowRunId
 from artifacts import integrity, records
 from artifacts.run_record import RunRecord
 from schemas.errors import BadIdx, StoreError
+from schemas.events import Event, StageFailed, listening
 from schemas.training import Training
-from tests.artifacts.counting import counting, fetch
+from tests.artifacts.counting import SLOW, counting, fetch
+from tests.processes import until
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -244,10 +246,42 @@ def test_what_failed_alike_is_told_in_one_line(home: Path) -> None:
     assert sorted(record.warnings[0].split(": failed as ")) in (["bad", "bad too did"], ["bad did", "bad too"])
 
 
+def test_a_run_that_has_failed_waits_for_nothing(home: Path) -> None:
+    """It ends with the first error while another stage works; nothing more is begun, and what is late is recorded."""
+    shown: list[Event] = []
+    begun = time.monotonic()
+    with listening(shown.append), pytest.raises(BadIdx):
+        run(names=("slow", "bad"), copied=True)
+    assert time.monotonic() - begun < SLOW
+    assert [(event.stage, event.name) for event in shown if isinstance(event, StageFailed)] == [("download", "bad")]
+    path = next(home.glob("runs/*.json"))
+    until(lambda: RunRecord.model_validate_json(path.read_bytes()).stages, 10)
+    record = RunRecord.model_validate_json(path.read_bytes())
+    assert (record.state, [stage.name for stage in record.stages]) == ("failed", ["slow"])
+    assert counted(home) == ["download bad", "download slow"]
+
+
+def test_what_tells_how_far_it_is_stops_when_the_run_has_failed(home: Path) -> None:
+    """A long download ends with its next step, leaves nothing, and its end is no error of the run."""
+    with pytest.raises(BadIdx):
+        run(names=("endless", "bad"))
+    until(lambda: not list(home.glob("artifacts/download/.staging*")), 2)
+    record = RunRecord.model_validate_json(next(home.glob("runs/*.json")).read_bytes())
+    assert (record.warnings, record.stages) == ((), ())
+
+
+def test_what_is_odd_about_a_model_is_in_each_record(home: Path) -> None:
+    """What training found odd is a warning of the run that trained, and of one that took the model as it was."""
+    for _ in range(2):
+        record = run()
+        assert record.warnings == ("They are odd",)
+        assert str(record.held_out) == "1 of 10 train rows, the last ones"
+
+
 def test_warnings_end_up_in_the_record_once(home: Path) -> None:
     """What is logged as a warning under idxflow is in the record; nothing is left attached afterwards."""
     before = list(logging.getLogger("idxflow").handlers)
-    assert run(names=("odd",)).warnings == ("odd: it is odd",)
+    assert run(names=("odd",)).warnings == ("odd: it is odd", "They are odd")
     assert logging.getLogger("idxflow").handlers == before
 
 
@@ -256,7 +290,10 @@ def test_runs_beside_each_other_keep_their_own_warnings(home: Path, monkeypatch:
     monkeypatch.setattr("tests.artifacts.counting.MEETING", threading.Barrier(2))
     with ThreadPoolExecutor() as pool:
         records = [pool.submit(run, names=(name,)) for name in ("odd", "odd too")]
-    assert [record.result().warnings for record in records] == [("odd: it is odd",), ("odd too: it is odd",)]
+    assert [record.result().warnings for record in records] == [
+        ("odd: it is odd", "They are odd"),
+        ("odd too: it is odd", "They are odd"),
+    ]
 
 
 def test_a_commit_that_fails_fails_the_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

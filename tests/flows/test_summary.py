@@ -13,6 +13,7 @@ from artifacts.run_record import RunRecord
 from artifacts.store import Store
 from flows.summary import headline, metrics_table, nothing_changed, stages_told, summary_page
 from schemas.caveats import LEAKED, Caveat
+from schemas.held_out import HeldOut
 from schemas.history import EpochRow, History
 from schemas.training import Training
 from tests.artifacts.archive.history import stage_record, write_run
@@ -150,6 +151,15 @@ def test_a_training_that_ended_early_says_so(store: Store) -> None:
     assert "seed 123, 50 epochs; completed in" in summary_page(record)
     failed = record_of(store, state="failed").model_copy(update={"training": Training(patience=3)})
     assert "seed 123, 50 epochs; failed in" in summary_page(failed)
+
+
+def test_held_out_rows_are_told(store: Store, report: Ref) -> None:
+    """Page and table say which rows were held out, where the record does."""
+    record = record_of(store, report)
+    held = record.model_copy(update={"held_out": HeldOut(way="stratified", rows=150, of=1500)})
+    assert {"figure": "held out", "value": "150 of 1,500 train rows, stratified"} in metrics_table(held)
+    assert "held out: 150 of 1,500 train rows, stratified; completed in" in summary_page(held)
+    assert "held out" not in summary_page(record)
 
 
 def test_a_line_says_how_a_run_ended(store: Store, report: Ref) -> None:

@@ -9,6 +9,7 @@ from artifacts.keys import KeyParts, content_digest
 from artifacts.manifest import Manifest
 from artifacts.run_record import RunRecord, Score, StageRecord
 from schemas.caveats import Caveat
+from schemas.held_out import HeldOut
 from schemas.metrics import ClassMetrics, Metrics, SplitMetrics
 from schemas.training import Training
 
@@ -74,6 +75,7 @@ def record_run(
             "stages": stages,
             "metrics": {"train": Score(accuracy=0.98765, loss=0.05)} if done else {},
             "caveats": caveats,
+            "held_out": HeldOut(way="stratified", rows=150, of=1500) if done else None,
             "report": str(home / "artifacts/report/x/report.html") if done else None,
             "model": f"{stages[1].path}/model.keras" if done else None,
             "dashboard": "http://127.0.0.1:4200/runs/flow-run/x",

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console as Terminal
 
 from idxflow.console import VIEW, Console, stage_line
-from schemas.events import Event, Progress, RunChanged, StageChanged, emit
+from schemas.events import Event, Progress, RunChanged, StageChanged, StageFailed, emit
 from tests.idxflow.conftest import Screen
 
 FILE = "train-images-idx3-ubyte.gz"
@@ -74,6 +74,19 @@ def test_a_warning_is_one_line_once(screen: Screen) -> None:
         logging.getLogger("idxflow.dataset").warning(long)
         logging.getLogger("idxflow.dataset").info("unheard")
     assert screen.text.getvalue() == f"WARNING {long}\n"
+
+
+def test_an_error_is_shown_when_it_happens_and_once(screen: Screen) -> None:
+    """A stage's error stands there at once, and is not said again at the end, unless it has gone from view."""
+    with screen.watching():
+        emit(StageFailed("parse", "test", "labels: expected 4, found 3."))
+        assert screen.errors.getvalue() == "ERROR labels: expected 4, found 3.\n"
+    screen.fail("labels: expected 4, found 3.")
+    assert screen.errors.getvalue().count("ERROR") == 1
+    for _ in range(VIEW):
+        screen.line("more")
+    screen.fail("labels: expected 4, found 3.")
+    assert screen.errors.getvalue().count("ERROR") == 2
 
 
 def test_verbose_shows_information(screen: Screen) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import pytest
 
 from idxflow.ending import FAILED, INTERRUPTED, TERMINATED, WRONG_USAGE, tell
 from idxflow.interrupts import Terminated
 from schemas.errors import BadIdx, UsageError
 from tests.idxflow.conftest import Screen
+from tests.processes import PROJECT, bare_environment, run_python
 
 
 @pytest.mark.parametrize(
@@ -38,3 +42,28 @@ def test_verbose_shows_the_traceback(screen: Screen) -> None:
         assert tell(screen, error, verbose=True) == FAILED
     assert screen.errors.getvalue().startswith("Traceback (most recent call last):")
     assert screen.errors.getvalue().endswith("\nERROR x: expected 8, found 7. Mend it.\n")
+
+
+LEAVING = """
+import atexit, sys, threading, time
+from idxflow.ending import leave
+if sys.argv[1] == "busy":
+    threading.Thread(target=time.sleep, args=(60,)).start()
+atexit.register(print, "tidied up")
+print("said")
+leave(1)
+print("stayed")
+"""
+
+
+@pytest.mark.parametrize(
+    ("threads", "code", "said"), [("busy", 1, "said\ntidied up\n"), ("none", 0, "said\nstayed\ntidied up\n")]
+)
+def test_a_failed_command_waits_for_no_thread(desk: Path, threads: str, code: int, said: str) -> None:
+    """The process ends at once with its code, though a thread works on; what belongs to its end is done, once."""
+    begun = time.monotonic()
+    output, _ = run_python(
+        "-c", LEAVING, threads, cwd=desk, environment=bare_environment(PYTHONPATH=str(PROJECT)), code=code
+    )
+    assert output == said
+    assert time.monotonic() - begun < 30

@@ -13,6 +13,7 @@ SUMMARY = """
 Run:             digits, tutorial profile, seed 123: completed in 28.4 s
 Artifacts:       3 stages: 1 cached, 2 computed
 Train rows:      1500, columns: 64 (8 x 8 pixels); test rows: 297
+Held out:        150 of 1,500 train rows, stratified
 First 3 labels:  5, 0, 4; predictions: 5, 0, 9
 Train accuracy:  98.77 % (loss 0.0500)
 Test accuracy:   90.00 % (loss 0.0500)

@@ -224,3 +224,62 @@ def test_the_file_name_has_to_be_a_name(own: Path) -> None:
     """A set whose file name is no name is refused, for the store files its trust under it."""
     with pytest.raises(UsageError, match="found name: 'Own Set', where lower-case letters, digits and dashes"):
         load_dataset(str(own.rename(own.with_name("Own Set.toml"))))
+
+
+CUT = """
+title = "Own"
+source = "my own"
+shape = [2, 3]
+classes = ["left", "right"]
+mirrors = ["files"]
+[[train.shards]]
+images.name = "images.gz"
+labels.name = "labels.gz"
+[test]
+fraction = 0.2
+"""
+
+
+def test_a_test_split_can_be_cut_off_the_train_files(tmp_path: Path) -> None:
+    """Both splits are then of the same files, each of which is listed once, and say how they are cut."""
+    path = tmp_path / "cut.toml"
+    path.write_text(CUT)
+    dataset = load_dataset(str(path))
+    assert [file.name for file in dataset.files] == ["images.gz", "labels.gz"]
+    assert dataset.splits["train"].shards == dataset.splits["test"].shards
+    assert {split.spec.test_fraction for split in dataset.splits.values()} == {dataset.test_fraction} == {0.2}
+    assert load_dataset("digits").test_fraction is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("fraction = 0.2", "fraction = 1", "test.fraction: 1, where a number below 1 belongs"),
+        ("fraction = 0.2", "fraction = 0", "test.fraction: 0, where a number above 0 belongs"),
+        ("fraction = 0.2", "", "neither [[test.shards]] nor a fraction below [test]"),
+        ("fraction = 0.2", "fraction = 0.2\nsamples = 3", "test.fraction and test.samples: what is cut off"),
+        (
+            "fraction = 0.2",
+            'fraction = 0.2\n[[test.shards]]\nimages.name = "a.gz"\nlabels.name = "b.gz"',
+            "test.fraction and test.shards: what is cut off",
+        ),
+        ("[[train.shards]]", "train.fraction = 0.5\n[[train.shards]]", "the unknown name train.fraction"),
+    ],
+)
+def test_a_split_is_cut_off_or_has_files(tmp_path: Path, old: str, new: str, told: str) -> None:
+    """A share that is none, both or neither of files and a share, and a share of the train split, are refused."""
+    path = tmp_path / "cut.toml"
+    path.write_text(CUT.replace(old, new))
+    with pytest.raises(UsageError, match=re.escape(told)):
+        load_dataset(str(path))
+
+
+def test_rows_are_held_out_as_the_description_says(own: Path) -> None:
+    """One's own set is stratified unless it says otherwise; the catalog's keep the last tenth."""
+    assert load_dataset(str(own)).held_out == "stratified"
+    own.write_text(f'held_out = "last"\n{OWN}')
+    assert load_dataset(str(own)).held_out == "last"
+    assert {load_dataset(name).held_out for name in dataset_names()} == {"last"}
+    own.write_text(f'held_out = "first"\n{OWN}')
+    with pytest.raises(UsageError, match="held_out: 'first', where 'last' or 'stratified' belongs"):
+        load_dataset(str(own))

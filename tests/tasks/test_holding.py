@@ -99,7 +99,7 @@ def test_uneven_rows_are_told_in_one_sentence(tmp_path: Path) -> None:
     """Half of the last class and nothing of the others: one finding names the first few of them, and counts all."""
     (finding,) = held(tmp_path, [50] * 10, "last", 0.05).findings
     assert finding.startswith(
-        "no row of 9 of 10 classes is held out (a, b, c, ...), and more than twice its share of 1 of 10 (j): "
+        "No row of 9 of 10 classes is held out (a, b, c, ...), and more than twice its share of 1 of 10 (j): "
     )
     assert 'held_out = "stratified"' in finding
 
@@ -107,7 +107,7 @@ def test_uneven_rows_are_told_in_one_sentence(tmp_path: Path) -> None:
 def test_a_small_class_without_a_held_out_row_is_told(tmp_path: Path) -> None:
     """Of three images none is a tenth: validation says nothing of their class, and one row too many is no matter."""
     (finding,) = held(tmp_path, [3, 100, 100], "stratified").findings
-    assert finding.startswith("no row of 1 of 3 classes is held out (a): ")
+    assert finding.startswith("No row of 1 of 3 classes is held out (a): ")
     assert "held_out" not in finding
     assert held(tmp_path, [7, 100, 100], "stratified").findings == ()
 

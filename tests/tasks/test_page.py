@@ -116,6 +116,15 @@ def test_early_stopping_is_told(page: Page, epochs: int, told: str) -> None:
     assert "<dd>4 (88 updates)</dd>" in render(page)
 
 
+def test_the_page_says_which_rows_were_held_out(page: Page) -> None:
+    """How many, of how many, which, and what is odd about them."""
+    assert "<dt>Held out</dt><dd>150 of 1,500 train rows, the last ones</dd>" in render(page)
+    history = page.history.model_copy(update={"way": "stratified", "findings": ("No row of <b> is held out",)})
+    shown = render(replace(page, history=history))
+    assert "<dd>150 of 1,500 train rows, stratified</dd>" in shown
+    assert "<strong>Held-out rows</strong>: No row of &lt;b&gt; is held out" in shown
+
+
 def test_an_alternative_text_is_escaped(page: Page) -> None:
     """Whatever an image is said to show cannot leave its attribute."""
     figures = {**page.figures, "loss": Illustration(b"<svg/>", '"><b onload="x')}

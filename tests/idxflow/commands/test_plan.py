@@ -54,14 +54,15 @@ def test_after_a_run_every_stage_is_cached_under_its_version(kept: Path, capsys:
     output, errors = capsys.readouterr()
     record = json.loads((kept / "runs" / f"{RUN}.json").read_bytes())
     rows = [f"{row['stage']:10} {row['name']:27} cached    {row['version']}" for row in record["stages"]]
-    assert output.splitlines() == [*rows, "", "digits: all 20 stages are cached; a run computes nothing."]
+    held_out = "Held out: the last 10 % of the train rows"
+    assert output.splitlines() == [*rows, "", held_out, "digits: all 20 stages are cached; a run computes nothing."]
     assert not errors
 
 
 def test_what_would_run_is_told_with_its_reason(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Another seed trains anew; what takes the model waits for its content, unless it has a reason of its own."""
     assert main([*DIGITS, "--set", "training.seed=9", "--home", str(kept)]) == DONE
-    *cached, train, evaluate, report, empty, total = capsys.readouterr().out.splitlines()
+    *cached, train, evaluate, report, empty, _, total = capsys.readouterr().out.splitlines()
     assert {line.split()[-2] for line in cached} == {"cached"}
     assert train.split(maxsplit=4)[:3] == ["train", "will", "run"]
     assert train.endswith("  training.seed 123 -> 9")

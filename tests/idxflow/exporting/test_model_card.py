@@ -122,6 +122,10 @@ def test_whatever_weakens_the_model_is_a_caveat(card: Card) -> None:
     model = card.model.model_copy(update={"environment": MACHINE.model_copy(update={"git_dirty": True})})
     first = file.model_copy(update={"checksum": "first use"})
     said = render(replace(card, model=model, files=((split, first),), findings=("train split: 2 images are blank",)))
+    odd = card.history.model_copy(update={"way": "stratified", "findings": ("No row of b is held out",)})
+    held = render(replace(card, history=odd))
+    assert "held out for validation: 150 of 1,500 train rows, stratified:" in held
+    assert "- About the held-out rows: No row of b is held out" in held
     assert "- About the data: train split: 2 images are blank" in said
     assert "| trusted on first use |" in said
     assert "- Not every file of the data set has a published checksum" in said
