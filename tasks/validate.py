@@ -159,8 +159,20 @@ def refuse(errors: list[Failure], table: ImageTable, spec: TableSpec) -> None:
             f"{spec.dataset} {spec.split} table",
             expected="a table that passes every check",
             found=f"{count} in {table.samples} images:\n  - " + ";\n  - ".join(map(str, errors)),
-            way_out="Correct the source files, or what the data set's entry in the catalog says of them.",
+            way_out=spec.way_out(own_way_out(errors, spec)),
         )
+
+
+def own_way_out(errors: list[Failure], spec: TableSpec) -> str:
+    """Return what the author of a data set can do about these errors."""
+    name = spec.described_in
+    missing = next((one for one in errors if one.check == "missing_class"), None)
+    if missing is None:
+        return f"Correct the source files, or what {name} says of them."
+    way_out = f'Add checks.missing_class = "warn" to {name} if a class may lack train images'
+    # A class name too many at the beginning: what is stored then begins at 1.
+    begins = missing.where[0] == spec.classes[0] and not (spec.label_offset or spec.label_values)
+    return way_out + (f", or name only the classes that there are, with label_offset = {missing.count}." if begins and consecutive else ".")
 
 
 def validate_table(table: ImageTable, spec: TableSpec, checks: Checks, train: Path | None, target: Path) -> Statistics:
