@@ -20,7 +20,10 @@ CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
 STORED_HEAD, STORED_TAIL = 40, 80
 _PAIR = r"[A-Za-z0-9._-]+=[A-Za-z0-9._~+,:@-]*"
 _QUERY = re.compile(rf"{_PAIR}(?:&{_PAIR})*")
-_SECRET = re.compile(r"auth|cred|jwt|key|pass|pwd|secret|session|sig|token", re.IGNORECASE)
+_SECRET = re.compile(
+    r"auth(?!or)|cred|jwt|key|pass|pwd|secret|session|signature|(?<![a-z])sig(?![a-z])|token", re.IGNORECASE
+)
+"""What a parameter of a query is called that is a secret."""
 _WINDOWS = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.IGNORECASE)
 _STORE = re.compile(r"(?:manifest|result)\.json(?:\.|$)", re.IGNORECASE)
 """What the store itself calls its files, with or without a suffix that decompressing takes off."""
@@ -45,7 +48,7 @@ def wanted(name: str) -> str:
 
 
 def _wanted_query(name: str, query: str) -> str:
-    if "${" in name or _SECRET.search(query):
+    if "${" in name or any(_SECRET.search(pair.partition("=")[0]) for pair in query.split("&")):
         return "a name without a secret (it goes into mirrors, as ?token=${TOKEN})"
     return "a query like ?version=2 behind the name" if "?" in name and not _QUERY.fullmatch(query) else ""
 

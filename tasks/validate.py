@@ -163,16 +163,26 @@ def refuse(errors: list[Failure], table: ImageTable, spec: TableSpec) -> None:
         )
 
 
+def _labels_of(there: list[int], spec: TableSpec) -> str:
+    """Return the option by which the stored labels of these classes alone are read."""
+    stored = [spec.stored_labels[at] for at in there]
+    if stored == list(range(stored[0], stored[-1] + 1)):
+        return f"label_offset = {stored[0]}"
+    return f"label_values = {stored}" if len(stored) <= SHOWN else "label_values"
+
+
 def own_way_out(errors: list[Failure], spec: TableSpec) -> str:
     """Return what the author of a data set can do about these errors."""
-    name = spec.described_in
     missing = next((one for one in errors if one.check == "missing_class"), None)
+    source = f"Correct the source files, or what {spec.described_in} says of them."
     if missing is None:
-        return f"Correct the source files, or what {name} says of them."
-    way_out = f'Add checks.missing_class = "warn" to {name} if a class may lack train images'
-    # A class name too many at the beginning: what is stored then begins at 1.
-    begins = missing.where[0] == spec.classes[0] and not (spec.label_offset or spec.label_values)
-    return way_out + (f", or name only the classes that there are, with label_offset = {missing.count}." if begins and consecutive else ".")
+        return source
+    way_out = f'Add checks.missing_class = "warn" to {spec.described_in}'
+    there = [at for at, name in enumerate(spec.classes) if name not in missing.where]
+    # Of many missing classes not all are known here.
+    if missing.count == len(missing.where) and len(there) > 1 and spec.labels == "integers":
+        way_out += f", or name only the {len(there)} classes that occur, with {_labels_of(there, spec)}"
+    return f"{way_out}." if len(errors) == 1 else f"{way_out}. {source}"
 
 
 def validate_table(table: ImageTable, spec: TableSpec, checks: Checks, train: Path | None, target: Path) -> Statistics:

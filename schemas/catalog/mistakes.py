@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -51,15 +51,7 @@ def mistakes(error: OSError | ValueError, known: Collection[str], top: Collectio
         # tomllib's words for what a Windows path in double quotes is.
         hint = "; a path is written with /" if "\\" in str(error) else ""
         return [f"{error}{hint}"]
-    problems = error.errors()
-    meant = {_meant(problem, known) for problem in problems if problem["type"] == "extra_forbidden"}
-    return list(
-        dict.fromkeys(
-            _phrase(problem, known, top)
-            for problem in problems
-            if problem["type"] != "missing" or problem["loc"] not in meant  # a misspelt name is one mistake, not two
-        )
-    )
+    return list(dict.fromkeys(_phrase(problem, known, top) for problem in _causes(error.errors(), known)))
 
 
 def list_mistakes(found: Sequence[str]) -> str:
@@ -67,6 +59,16 @@ def list_mistakes(found: Sequence[str]) -> str:
     if len(found) == 1:
         return found[0]
     return f"{len(found)} mistakes:\n  - " + ";\n  - ".join(found)
+
+
+def _causes(problems: list[ErrorDetails], known: Collection[str]) -> Iterator[ErrorDetails]:
+    """Yield the problems without what only follows from another: a misspelt name is missing, a wrong item as well."""
+    meant = {_meant(problem, known) for problem in problems if problem["type"] == "extra_forbidden"}
+    lists = {problem["loc"][:depth] for problem in problems for depth in range(len(problem["loc"]))}
+    for problem in problems:
+        follows = {"missing": meant, "too_short": lists}.get(problem["type"], set())
+        if problem["loc"] not in follows:
+            yield problem
 
 
 def _meant(problem: ErrorDetails, known: Collection[str]) -> tuple[int | str, ...]:
