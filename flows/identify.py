@@ -154,9 +154,9 @@ def _path_in(mirror: str, name: str) -> Path | None:
 def _unlike(file: RemoteFile, expected: str, found: str, field: str) -> ChecksumMismatch:
     return ChecksumMismatch(
         file.name,
-        expected=f"{expected}, as {file.described} says",
+        expected=f"{expected}, as {file.described_in} says",
         found=found,
-        way_out=f"Bring the file that belongs here, or correct its {field} in {file.described}, or leave that out.",
+        way_out=f"Bring the file that belongs here, or correct its {field} in {file.described_in}, or leave that out.",
     )
 
 
@@ -166,7 +166,7 @@ def _missing(file: RemoteFile) -> DownloadFailed:
         file.name,
         expected=f"a file of this name in {' or '.join(folders) or 'a folder'}",
         found="none",
-        way_out=f"Put it there, or correct its name or `mirrors` in {file.described}.",
+        way_out=f"Put it there, or correct its name or `mirrors` in {file.described_in}.",
     )
 
 
@@ -188,4 +188,4 @@ def _refuse_another_generation(dataset: Dataset, trusted: Trusted, found: dict[s
 
 def described_by(dataset: Dataset) -> str:
     """Return by what a person names a set to a command: its description's file, or its name."""
-    return next((file.described for file in dataset.files if file.described), dataset.name)
+    return next((file.described_in for file in dataset.files if file.described_in), dataset.name)

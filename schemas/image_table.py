@@ -41,6 +41,7 @@ class TableMetadata(BaseModel):
     shape: tuple[int, int]
     classes: tuple[str, ...]
     label_offset: int = 0
+    label_values: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -142,10 +142,10 @@ def _way_out(file: RemoteFile) -> str:
         case "first use":
             return (
                 f"{tried}see --mirror. If the set was published anew on purpose: "
-                f"`idxflow trust {file.described} --renew` accepts all its files as they are now."
+                f"`idxflow trust {file.described_in} --renew` accepts all its files as they are now."
             )
-    if file.described:
-        return f"{tried}bring one that has it with --mirror, or correct its sha256 and bytes in {file.described}."
+    if file.described_in:
+        return f"{tried}bring one that has it with --mirror, or correct its sha256 and bytes in {file.described_in}."
     return f"{tried}see --mirror, or take --dataset digits."
 
 

@@ -172,8 +172,30 @@ def refuse(errors: list[Failure], table: ImageTable, spec: TableSpec) -> None:
             f"{spec.dataset} {spec.split} table",
             expected="a table that passes every check",
             found=f"{count} in {table.samples} images:\n  - " + ";\n  - ".join(map(str, errors)),
-            way_out="Correct the source files, or what the data set's entry in the catalog says of them.",
+            way_out=spec.way_out(own_way_out(errors, spec)),
         )
+
+
+def _labels_of(there: list[int], spec: TableSpec) -> str:
+    """Return the option by which the stored labels of these classes alone are read."""
+    stored = [spec.stored_labels[at] for at in there]
+    if stored == list(range(stored[0], stored[-1] + 1)):
+        return f"label_offset = {stored[0]}"
+    return f"label_values = {stored}" if len(stored) <= SHOWN else "label_values"
+
+
+def own_way_out(errors: list[Failure], spec: TableSpec) -> str:
+    """Return what the author of a data set can do about these errors."""
+    missing = next((one for one in errors if one.check == "missing_class"), None)
+    source = f"Correct the source files, or what {spec.described_in} says of them."
+    if missing is None:
+        return source
+    way_out = f'Add checks.missing_class = "warn" to {spec.described_in}'
+    there = [at for at, name in enumerate(spec.classes) if name not in missing.where]
+    # Of many missing classes not all are known here.
+    if missing.count == len(missing.where) and len(there) > 1 and spec.labels == "integers":
+        way_out += f", or name only the {len(there)} classes that occur, with {_labels_of(there, spec)}"
+    return f"{way_out}." if len(errors) == 1 else f"{way_out}. {source}"
 
 
 class Validated(NamedTuple):

@@ -19,7 +19,7 @@ from tests.faults.mirror import Exchange, Fault
 from tests.tasks.bench import BODY, CUT, HASTY, NAME, SHA256, Bench, broken, served
 
 STRICT = replace(HASTY, read_seconds=0.5, least_rate=10_000, rate_seconds=0.3)
-OWN = RemoteFile(name=NAME, bytes=len(BODY), sha256=SHA256, mirrors=(), described="leaves.toml")
+OWN = RemoteFile(name=NAME, bytes=len(BODY), sha256=SHA256, mirrors=(), described_in="leaves.toml")
 SLOW = (faults.stall(), faults.stall(CUT), faults.drip(0.02))
 FAULTS = {
     "html": (faults.html, "812 bytes of HTML", 1),

@@ -167,8 +167,37 @@ def test_all_failures_are_told_in_one_error(tmp_path: Path, monkeypatch: pytest.
         "  - images whose pixels are all equal: 1 (sample_id 8);\n"
         "  - images whose sample_id is not the row's number, as unique and complete ids are: 1 (sample_id 20: 3);\n"
         "  - classes without an image: 1 (class square: 0). "
-        "Correct the source files, or what the data set's entry in the catalog says of them."
+        "Bring the published files with --mirror."
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "absent", "way_out"),
+    [
+        ({}, 0, "or name only the 2 classes that occur, with label_offset = 1."),
+        ({}, 1, "or name only the 2 classes that occur, with label_values = [0, 2]."),
+        ({}, 2, "or name only the 2 classes that occur, with label_offset = 0."),
+        ({"label_offset": 1}, 0, "or name only the 2 classes that occur, with label_offset = 2."),
+        ({"label_values": (5, 7, 9)}, 0, "or name only the 2 classes that occur, with label_values = [7, 9]."),
+    ],
+)
+def test_a_class_without_images_has_a_way_out(
+    tmp_path: Path, fields: dict[str, Any], absent: int, way_out: str
+) -> None:
+    """The author of a set is told how to allow a class without images, and how to do without the class."""
+    batch = split(SAMPLES, label=np.resize([at for at in range(3) if at != absent], SAMPLES).astype(np.uint16))
+    with pytest.raises(InvalidData) as caught:
+        check(tmp_path, batch, spec_of(described_in="shapes.toml", **fields))
+    assert caught.value.way_out == f'Add checks.missing_class = "warn" to shapes.toml, {way_out}'
+
+
+def test_an_own_set_with_other_errors_is_sent_to_its_description(tmp_path: Path) -> None:
+    """Any other error of one's own set is for its files or its description, not for the catalog."""
+    image, label = draw(SAMPLES)
+    image[8] = 255
+    spec = spec_of(described_in="shapes.toml")
+    with pytest.raises(InvalidData, match=r"Correct the source files, or what shapes\.toml says of them\.$"):
+        check(tmp_path, Batch(np.arange(SAMPLES, dtype=np.uint32), label, image), spec, Checks(blank="error"))
 
 
 def unusual(name: str) -> Batch:

@@ -80,7 +80,8 @@ def test_the_folder_is_whole_and_checks_itself(store: Store, refs: dict[str, Ref
     for stage, name in (("train", "model.keras"), ("train", "manifest.json"), ("evaluate", "metrics.json")):
         assert (target / name).read_bytes() == (store.folder(stage, refs[stage].version) / name).read_bytes()
     assert json.loads((target / "labels.json").read_bytes()) == {
-        "dataset": "digits", "classes": list("0123456789"), "label_offset": 0, "shape": [8, 8]
+        "dataset": "digits", "classes": list("0123456789"), "label_offset": 0, "label_values": [*range(10)],
+        "shape": [8, 8]
     }  # fmt: skip
     assert Lineage.model_validate_json((target / "lineage.json").read_bytes()).artifact == done.artifact
     assert DIGITS.title.partition(":")[0] in (target / "README.md").read_text()
