@@ -20,6 +20,7 @@ from artifacts.trust import FirstUse, Trusted, differing
 from schemas.datasets import Dataset, RemoteFile
 from schemas.errors import ChecksumMismatch, DownloadFailed
 from tasks.address import address_of
+from tasks.kinds import TAKEN, kind_of_link
 from tasks.part import MirrorFault
 
 logger = logging.getLogger("idxflow.dataset")
@@ -161,7 +162,10 @@ def _unlike(file: RemoteFile, expected: str, found: str, field: str) -> Checksum
 
 
 def _missing(file: RemoteFile) -> DownloadFailed:
-    folders = [str(path.parent) for mirror in file.mirrors if (path := _path_in(mirror, file.name))]
+    paths = [path for mirror in file.mirrors if (path := _path_in(mirror, file.name))]
+    if link := next(filter(None, map(kind_of_link, paths)), None):
+        return DownloadFailed(file.name, expected=TAKEN, found=link.name, way_out=link.next_step)
+    folders = [str(path.parent) for path in paths]
     return DownloadFailed(
         file.name,
         expected=f"a file of this name in {' or '.join(folders) or 'a folder'}",

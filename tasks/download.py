@@ -17,6 +17,7 @@ from schemas.datasets import RemoteFile
 from schemas.errors import DownloadFailed
 from schemas.summary import Summary
 from tasks.address import address_of
+from tasks.kinds import TAKEN
 from tasks.part import AnotherFile, MirrorFault, Part, Validators
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def fetch(
                 failures=tuple(failures),
                 validators=part.validators,
             )
-    raise _failed(file, expected, failures)
+    raise _failed(file, expected, failures, next((fault.next_step for fault in faults if fault.next_step), ""))
 
 
 @contextmanager
@@ -122,9 +123,11 @@ def _part(file: RemoteFile, expected: Expected, scratch: Path, largest: int) -> 
         locks.release_lock(name, "download")
 
 
-def _failed(file: RemoteFile, expected: Expected, failures: list[str]) -> DownloadFailed:
+def _failed(file: RemoteFile, expected: Expected, failures: list[str], next_step: str) -> DownloadFailed:
     size = f"{expected.bytes} bytes" if expected.bytes else ""
     digest = f"SHA-256 {expected.sha256[:16]}..." if expected.sha256 else ""
+    if next_step:
+        return DownloadFailed(file.name, expected=TAKEN, found="; ".join(failures), way_out=next_step)
     said = " as on its first use" if file.origin == "first use" and digest else ""
     return DownloadFailed(
         file.name,

@@ -15,7 +15,8 @@ from schemas import image_table
 from schemas.datasets import TableSpec
 from schemas.errors import BadIdx, BadTable, StageError
 from schemas.image_table import ImageTable
-from tasks.decompress import gunzip, inflate_library
+from tasks.decompress import gunzip
+from tasks.inflate import inflate_library
 from tasks.parse import TableSummary, build_table, open_shard, parse, regroup
 from tests.tasks.idx_bytes import idx_bytes, write_idx
 
@@ -189,7 +190,7 @@ def test_ways_out_of_an_own_set(out: Path, fields: dict[str, object], images: np
 
 @pytest.mark.parametrize("which", [0, 1], ids=["images", "labels"])
 def test_one_bad_byte_anywhere_in_a_header(tmp_path: Path, which: int) -> None:
-    """Every other value of every header byte of an image or label file is refused, with a clear error."""
+    """Every other value of every header byte of an image or label file is refused, but for int8 labels."""
     data = [idx_bytes(IMAGES), idx_bytes(LABELS)]
     paths = tmp_path / "train-images-idx3-ubyte", tmp_path / "train-labels-idx1-ubyte"
     for path, whole in zip(paths, data, strict=True):
@@ -197,7 +198,7 @@ def test_one_bad_byte_anywhere_in_a_header(tmp_path: Path, which: int) -> None:
     open_shard(*paths, SPEC)
     with paths[which].open("r+b", buffering=0) as file:
         for at in range((16, 8)[which]):
-            for value in set(range(256)) - {data[which][at]}:
+            for value in set(range(256)) - {data[which][at]} - ({0x09} if (which, at) == (1, 2) else set()):
                 file.seek(at)
                 file.write(bytes([value]))
                 with pytest.raises(StageError, match=r"expected .*, found .*"):
