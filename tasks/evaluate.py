@@ -70,7 +70,7 @@ def check_fit(model: Any, table: ImageTable, name: str) -> None:
             f"the {name} table",
             expected="{} pixels and {} classes, which the model was trained for".format(*made_for),
             found="{} and {}".format(*found),
-            way_out="Both splits of a data set need one shape and one list of classes: correct its catalog entry.",
+            way_out="Both splits of a data set need one shape and one list of classes.",
         )
 
 

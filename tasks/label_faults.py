@@ -191,13 +191,15 @@ def _offset(offset: int, spec: TableSpec, also: str = "") -> str:
 def _of_split(own: str, spec: TableSpec) -> str:
     """Add how an option is said of one split: the other one may be sound, or become wrong by it."""
     said = spec.label_offset or spec.label_values or spec.label_column is not None
-    if spec.split == "train" and not said:
-        return own
+    if spec.test_fraction is not None or (spec.split == "train" and not said):
+        return own  # both splits are of the same files, or nothing is said yet
     return f"{own[:-1]}; below [{spec.split}] if that holds for the {spec.split} labels only."
 
 
 def _take_out(option: str, spec: TableSpec) -> str:
     """Say how an option that does not hold for this split is taken from it."""
+    if spec.test_fraction is not None:
+        return f"Take {option} out of {{}}."
     return f"Take {option} out of {{}}, or write it below [{'test' if spec.split == 'train' else 'train'}] only."
 
 

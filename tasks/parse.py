@@ -118,13 +118,15 @@ def regroup(blocks: Iterable[npt.NDArray[Any]], rows: int) -> Iterator[npt.NDArr
 def blocks_of(
     shards: Sequence[tuple[IdxFile, LabelFile]], spec: TableSpec
 ) -> tuple[Iterator[npt.NDArray[Any]], Iterator[npt.NDArray[Any]]]:
-    """Return the images and the class indices of all shards in blocks, equally long ones."""
+    """Return the images and the class indices of all shards in blocks, not always equally long ones."""
     rows = rows_per_group(spec.pixels)
     images = chain.from_iterable(images.blocks(rows) for images, _ in shards)
     return images, chain.from_iterable(class_indices(labels, spec, rows) for _, labels in shards)
 
 
-def batches(shards: Sequence[tuple[IdxFile, LabelFile]], spec: TableSpec, chosen: Mask | None = None) -> Iterator[Batch]:
+def batches(
+    shards: Sequence[tuple[IdxFile, LabelFile]], spec: TableSpec, chosen: Mask | None = None
+) -> Iterator[Batch]:
     """
     Yield the rows of all shards in row groups. Groups run on over shards: the cut into files leaves no trace.
 

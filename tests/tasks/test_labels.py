@@ -240,6 +240,40 @@ def test_labels_of_another_form(tmp_path: Path, labels: npt.NDArray[Any], fields
     assert caught.value.way_out.startswith(message)
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_split_that_is_cut_off_says_nothing_of_its_own(tmp_path: Path, split: str) -> None:
+    """Where both splits are of the same files, an option stands at the top, and no message names a split."""
+    cut: dict[str, Any] = {"split": split, "test_fraction": 0.2}
+    tried: list[tuple[npt.NDArray[Any], dict[str, Any], str]] = [
+        (cycle(1, 2, 3, 4), {}, "Add label_offset = 1 to leaves.toml."),
+        (cycle(0, 1, 2, 3), {"label_offset": 1}, "Set label_offset = 0 in leaves.toml."),
+        (cycle(0, 1, 2, 3), {"label_column": 1}, "Take label_column out of leaves.toml."),
+    ]
+    for labels, said, way_out in tried:
+        with pytest.raises(BadTable) as caught:
+            table_of(tmp_path, labels, spec_of(**cut, **said))
+        assert caught.value.way_out == way_out
+
+
+def test_wide_one_hot_labels_of_images_on_their_side_are_cut_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Labels read in shorter blocks than their images stay with them, also where a test split is cut off."""
+    monkeypatch.setattr(module, "NUMBERS", 64)
+    labels = np.arange(ROWS) % 20
+    images = np.zeros((ROWS, 3, 2), np.uint8)
+    images[:, 2, 0], images[:, 0, 1] = labels, np.arange(ROWS)
+    paths = write_idx(tmp_path / "i", images), write_idx(tmp_path / "l", np.eye(20, dtype=np.uint8)[labels])
+    rows = 0
+    for split in ("train", "test"):
+        spec = spec_of(20, split=split, test_fraction=0.3, labels="one-hot", transpose=True, shape=(2, 3))
+        build_table([paths[0]], [paths[1]], spec, tmp_path / "table.parquet")
+        batch = ImageTable(tmp_path / "table.parquet").read()
+        assert batch.image.reshape(-1, 2, 3)[:, 0, 2].tolist() == batch.label.tolist()
+        rows += len(batch.label)
+    assert rows == ROWS
+
+
 def test_a_catalog_set_is_not_to_be_edited(tmp_path: Path) -> None:
     """About a set of the catalog no option is proposed: its description is not the user's."""
     for labels in (cycle(1, 2, 3, 4), cycle(-1, 1), one_hot()):
