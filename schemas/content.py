@@ -65,7 +65,7 @@ class TableWriter:
         self._file = pq.ParquetWriter(
             path, schema, compression=compression, use_dictionary=use_dictionary, write_statistics=write_statistics
         )
-        self._meaning = {} if meaning is None else meaning.model_dump(mode="json")
+        self._meaning = {} if meaning is None else meaning.model_dump(mode="json", exclude_none=True)
         self._columns = [_Column(field) for field in schema]
         self._pool, self._waiting = ThreadPoolExecutor(1, "hashing"), deque[Future[None]]()
         self.rows, self.content = 0, ""
