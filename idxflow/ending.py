@@ -60,8 +60,10 @@ def leave(code: int) -> None:
         return
     if handlers := sys.modules.get("prefect.logging.handlers"):
         handlers.APILogWorker.drain_all(timeout=SENDING)  # and whatever else waits to be sent to the API
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.flush()
-    os._exit(code)
+    try:
+        atexit._run_exitfuncs()  # what a library registers here may close the streams, which writes them
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None and not stream.closed:
+                stream.flush()
+    finally:
+        os._exit(code)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gc
+import os
 import shutil
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -27,6 +29,10 @@ from schemas.words import amount
 
 LEAST_FREE = 8 * 2**20
 """Bytes on the home folder's disk below which an error is put down to that."""
+
+
+HEARTBEATS = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
+"""How often a flow says that it lives: only of a deployed one does anybody want to know."""
 
 
 class Flow(Protocol):
@@ -68,7 +74,8 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
                         flow = flow or _main_job(settings)  # a server that was just started boots meanwhile
                     connection.wait()
                 wanted = settings.dataset, settings.training, settings.mirror, settings.refresh
-                record = flow(*wanted, revalidate=settings.revalidate, alert_below=settings.alert_below)
+                with _without_heartbeats():
+                    record = flow(*wanted, revalidate=settings.revalidate, alert_below=settings.alert_below)
         except Exception as error:
             raise _full(settings.home, error) or error from error
         finally:
@@ -105,6 +112,18 @@ def _main_job(settings: Settings) -> Flow:
     import_ahead(settings.home, settings.dataset, settings.training, settings.mirror, settings.refresh)
     BEGUN.set()
     return pipeline
+
+
+@contextlib.contextmanager
+def _without_heartbeats() -> Iterator[None]:
+    """Send none unless a person wants them: at a flow's end Prefect waits up to a second for the thread that does."""
+    if HEARTBEATS in os.environ or "prefect" not in sys.modules:
+        yield
+        return
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield
 
 
 def _stdout_kept(json: bool) -> contextlib.AbstractContextManager[object]:

@@ -15,12 +15,13 @@ import pytest
 from schemas.errors import TrainingDiverged
 from schemas.events import Event, Progress, listening
 from schemas.history import History
-from schemas.image_table import ImageTable
+from schemas.image_table import Batch, ImageTable
 from schemas.training import Training
 from tasks.backend import keras, tf
 from tasks.holding import count_train_rows
 from tasks.network import Network, build_network, content_digest
 from tasks.train import TrainSummary, train
+from tests.processes import PROJECT, bare_environment, run_python
 from tests.tasks.by_hand import features, fit, learned_order, train_by_hand
 from tests.tasks.small_split import CLASSES, MEAN, SHAPE, STD, normalizer_artifact, small_split, table_artifact, written
 
@@ -193,6 +194,37 @@ def test_the_same_configuration_gives_the_same_bits(run: Callable[[Training, str
     for name in ("history.json", "curve.csv"):
         same, again, different = ((folder / name).read_bytes() for folder in folders)
         assert same == again != different
+
+
+UNTRAINED = """
+import sys
+from pathlib import Path
+from schemas.errors import StageError
+from schemas.training import Training
+from tasks.train import train
+from tests.tasks.small_split import artifact
+folder = Path(sys.argv[1])
+try:
+    train.function(artifact("parse", folder), None, Training(), "last", folder, folder)
+except StageError as error:
+    print(error, "tensorflow" in sys.modules)
+"""
+
+
+def test_a_class_that_is_not_trained_on_is_refused_before_tensorflow(tmp_path: Path) -> None:
+    """The refusal names the class, and costs nothing."""
+    rows = Batch(DATA.sample_id[:60], np.repeat(np.arange(3, dtype=np.uint16), [30, 25, 5]), DATA.image[:60])
+    table_artifact(tmp_path / "parse", "train", rows)
+    environment = bare_environment(PYTHONPATH=str(PROJECT))
+    said, _ = run_python("-c", UNTRAINED, str(tmp_path / "parse"), cwd=tmp_path, environment=environment)
+    assert "all rows of the class high held out" in said
+    assert said.endswith(" False\n")
+
+
+def test_a_model_says_which_rows_it_was_trained_on(table: ImageTable) -> None:
+    """The history keeps the way, the number of rows and what is odd about them."""
+    history = fit(fresh(BRISK), table, BRISK, way="stratified")
+    assert (str(history.held_out), history.findings) == ("30 of 150 train rows, stratified", ())
 
 
 def test_what_is_saved_moves_and_drops_nothing(run: Callable[[Training, str], Path]) -> None:
