@@ -113,9 +113,7 @@ def test_a_mirror_that_fails_after_its_answer_is_warned_of(
     record = run(own, revalidate=True)
     assert record.state == "completed"
     assert {stage.stage for stage in record.stages if not stage.cached} == {"download"}
-    said = (
-        rf"an HTML page \((more than )?\d+ bytes\) from {re.escape(mirror.url)}/; the stored copy, which is sound,"
-    )
+    said = rf"an HTML page \((more than )?\d+ bytes\) from {re.escape(mirror.url)}/; the stored copy, which is sound,"
     for name, warning in zip(sorted(NAMES), sorted(record.warnings), strict=True):
         assert re.fullmatch(rf"{re.escape(name)}: {said} is used\.", warning)
 
