@@ -33,36 +33,36 @@ class DecompressSummary(Summary):
     findings: tuple[str, ...] = ()
 
 
-def extract(archive: Path, target: Path, raw_bytes: int | None) -> Header:
+def extract(archive: Path, target: Path, raw_bytes: int | None, name: str) -> Header:
     """
     Bring the IDX file that `archive` is, or holds, to `target`, at constant memory.
 
-    Args:    raw_bytes: the published size, which the header then has to promise too.
+    Args:    raw_bytes: the published size, which the header then has to promise too.  name: for messages.
     Returns: the IDX header.
     Raises:  BadGzip: a compressed file that is damaged or cut short.
              BadIdx: something else, named; or an IDX file whose body is longer or shorter than its header promises.
     """
     kind, size = kind_of_file(archive)
     if kind is GZIP:
-        return gunzip(archive, target, raw_bytes, inflate_library())
+        return gunzip(archive, target, raw_bytes, inflate_library(), name)
     if kind is XZ:
-        return _save(unxz(archive), archive.name, target, raw_bytes)
+        return _save(unxz(archive, name), name, target, raw_bytes)
     if kind is not IDX:
-        raise BadIdx(archive.name, expected=TAKEN, found=kind.found(f"{size} bytes"), way_out=kind.next_step)
+        raise BadIdx(name, expected=TAKEN, found=kind.found(f"{size} bytes"), way_out=kind.next_step)
     with archive.open("rb") as file:
         try:
-            header = read_header(file.read(MAX_HEADER_BYTES), archive.name)
+            header = read_header(file.read(MAX_HEADER_BYTES), name)
         except BadIdx as error:
             raise _broken(error, f"{size} bytes") from error
         if size != header.size:
-            raise wrong_size(archive.name, header, size - header.offset)
+            raise wrong_size(name, header, size - header.offset)
         file.seek(0)
-        return _save(iter(lambda: file.read(BLOCK), b""), archive.name, target, raw_bytes)
+        return _save(iter(lambda: file.read(BLOCK), b""), name, target, raw_bytes)
 
 
-def gunzip(archive: Path, target: Path, raw_bytes: int | None, library: ModuleType) -> Header:
+def gunzip(archive: Path, target: Path, raw_bytes: int | None, library: ModuleType, name: str) -> Header:
     """Decompress a `.gz` of one IDX file; see `extract`, and `inflate` for `library`."""
-    return _save(inflate(archive, library), archive.name, target, raw_bytes)
+    return _save(inflate(archive, library, name), name, target, raw_bytes)
 
 
 def _save(blocks: Iterator[bytes], name: str, target: Path, raw_bytes: int | None) -> Header:
@@ -150,7 +150,7 @@ def raw_name(file_name: str) -> str:
 def decompress(file: RemoteFile, archive: Ref, proof: Ref, out: Path) -> DecompressSummary:  # noqa: ARG001 - proof first
     """Bring out a verified IDX file; its proof is an input, so that nothing unverified is ever decompressed."""
     target = out / raw_name(file.file_name)
-    header = extract(archive.file(), target, file.raw_bytes)
+    header = extract(archive.file(), target, file.raw_bytes, file.name)
     finding = disagreement(target.name, header)
     if finding:
         log.warning("%s: %s.", file.name, finding)

@@ -34,21 +34,21 @@ def inflate_library() -> ModuleType:
     return isal_zlib
 
 
-def inflate(archive: Path, library: ModuleType) -> Iterator[bytes]:
+def inflate(archive: Path, library: ModuleType, name: str) -> Iterator[bytes]:
     """
     Inflate every member of a gzip file (RFC 1952), checking each one's CRC-32 and length.
 
-    Args:   library: `zlib` or a module with its `decompressobj`, `crc32` and `error`.
+    Args:   library: `zlib` or a module with its `decompressobj`, `crc32` and `error`.  name: for messages.
     Yields: blocks of at most 64 KiB, whatever the compression ratio.
     Raises: BadGzip: empty, not gzip, damaged, truncated, or followed by anything but another member or zeros, with
             which tapes and some file systems fill their last block.
     """
     if not archive.stat().st_size:
-        raise _bad(archive.name, "a gzip file", "an empty file (0 bytes)", CUT)
+        raise _bad(name, "a gzip file", "an empty file (0 bytes)", CUT)
     with archive.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
         at = 0
         while at < len(data) and not (at and _is_padding(data, at)):
-            at = yield from _member(data, at, archive.name, library)
+            at = yield from _member(data, at, name, library)
 
 
 def _is_padding(data: mmap, start: int) -> bool:
@@ -111,10 +111,11 @@ def _skip_header(data: mmap, start: int, name: str) -> int:
     return at
 
 
-def unxz(archive: Path) -> Iterator[bytes]:
+def unxz(archive: Path, name: str) -> Iterator[bytes]:
     """
     Decompress every stream of an xz file (the .xz file format, 1.2.1), checking each block's integrity check.
 
+    Args:   name: for messages.
     Yields: blocks of at most 64 KiB, whatever the compression ratio.
     Raises: BadGzip: empty, not xz, damaged, truncated, without an integrity check, followed by anything but another
             stream or padding, or such that a decoder of it takes more than XZ_MEMORY.
@@ -122,8 +123,8 @@ def unxz(archive: Path) -> Iterator[bytes]:
     with archive.open("rb") as file:
         rest = file.read(CHUNK)
         while True:
-            rest = yield from _stream(file, rest, archive.name)
-            rest = _skip_padding(file, rest, archive.name)
+            rest = yield from _stream(file, rest, name)
+            rest = _skip_padding(file, rest, name)
             if not rest:
                 return
 

@@ -257,7 +257,7 @@ def test_genuine_mnist(mnist_files: Path, tmp_path: Path) -> None:
     """The MNIST train table has the published class counts and first labels, and is the same when built again."""
     paths = [tmp_path / "train-images-idx3-ubyte", tmp_path / "train-labels-idx1-ubyte"]
     for path in paths:
-        gunzip(mnist_files / f"{path.name}.gz", path, None, inflate_library())
+        gunzip(mnist_files / f"{path.name}.gz", path, None, inflate_library(), "x.gz")
     spec = TableSpec(dataset="mnist", split="train", shape=(28, 28), classes=tuple("0123456789"), samples=60_000)
     tables = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
     summaries = [build_table(paths[:1], paths[1:], spec, table) for table in tables]
