@@ -60,7 +60,7 @@ class Change(BaseModel):
     def __str__(self) -> str:
         match self.kind:
             case "never run":
-                return f"{self.kind} on {self.subject}" if self.subject else self.kind
+                return f"{self.kind} on this data set" if self.subject else self.kind
             case "refresh" | "damaged" | "unfinished" | "removed":
                 return f"{self.kind}: {self.subject}" if self.subject else self.kind
             case "unknown":

@@ -92,7 +92,7 @@ def test_one_of_another_data_set_is_not_compared_with(store: Store) -> None:
     made(store, other := changed(parameters={"training": {"epochs": 7, "hidden": [50, 50]}}))
     used(store, "a" * 12, "leaves-11111111", other)
     assert sentence(explain(store, "train", PARTS, (TABLE,), dataset="leaves-11111111")) == "training.epochs 7 -> 50"
-    never = "never run on leaves-22222222"
+    never = "never run on this data set"
     assert sentence(explain(store, "train", PARTS, (TABLE,), dataset="leaves-22222222")) == never
     assert sentence(explain_unasked(store, "train", PARTS, dataset="leaves-22222222")) == never
     used(store, "b" * 12, "leaves-22222222", other)  # of equal content: made for one set, used by another
