@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, model_validator
-from pydantic_core import PydanticCustomError
 
 from schemas.file_name import FileName, printable, stored_name
 from schemas.held_out import Way
-from schemas.parameters import Parameters
+from schemas.parameters import Parameters, Wanted
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Severity = Literal["ignore", "warn", "error"]
@@ -30,8 +29,7 @@ def _as_text(given: object) -> object:
 
 def _check_class(name: str) -> str:
     if not name.strip() or not printable(name):
-        wanted = "a name in one line" if name.strip() else "a name"
-        raise PydanticCustomError("wanted", "{wanted}", {"wanted": wanted})
+        raise Wanted("a name in one line" if name.strip() else "a name")
     return name
 
 
@@ -39,8 +37,7 @@ def _check_distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     first: dict[str, int] = {}
     for at, name in enumerate(names, 1):
         if (before := first.setdefault(name.strip(), at)) != at:
-            shown = f"{name.strip()!r} as {before} and as {at}"
-            raise PydanticCustomError("wanted", "{wanted}", {"wanted": "each name once", "shown": shown})
+            raise Wanted("each name once", f"{name.strip()!r} as {before} and as {at}")
     return names
 
 
@@ -141,23 +138,18 @@ class TableSpec(Parameters):
     def _says_labels_in_one_way(self) -> TableSpec:
         if self.labels == "one-hot" and (self.label_offset or self.label_values or self.label_column is not None):
             other = "label_offset" if self.label_offset else "label_values" if self.label_values else "label_column"
-            raise _once(f'labels = "one-hot" and {other}', "one of them")
+            raise Wanted("one of them", f'labels = "one-hot" and {other}')
         if self.label_values is None:
             return self
         if self.label_offset:
-            raise _once("label_values and label_offset", "one of them")
-        if len(self.label_values) != len(self.classes):
-            raise _once(
-                f"label_values: {len(self.label_values)} of them", f"one for each of {len(self.classes)} classes"
-            )
+            raise Wanted("one of them", "label_values and label_offset")
+        values, classes = len(self.label_values), len(self.classes)
+        if values != classes:
+            raise Wanted(f"one for each of {classes} classes", f"label_values: {values} of them")
         value, times = Counter(self.label_values).most_common(1)[0]
         if times > 1:
-            raise _once(f"label_values: {value} twice", "each value once")
+            raise Wanted("each value once", f"label_values: {value} twice")
         return self
-
-
-def _once(shown: str, wanted: str) -> PydanticCustomError:
-    return PydanticCustomError("wanted", "{shown}, where {wanted} belongs", {"shown": shown, "wanted": wanted})
 
 
 class Checks(Parameters):

@@ -8,9 +8,9 @@ from typing import Annotated
 from urllib.parse import unquote
 
 from pydantic import AfterValidator
-from pydantic_core import PydanticCustomError
 
 from schemas.addresses import redact
+from schemas.parameters import Wanted
 
 LONGEST = 255
 """Bytes of a name on the usual file systems."""
@@ -86,7 +86,7 @@ def stored_name(name: str) -> str:
 
 def _check(name: str) -> str:
     if wish := wanted(name):
-        raise PydanticCustomError("wanted", "{wanted}", {"wanted": wish, "shown": repr(redact(name))})
+        raise Wanted(wish, repr(redact(name)))
     return name
 
 

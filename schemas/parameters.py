@@ -22,3 +22,17 @@ class Parameters(BaseModel):
     def known(self) -> bool:
         """Whether all that decides a result is known; if not, no key can be made of it yet."""
         return True
+
+
+class Wanted(ValueError):
+    """
+    A value is not what it has to be.
+
+    Args:
+        wanted: what it has to be, in words.
+        shown:  what there is instead; empty: the value as it was given.
+    """
+
+    def __init__(self, wanted: str, shown: str = "") -> None:
+        super().__init__(f"{shown}, where {wanted} belongs" if shown else f"{wanted} belongs here")
+        self.wanted, self.shown = wanted, shown

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from schemas.datasets import TableSpec
+from schemas.parameters import Wanted
 
 WANTED = {
     "string_type": "a text",
@@ -35,6 +35,8 @@ SHA256 = "64 hexadecimal digits in small letters"
 OF_SPLITS = frozenset({"samples", "label_offset", "label_values", "label_column", "labels"})
 """Fields of a `TableSpec` that a split may say for itself."""
 LONGEST = 80
+Problem = Mapping[str, Any]
+"""One of pydantic's errors: its type, place, message, context and input."""
 
 
 def mistakes(error: OSError | ValueError, known: Collection[str], top: Collection[str]) -> list[str]:
@@ -51,7 +53,11 @@ def mistakes(error: OSError | ValueError, known: Collection[str], top: Collectio
         # tomllib's words for what a Windows path in double quotes is.
         hint = "; a path is written with /" if "\\" in str(error) else ""
         return [f"{error}{hint}"]
-    return list(dict.fromkeys(_phrase(problem, known, top) for problem in _causes(error.errors(), known)))
+    return list(
+        dict.fromkeys(
+            _phrase(problem, known, top) for problem in _causes([dict(each) for each in error.errors()], known)
+        )
+    )
 
 
 def list_mistakes(found: Sequence[str]) -> str:
@@ -61,7 +67,7 @@ def list_mistakes(found: Sequence[str]) -> str:
     return f"{len(found)} mistakes:\n  - " + ";\n  - ".join(found)
 
 
-def _causes(problems: list[ErrorDetails], known: Collection[str]) -> Iterator[ErrorDetails]:
+def _causes(problems: Sequence[Problem], known: Collection[str]) -> Iterator[Problem]:
     """Yield the problems without what only follows from another: a misspelt name is missing, a wrong item as well."""
     meant = {_meant(problem, known) for problem in problems if problem["type"] == "extra_forbidden"}
     lists = {problem["loc"][:depth] for problem in problems for depth in range(len(problem["loc"]))}
@@ -71,13 +77,13 @@ def _causes(problems: list[ErrorDetails], known: Collection[str]) -> Iterator[Er
             yield problem
 
 
-def _meant(problem: ErrorDetails, known: Collection[str]) -> tuple[int | str, ...]:
+def _meant(problem: Problem, known: Collection[str]) -> tuple[int | str, ...]:
     """Return the place of the name that an unknown one was perhaps meant to be."""
     *above, last = problem["loc"]
     return (*above, *difflib.get_close_matches(str(last), known, n=1))
 
 
-def _phrase(problem: ErrorDetails, known: Collection[str], top: Collection[str]) -> str:
+def _phrase(problem: Problem, known: Collection[str], top: Collection[str]) -> str:
     where = _place(problem["loc"])
     last = str(problem["loc"][-1]) if problem["loc"] else ""
     context: Mapping[str, Any] = problem.get("ctx", {})
@@ -89,13 +95,13 @@ def _phrase(problem: ErrorDetails, known: Collection[str], top: Collection[str])
                 return f"{where} (write {last} at the top, above the first [table])"
             close = difflib.get_close_matches(last, known, n=1)
             return f"the unknown name {where}" + (f" (did you mean {close[0]}?)" if close else "")
-        case "wanted":
-            belongs = str(context["wanted"])
+        case "value_error" if isinstance(context["error"], Wanted):
+            belongs = context["error"].wanted
         case "string_pattern_mismatch" if last == "sha256":
             belongs = SHA256
         case kind:
             belongs = WANTED[kind].format_map(context) if kind in WANTED else problem["msg"]
-    given = context.get("shown") or repr(problem["input"])
+    given = getattr(context.get("error"), "shown", "") or repr(problem["input"])
     shown = f"{len(problem['input'])} of them" if problem["type"] in {"too_short", "too_long"} else given
     shown = shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}..."
     return f"{f'{where}: ' if where else ''}{shown}, where {belongs} belongs"

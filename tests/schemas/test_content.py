@@ -80,7 +80,7 @@ def test_content_is_what_is_documented(tmp_path: Path) -> None:
     data = rows()
     digests = [hashlib.sha256(column.tobytes()).hexdigest() for column in (data.sample_id, data.label, data.image)]
     columns = [["sample_id", "<u4"], ["label", "<u2"], ["image", "bytes[20]"]]
-    meaning = {"split": "train", "shape": [4, 5], "classes": ["no", "yes"], "label_offset": 1}
+    meaning = {"split": "train", "shape": [4, 5], "classes": ["no", "yes"], "label_offset": 1, "label_values": None}
     value = {
         "columns": [[*column, digest] for column, digest in zip(columns, digests, strict=True)],
         "meaning": meaning,
@@ -123,10 +123,11 @@ def test_other_rows_are_other_content(tmp_path: Path, change: Callable[[Batch], 
 
 
 @pytest.mark.parametrize(
-    "change", [{"split": "test"}, {"shape": (5, 4)}, {"classes": ("no", "Yes")}, {"label_offset": 0}]
+    "change",
+    [{"split": "test"}, {"shape": (5, 4)}, {"classes": ("no", "Yes")}, {"label_offset": 0}, {"label_values": (3, 5)}],
 )
 def test_another_meaning_is_other_content(tmp_path: Path, change: dict[str, object]) -> None:
-    """The same rows of another split, shape, class names or offset are another table."""
+    """The same rows of another split, shape, class names, offset or label values are another table."""
     other = METADATA.model_copy(update=change)
     assert table_content(tmp_path, rows(), metadata=other) != table_content(tmp_path, rows())
 
