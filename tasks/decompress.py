@@ -14,13 +14,13 @@ from artifacts.stage import stage
 from schemas.datasets import RemoteFile
 from schemas.errors import BadIdx
 from schemas.summary import Summary
-from tasks.idx import MAX_HEADER_BYTES, Header, disagreement, read_header, wrong_size
+from tasks.idx import MAX_HEADER_BYTES, Header, disagreement, little_endian_header, read_header, wrong_size
 from tasks.inflate import BLOCK, inflate, inflate_library, unxz
 from tasks.kinds import EMPTY, GZIP, HEAD_BYTES, IDX, LITTLE_ENDIAN, NOTHING, TAKEN, XZ, Kind, kind_of, kind_of_file
 
 COUNTED_TIMES, COUNTED_LEAST, COUNTED_MOST = 8, 64 * 2**20, 2**30
 """How far the bytes of a file are counted that are more than its header promises, so that a message can say how many:
-to so many times the promise, at least to so many bytes, and never by so many beyond the promise."""
+to so many times the promise or to so many bytes, whichever is more, but never by more than the last beyond it."""
 log = logging.getLogger("idxflow.decompress")
 
 
@@ -119,7 +119,9 @@ def _misfit(name: str, header: Header, head: bytes, size: int, more: bool) -> Ba
 def _no_idx(error: BadIdx, head: bytes, blocks: Iterator[bytes], name: str) -> BadIdx:
     """Say what is inside of a compressed file where no IDX header is."""
     head = _first(blocks, head, HEAD_BYTES)
-    size, more = _count(blocks, len(head), COUNTED_LEAST)
+    swapped = little_endian_header(head)
+    most = max(COUNTED_LEAST, min(swapped.size, COUNTED_MOST) if swapped else 0)
+    size, more = _count(blocks, len(head), most)
     kind = kind_of(head, None if more else size)
     if kind is IDX:  # with a header that breaks off, or promises what no file has
         return _broken(error, _length(size, more))

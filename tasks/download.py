@@ -1,4 +1,4 @@
-"""Download: the expected `.gz` file, from the store or from the first mirror that has it."""
+"""Download: the expected file, from the store or from the first mirror that has it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class DownloadSummary(Summary):
     What came from where.
 
     Args:
-        bytes, sha256: of the `.gz`.
+        bytes, sha256: of the file.
         mirror:        the mirror that gave it, without user, password and query; `the store` for a stored copy.
         failures:      what each mirror before it gave instead.
         validators:    by what that mirror can be asked whether its file has changed; None where it gave none.

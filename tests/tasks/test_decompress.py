@@ -212,6 +212,16 @@ def test_content_is_what_was_promised(
         gunzip(path, path.with_name("x"), published, library, "x.gz")
 
 
+@pytest.mark.parametrize("rows", [60_000, 80_000])
+@pytest.mark.parametrize("dtype", ["<u4", ">u4"])
+def test_a_large_little_endian_file_is_counted_to_its_end(path: Path, rows: int, dtype: str) -> None:
+    """Dimensions that promise terabytes when they are read big-endian are told by the file's whole length."""
+    magic, shape = np.array([0x0803], dtype), np.array([rows, 28, 32], "<u4")
+    path.write_bytes(member(magic.tobytes() + shape.tobytes() + bytes(rows * 28 * 32), 1))
+    with pytest.raises(BadIdx, match=rf"found a little-endian IDX file \({16 + rows * 28 * 32} bytes\)"):
+        extract(path, path.with_name("x"), None, "x.gz")
+
+
 def test_zlib_takes_over_where_isal_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without isal, zlib inflates; with it, isal."""
     assert inflate_library() is LIBRARIES[-1]

@@ -30,9 +30,11 @@ from artifacts.ref import Ref
 from schemas.datasets import RemoteFile
 from schemas.errors import DownloadFailed, StageError
 from tasks.decompress import decompress
+from tasks.first_use import take_all
+from tasks.idx import open_idx
 from tasks.kinds import EMPTY, MAGIC, kind_of
 from tasks.verify import prove
-from tests.tasks.bench import NAME, Bench
+from tests.tasks.bench import NAME, Bench, served
 from tests.tasks.idx_bytes import idx_bytes
 
 PIXELS = np.arange(5 * 4 * 3, dtype=np.uint8).reshape(5, 4, 3)
@@ -240,3 +242,30 @@ def test_every_file_is_of_some_kind(head: bytes, size: int | None) -> None:
     assert kind.next_step.endswith(".")
     assert (kind is EMPTY) == (not head)
     assert kind.name.isprintable()
+
+
+def test_a_first_use_of_something_else_is_refused_with_the_next_step(tmp_path: Path) -> None:
+    """A remote file of which nothing is published is judged as it comes, and nothing waits to be trusted."""
+    with served(body=KINDS["zip"][0]) as mirror, pytest.raises(DownloadFailed) as failed:
+        take_all("leaves", [RemoteFile(name=NAME, mirrors=(mirror.url,))], tmp_path)
+    assert failed.value.found == f"{NAME}: a zip archive ({len(KINDS['zip'][0])} bytes) from {mirror.url}"
+    assert failed.value.way_out == "Unpack it and name the files in it."
+    assert list(tmp_path.glob("*.first")) == []
+
+
+@given(
+    data=st.binary(max_size=400)
+    | st.builds(lambda each, cut: each[0][:cut], st.sampled_from(list(KINDS.values())), st.integers(0, 400))
+)
+def test_no_file_of_ones_own_fails_without_a_word(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Any bytes in a folder lead to an IDX file, or to an error of four parts."""
+    folder = tmp_path_factory.mktemp("own")
+    bench = Bench(folder)
+    (folder / "files").mkdir()
+    (folder / "files" / NAME).write_bytes(data)
+    try:
+        raw = reach(bench, folder / "files")
+    except StageError as refused:
+        assert all((refused.expected, refused.found, refused.way_out))
+    else:
+        assert raw.stat().st_size == open_idx(raw).header.size
