@@ -31,6 +31,7 @@ from artifacts.stage import Stage, inputs_of, uncommitted
 from artifacts.store import Store
 from artifacts.task import make_task
 from schemas.addresses import redact
+from schemas.caveats import find_caveats
 from schemas.errors import ArtifactDamaged, IdxflowError, StageError, StoreError
 from schemas.events import Event, RunChanged, StageChanged, emit, listening
 from schemas.history import History
@@ -168,6 +169,7 @@ class Run:
                 "seconds": round(time.perf_counter() - self._clock, 3),
                 "stages": tuple(sorted(self._rows.values(), key=self._place)),
                 "metrics": self._scores(done.scores) if done else {},
+                "caveats": find_caveats(self._metrics(done.scores)) if done else (),
                 "held_out": history.held_out if history else None,
                 "report": str(self._ref(done.report).file("report.html")) if done else None,
                 "model": str(self._ref(done.model).file("model.keras")) if done else None,
@@ -250,8 +252,11 @@ class Run:
         ref = Ref.model_validate(result.result() if isinstance(result, PrefectFuture) else result)
         return ref.at(self.store.folder(ref.stage, ref.version))
 
+    def _metrics(self, scores: Any) -> Metrics:
+        return Metrics.model_validate_json(self._ref(scores).file("metrics.json").read_bytes())
+
     def _scores(self, scores: Any) -> dict[str, Score]:
-        metrics = Metrics.model_validate_json(self._ref(scores).file("metrics.json").read_bytes())
+        metrics = self._metrics(scores)
         return {
             "train": Score(accuracy=metrics.train.accuracy, loss=metrics.train.loss),
             "test": Score(accuracy=metrics.test.accuracy, loss=metrics.test.loss),

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from artifacts.ref import StageWord, Version
+from schemas.caveats import Caveat
 from schemas.held_out import HeldOut
 from schemas.moment import Moment
 from schemas.training import Training
@@ -50,6 +51,7 @@ class RunRecord(BaseModel):
     seconds: FiniteFloat = Field(ge=0)
     stages: tuple[StageRecord, ...] = ()
     metrics: dict[str, Score] = Field(default_factory=dict, description="by split")
+    caveats: tuple[Caveat, ...] = Field(default=(), description="what voids or weakens the test accuracy")
     held_out: HeldOut | None = Field(default=None, description="of the train rows; None before the run has completed")
     report: str | None = Field(default=None, description="path of the HTML page")
     model: str | None = Field(default=None, description="path of the .keras file")

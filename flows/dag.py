@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from artifacts.current import Outcome, current_run
 from schemas.datasets import Dataset
 from schemas.training import Training
@@ -16,8 +18,12 @@ from tasks.validate import validate
 from tasks.verify import verify
 
 
-def dag(data: Dataset, training: Training) -> Outcome:
-    """Download, verify, decompress, parse, validate, normalize, train, evaluate, report."""
+def dag(data: Dataset, training: Training, checked: Callable[[], None] = lambda: None) -> Outcome:
+    """
+    Download, verify, decompress, parse, validate, normalize, train, evaluate, report.
+
+    Args: checked: called once both splits have passed every check, before anything is trained.
+    """
     archives = {file.name: download(file) for file in data.files}
     proofs = {file.name: verify(file, archives[file.name]) for file in data.files}
     raw = {file.name: decompress(file, archives[file.name], proofs[file.name]) for file in data.files}
@@ -33,7 +39,8 @@ def dag(data: Dataset, training: Training) -> Outcome:
     profiles = {"train": known, "test": validate(tables["test"], data.splits["test"].spec, data.checks, known)}
     normalizer = normalize(tables["train"], profiles["train"])
     current_run().require(*profiles.values(), normalizer)  # nothing is trained before all that is cheap has passed
+    checked()
     model = train(tables["train"], normalizer, training, data.held_out)
-    scores = evaluate(model, tables["train"], tables["test"])
+    scores = evaluate(model, tables["train"], tables["test"], profiles)
     page = report(data, training, list(proofs.values()), tables, profiles, normalizer, model, scores)
     return Outcome(scores, model, page)

@@ -20,6 +20,7 @@ from artifacts.trust import FirstUse, Trusted, differing
 from schemas.datasets import Dataset, RemoteFile
 from schemas.errors import ChecksumMismatch, DownloadFailed
 from tasks.address import address_of
+from tasks.kinds import TAKEN, kind_of_link
 from tasks.part import MirrorFault
 
 logger = logging.getLogger("idxflow.dataset")
@@ -154,19 +155,22 @@ def _path_in(mirror: str, name: str) -> Path | None:
 def _unlike(file: RemoteFile, expected: str, found: str, field: str) -> ChecksumMismatch:
     return ChecksumMismatch(
         file.name,
-        expected=f"{expected}, as {file.described} says",
+        expected=f"{expected}, as {file.described_in} says",
         found=found,
-        way_out=f"Bring the file that belongs here, or correct its {field} in {file.described}, or leave that out.",
+        way_out=f"Bring the file that belongs here, or correct its {field} in {file.described_in}, or leave that out.",
     )
 
 
 def _missing(file: RemoteFile) -> DownloadFailed:
-    folders = [str(path.parent) for mirror in file.mirrors if (path := _path_in(mirror, file.name))]
+    paths = [path for mirror in file.mirrors if (path := _path_in(mirror, file.name))]
+    if link := next(filter(None, map(kind_of_link, paths)), None):
+        return DownloadFailed(file.name, expected=TAKEN, found=link.name, way_out=link.next_step)
+    folders = [str(path.parent) for path in paths]
     return DownloadFailed(
         file.name,
         expected=f"a file of this name in {' or '.join(folders) or 'a folder'}",
         found="none",
-        way_out=f"Put it there, or correct its name or `mirrors` in {file.described}.",
+        way_out=f"Put it there, or correct its name or `mirrors` in {file.described_in}.",
     )
 
 
@@ -188,4 +192,4 @@ def _refuse_another_generation(dataset: Dataset, trusted: Trusted, found: dict[s
 
 def described_by(dataset: Dataset) -> str:
     """Return by what a person names a set to a command: its description's file, or its name."""
-    return next((file.described for file in dataset.files if file.described), dataset.name)
+    return next((file.described_in for file in dataset.files if file.described_in), dataset.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from prefect import flow
@@ -53,9 +54,7 @@ def pipeline(
     data = take_unknown(current_run().store, choose_dataset(dataset, mirrors))
     if revalidate:
         ask_mirrors(data)
-    outcome = dag(data, training)
-    confirm(current_run().store, data)
-    return outcome
+    return dag(data, training, checked=partial(confirm, current_run().store, data))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artifacts.run_record import RunRecord, StageRecord
+from schemas.caveats import unsaid
 from schemas.counts import counted
 from schemas.history import History
 from schemas.words import amount, duration, share
@@ -83,6 +84,7 @@ def metrics_table(record: RunRecord) -> list[dict[str, str]]:
         {"figure": figure, "value": value}
         for figure, value in (
             *((f"{split} accuracy", share(score.accuracy)) for split, score in scores),
+            *(("caveat", caveat.message) for caveat in record.caveats),
             *((f"{split} loss", f"{score.loss:.4f}") for split, score in scores),
             *((("held out", str(record.held_out)),) if record.held_out else ()),
             ("seed", str(record.seed)),
@@ -111,12 +113,14 @@ def _words(record: RunRecord) -> Iterator[str]:
         yield f"**Nothing changed: {stages_told(record)}.**"
     if record.error:
         yield f"> **Error:** {_text(record.error)}"
-    for warning in record.warnings:
+    for warning in unsaid(record.warnings, record.caveats):
         yield f"> **Warning:** {_text(warning)}"
     if record.metrics:
         splits = [(split, record.metrics[split]) for split in ("test", "train")]
         rows = [(f"**{split}**", share(score.accuracy), f"{score.loss:.4f}") for split, score in splits]
         yield _table(("", "accuracy", "loss"), rows)
+    for caveat in record.caveats:
+        yield f"> **Caveat:** {_text(caveat.message)}"
     epochs, chosen = _epochs(record)
     about = f"{record.dataset}, {record.profile} profile, seed {record.seed}, {epochs} epochs{chosen}"
     about += f"; held out: {record.held_out}" if record.held_out else ""

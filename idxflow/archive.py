@@ -6,7 +6,7 @@ The Python API: what a store holds, for notebooks and scripts.
     run = store.run("latest")
     run.metrics.test.accuracy
     images = run.table("test")
-    run.model().predict(images.flat)
+    run.predict(images.image).name
 
 Every word that the command line takes for a run or an artifact is taken here. What is loaded is hashed in full first,
 and a damaged artifact is an error. The commands are thin layers over this module.
@@ -33,6 +33,7 @@ from schemas.training import Training
 
 if TYPE_CHECKING:
     import keras
+    import numpy.typing as npt
 
     from artifacts.archive.audit import Audit
     from artifacts.archive.collect import Cleanup
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from artifacts.archive.plan import Plan
     from idxflow.comparing.comparison import Comparison
     from idxflow.exporting.export import Exported
+    from idxflow.predicting import Classifier, Predictions
     from schemas.history import History as TrainingHistory
     from schemas.metrics import Metrics
 
@@ -106,6 +108,8 @@ class ArchivedRun:
         """
         Load a split as arrays.
 
+        Normalized pixels are not for the model, which takes raw ones and normalises by itself: `predict` refuses them.
+
         Args:   kind: raw pixels, or normalized as the run's network was trained on.
         Raises: as `artifact`; UsageError: no such kind; BadTable.
         """
@@ -119,12 +123,37 @@ class ArchivedRun:
         """
         Load the trained model, in Keras's safe mode: raw pixels, uint8 (n, rows * columns), to probabilities.
 
+        It asks nothing: floats from 0 to 1 are taken without a word, and named wrong. `predict` looks at them first.
+
         Raises: as `artifact`.
         """
         path = self.artifact("train").ref.file("model.keras")
         from tasks.backend import keras
 
         return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+    def predict(self, images: npt.ArrayLike) -> Predictions:
+        """
+        Name the class of images by the trained model, which is loaded once.
+
+        A whole split in its order comes to evaluate's stored predictions, bit for bit. Fewer images at once, which the
+        processor adds up in another order, come to the same but for the last digits (1e-6).
+
+        Args:
+            images: raw pixels, 0 to 255, as in the data set's files: uint8 (n, rows, columns), (n, rows * columns) or
+                    one image (rows, columns). Integers of another type are taken if they are all from 0 to 255.
+        Raises: UsageError: floats, bools, integers out of range, another shape, or none.  As `artifact`.
+        """
+        return self._classifier.predict(images)
+
+    @cached_property
+    def _classifier(self) -> Classifier:
+        from idxflow.predicting import Classifier
+        from schemas.image_table import ImageTable
+        from tasks.evaluate import as_graph
+
+        meaning = ImageTable(self.artifact("parse", "train").ref.file("table.parquet")).metadata
+        return Classifier(as_graph(self.model()), meaning.shape, meaning.classes)
 
     def predictions(self) -> Any:
         """

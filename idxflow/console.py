@@ -28,6 +28,8 @@ PLAIN_SECONDS = 5.0
 """Without a terminal, how often long work says how far it is."""
 INDENT = 11
 """Columns before what stands below the line of a stage."""
+CAVEAT = "Caveat"
+"""Label of what voids or weakens the figure above it."""
 VIEW = 20
 """Lines after which what was said has gone from view."""
 
@@ -73,7 +75,7 @@ class Console:
 
     def fact(self, label: str, value: str) -> None:
         """Print a labelled value of the summary."""
-        self.out.print(Text.assemble((f"{label + ':':17}", "bold"), value))
+        self.out.print(Text.assemble((f"{label + ':':17}", "bold yellow" if label == CAVEAT else "bold"), value))
         self._lines += 1
 
     def warn(self, message: str) -> None:

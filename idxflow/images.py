@@ -26,7 +26,8 @@ class Images:
         sample_id: uint32 (n,), 0 to n - 1.
         label:     uint16 (n,), class indices from 0.
         image:     (n, rows, columns): raw ones uint8, 0 to 255; normalized ones float32, as the tutorial's network
-                   sees them: scaled to [-1, 1], less the mean image, over one standard deviation.
+                   sees them: scaled to [-1, 1], less the mean image, over one standard deviation. Only raw ones are
+                   for the saved model, which does all of this by itself.
         classes:   class names, in label order.
     """
 

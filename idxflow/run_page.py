@@ -17,11 +17,12 @@ from artifacts.archive.runs import RunState, state_of
 from artifacts.integrity import Damage
 from artifacts.run_record import RunRecord, Score, StageRecord
 from artifacts.store import Store
-from idxflow.console import Console
+from idxflow.console import CAVEAT, Console
 from idxflow.sheet import print_fact
 from idxflow.summary import short_path
 from idxflow.tables import below, shown_version, table_lines
 from idxflow.times import local_time, time_taken
+from schemas.caveats import Caveat, unsaid
 from schemas.held_out import HeldOut
 from schemas.training import Training
 from schemas.words import amount, duration, share
@@ -80,6 +81,7 @@ class RunFacts(BaseModel):
     configuration: tuple[Setting, ...] = Field(description="those that differ from the profile first")
     stages: tuple[StageFacts, ...]
     metrics: dict[str, Score]
+    caveats: tuple[Caveat, ...] = Field(description="what voids or weakens the test accuracy")
     held_out: HeldOut | None = Field(description="of the train rows; None where the run did not complete")
     warnings: tuple[str, ...]
     error: str | None
@@ -110,6 +112,7 @@ def run_facts(store: Store, record: RunRecord, now: datetime) -> RunFacts:
         configuration=tuple(sorted(settings, key=lambda setting: not setting.changed)),
         stages=tuple(_stage_facts(store, row) for row in record.stages),
         metrics=record.metrics,
+        caveats=record.caveats,
         held_out=record.held_out,
         warnings=record.warnings,
         error=record.error,
@@ -139,13 +142,15 @@ def print_run(console: Console, facts: RunFacts) -> None:
     print_fact(console, "Data set", facts.dataset or "not chosen yet")
     for split, score in sorted(facts.metrics.items(), reverse=True):
         print_fact(console, f"{split.capitalize()} accuracy", f"{share(score.accuracy)} (loss {score.loss:.4f})")
+    for caveat in facts.caveats:
+        print_fact(console, CAVEAT, caveat.message)
     if facts.held_out:
         print_fact(console, "Held out", str(facts.held_out))
     for label, value in _places(facts):
         print_fact(console, label, value)
     if facts.error:
         print_fact(console, "Error", facts.error)
-    for warning in facts.warnings:
+    for warning in unsaid(facts.warnings, facts.caveats):
         print_fact(console, "Warning", warning)
     console.line(Text(f"\nConfiguration: the {facts.profile} profile", "bold"))
     wide = max((len(_value(setting.value)) for setting in facts.configuration if setting.changed), default=0)

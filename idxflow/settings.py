@@ -26,7 +26,7 @@ from pydantic_settings import (
 )
 
 from idxflow.usage import FILES, NOTHING_RAN, explain, refuse_misspelt_variables
-from schemas.addresses import redact, refuse_secrets
+from schemas.addresses import below_home, redact, refuse_secrets, refuse_windows_path
 from schemas.catalog import load_dataset
 from schemas.errors import UsageError
 from schemas.stages import StageName
@@ -51,7 +51,8 @@ def mirror_address(mirror: str) -> str:
     address = urlsplit(mirror)
     if address.scheme == "file" or (address.scheme in {"http", "https"} and address.netloc):
         return refuse_secrets(mirror)
-    folder = Path(mirror).expanduser()
+    refuse_windows_path("mirror", mirror)
+    folder = below_home(mirror)
     if not folder.is_dir():
         raise UsageError(
             f"mirror {redact(mirror)}",

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from artifacts.manifest import Manifest
 from artifacts.run_record import RunRecord
-from idxflow.console import Console
+from idxflow.console import CAVEAT, Console
+from schemas.caveats import unsaid
 from schemas.counts import counted
 from schemas.metrics import Metrics
 from schemas.words import duration, share
@@ -23,7 +24,7 @@ def print_summary(console: Console, record: RunRecord, home: Path, stop_server: 
     console.line()
     for label, value in (*_figures(record), *_places(record, home, stop_server)):
         console.fact(label, value)
-    for warning in record.warnings:
+    for warning in unsaid(record.warnings, record.caveats):
         console.remind(warning)
 
 
@@ -55,6 +56,8 @@ def _figures(record: RunRecord) -> Iterator[tuple[str, str]]:
     )
     yield "Train accuracy", f"{share(train.accuracy)} (loss {train.loss:.4f})"
     yield "Test accuracy", f"{share(test.accuracy)} (loss {test.loss:.4f})"
+    for caveat in record.caveats:
+        yield CAVEAT, caveat.message
 
 
 def _places(record: RunRecord, home: Path, stop_server: str | None) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote, urlsplit
 
@@ -51,6 +52,29 @@ def refuse_secrets(address: str) -> str:
             "https://host/?token=${TOKEN}, or leave user and password to a .netrc file.",
         )
     return address
+
+
+def refuse_windows_path(subject: str, path: str) -> None:
+    r"""
+    Refuse what only Windows would find: `C:\data`, `\\server\data`.
+
+    Raises: UsageError: it is such a path.
+    """
+    if re.match(r"[A-Za-z]:[\\/]|\\\\", path):
+        raise UsageError(
+            subject,
+            expected="a path of this machine, with / between folders",
+            found=f"the Windows path {path}",
+            way_out="In WSL, C:\\data is /mnt/c/data.",
+        )
+
+
+def below_home(path: str) -> Path:
+    """Return a path, with `~` for the user's home folder; a `~` of nobody stays as it is."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def fill(address: str, environment: Mapping[str, str]) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, model_validator
+from pydantic_core import PydanticCustomError
 
+from schemas.file_name import FileName, printable, stored_name
 from schemas.held_out import Way
 from schemas.parameters import Parameters
 
@@ -21,6 +24,38 @@ Origin = Literal["published", "own file", "first use"]
 """Who says what a file has to be: its description; the file itself, which lies on this machine; its first download."""
 
 
+def _as_text(given: object) -> object:
+    return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
+
+
+def _check_class(name: str) -> str:
+    if not name.strip() or not printable(name):
+        wanted = "a name in one line" if name.strip() else "a name"
+        raise PydanticCustomError("wanted", "{wanted}", {"wanted": wanted})
+    return name
+
+
+def _check_distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    first: dict[str, int] = {}
+    for at, name in enumerate(names, 1):
+        if (before := first.setdefault(name.strip(), at)) != at:
+            shown = f"{name.strip()!r} as {before} and as {at}"
+            raise PydanticCustomError("wanted", "{wanted}", {"wanted": "each name once", "shown": shown})
+    return names
+
+
+Side = Annotated[int, Strict(), Field(gt=0, le=4096)]
+Shape = tuple[Side, Side]
+Count = Annotated[int, Strict(), Field(gt=0)]
+ClassName = Annotated[str, BeforeValidator(_as_text), AfterValidator(_check_class)]
+Classes = Annotated[tuple[ClassName, ...], Field(min_length=2, max_length=65536), AfterValidator(_check_distinct)]
+"""Names that differ by more than the spaces around them. A whole number is taken as its text."""
+StoredLabel = Annotated[int, Strict(), Field(ge=-(2**31), lt=2**31)]
+LabelColumn = Annotated[int, Strict(), Field(ge=0)]
+Switch = Annotated[bool, Strict()]
+LabelForm = Literal["integers", "one-hot"]
+
+
 class RemoteFile(Parameters):
     """
     One file on a mirror, and what identifies it: its content, never its name or its place.
@@ -29,14 +64,16 @@ class RemoteFile(Parameters):
     by hashing it, of a remote one by what was trusted on its first use (`flows.identify`).
     """
 
-    outside_key: ClassVar[frozenset[str]] = frozenset({"mirrors", "described"})
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="file name, appended to each mirror")
+    outside_key: ClassVar[frozenset[str]] = frozenset({"mirrors", "described_in"})
+    name: FileName = Field(description="path below each mirror, perhaps with a query")
     bytes: int | None = Field(default=None, gt=0, description="size of the file")
     sha256: Sha256 | None = Field(default=None, description="of the file; None while it is not known")
     origin: Origin = Field(default="published", description="who says so")
     raw_bytes: int | None = Field(default=None, gt=0, description="published size of the decompressed file")
     mirrors: tuple[str, ...] = Field(description="base addresses, tried in order: http, https or file")
-    described: str = Field(default="", description="the file that describes the set, for messages; empty: the catalog")
+    described_in: str = Field(
+        default="", description="name of the TOML file of a set of one's own, for messages; empty: the catalog's"
+    )
 
     @property
     def known(self) -> bool:
@@ -45,8 +82,8 @@ class RemoteFile(Parameters):
 
     @property
     def file_name(self) -> str:
-        """What the file is called where it is stored: no folder, no query."""
-        return self.name
+        """What the file is called where it is stored: no folder, no query; see `schemas.file_name.stored_name`."""
+        return stored_name(self.name)
 
 
 class Shard(Parameters):
@@ -57,26 +94,70 @@ class Shard(Parameters):
 
 
 class TableSpec(Parameters):
-    """What the images and labels of one split have to look like."""
+    """
+    What the images and labels of one split have to look like.
 
-    outside_key: ClassVar[frozenset[str]] = frozenset({"dataset"})
+    A stored label means a class in one of three ways: `label_offset` (integers in a row), `label_values` (integers in
+    any order, with gaps), or its place in a row of `labels = "one-hot"`.
+    """
+
+    outside_key: ClassVar[frozenset[str]] = frozenset({"dataset", "described_in"})
     dataset: str = Field(default="", description="name of the set, for messages")
     split: Literal["train", "test"]
-    shape: tuple[Annotated[int, Field(gt=0, le=4096)], Annotated[int, Field(gt=0, le=4096)]] = Field(
-        description="rows and columns of an image, in pixels"
-    )
-    classes: tuple[str, ...] = Field(min_length=2, max_length=65536, description="class names, in label order")
-    label_offset: int = Field(default=0, description="the stored label of the first class")
-    label_column: int | None = Field(default=None, ge=0, description="column of a two-dimensional label file")
+    shape: Shape = Field(description="rows and columns of an image, in pixels; after `transpose`")
+    classes: Classes = Field(description="class names, in label order")
+    label_offset: StoredLabel = Field(default=0, description="the stored label of the first class")
+    label_values: tuple[StoredLabel, ...] | None = Field(default=None, description="the stored label of each class")
+    label_column: LabelColumn | None = Field(default=None, description="column of a two-dimensional label file")
+    labels: LabelForm = Field(default="integers", description="what the label files hold")
+    transpose: Switch = Field(default=False, description="the files hold columns x rows: parse swaps them")
     samples: int | None = Field(default=None, gt=0, description="published number of images")
     test_fraction: float | None = Field(
         default=None, gt=0, lt=1, description="share of the files' images that are the test split; the others are train"
     )
+    described_in: str = Field(default="", description="name of the TOML file of a set of one's own, for messages")
 
     @property
     def pixels(self) -> int:
         """Pixels of an image."""
         return self.shape[0] * self.shape[1]
+
+    @property
+    def stored_labels(self) -> tuple[int, ...]:
+        """What the files call each class, in label order; of one-hot labels the column of its 1."""
+        return self.label_values or tuple(range(self.label_offset, self.label_offset + len(self.classes)))
+
+    @property
+    def stored_shape(self) -> tuple[int, int]:
+        """Rows and columns of an image as the files have it."""
+        rows, columns = self.shape
+        return (columns, rows) if self.transpose else (rows, columns)
+
+    def way_out(self, own: str) -> str:
+        """Return what a person can do: `own` about a set of their own, else that its files are published."""
+        return own if self.described_in else "Bring the published files with --mirror."
+
+    @model_validator(mode="after")
+    def _says_labels_in_one_way(self) -> TableSpec:
+        if self.labels == "one-hot" and (self.label_offset or self.label_values or self.label_column is not None):
+            other = "label_offset" if self.label_offset else "label_values" if self.label_values else "label_column"
+            raise _once(f'labels = "one-hot" and {other}', "one of them")
+        if self.label_values is None:
+            return self
+        if self.label_offset:
+            raise _once("label_values and label_offset", "one of them")
+        if len(self.label_values) != len(self.classes):
+            raise _once(
+                f"label_values: {len(self.label_values)} of them", f"one for each of {len(self.classes)} classes"
+            )
+        value, times = Counter(self.label_values).most_common(1)[0]
+        if times > 1:
+            raise _once(f"label_values: {value} twice", "each value once")
+        return self
+
+
+def _once(shown: str, wanted: str) -> PydanticCustomError:
+    return PydanticCustomError("wanted", "{shown}, where {wanted} belongs", {"shown": shown, "wanted": wanted})
 
 
 class Checks(Parameters):
@@ -138,7 +219,7 @@ class Dataset(Parameters):
     @property
     def own(self) -> bool:
         """Whether somebody described it for themselves: it is none of the catalog's."""
-        return any(file.described for file in self.files)
+        return any(file.described_in for file in self.files)
 
     @property
     def test_fraction(self) -> float | None:

@@ -6,8 +6,8 @@ Every error that idxflow raises on purpose, as one tree.
     ├── StageError            a stage could not do its work (exit code 1)
     │   ├── DownloadFailed    no mirror gave the expected file
     │   ├── ChecksumMismatch  the bytes on the disk are not the expected ones
-    │   ├── BadGzip           truncated, damaged, oversized, or followed by garbage
-    │   ├── BadIdx            a malformed IDX header or body
+    │   ├── BadGzip           a compressed file, truncated, damaged or followed by garbage
+    │   ├── BadIdx            a malformed IDX header or body, or another kind of file
     │   ├── BadTable          images and labels that do not belong together
     │   ├── InvalidData       the table breaks its schema
     │   └── TrainingDiverged  the loss is no longer a number
@@ -59,11 +59,11 @@ class ChecksumMismatch(StageError):
 
 
 class BadGzip(StageError):
-    """A gzip file is truncated, damaged, larger than allowed, or followed by garbage."""
+    """A compressed file (gzip, xz) is truncated, damaged, or followed by garbage."""
 
 
 class BadIdx(StageError):
-    """An IDX header or body is malformed."""
+    """An IDX header or body is malformed, or the file is of another kind."""
 
 
 class BadTable(StageError):

@@ -12,12 +12,13 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from schemas.content import TableWriter
 from schemas.errors import BadTable
 
 if TYPE_CHECKING:
@@ -29,14 +30,18 @@ GROUP_BYTES = 64 * 2**20
 
 
 class TableMetadata(BaseModel):
-    """What the columns alone do not say."""
+    """
+    What the columns alone do not say. Not the data set's name: under another one the same rows are the same table.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    dataset: str
+    Keys that it does not know are ignored: older tables have the name.
+    """
+
+    model_config = ConfigDict(frozen=True)
     split: str
     shape: tuple[int, int]
     classes: tuple[str, ...]
     label_offset: int = 0
+    label_values: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -189,23 +194,26 @@ def arrow_schema(metadata: TableMetadata) -> pa.Schema:
     )
 
 
-def write_table(path: Path, metadata: TableMetadata, batches: Iterable[Batch]) -> int:
-    """
-    Write `batches` as row groups, one each. Equal batches give equal bytes.
+class Written(NamedTuple):
+    """A table that was written: its rows, and the SHA-256 of its content; see `schemas.content`."""
 
-    Returns: the number of rows.
-    Raises:  BadTable: images that are not uint8 of the metadata's shape, or not as many as labels.
+    rows: int
+    content: str
+
+
+def write_table(path: Path, metadata: TableMetadata, batches: Iterable[Batch]) -> Written:
+    """
+    Write `batches` as row groups, one each. Equal batches give equal bytes, and equal rows equal content.
+
+    Raises: BadTable: images that are not uint8 of the metadata's shape, or not as many as labels.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    schema, rows = arrow_schema(metadata), 0
+    schema = arrow_schema(metadata)
     width = schema.field("image").type.byte_width
     # No dictionary and no statistics of pixels: they do not repeat, and nobody searches for an image by its bytes.
     # LZ4: five stages read what one writes, and it is read twice as fast as zstd for a third more on the disk.
-    with pq.ParquetWriter(
-        path, schema, compression="lz4", use_dictionary=False, write_statistics=["sample_id", "label"]
-    ) as writer:
+    with TableWriter(path, schema, metadata, compression="lz4", write_statistics=["sample_id", "label"]) as writer:
         for batch in batches:
             if not len(batch.label):
                 continue
@@ -219,6 +227,5 @@ def write_table(path: Path, metadata: TableMetadata, batches: Iterable[Batch]) -
                 raise BadTable(path.name, expected=expected, found=found, way_out="Hand over packed images.")
             image = pa.Array.from_buffers(schema.field("image").type, len(pixels), [None, pa.py_buffer(pixels)])
             columns = [pa.array(batch.sample_id, pa.uint32()), pa.array(batch.label, pa.uint16()), image]
-            writer.write_table(pa.Table.from_arrays(columns, schema=schema), row_group_size=len(pixels))
-            rows += len(pixels)
-    return rows
+            writer.write(pa.Table.from_arrays(columns, schema=schema))
+    return Written(writer.rows, writer.content)

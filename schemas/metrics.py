@@ -36,3 +36,9 @@ class Metrics(BaseModel):
     model_config = ConfigDict(frozen=True)
     train: SplitMetrics
     test: SplitMetrics
+    leaked: int | None = Field(
+        default=None, description="test images that occur in the train split; None in older files"
+    )
+    unseen_accuracy: float | None = Field(
+        default=None, description="accuracy on the other test images, in [0, 1]; None where there is none"
+    )

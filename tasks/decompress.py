@@ -1,170 +1,159 @@
-"""Decompress: a verified `.gz` becomes the raw IDX file."""
+"""Decompress: a verified file (`.gz`, `.xz` or raw) becomes the raw IDX file."""
 
 from __future__ import annotations
 
-import struct
-import zlib
-from collections.abc import Generator, Iterator
+import logging
+import re
+from collections.abc import Iterator
 from itertools import chain
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from types import ModuleType
 
-from artifacts.ref import Ref
+from artifacts.ref import RESERVED, Ref
 from artifacts.stage import stage
 from schemas.datasets import RemoteFile
-from schemas.errors import BadGzip, BadIdx
+from schemas.errors import BadIdx
 from schemas.summary import Summary
-from tasks.idx import MAX_HEADER_BYTES, Header, read_header
+from tasks.idx import MAX_HEADER_BYTES, Header, disagreement, read_header, wrong_size
+from tasks.inflate import BLOCK, inflate, inflate_library, unxz
+from tasks.kinds import EMPTY, GZIP, HEAD_BYTES, IDX, LITTLE_ENDIAN, NOTHING, TAKEN, XZ, Kind, kind_of, kind_of_file
 
-# Small enough for malloc to reuse: blocks of 128 KiB and more are mapped, and faulted in, one by one (58 -> 88 ms).
-CHUNK = 2**15
-BLOCK = 2**16
-MAGIC = b"\x1f\x8b"
-HEADER_CRC, EXTRA, NAME, COMMENT, RESERVED = 0x02, 0x04, 0x08, 0x10, 0xE0
+COUNTED_TIMES, COUNTED_LEAST, COUNTED_MOST = 8, 64 * 2**20, 2**30
+"""How far the bytes of a file are counted that are more than its header promises, so that a message can say how many:
+to so many times the promise, at least to so many bytes, and never by so many beyond the promise."""
+log = logging.getLogger("idxflow.decompress")
 
 
 class DecompressSummary(Summary):
-    """What the raw file is."""
+    """What the raw file is, and what is unusual about it."""
 
     raw_bytes: int
     dtype: str
     shape: tuple[int, ...]
+    findings: tuple[str, ...] = ()
 
 
-def inflate_library() -> ModuleType:
-    """Return isal's twin of zlib, which inflates about twice as fast, or zlib where isal is not installed."""
-    try:
-        from isal import isal_zlib
-    except ImportError:
-        return zlib
-    return isal_zlib
-
-
-def inflate(archive: Path, library: ModuleType) -> Iterator[bytes]:
+def extract(archive: Path, target: Path, raw_bytes: int | None, name: str) -> Header:
     """
-    Inflate every member of a gzip file (RFC 1952), checking each one's CRC-32 and length.
+    Bring the IDX file that `archive` is, or holds, to `target`, at constant memory.
 
-    Args:   library: `zlib` or a module with its `decompressobj`, `crc32` and `error`.
-    Yields: blocks of at most 64 KiB, whatever the compression ratio.
-    Raises: BadGzip: empty, not gzip, damaged, truncated, or followed by anything but another member.
-    """
-    if not archive.stat().st_size:
-        raise _bad(archive.name, "a gzip file", "an empty file")
-    with archive.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-        at = 0
-        while at < len(data):
-            at = yield from _member(data, at, archive.name, library)
-
-
-def _member(data: mmap, at: int, name: str, library: ModuleType) -> Generator[bytes, None, int]:
-    """Inflate the member that begins at byte `at`. Returns: where it ends."""
-    at = _skip_header(data, at, name)
-    inflater, crc, length = library.decompressobj(-zlib.MAX_WBITS), 0, 0
-    while not inflater.eof:
-        piece = data[at : at + CHUNK]
-        try:
-            block = inflater.decompress(piece, BLOCK)
-        except library.error as error:
-            raise _bad(name, "deflated data", f"damage near byte {at} ({error})") from error
-        # At the end zlib shows what is left in both places, isal in one.
-        at += len(piece) - len(inflater.unused_data if inflater.eof else inflater.unconsumed_tail)
-        if not (piece or block or inflater.eof):
-            raise _truncated(name, data)
-        crc, length = library.crc32(block, crc), length + len(block)
-        yield block
-    if at + 8 > len(data):
-        raise _truncated(name, data)
-    expected_crc, expected_length = struct.unpack_from("<II", data, at)
-    if (crc, length % 2**32) != (expected_crc, expected_length):
-        found = f"CRC-32 {crc:08x} and {length} bytes"
-        raise _bad(name, f"CRC-32 {expected_crc:08x} and {expected_length} bytes modulo 2^32", found)
-    return at + 8
-
-
-def _skip_header(data: mmap, start: int, name: str) -> int:
-    """
-    Check a member's header. Returns: where its deflated data begins.
-
-    Read here because isal's reader lets reserved flags pass, and stumbles over a header cut by a chunk's end.
-    """
-    if (magic := data[start : start + 2]) != MAGIC[: len(magic)]:
-        if start:
-            raise _bad(
-                name, f"the end of the file, or another member, at byte {start}", f"{len(data) - start} bytes more"
-            )
-        raise _bad(name, "a gzip file (1f 8b)", _kind(data[:64]))
-    at = start + 10
-    if at > len(data):
-        raise _truncated(name, data)
-    method, flags = data[start + 2], data[start + 3]
-    if method != 8 or flags & RESERVED:
-        raise _bad(name, "method 08 and known flags", f"method {method:02x}, flags {flags:02x} at byte {start + 2}")
-    if flags & EXTRA:
-        at += 2 + int.from_bytes(data[at : at + 2], "little")
-    for _ in range(bool(flags & NAME) + bool(flags & COMMENT)):
-        at = data.find(b"\0", at) + 1 or len(data) + 1
-    if flags & HEADER_CRC:
-        crc, at = zlib.crc32(data[start:at]) & 0xFFFF, at + 2
-        if at <= len(data) and crc != int.from_bytes(data[at - 2 : at], "little"):
-            raise _bad(name, f"header CRC-16 {data[at - 2 : at][::-1].hex()}", f"{crc:04x}")
-    if at > len(data):
-        raise _truncated(name, data)
-    return at
-
-
-def _kind(head: bytes) -> str:
-    """Name what a file is that ought to be gzip, from its first bytes."""
-    if head.lstrip().lower().startswith((b"<!doctype", b"<html")):
-        return "an HTML page"
-    if head.startswith(b"\0\0"):
-        return f"{head[:4].hex(' ')}: perhaps an IDX file, decompressed already"
-    return head[:4].hex(" ")
-
-
-def _truncated(name: str, data: mmap) -> BadGzip:
-    return _bad(name, "a whole gzip member", f"the end of the file after {len(data)} bytes, in the middle of one")
-
-
-def _bad(name: str, expected: str, found: str) -> BadGzip:
-    way_out = "Run again with `--refresh download`, or bring another file with --mirror."
-    return BadGzip(name, expected=expected, found=found, way_out=way_out)
-
-
-def gunzip(archive: Path, target: Path, raw_bytes: int | None, library: ModuleType) -> Header:
-    """
-    Decompress a `.gz` of one IDX file, at constant memory.
-
-    The IDX header is read from the first inflated bytes, and says how large the file is to be. More than that is
-    never written, so that a bomb ends early.
-
-    Args:    raw_bytes: the published size, which the header then has to promise too.
+    Args:    raw_bytes: the published size, which the header then has to promise too.  name: for messages.
     Returns: the IDX header.
-    Raises:  BadGzip: as `inflate`; no IDX header inside; or more or fewer bytes than it promises.
+    Raises:  BadGzip: a compressed file that is damaged or cut short.
+             BadIdx: something else, named; or an IDX file whose body is longer or shorter than its header promises.
     """
-    blocks, head = inflate(archive, library), b""
-    while len(head) < MAX_HEADER_BYTES and (block := next(blocks, None)) is not None:
-        head += block
+    kind, size = kind_of_file(archive)
+    if kind is GZIP:
+        return gunzip(archive, target, raw_bytes, inflate_library(), name)
+    if kind is XZ:
+        return _save(unxz(archive, name), name, target, raw_bytes)
+    if kind is not IDX:
+        raise BadIdx(name, expected=TAKEN, found=kind.found(f"{size} bytes"), way_out=kind.next_step)
+    with archive.open("rb") as file:
+        try:
+            header = read_header(file.read(MAX_HEADER_BYTES), name)
+        except BadIdx as error:
+            raise _broken(error, f"{size} bytes") from error
+        if size != header.size:
+            raise wrong_size(name, header, size - header.offset)
+        file.seek(0)
+        return _save(iter(lambda: file.read(BLOCK), b""), name, target, raw_bytes)
+
+
+def gunzip(archive: Path, target: Path, raw_bytes: int | None, library: ModuleType, name: str) -> Header:
+    """Decompress a `.gz` of one IDX file; see `extract`, and `inflate` for `library`."""
+    return _save(inflate(archive, library, name), name, target, raw_bytes)
+
+
+def _save(blocks: Iterator[bytes], name: str, target: Path, raw_bytes: int | None) -> Header:
+    """
+    Write an IDX file that arrives in blocks.
+
+    The IDX header is read from the first of them, and says how large the file is to be. More than that is never
+    written, so that a bomb ends early.
+    """
+    head = _first(blocks, b"", MAX_HEADER_BYTES)
     try:
-        header = read_header(head, archive.name)
+        header = read_header(head, name)
     except BadIdx as error:
-        raise _bad(error.subject, f"an IDX file inside: {error.expected}", error.found) from error
+        raise _no_idx(error, head, blocks, name) from error
     if raw_bytes not in (None, header.size):
-        raise _bad(archive.name, f"{raw_bytes} bytes inside, as published", f"{header}: {header.size} bytes")
-    written, promised = 0, f"{header}, as its IDX header says: {header.size} bytes"
+        expected, found = f"{raw_bytes} bytes inside, as published", f"{header}: {header.size} bytes"
+        raise BadIdx(name, expected=expected, found=found, way_out="Correct raw_bytes, or replace the file.")
+    written = 0
     with target.open("wb") as file:
         for block in chain([head], blocks):
             written += len(block)
             if written > header.size:
-                raise _bad(archive.name, promised, f"more than {header.size}")
+                break
             file.write(block)
-    if written < header.size:
-        raise _bad(archive.name, promised, f"{written}")
+    if written != header.size:
+        most = min(max(COUNTED_TIMES * header.size, COUNTED_LEAST), header.size + COUNTED_MOST)
+        raise _misfit(name, header, head, *_count(blocks, written, most))
     return header
+
+
+def _first(blocks: Iterator[bytes], head: bytes, least: int) -> bytes:
+    """Return the first bytes, at least so many where there are as many."""
+    while len(head) < least and (block := next(blocks, None)) is not None:
+        head += block
+    return head
+
+
+def _count(blocks: Iterator[bytes], counted: int, most: int) -> tuple[int, bool]:
+    """Count on. Returns: the bytes in all, at most `most`; whether there are more than these."""
+    for block in blocks:
+        counted += len(block)
+        if counted > most:
+            return most, True
+    return counted, False
+
+
+def _misfit(name: str, header: Header, head: bytes, size: int, more: bool) -> BadIdx:
+    """Say what a file is whose size is not what its header promises."""
+    if not more and kind_of(head, size) is LITTLE_ENDIAN:
+        return _inside(name, LITTLE_ENDIAN, size, more)
+    return wrong_size(name, header, size - header.offset, more=more)
+
+
+def _no_idx(error: BadIdx, head: bytes, blocks: Iterator[bytes], name: str) -> BadIdx:
+    """Say what is inside of a compressed file where no IDX header is."""
+    head = _first(blocks, head, HEAD_BYTES)
+    size, more = _count(blocks, len(head), COUNTED_LEAST)
+    kind = kind_of(head, None if more else size)
+    if kind is IDX:  # with a header that breaks off, or promises what no file has
+        return _broken(error, _length(size, more))
+    return _inside(name, NOTHING if kind is EMPTY else kind, size, more)
+
+
+def _broken(error: BadIdx, length: str) -> BadIdx:
+    """Add the length to what is said of a header that breaks off, or promises what no file has."""
+    found = f"{error.found}; the file has {length}"
+    return BadIdx(error.subject, expected=error.expected, found=found, way_out=error.way_out)
+
+
+def _inside(name: str, kind: Kind, size: int, more: bool) -> BadIdx:
+    return BadIdx(name, expected="an IDX file inside", found=kind.found(_length(size, more)), way_out=kind.next_step)
+
+
+def _length(size: int, more: bool) -> str:
+    return f"more than {size} bytes" if more else f"{size} bytes"
+
+
+def raw_name(file_name: str) -> str:
+    """Return what the raw file is called: without `.gz` or `.xz`, and never as a file that the store keeps itself."""
+    name = re.sub(r"(?<=.)\.[gx]z$", "", file_name, flags=re.IGNORECASE)
+    return f"{name}.idx" if name in RESERVED else name
 
 
 @stage("decompress", name="{file.name}")
 def decompress(file: RemoteFile, archive: Ref, proof: Ref, out: Path) -> DecompressSummary:  # noqa: ARG001 - proof first
-    """Inflate a verified archive; its proof is an input, so that nothing unverified is ever decompressed."""
-    header = gunzip(archive.file(), out / file.file_name.removesuffix(".gz"), file.raw_bytes, inflate_library())
-    return DecompressSummary(raw_bytes=header.size, dtype=header.dtype.name, shape=header.shape)
+    """Bring out a verified IDX file; its proof is an input, so that nothing unverified is ever decompressed."""
+    target = out / raw_name(file.file_name)
+    header = extract(archive.file(), target, file.raw_bytes, file.name)
+    finding = disagreement(target.name, header)
+    if finding:
+        log.warning("%s: %s.", file.name, finding)
+    return DecompressSummary(
+        raw_bytes=header.size, dtype=header.dtype.name, shape=header.shape, findings=(finding,) if finding else ()
+    )

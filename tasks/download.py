@@ -17,6 +17,7 @@ from schemas.datasets import RemoteFile
 from schemas.errors import DownloadFailed
 from schemas.summary import Summary
 from tasks.address import address_of
+from tasks.kinds import TAKEN
 from tasks.part import AnotherFile, MirrorFault, Part, Validators
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def fetch(
                 failures=tuple(failures),
                 validators=part.validators,
             )
-    raise _failed(file, expected, failures)
+    raise _failed(file, expected, failures, next((fault.next_step for fault in faults if fault.next_step), ""))
 
 
 @contextmanager
@@ -122,9 +123,11 @@ def _part(file: RemoteFile, expected: Expected, scratch: Path, largest: int) -> 
         locks.release_lock(name, "download")
 
 
-def _failed(file: RemoteFile, expected: Expected, failures: list[str]) -> DownloadFailed:
+def _failed(file: RemoteFile, expected: Expected, failures: list[str], next_step: str) -> DownloadFailed:
     size = f"{expected.bytes} bytes" if expected.bytes else ""
     digest = f"SHA-256 {expected.sha256[:16]}..." if expected.sha256 else ""
+    if next_step:
+        return DownloadFailed(file.name, expected=TAKEN, found="; ".join(failures), way_out=next_step)
     said = " as on its first use" if file.origin == "first use" and digest else ""
     return DownloadFailed(
         file.name,
@@ -142,10 +145,10 @@ def _way_out(file: RemoteFile) -> str:
         case "first use":
             return (
                 f"{tried}see --mirror. If the set was published anew on purpose: "
-                f"`idxflow trust {file.described} --renew` accepts all its files as they are now."
+                f"`idxflow trust {file.described_in} --renew` accepts all its files as they are now."
             )
-    if file.described:
-        return f"{tried}bring one that has it with --mirror, or correct its sha256 and bytes in {file.described}."
+    if file.described_in:
+        return f"{tried}bring one that has it with --mirror, or correct its sha256 and bytes in {file.described_in}."
     return f"{tried}see --mirror, or take --dataset digits."
 
 

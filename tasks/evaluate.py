@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
+from schemas.content import TableWriter
 from schemas.errors import BadTable, TrainingDiverged
 from schemas.image_table import Batch, ImageTable
 from schemas.metrics import Metrics, SplitMetrics
 from schemas.summary import Summary
+from tasks.leak import Leak, find_leak
 from tasks.scoring import Scores, Tally, score
 
 if TYPE_CHECKING:
@@ -32,14 +35,14 @@ def as_graph(model: Any) -> Any:
     return tf.function(model, input_signature=[pixels], autograph=False)
 
 
-def predict(model: Any, batch: Batch) -> Scores:
+def classify(model: Any, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """
-    Score `batch` with a model or its graph, uint8 (n, pixels) to probabilities, float32 (n, classes).
+    Put images through a model or its graph, in blocks: uint8 (n, pixels) to probabilities, float32 (n, classes).
 
     Raises: TrainingDiverged: a probability is no number, as of weights that are finite, and too large to compute with.
     """
-    starts = range(0, len(batch.label), BLOCK)
-    probabilities = np.concatenate([np.asarray(model(batch.image[start : start + BLOCK])) for start in starts])
+    starts = range(0, len(image), BLOCK)
+    probabilities = np.concatenate([np.asarray(model(image[start : start + BLOCK])) for start in starts])
     if np.isnan(probabilities).any():
         raise TrainingDiverged(
             "the model",
@@ -47,7 +50,12 @@ def predict(model: Any, batch: Batch) -> Scores:
             found="NaN",
             way_out="Take smaller steps: `--set training.learning_rate=...`, a tenth of what it is.",
         )
-    return score(probabilities, batch.label)
+    return probabilities
+
+
+def predict(model: Any, batch: Batch) -> Scores:
+    """Score `batch` with a model or its graph. Raises: as `classify`."""
+    return score(classify(model, batch.image), batch.label)
 
 
 def check_fit(model: Any, table: ImageTable, name: str) -> None:
@@ -62,7 +70,7 @@ def check_fit(model: Any, table: ImageTable, name: str) -> None:
             f"the {name} table",
             expected="{} pixels and {} classes, which the model was trained for".format(*made_for),
             found="{} and {}".format(*found),
-            way_out="Both splits of a data set need one shape and one list of classes: correct its catalog entry.",
+            way_out="Both splits of a data set need one shape and one list of classes.",
         )
 
 
@@ -85,13 +93,12 @@ def prediction_schema() -> pa.Schema:
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in types.items()])
 
 
-def write_predictions(path: Path, batches: Iterator[tuple[str, Batch, Scores]]) -> None:
-    """Write batches with their split and scores, a row group each."""
+def write_predictions(path: Path, batches: Iterator[tuple[str, Batch, Scores]]) -> str:
+    """Write batches with their split and scores, a row group each. Returns: the digest of the content."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     schema = prediction_schema()
-    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=["split"]) as writer:
+    with TableWriter(path, schema, compression="zstd", use_dictionary=["split"]) as writer:
         for split, batch, scores in batches:
             columns = [
                 pa.repeat(split, len(batch.label)),
@@ -102,7 +109,8 @@ def write_predictions(path: Path, batches: Iterator[tuple[str, Batch, Scores]]) 
                 scores.loss.astype(np.float32),
             ]
             arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+            writer.write(pa.Table.from_arrays(arrays, schema=schema))
+    return writer.content
 
 
 def write_confusion(path: Path, metrics: SplitMetrics) -> None:
@@ -114,6 +122,13 @@ def write_confusion(path: Path, metrics: SplitMetrics) -> None:
         writer.writerows([name, *row] for name, row in zip(names, metrics.confusion, strict=True))
 
 
+def with_leak(train: SplitMetrics, test: SplitMetrics, leak: Leak) -> Metrics:
+    """Join the metrics of both splits, and the accuracy on the test images that do not occur in the train split."""
+    right, unseen = sum(test.confusion[label][label] for label in range(len(test.classes))), test.samples - leak.images
+    accuracy = (right - leak.right) / unseen if unseen else None
+    return Metrics(train=train, test=test, leaked=leak.images, unseen_accuracy=accuracy)
+
+
 class EvaluateSummary(Summary):
     """The headline of both splits."""
 
@@ -123,11 +138,16 @@ class EvaluateSummary(Summary):
     test_samples: int
     test_accuracy: float
     test_loss: float
+    leaked: int
 
 
 @stage("evaluate", packages=("tensorflow", "keras", "numpy"))
-def evaluate(model: Ref, train: Ref, test: Ref, out: Path) -> EvaluateSummary:
-    """Score every image of both splits once; the confusion matrix as CSV is the test split's."""
+def evaluate(model: Ref, train: Ref, test: Ref, profiles: dict[str, Ref], out: Path) -> EvaluateSummary:
+    """
+    Score every image of both splits once; the confusion matrix as CSV is the test split's.
+
+    `profiles`, validate's of both splits, tell which test images occur in the train split as well.
+    """
     from tasks.backend import keras
 
     classifier = keras.saving.load_model(model.file("model.keras"), compile=False, safe_mode=True)
@@ -144,15 +164,20 @@ def evaluate(model: Ref, train: Ref, test: Ref, out: Path) -> EvaluateSummary:
                 tallies[split].add(scores)
                 yield split, batch, scores
 
-    write_predictions(out / "predictions.parquet", batches())
-    metrics = Metrics(train=tallies["train"].measure(), test=tallies["test"].measure())
+    content = write_predictions(out / "predictions.parquet", batches())
+    measured = {split: tally.measure() for split, tally in tallies.items()}
+    train_profile, test_profile = (profiles[split].file("profile.parquet") for split in tables)
+    leak = find_leak(train_profile, test_profile, out / "predictions.parquet")
+    metrics = with_leak(measured["train"], measured["test"], leak)
     (out / "metrics.json").write_text(metrics.model_dump_json(indent=2) + "\n", encoding="utf-8")
     write_confusion(out / "confusion.csv", metrics.test)
     return EvaluateSummary(
+        content={"predictions.parquet": content},
         train_samples=metrics.train.samples,
         train_accuracy=metrics.train.accuracy,
         train_loss=metrics.train.loss,
         test_samples=metrics.test.samples,
         test_accuracy=metrics.test.accuracy,
         test_loss=metrics.test.loss,
+        leaked=metrics.leaked or 0,
     )

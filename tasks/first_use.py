@@ -55,7 +55,7 @@ def take_all(subject: str, files: Sequence[RemoteFile], scratch: Path) -> dict[s
     Returns: what was taken, by name; the bytes lie in `scratch`, see `waiting`.
     Raises:  DownloadFailed: no mirror gives all of them; says what each gave instead.
     """
-    failures = list[str]()
+    failures, next_step = list[str](), ""
     for mirror in dict.fromkeys(mirror for file in files for mirror in file.mirrors):
         if urlsplit(mirror).scheme == "file":
             continue  # a folder that has none of them: what lies on this machine is no first use
@@ -67,12 +67,14 @@ def take_all(subject: str, files: Sequence[RemoteFile], scratch: Path) -> dict[s
             for failure in failures:
                 logger.warning("%s; %s gave the file.", failure, redact(mirror))
             return {name: each for name, each in found.items() if isinstance(each, Taken)}
+        next_step = next_step or next((fault.next_step for fault in faults.values() if fault.next_step), "")
         failures += [f"{name}: {fault} from {redact(mirror)}" for name, fault in faults.items()]
     raise DownloadFailed(
         subject,
         expected=f"one mirror that gives {'the file' if len(files) == 1 else f'all {len(files)} files'}",
         found="; ".join(failures) or "no mirror to ask",
-        way_out="Correct `mirrors` and the files' names, or bring a mirror that has all of them with --mirror. Without "
+        way_out=next_step
+        or "Correct `mirrors` and the files' names, or bring a mirror that has all of them with --mirror. Without "
         "published checksums nobody can tell whether the files of two mirrors belong together.",
     )
 

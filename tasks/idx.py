@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from schemas.counts import counted
 from schemas.errors import BadIdx
 
 TYPES: dict[int, np.dtype[Any]] = {
@@ -29,6 +30,14 @@ MAX_RANK = 8
 MAX_HEADER_BYTES = 4 + 4 * MAX_RANK
 MAX_BYTES = 64 * 2**30
 """The largest file that a header may promise: a cap for decompression where nothing is published."""
+HEADER_BYTES = (8, 16)
+"""Of MNIST's label and image files: whoever writes a header twice, or counts it in, is wrong by as much."""
+TIMES_IMAGES = {2: "twice the images, or 16-bit pixels", 3: "colour", 4: "twice the side, or four channels"}
+TIMES_LABELS = {2: "twice the labels, or wider integers", 4: "wider integers", 8: "wider integers"}
+NO_IDX = "It is damaged or no IDX file: replace it. docs/datasets.md shows how one is written."
+REWRITE = "Write what the header says, or correct the header: docs/datasets.md shows how."
+CORRECT = "Correct the header, or replace the file."
+CUT = "It may be cut short: replace it by the whole file, or correct the header."
 
 
 @dataclass(frozen=True)
@@ -50,9 +59,14 @@ class Header:
         return 4 + 4 * len(self.shape)
 
     @property
+    def body(self) -> int:
+        """Bytes after the header."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
     def size(self) -> int:
         """Bytes of the whole file."""
-        return self.offset + math.prod(self.shape) * self.dtype.itemsize
+        return self.offset + self.body
 
     def __str__(self) -> str:
         return f"{self.dtype.name} of shape {' x '.join(map(str, self.shape))}"
@@ -86,9 +100,56 @@ def read_header(head: bytes, name: str) -> Header:
     return header
 
 
+def little_endian_header(head: bytes) -> Header | None:
+    """
+    Read the dimensions little-endian, under a magic number of either byte order.
+
+    Returns: what a header says that was written in a little-endian machine's own numbers; None where it is none.
+    """
+    if len(head) >= 4 and head[2:4] == b"\0\0":
+        head = head[3::-1] + head[4:]
+    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in TYPES or not 1 <= (rank := head[3]) <= MAX_RANK:
+        return None
+    if len(head) < 4 + 4 * rank:
+        return None
+    header = Header(TYPES[head[2]], struct.unpack_from(f"<{rank}I", head, 4))
+    return header if 0 not in header.shape and header.size <= MAX_BYTES else None
+
+
+def wrong_size(name: str, header: Header, found: int, *, more: bool = False) -> BadIdx:
+    """
+    Say how long a body is instead of what its header promises, and what that looks like.
+
+    Args: found: bytes of the body.  more: it has more than these, and nobody counted on.
+    """
+    expected = f"{header}: a body of {header.body} bytes"
+    if more:
+        return _bad(name, f"body from byte {header.offset}", expected, f"more than {found} bytes", CORRECT)
+    looks, way_out = _looks(header, found)
+    return _bad(name, f"body from byte {header.offset}", expected, f"{found} bytes{looks}", way_out)
+
+
+def _looks(header: Header, found: int) -> tuple[str, str]:
+    """Return what a body of the wrong length looks like, and the way out."""
+    samples, *inner = header.shape
+    times, rest = divmod(found, header.body)
+    guesses = TIMES_LABELS if not inner else TIMES_IMAGES
+    if not rest and times in guesses:
+        return f", {times} times that ({guesses[times]}?)", REWRITE
+    difference, row = found - header.body, header.body // samples
+    way_out = CORRECT if difference > 0 else CUT
+    direction = "more" if difference > 0 else "fewer"
+    extra = ", as long as a header" if abs(difference) in HEADER_BYTES else ""
+    if difference % row == 0:
+        what = counted(abs(difference) // row, "image" if len(inner) > 1 else "row" if inner else "value")
+        size = f" of {' x '.join(map(str, inner))}" if inner else ""
+        return f", {what}{size} {direction} than the header says{extra}", way_out
+    return f", {abs(difference)} {direction}{extra}", way_out
+
+
 @dataclass(frozen=True)
 class IdxFile:
-    """An IDX file whose header agrees with its size and, where that says something, with its name."""
+    """An IDX file whose header agrees with its size."""
 
     path: Path
     header: Header
@@ -108,7 +169,7 @@ class IdxFile:
                 count = min(rows, samples - start) * math.prod(inner)
                 block = np.fromfile(file, self.header.dtype, count)
                 if len(block) != count:
-                    raise _wrong_size(self.path, self.header, self.path.stat().st_size)
+                    raise wrong_size(self.path.name, self.header, self.path.stat().st_size - self.header.offset)
                 yield block.astype(block.dtype.newbyteorder("="), copy=False).reshape(-1, *inner)
 
     def read(self) -> npt.NDArray[Any]:
@@ -120,33 +181,27 @@ def open_idx(path: Path) -> IdxFile:
     """
     Read the header of an IDX file and hold it against the file.
 
-    A name that ends as the format's own do (`-idx3-ubyte`) says rank and type too: int8 and uint8 bodies are
-    equally long, and nothing else tells a wrong type byte from a right one.
-
-    Raises: BadIdx: as `read_header`; the body is shorter or longer than promised; the name says another rank or type.
+    Raises: BadIdx: as `read_header`; the body is shorter or longer than promised.
     """
     with path.open("rb") as file:
         header = read_header(file.read(MAX_HEADER_BYTES), path.name)
         size = file.seek(0, 2)
     if size != header.size:
-        raise _wrong_size(path, header, size)
-    if said := re.search(rf"idx(\d+)-({'|'.join(NAMED_TYPES)})$", path.name):
-        rank, dtype = int(said[1]), NAMED_TYPES[said[2]]
-        if (len(header.shape), header.dtype) != (rank, dtype):
-            raise _bad(
-                path.name, "bytes 2-3 (type and rank)", f"{dtype.name} of rank {rank}, as its name says", f"{header}"
-            )
+        raise wrong_size(path.name, header, size - header.offset)
     return IdxFile(path, header)
 
 
-def _wrong_size(path: Path, header: Header, size: int) -> BadIdx:
-    return _bad(path.name, f"body from byte {header.offset}", f"{header}: {header.size} bytes in all", f"{size}")
+def disagreement(name: str, header: Header) -> str | None:
+    """
+    Say in what a name that ends as the format's own do (`-idx3-ubyte`) is unlike the header; None: in nothing.
+
+    That is no error: many public sets have labels under `-idx3-`, or int32 ones under `-ubyte`, and the bytes count.
+    """
+    said = re.search(rf"idx(\d+)-({'|'.join(NAMED_TYPES)})$", name)
+    if said is None or (len(header.shape), header.dtype) == (int(said[1]), NAMED_TYPES[said[2]]):
+        return None
+    return f"its name says {NAMED_TYPES[said[2]].name} of rank {said[1]}, its header {header}; the header counts"
 
 
-def _bad(name: str, field: str, expected: str, found: str) -> BadIdx:
-    return BadIdx(
-        f"{name}, {field}",
-        expected=expected,
-        found=found,
-        way_out="It is damaged or no IDX file: run again with `--refresh download`, or bring another with --mirror.",
-    )
+def _bad(name: str, field: str, expected: str, found: str, way_out: str = NO_IDX) -> BadIdx:
+    return BadIdx(f"{name}, {field}", expected=expected, found=found, way_out=way_out)

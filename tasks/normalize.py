@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
+from schemas.content import array_content
 from schemas.errors import InvalidData
 from schemas.image_table import ImageTable
 from schemas.statistics import NormalizerFacts, Statistics
@@ -101,7 +102,7 @@ def fit_normalizer(table: ImageTable, statistics: Statistics) -> tuple[Normalize
     Raises:  InvalidData: the statistics are not this table's, or all pixels are equal.
     """
     sums = merge((PixelSums.of(batch.image) for batch in table.batches()), table.pixels)
-    subject = f"{table.metadata.dataset} {table.metadata.split} table"
+    subject = f"the {table.metadata.split} table"
     validated = statistics.samples, statistics.sum, statistics.sum_of_squares
     found = sums.samples, sums.sum, sums.squares
     if found != validated:
@@ -145,4 +146,9 @@ def normalize(table: Ref, profile: Ref, out: Path) -> NormalizeSummary:
     facts, mean = fit_normalizer(ImageTable(table.file()), statistics)
     (out / "normalizer.json").write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
     np.save(out / "mean.npy", mean, allow_pickle=False)
-    return NormalizeSummary(samples=facts.samples, mean=float(mean.mean()), std=facts.std)
+    return NormalizeSummary(
+        content={"mean.npy": array_content(mean)},
+        samples=facts.samples,
+        mean=float(mean.mean()),
+        std=facts.std,
+    )

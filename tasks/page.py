@@ -8,14 +8,15 @@ Importing this module loads Jinja; a stage imports it inside its body.
 from __future__ import annotations
 
 import base64
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
+from schemas.caveats import Caveat, find_caveats
 from schemas.datasets import Dataset
 from schemas.history import EpochRow, History
+from schemas.intervals import wilson_interval
 from schemas.metrics import Metrics
 from schemas.proof import Proof
 from schemas.statistics import NormalizerFacts, Statistics
@@ -112,6 +113,11 @@ class Page:
         return spec.pixels, *self.training.hidden, len(spec.classes)
 
     @property
+    def caveats(self) -> tuple[Caveat, ...]:
+        """What voids or weakens the test accuracy."""
+        return find_caveats(self.metrics)
+
+    @property
     def changed(self) -> tuple[str, ...]:
         """Names of the settings that differ from the profile's."""
         return tuple(setting.name for setting in self.settings if setting.usual)
@@ -126,18 +132,6 @@ class Page:
     def stopped(self) -> bool:
         """Whether the training ended before its last epoch."""
         return len(self.history.epochs) < self.training.epochs
-
-
-def wilson_interval(share: float, samples: int) -> tuple[float, float]:
-    """
-    Return the 95 % confidence interval of a share of `samples` (E. B. Wilson, 1927), in [0, 1].
-
-    It holds for small samples and near 1, where the plain standard error is too narrow.
-    """
-    z = 1.959964
-    centre = (share + z * z / (2 * samples)) / (1 + z * z / samples)
-    reach = z / (1 + z * z / samples) * math.sqrt(share * (1 - share) / samples + (z / (2 * samples)) ** 2)
-    return max(0.0, centre - reach), min(1.0, centre + reach)
 
 
 def percent(share: float, digits: int = 2) -> str:

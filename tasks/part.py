@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import re
-import zlib
+import os
 from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from artifacts.trust import Expected
+from tasks.kinds import HEAD_BYTES, kind_of
 
-GZIP_MAGIC = b"\x1f\x8b"
-HTML = re.compile(rb"<(!doctype html|html|head|body)\b", re.IGNORECASE)
 BLOCK = 2**20
 
 
@@ -26,11 +23,12 @@ class MirrorFault(Exception):
         what:  what it gave instead, as a noun phrase: it goes into messages, so it never holds an address.
         tries: how often this may happen at one mirror before it is left for the next.
         wait:  seconds that the mirror asked to be left alone for.
+        next_step: what to do with what it gave, where that is what the data set names; else empty.
     """
 
-    def __init__(self, what: str, *, tries: int = 1, wait: float = 0.0) -> None:
+    def __init__(self, what: str, *, tries: int = 1, wait: float = 0.0, next_step: str = "") -> None:
         super().__init__(what)
-        self.tries, self.wait = tries, wait
+        self.tries, self.wait, self.next_step = tries, wait, next_step
 
 
 class AnotherFile(MirrorFault):
@@ -134,13 +132,15 @@ class Part:
         self.size += len(block)
 
     def flaw(self) -> MirrorFault | None:
-        """Say what is wrong with the whole file: it is no gzip file, or AnotherFile. None: it is the expected one."""
+        """
+        Say what is wrong with the whole file: it is nothing that is read, or AnotherFile. None: it is the expected one.
+
+        Of a file of which nothing is published only the first bytes are judged: decompress checks the rest.
+        """
         fault = self._fault(f"{self.size} bytes")
         if not isinstance(fault, AnotherFile) or self.size != (self.expected.bytes or self.size):
             return fault
-        if self.expected.sha256 is None:
-            return None if self._is_whole_gzip() else AnotherFile(f"{self.size} bytes that are no whole gzip file")
-        return None if self.sha256 == self.expected.sha256 else AnotherFile(f"SHA-256 {self.sha256[:16]}...")
+        return None if self._may_be_expected() else AnotherFile(f"SHA-256 {self.sha256[:16]}...")
 
     def publish(self, target: Path) -> None:
         """Move the whole file, which has no flaw, to `target`."""
@@ -148,24 +148,13 @@ class Part:
         self.path.replace(target)
         self._note.unlink(missing_ok=True)
 
-    def _fault(self, what: str) -> MirrorFault:
+    def _may_be_expected(self) -> bool:
+        return self.expected.sha256 in (None, self.sha256)
+
+    def _fault(self, length: str) -> MirrorFault:
         """Tell words of the mirror's own, which say nothing of the file, from another file."""
         self._file.seek(0)
-        head = self._file.read(512)
-        if head.startswith(GZIP_MAGIC):
-            return AnotherFile(what)
-        return MirrorFault(f"{what} of HTML" if HTML.search(head) else f"{what} that are no gzip file")
-
-    def _is_whole_gzip(self) -> bool:
-        """Check a file of which nothing is published, since its first use is held to ever after."""
-        self._file.seek(0)
-        if self._file.read(2) != GZIP_MAGIC:
-            return False
-        self._file.seek(0)
-        try:
-            with gzip.open(self._file) as inflated:
-                while inflated.read(BLOCK):
-                    pass
-        except (OSError, EOFError, zlib.error):
-            return False
-        return True
+        kind = kind_of(self._file.read(HEAD_BYTES), self._file.seek(0, os.SEEK_END))
+        if kind.taken:
+            return AnotherFile(length)
+        return MirrorFault(kind.found(length), next_step=kind.next_step if self._may_be_expected() else "")

@@ -25,6 +25,7 @@ from urllib3.util import Retry
 
 from schemas.addresses import redact
 from schemas.events import Progress, emit
+from tasks.kinds import kind_of_link
 from tasks.part import MirrorFault, Part, Source, Validators
 
 logger = logging.getLogger("idxflow.download")
@@ -98,9 +99,12 @@ def _judge(part: Part, tries: int = 1) -> None:
 
 def _copy(parts: SplitResult, part: Part, pace: _Pace) -> None:
     """Read a file address."""
+    path = Path(url2pathname(parts.path))
     try:
-        file = Path(url2pathname(parts.path)).open("rb")  # noqa: SIM115 - closed by the with below
+        file = path.open("rb")
     except OSError as error:
+        if kind := kind_of_link(path):
+            raise MirrorFault(kind.name, next_step=kind.next_step) from None
         raise MirrorFault(f"no file ({error.strerror})") from None
     part.restart()
     with file:

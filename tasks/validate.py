@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import math
 from pathlib import Path
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
+from schemas.caveats import LEAKED
+from schemas.content import TableWriter
 from schemas.datasets import Checks, TableSpec
 from schemas.errors import InvalidData
 from schemas.failure import Failure
@@ -38,7 +40,7 @@ def check_layout(table: ImageTable, spec: TableSpec) -> list[Failure]:
     return [Failure(name, f"{name} is {has}, not {should}", 1) for name, has, should in pairs if has != should]
 
 
-def write_profile(table: ImageTable, classes: int, target: Path) -> tuple[Moments, list[Failure]]:
+def write_profile(table: ImageTable, classes: int, target: Path) -> tuple[Moments, list[Failure], str]:
     """
     Profile and check a table row group by row group.
 
@@ -46,26 +48,25 @@ def write_profile(table: ImageTable, classes: int, target: Path) -> tuple[Moment
         table:   of at least one image.
         classes: labels are 0 to classes - 1.
         target:  the Parquet file that takes the profile, a row an image.
-    Returns: sums over all pixels, and the checks that images fail by themselves.
+    Returns: sums over all pixels, the checks that images fail by themselves, and the digest of the profile's content.
     """
     import pandas as pd
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     from schemas.tables import failures, image_profile
 
     schema, moments, start = image_profile(classes), Moments(), 0
     failed: dict[str, Failure] = {}
     columns = pa.schema([pa.field(name, kind, nullable=False) for name, kind in PROFILE_TYPES.items()])
-    with pq.ParquetWriter(target, columns, compression="lz4", use_dictionary=False) as writer:
+    with TableWriter(target, columns, compression="lz4") as writer:
         for profile, sums in gather(map(profile_images, table.batches()), CHECKED_ROWS):
             rows = pd.RangeIndex(start, start + len(profile.label), name="sample_id")
             for failure in failures(schema, pd.DataFrame(profile._asdict(), index=rows)):
                 before = failed.get(failure.fault)
                 failed[failure.fault] = before + failure if before else failure
-            writer.write_table(pa.table(profile._asdict(), columns))
+            writer.write(pa.table(profile._asdict(), columns))
             moments, start = moments + sums, rows.stop
-    return moments, list(failed.values())
+    return moments, list(failed.values()), writer.content
 
 
 def describe(table: ImageTable, spec: TableSpec, moments: Moments, profile: Path) -> Statistics:
@@ -107,8 +108,7 @@ def compare_images(table: ImageTable, profile: Path, train: Path | None) -> tupl
         found.append(Failure("duplicate", fault, twice.images, "sample_id", tuple(ids)))
     leaked, first = find_shared(train, profile) if train else (0, ())
     if leaked:
-        fault = "images that occur in the train split as well"
-        found.append(Failure("leak", fault, leaked, "sample_id", first))
+        found.append(Failure("leak", LEAKED, leaked, "sample_id", first))
     return twice, found
 
 
@@ -172,11 +172,40 @@ def refuse(errors: list[Failure], table: ImageTable, spec: TableSpec) -> None:
             f"{spec.dataset} {spec.split} table",
             expected="a table that passes every check",
             found=f"{count} in {table.samples} images:\n  - " + ";\n  - ".join(map(str, errors)),
-            way_out="Correct the source files, or what the data set's entry in the catalog says of them.",
+            way_out=spec.way_out(own_way_out(errors, spec)),
         )
 
 
-def validate_table(table: ImageTable, spec: TableSpec, checks: Checks, train: Path | None, target: Path) -> Statistics:
+def _labels_of(there: list[int], spec: TableSpec) -> str:
+    """Return the option by which the stored labels of these classes alone are read."""
+    stored = [spec.stored_labels[at] for at in there]
+    if stored == list(range(stored[0], stored[-1] + 1)):
+        return f"label_offset = {stored[0]}"
+    return f"label_values = {stored}" if len(stored) <= SHOWN else "label_values"
+
+
+def own_way_out(errors: list[Failure], spec: TableSpec) -> str:
+    """Return what the author of a data set can do about these errors."""
+    missing = next((one for one in errors if one.check == "missing_class"), None)
+    source = f"Correct the source files, or what {spec.described_in} says of them."
+    if missing is None:
+        return source
+    way_out = f'Add checks.missing_class = "warn" to {spec.described_in}'
+    there = [at for at, name in enumerate(spec.classes) if name not in missing.where]
+    # Of many missing classes not all are known here.
+    if missing.count == len(missing.where) and len(there) > 1 and spec.labels == "integers":
+        way_out += f", or name only the {len(there)} classes that occur, with {_labels_of(there, spec)}"
+    return f"{way_out}." if len(errors) == 1 else f"{way_out}. {source}"
+
+
+class Validated(NamedTuple):
+    """A valid split in figures, and the digest of its profile's content; see `schemas.content`."""
+
+    statistics: Statistics
+    profile: str
+
+
+def validate_table(table: ImageTable, spec: TableSpec, checks: Checks, train: Path | None, target: Path) -> Validated:
     """
     Check a split and describe it.
 
@@ -190,7 +219,7 @@ def validate_table(table: ImageTable, spec: TableSpec, checks: Checks, train: Pa
     failed = check_layout(table, spec)
     if not table.samples:
         refuse(failed, table, spec)
-    moments, by_image = write_profile(table, len(spec.classes), target)
+    moments, by_image, content = write_profile(table, len(spec.classes), target)
     statistics = describe(table, spec, moments, target)
     duplicates, twice = compare_images(table, target, train)
     drift = measure_drift(train, target, len(spec.classes)) if train else ()
@@ -199,7 +228,8 @@ def validate_table(table: ImageTable, spec: TableSpec, checks: Checks, train: Pa
     errors, findings = judge(failed, checks)
     refuse(errors, table, spec)
     findings += find_untested(statistics, spec, checks)
-    return statistics.model_copy(update={"duplicates": duplicates.shown, "drift": drift, "findings": tuple(findings)})
+    update = {"duplicates": duplicates.shown, "drift": drift, "findings": tuple(findings)}
+    return Validated(statistics.model_copy(update=update), content)
 
 
 class ValidateSummary(Summary):
@@ -216,11 +246,12 @@ class ValidateSummary(Summary):
 def validate(table: Ref, spec: TableSpec, checks: Checks, reference: Ref | None, out: Path) -> ValidateSummary:
     """Check one split's table, and compare it with the train split's profile (`reference`) if there is one."""
     train = reference.file("profile.parquet") if reference else None
-    facts = validate_table(ImageTable(table.file()), spec, checks, train, out / "profile.parquet")
+    facts, content = validate_table(ImageTable(table.file()), spec, checks, train, out / "profile.parquet")
     (out / "statistics.json").write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
     for finding in facts.findings:
         log.warning("%s %s: %s", spec.dataset, spec.split, finding.message)
     return ValidateSummary(
+        content={"profile.parquet": content},
         samples=facts.samples,
         per_class=dict(zip(facts.classes, facts.class_counts, strict=True)),
         mean=facts.mean,

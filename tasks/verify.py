@@ -1,4 +1,4 @@
-"""Verify: prove from the disk that a downloaded `.gz` is the expected one."""
+"""Verify: prove from the disk that a downloaded file is the expected one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import os
 import struct
 from pathlib import Path
+from typing import BinaryIO
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
@@ -13,8 +14,13 @@ from schemas.datasets import Origin, RemoteFile
 from schemas.errors import ChecksumMismatch
 from schemas.proof import SMALLEST, Proof
 from schemas.summary import Summary
+from tasks.kinds import GZIP, HEAD_BYTES, TAKEN, kind_of
 
-MAGIC = b"\x1f\x8b"
+SMALLEST_GZIP = 18
+"""Bytes of a gzip header and trailer (RFC 1952)."""
+STORED_MORE = 1.001, 400
+"""Deflate makes data at most so many times as long, and header and trailer add about so many bytes."""
+AGAIN = "The stored copy is not what was downloaded: run again with `--refresh download`."
 SAID_BY: dict[Origin, str] = {"published": "", "own file": " as it was hashed", "first use": " as on its first use"}
 
 
@@ -28,28 +34,28 @@ class VerifySummary(Summary):
 
 def prove(file: RemoteFile, archive: Path) -> Proof:
     """
-    Hash the archive, read its gzip trailer, and compare size and SHA-256 with the expected ones.
+    Hash the archive, read its gzip trailer if it has one, and compare size and SHA-256 with the expected ones.
 
-    Raises: ChecksumMismatch: it is no gzip file, or not the expected one.
+    Raises: ChecksumMismatch: it is not the expected one, or of no kind that is taken.
     """
     with archive.open("rb") as data:
-        head = data.read(len(MAGIC))
-        size = data.seek(0, os.SEEK_END)
-        if head != MAGIC or size < SMALLEST:
-            raise _mismatch(file, "a gzip file (1f 8b)", f"{size} bytes that begin with {head.hex(' ') or 'nothing'}")
-        data.seek(-8, os.SEEK_END)
-        crc32, raw_size = struct.unpack("<II", data.read(8))
-        data.seek(0)
         sha256 = hashlib.file_digest(data, "sha256").hexdigest()
+        size = data.tell()
+        data.seek(0)
+        kind = kind_of(data.read(HEAD_BYTES), size)
+        crc32, raw_size = _trailer(data, size) if kind is GZIP and size >= SMALLEST_GZIP else (None, None)
     if file.bytes not in (None, size):
         raise _mismatch(file, f"{file.bytes} bytes", f"{size}")
     if sha256 != file.sha256:
         raise _mismatch(file, f"SHA-256 {file.sha256}{SAID_BY[file.origin]}", sha256)
+    if not kind.taken or size < (SMALLEST_GZIP if kind is GZIP else SMALLEST):
+        way_out = "It is cut short: get the whole file." if kind.taken else kind.next_step
+        raise ChecksumMismatch(file.name, expected=TAKEN, found=kind.found(f"{size} bytes"), way_out=way_out)
     return Proof(
         name=file.name,
         bytes=size,
         sha256=sha256,
-        crc32=f"{crc32:08x}",
+        crc32=crc32,
         raw_size_mod_2_32=raw_size,
         origin=file.origin,
         expected_bytes=file.bytes,
@@ -57,9 +63,18 @@ def prove(file: RemoteFile, archive: Path) -> Proof:
     )
 
 
+def _trailer(data: BinaryIO, size: int) -> tuple[str, int] | tuple[None, None]:
+    """Read CRC-32 and ISIZE, unless the data cannot be so short: then zeros follow, or there are more members."""
+    data.seek(-8, os.SEEK_END)
+    crc32, raw_size = struct.unpack("<II", data.read(8))
+    times, more = STORED_MORE
+    if not raw_size or size > raw_size * times + more:
+        return None, None
+    return f"{crc32:08x}", raw_size
+
+
 def _mismatch(file: RemoteFile, expected: str, found: str) -> ChecksumMismatch:
-    way_out = "Run again with `--refresh download`, or bring another file with --mirror."
-    return ChecksumMismatch(file.name, expected=expected, found=found, way_out=way_out)
+    return ChecksumMismatch(file.name, expected=expected, found=found, way_out=AGAIN)
 
 
 @stage("verify", name="{file.name}")

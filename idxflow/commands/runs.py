@@ -42,6 +42,7 @@ class Row(BaseModel):
     id: str
     started: str = Field(description="UTC, ISO 8601")
     dataset: str
+    dataset_id: str = Field(description="tells it from another data set of that name")
     profile: str
     state: RunState
     seconds: float | None
@@ -52,7 +53,10 @@ class Row(BaseModel):
 
 def runs(
     *,
-    dataset: Annotated[str | None, Parameter(help="Only runs of this data set.")] = None,
+    dataset: Annotated[
+        str | None,
+        Parameter(help="Only runs of this data set, by its name, or by what tells it from others of that name."),
+    ] = None,
     number: Annotated[
         int,
         Parameter(
@@ -70,7 +74,7 @@ def runs(
     """List the runs, newest first: when, of what, how they ended, how good the model is, what was computed."""
     archive, console = open_store(home), open_console(json=json)
     history = archive.history()
-    chosen = [record for record in history.records if dataset in (None, record.dataset)]
+    chosen = [record for record in history.records if dataset in (None, record.dataset, record.identity)]
     if history.records and not chosen:
         raise _unknown(dataset, history.records)
     shown = chosen if all_ else chosen[:number]
@@ -100,6 +104,7 @@ def row_of(store: Store, record: RunRecord, now: datetime) -> Row:
         id=record.id,
         started=record.started,
         dataset=record.dataset,
+        dataset_id=record.identity,
         profile=record.profile,
         state=state,
         seconds=time_taken(record, state, now),
@@ -116,12 +121,13 @@ def run_lines(rows: Sequence[Row], width: int | None = None) -> Iterator[Text]:
     Args: width: columns at hand; a narrow terminal sees half of the id, no year and no profile.
     """
     narrow = width is not None and width < NARROW
+    several = {name for name, ids in _by_name(rows).items() if len(ids) > 1}
     header = ["run", "when", "data set", "profile", "time", "test", "state", "computed"]
     cells: list[list[str | Text]] = [
         [
             Text(row.id[:8] if narrow else row.id, "bold"),
             local_time(row.started)[5 if narrow else 0 :],
-            row.dataset or "-",
+            (row.dataset_id if row.dataset in several else row.dataset) or "-",
             row.profile,
             "-" if row.seconds is None else duration(row.seconds),
             "-" if row.test_accuracy is None else share(row.test_accuracy),
@@ -136,6 +142,14 @@ def run_lines(rows: Sequence[Row], width: int | None = None) -> Iterator[Text]:
         if width is not None:
             line.truncate(width, overflow="ellipsis")
         yield line
+
+
+def _by_name(rows: Sequence[Row]) -> dict[str, set[str]]:
+    """Return the data sets of each name: folders may have descriptions that are called alike."""
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        found.setdefault(row.dataset, set()).add(row.dataset_id)
+    return found
 
 
 def computed(row: Row) -> str:

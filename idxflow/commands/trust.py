@@ -42,7 +42,7 @@ def trust(
     json: Json = False,
     home: Home = None,
 ) -> int:
-    """List what is trusted, show the files of one set, accept them as they are now, or forget them."""
+    """List what remote files without a published checksum were on their first use; renew or forget it."""
     if renew and forget:
         raise UsageError("--renew, --forget", expected="one of them", found="both", way_out=UNCHANGED)
     if (renew or forget) and not word:

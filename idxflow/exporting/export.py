@@ -35,7 +35,7 @@ MEANINGS = {
     "model.keras": "the model, with its normalisation: raw pixels in, probabilities out",
     "normalizer.json": "the normaliser in figures and formulas",
     "mean.npy": "its mean image, float64, a value a pixel, row by row, on the scale of -1 to 1",
-    "labels.json": "class names in label order, the stored label of the first one, rows and columns of an image",
+    "labels.json": "class names in label order, what the data set's files call each, rows and columns of an image",
     "metrics.json": "all metrics of both splits",
     "confusion.csv": "test images by true and by predicted class",
     "history.json": "loss and accuracy of each epoch",
@@ -140,7 +140,13 @@ def _compose(material: Material) -> tuple[dict[str, bytes], tuple[str, ...]]:
         if stored
         for name in names
     }
-    labels = {"dataset": spec.dataset, "classes": spec.classes, "label_offset": spec.label_offset, "shape": spec.shape}
+    labels = {
+        "dataset": spec.dataset,
+        "classes": spec.classes,
+        "label_offset": spec.label_offset,
+        "label_values": spec.stored_labels,
+        "shape": spec.shape,
+    }
     content["labels.json"] = _lines(json.dumps(labels, indent=2, ensure_ascii=False))
     content["manifest.json"] = _read(model, "manifest.json", model.ref.manifest)
     content["lineage.json"] = _lines(material.lineage.model_dump_json(indent=2))

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from artifacts.archive.lineage import Lineage, Node, Source, trace
+from artifacts.archive.runs import read_run
 from artifacts.holds import Hold
 from artifacts.integrity import Damage, Stored
 from artifacts.store import Store
@@ -69,7 +70,7 @@ def gather(store: Store, stored: Stored, hold: Hold) -> Material:
         scores=taken[scores.id] if scores else None,
         report=report,
         lineage=_cut(lineage, {*taken, *(node.id for node in lineage.above())}),
-        spec=_spec(model.id, inputs.get("table"), report),
+        spec=_spec(model.id, inputs.get("table"), report).model_copy(update={"dataset": _name(store, stored, report)}),
         files=_files(lineage.above(), whole.above(), report),
         findings=tuple(f"{each.name} split: {finding}" for each in validated for finding in each.summary["findings"]),
     )
@@ -111,6 +112,14 @@ def _spec(model: str, table: Stored | None, report: Stored | None) -> TableSpec:
         found="neither",
         way_out="Run again with the same configuration: both are made anew. Nothing was exported.",
     )
+
+
+def _name(store: Store, model: Stored, report: Stored | None) -> str:
+    """Return what the data set is called, which is in no key: by the report, else by the run that made the model."""
+    if report:
+        return str(report.manifest.parts.parameters["dataset"]["name"])
+    run = read_run(store, model.manifest.run)
+    return run.dataset if run and run.dataset else "its data set"
 
 
 def _files(trained: tuple[Node, ...], whole: tuple[Node, ...], report: Stored | None) -> tuple[tuple[str, Source], ...]:

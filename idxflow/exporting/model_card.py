@@ -10,12 +10,14 @@ from jinja2 import Environment, StrictUndefined
 
 from artifacts.archive.lineage import Source
 from artifacts.manifest import Manifest
+from schemas.caveats import find_caveats
 from schemas.datasets import TableSpec
 from schemas.history import History
+from schemas.intervals import wilson_interval
 from schemas.metrics import Metrics
 from schemas.training import Training
 from schemas.words import amount, share
-from tasks.page import thousands, wilson_interval
+from tasks.page import thousands
 from tasks.report import list_settings, most_confused, nearest_profile
 
 TEMPLATE = Path(__file__).with_suffix(".md")
@@ -65,6 +67,7 @@ def render(card: Card) -> str:
         settings=list_settings(card.training, usual),
         layers=(card.spec.pixels, *card.training.hidden, len(card.spec.classes)),
         interval=wilson_interval(card.metrics.test.accuracy, card.metrics.test.samples) if card.metrics else None,
+        caveats=find_caveats(card.metrics) if card.metrics else (),
         confusions=most_confused(card.metrics.test, CONFUSIONS) if card.metrics else (),
     )
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,15 +17,27 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from schemas.addresses import fill, redact
-from schemas.catalog.mistakes import mistakes
-from schemas.datasets import Checks, Dataset
+from schemas.addresses import below_home, fill, redact, refuse_windows_path
+from schemas.catalog.mistakes import list_mistakes, mistakes
+from schemas.catalog.reading import HOW, find_description, read_description, refuse_unknown, set_name
+from schemas.datasets import (
+    Checks,
+    Classes,
+    Count,
+    Dataset,
+    LabelColumn,
+    LabelForm,
+    Sha256,
+    Shape,
+    StoredLabel,
+    Switch,
+)
 from schemas.errors import UsageError
+from schemas.file_name import FileName, printable
 from schemas.held_out import Way
 from schemas.parameters import Parameters
 
 _FOLDER = Path(__file__).parent
-_HOW = "docs/datasets.md tells how a set of your own is described."
 
 
 @dataclass(frozen=True)
@@ -34,19 +45,19 @@ class Place:
     """
     Where a description lies, and what follows from that; see `Dataset` and `RemoteFile`.
 
-    Args: described: the name of its file; empty for one of the catalog.
+    Args: described_in: the name of its file; empty for one of the catalog.
     """
 
     identity: str
     home: str
-    described: str
+    described_in: str
 
 
 class _File(Parameters):
-    name: str
-    bytes: int | None = None
-    sha256: str | None = None
-    raw_bytes: int | None = None
+    name: FileName
+    bytes: Count | None = None
+    sha256: Sha256 | None = None
+    raw_bytes: Count | None = None
 
 
 class _Shard(Parameters):
@@ -54,9 +65,29 @@ class _Shard(Parameters):
     labels: _File
 
 
-class _Split(Parameters):
-    samples: int | None = None
-    shards: tuple[_Shard, ...]
+class _Labels(Parameters):
+    """What labels mean: said at the top for both splits, below [train] or [test] for one."""
+
+    label_offset: StoredLabel | None = None
+    label_values: tuple[StoredLabel, ...] | None = None
+    label_column: LabelColumn | None = None
+    labels: LabelForm | None = None
+
+    def over(self, top: _Labels) -> dict[str, Any]:
+        """
+        Return what holds for a split that says this, where `top` says that.
+
+        Offset, values and form are three answers to one question: a split that gives one takes none from the top.
+        """
+        meaning = {"label_offset", "label_values", "labels"}
+        column = self.label_column if self.label_column is not None else top.label_column
+        said = self if any(getattr(self, name) is not None for name in meaning) else top
+        return {"label_column": column, **said.model_dump(include=meaning, exclude_none=True)}
+
+
+class _Split(_Labels):
+    samples: Count | None = None
+    shards: tuple[_Shard, ...] = Field(min_length=1)
 
 
 class _Test(_Split):
@@ -78,15 +109,14 @@ class _Test(_Split):
         return self.fraction is not None
 
 
-class _Description(Parameters):
-    """A TOML file's structure. What its values may be, `Dataset` says."""
+class _Description(_Labels):
+    """A TOML file's structure, under the names that stand in it."""
 
     title: str
     source: str
-    shape: tuple[int, int]
-    classes: tuple[str, ...]
-    label_offset: int = 0
-    label_column: int | None = None
+    shape: Shape
+    classes: Classes
+    transpose: Switch = False
     mirrors: tuple[str, ...] = Field(min_length=1)
     checks: Checks = Checks()
     held_out: Way = "stratified"
@@ -114,14 +144,16 @@ class _Description(Parameters):
     def _split(
         self, kind: Literal["train", "test"], split: _Split, name: str, mirrors: tuple[str, ...], place: Place
     ) -> dict[str, Any]:
-        own = {"mirrors": mirrors, "described": place.described}
+        own = {"mirrors": mirrors, "described_in": place.described_in}
         return {
             "spec": {
                 "dataset": name,
                 "split": kind,
                 "samples": split.samples,
                 "test_fraction": self.test.fraction,
-                **self.model_dump(include={"shape", "classes", "label_offset", "label_column"}),
+                "described_in": place.described_in,
+                **split.over(self),
+                **self.model_dump(include={"shape", "classes", "transpose"}),
             },
             "shards": [
                 {"images": shard.images.model_dump() | own, "labels": shard.labels.model_dump() | own}
@@ -144,7 +176,7 @@ def load_dataset(name_or_path: str, mirrors: tuple[str, ...] = ()) -> Dataset:
 
     Args:
         name_or_path: a name of `dataset_names()`, or a path that ends in `.toml`; the set is then called
-            as the file is.
+            as the file is, see `schemas.catalog.reading.set_name`.
         mirrors: base addresses (http, https, file) or folders to try before those of the description;
             folders are relative to the working folder, and in a description to the folder of its file.
             What an address refers to is taken from the environment; see `schemas.addresses`.
@@ -154,28 +186,23 @@ def load_dataset(name_or_path: str, mirrors: tuple[str, ...] = ()) -> Dataset:
     own = name_or_path.endswith(".toml")
     if not own and name_or_path not in dataset_names():
         close = difflib.get_close_matches(name_or_path, dataset_names(), n=1)
-        raise UsageError(
-            "data set",
-            expected=f"one of {', '.join(dataset_names())}, or the path of a .toml file",
-            found=repr(name_or_path),
-            way_out=f"Did you mean {close[0]}? {_HOW}" if close else _HOW,
-        )
-    path = Path(name_or_path) if own else _FOLDER / f"{name_or_path}.toml"
+        raise refuse_unknown(name_or_path, dataset_names(), close[0] if close else None)
+    path = find_description(name_or_path) if own else _FOLDER / f"{name_or_path}.toml"
     try:
-        with path.open("rb") as file:
-            description = _Description.model_validate(tomllib.load(file))
+        description = _Description.model_validate(read_description(path, name_or_path))
         addresses = [_address(mirror, Path()) for mirror in mirrors]
         described = [_address(mirror, path.parent) for mirror in description.mirrors]
         home = next((redact(each) for each in (*described, *addresses) if urlsplit(each).scheme != "file"), "")
-        identity = f"{path.stem}-{digest_of_place(path)}" if own else path.stem
+        name = set_name(path)
+        identity = f"{name}-{digest_of_place(path)}" if own else name
         place = Place(identity, home, path.name if own else "")
-        return description.dataset(path.stem, tuple(dict.fromkeys([*addresses, *described])), place)
-    except (OSError, ValueError) as error:  # TOMLDecodeError, UnicodeDecodeError and ValidationError are ValueErrors
+        return description.dataset(name, tuple(dict.fromkeys([*addresses, *described])), place)
+    except (OSError, ValueError) as error:  # TOMLDecodeError and ValidationError are ValueErrors
         raise UsageError(
             name_or_path,
             expected="a TOML file that describes a data set",
-            found="; ".join(mistakes(error, _NAMES)),
-            way_out=_HOW,
+            found=list_mistakes(mistakes(error, _NAMES, _Description.model_fields)),
+            way_out=HOW,
         ) from error
 
 
@@ -186,6 +213,14 @@ def digest_of_place(path: Path) -> str:
 
 def _address(mirror: str, folder: Path) -> str:
     """Return `mirror` as a base address, its secrets filled in; what has no scheme is a folder, seen from `folder`."""
+    refuse_windows_path("mirror", mirror)
+    if not mirror.strip() or not printable(mirror):
+        raise UsageError(
+            "mirror",
+            expected="an address or a folder",
+            found=repr(mirror),
+            way_out='In TOML "\\t" is a tab, and a folder is written with /.' if mirror.strip() else "Name one.",
+        )
     scheme = urlsplit(mirror).scheme
     if scheme not in {"", "http", "https", "file"}:
         raise UsageError(
@@ -195,6 +230,6 @@ def _address(mirror: str, folder: Path) -> str:
             way_out="An address without a scheme is a folder: write http:// before a host.",
         )
     if not scheme:
-        return (folder / mirror).resolve().as_uri().rstrip("/") + "/"
+        return (folder / below_home(mirror)).resolve().as_uri().rstrip("/") + "/"
     parts = urlsplit(fill(mirror, os.environ))
     return parts._replace(path=parts.path.rstrip("/") + "/").geturl()

@@ -81,7 +81,7 @@ def join(parts: list[Ref], training: Training, checkpoints: Path, out: Path) -> 
     (out / "report.html").write_text("page")
     history = History(train_rows=9, validation_rows=1, findings=("They are odd",), updates=1, kept=1, epochs=(EPOCH,))
     (out / "history.json").write_text(history.model_dump_json())
-    (out / "metrics.json").write_text(Metrics(train=SCORES, test=SCORES).model_dump_json())
+    (out / "metrics.json").write_text(Metrics(train=SCORES, test=SCORES, leaked=1).model_dump_json())
     return Summary()
 
 

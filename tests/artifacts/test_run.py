@@ -216,6 +216,15 @@ def test_a_moved_store_stays_cached(home: Path, tmp_path: Path, monkeypatch: pyt
     assert record.model.startswith(str(tmp_path / "elsewhere"))
 
 
+def test_the_record_says_what_voids_the_accuracy(home: Path) -> None:
+    """What the metrics give reason to say stands in the record, of a run that computed nothing too."""
+    for _ in range(2):
+        record = run()
+        assert [caveat.kind for caveat in record.caveats] == ["leak"]
+        written = json.loads((home / "runs" / f"{record.id}.json").read_bytes())
+        assert written["caveats"] == [caveat.model_dump() for caveat in record.caveats]
+
+
 def test_the_first_error_is_raised_and_recorded(home: Path) -> None:
     """A stage's own error comes out, not that of the stages that wait for it, and the record says failed."""
     with pytest.raises(BadIdx, match="bad: expected good"):

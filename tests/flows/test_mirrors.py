@@ -19,7 +19,7 @@ __all__ = ["command"]
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (html, "812 bytes of HTML"),
+        (html, "an HTML page (812 bytes)"),
         (stall(1000), "nothing for 20 s"),
         (cut(1000), "an answer cut after 1000 bytes"),
         (shorten(100), "bytes"),

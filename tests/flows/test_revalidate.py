@@ -113,9 +113,9 @@ def test_a_mirror_that_fails_after_its_answer_is_warned_of(
     record = run(own, revalidate=True)
     assert record.state == "completed"
     assert {stage.stage for stage in record.stages if not stage.cached} == {"download"}
-    said = rf" bytes of HTML from {re.escape(mirror.url)}/; the stored copy, which is sound, is used\."
+    said = rf"an HTML page \((more than )?\d+ bytes\) from {re.escape(mirror.url)}/; the stored copy, which is sound,"
     for name, warning in zip(sorted(NAMES), sorted(record.warnings), strict=True):
-        assert re.fullmatch(rf"{re.escape(name)}: (more than )?\d+{said}", warning)
+        assert re.fullmatch(rf"{re.escape(name)}: {said} is used\.", warning)
 
 
 def test_what_a_person_wants_anew_has_to_come_from_a_mirror(
@@ -124,6 +124,6 @@ def test_what_a_person_wants_anew_has_to_come_from_a_mirror(
     """Downloads that are refreshed by name fail where no mirror gives them, though copies are stored; those stay."""
     run(own)
     mood.append(html)
-    with pytest.raises(DownloadFailed, match=r"\d+ bytes of HTML"):
+    with pytest.raises(DownloadFailed, match=r"an HTML page \(\d+ bytes\)"):
         run(own, revalidate=True, refresh=("download",))
     assert all(stage.cached for stage in run(own).stages)

@@ -12,6 +12,7 @@ from artifacts.ref import Ref
 from artifacts.run_record import RunRecord
 from artifacts.store import Store
 from flows.summary import headline, metrics_table, nothing_changed, stages_told, summary_page
+from schemas.caveats import LEAKED, Caveat
 from schemas.held_out import HeldOut
 from schemas.history import EpochRow, History
 from schemas.training import Training
@@ -121,6 +122,21 @@ def test_the_table_has_the_figures_of_the_run(store: Store, report: Ref) -> None
         "stages": "all 1 stage computed",
         "run": "aaaaaaaaaaaa",
     }
+
+
+def test_what_voids_the_accuracy_stands_beside_it(store: Store, report: Ref) -> None:
+    """Page and table have the caveat after the accuracies, and not the warning that says the same a second time."""
+    leak = Caveat(kind="leak", message="99 of 297 test images (33.33 %) occur in the train split")
+    record = record_of(store, report).model_copy(
+        update={"caveats": (leak,), "warnings": (f"own test: {LEAKED}: 99", "NOT MNIST")}
+    )
+    rows = [(row["figure"], row["value"]) for row in metrics_table(record)]
+    assert rows[1:3] == [("train accuracy", "99.00 %"), ("caveat", leak.message)]
+    page = summary_page(record)
+    caveat = r"> **Caveat:** 99 of 297 test images \(33.33 %\) occur in the train split"
+    assert page.index("| **train** | 99.00 %") < page.index(caveat) < page.index("seed 123")
+    assert "> **Warning:** NOT MNIST" in page
+    assert LEAKED not in page
 
 
 def test_a_training_that_ended_early_says_so(store: Store) -> None:

@@ -65,7 +65,7 @@ def fit_plainly(features: npt.NDArray[np.float32], label: npt.NDArray[np.uint16]
 def test_it_names_99_in_100_right_in_the_time_of_the_tutorials_fit(mnist_files: Path, tmp_path: Path) -> None:
     """As the mean of three seeds at least 99 % of the test images, in no more time than plain `fit` beside it takes."""
     train, test = read_split(mnist_files, "train"), read_split(mnist_files, "t10k")
-    metadata = TableMetadata(dataset="mnist", split="train", shape=(28, 28), classes=CLASSES)
+    metadata = TableMetadata(split="train", shape=(28, 28), classes=CLASSES)
     write_table(tmp_path / "table.parquet", metadata, [train])
     table, sums = ImageTable(tmp_path / "table.parquet"), PixelSums.of(train.image)
     features = normalize_pixels(train.image, sums.mean, sums.std)

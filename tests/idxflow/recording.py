@@ -8,12 +8,15 @@ from artifacts.environment import current_environment
 from artifacts.keys import KeyParts, content_digest
 from artifacts.manifest import Manifest
 from artifacts.run_record import RunRecord, Score, StageRecord
+from schemas.caveats import Caveat
 from schemas.held_out import HeldOut
 from schemas.metrics import ClassMetrics, Metrics, SplitMetrics
 from schemas.training import Training
 
 
-def record_run(home: Path, *, state: str = "completed", warnings: tuple[str, ...] = ()) -> RunRecord:
+def record_run(
+    home: Path, *, state: str = "completed", warnings: tuple[str, ...] = (), caveats: tuple[Caveat, ...] = ()
+) -> RunRecord:
     """Write the artifacts of a run that a summary reads, and the run's record."""
     stages = tuple(
         StageRecord(
@@ -71,6 +74,7 @@ def record_run(home: Path, *, state: str = "completed", warnings: tuple[str, ...
             "seconds": 28.4,
             "stages": stages,
             "metrics": {"train": Score(accuracy=0.98765, loss=0.05)} if done else {},
+            "caveats": caveats,
             "held_out": HeldOut(way="stratified", rows=150, of=1500) if done else None,
             "report": str(home / "artifacts/report/x/report.html") if done else None,
             "model": f"{stages[1].path}/model.keras" if done else None,

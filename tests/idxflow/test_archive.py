@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 
 import idxflow
@@ -21,6 +22,7 @@ from idxflow.archive import Archive, ArchivedRun, open_store, plan
 from schemas.errors import ArtifactDamaged, UsageError
 from schemas.history import History
 from schemas.metrics import Metrics
+from tasks.scoring import score
 from tests.artifacts.archive.history import write_run
 from tests.artifacts.building import flip_unseen
 from tests.faults.scenarios import NOW
@@ -34,6 +36,7 @@ LOADERS: dict[str, tuple[Callable[[ArchivedRun], object], str, str]] = {
     "table": (lambda run: run.table("train"), "parse", "table.parquet"),
     "normalized table": (lambda run: run.table("train", "normalized"), "normalize", "mean.npy"),
     "model": (lambda run: run.model(), "train", "model.keras"),
+    "prediction": (lambda run: run.predict(np.zeros((1, 64), np.uint8)), "train", "model.keras"),
     "predictions": (lambda run: run.predictions(), "evaluate", "predictions.parquet"),
 }
 
@@ -199,6 +202,35 @@ def test_the_model_says_again_what_it_said(run: ArchivedRun) -> None:
     np.testing.assert_allclose(-np.log(true), rows["loss"], rtol=1e-4, atol=1e-6)
     right = np.equal(rows["predicted"], rows["label"])
     assert right[ROWS["train"] :].mean() == pytest.approx(run.metrics.test.accuracy)
+
+
+def test_predict_says_what_is_stored(run: ArchivedRun) -> None:
+    """Of a whole split `predict` gives the stored predictions, bit for bit, however its pixels are laid out."""
+    stored = run.predictions()
+    for split in ("train", "test"):
+        images = run.table(split)
+        rows = stored.filter(pc.field("split") == split).to_pydict()
+        found = run.predict(images.image)
+        assert found.probabilities.dtype == np.float32
+        assert found.probabilities.shape == (ROWS[split], 10)
+        again = score(found.probabilities, images.label)
+        for column in ("predicted", "probability", "loss"):
+            assert getattr(again, column).astype(np.float32).tolist() == rows[column]
+        assert found.label.tolist() == rows["predicted"]
+        assert found.name == tuple(images.classes[label] for label in rows["predicted"])
+        for other in (images.flat, images.image.astype(np.int64), images.image.tolist()):
+            assert run.predict(other).probabilities.tobytes() == found.probabilities.tobytes()
+
+
+def test_one_image_is_predicted_as_among_others(run: ArchivedRun) -> None:
+    """A single image is one row, the same but for the last digits; normalized ones are refused."""
+    images = run.table("test")
+    whole, one = run.predict(images.image), run.predict(images.image[7])
+    assert (one.name, one.label.tolist()) == ((whole.name[7],), [whole.label[7]])
+    np.testing.assert_allclose(one.probabilities[0], whole.probabilities[7], rtol=1e-5, atol=1e-6)
+    assert repr(one) == "<predictions for 1 image, 10 classes>"
+    with pytest.raises(UsageError, match=r"found float32 from .*: these look normalized\. The model normalises by"):
+        run.predict(run.table("test", "normalized").image)
 
 
 def test_a_lineage_goes_down_to_the_files(kept: Archive) -> None:

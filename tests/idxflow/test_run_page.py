@@ -15,6 +15,7 @@ from artifacts.ref import Ref
 from artifacts.store import Store
 from idxflow.run_page import RunFacts, print_run, run_facts
 from idxflow.times import local_time
+from schemas.caveats import LEAKED, Caveat
 from schemas.training import Training
 from tests.artifacts.archive.history import stage_record, write_run
 from tests.artifacts.building import build
@@ -95,6 +96,18 @@ train   train  computed  1.5 s  1.0 kB  {model.version}
 report  train  computed  1.5 s  1.0 kB  {report.version}
 """
     )
+
+
+def test_what_voids_the_accuracy_stands_below_it(store: Store, screen: Screen) -> None:
+    """A caveat follows the test accuracy and is in the facts; the warning that says the same is not repeated."""
+    leak = Caveat(kind="leak", message="99 of 297 test images occur in the train split")
+    record = write_run(store, RUN, caveats=(leak,), warnings=(f"own test: {LEAKED}: 99", "NOT MNIST"))
+    facts = run_facts(store, record, NOW)
+    text = page(screen, facts)
+    assert f"Test accuracy:   96.06 % (loss 0.1330)\nCaveat:          {leak.message}\n" in text
+    assert "Warning:         NOT MNIST\n" in text
+    assert LEAKED not in text
+    assert json.loads(facts.model_dump_json())["caveats"] == [{"kind": "leak", "message": leak.message}]
 
 
 def test_what_has_become_of_the_artifacts_is_told(store: Store, refs: tuple[Ref, Ref, Ref], screen: Screen) -> None:

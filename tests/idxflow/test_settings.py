@@ -91,6 +91,17 @@ def test_a_mirror_is_an_address_or_a_folder(desk: Path) -> None:
             mirror_address(wrong)
 
 
+def test_a_mirror_below_the_home_folder(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`~` is the user's own folder, that of nobody is no folder, and a Windows path is told as one."""
+    monkeypatch.setenv("HOME", str(desk))
+    (desk / "data").mkdir()
+    assert mirror_address("~/data") == (desk / "data").as_uri()
+    with pytest.raises(UsageError, match=r"mirror ~nobody-at-all/data: expected .* found no such folder"):
+        mirror_address("~nobody-at-all/data")
+    with pytest.raises(UsageError, match=r"^mirror: expected a path of this machine, .* found the Windows path C:"):
+        mirror_address("C:\\data")
+
+
 def test_a_home_below_the_users_own_folder_is_understood(desk: Path) -> None:
     """A home folder that begins with ~ is found below the user's own."""
     assert load_settings({"home": "~/x"}).home == Path(os.environ["HOME"]) / "x"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from idxflow.summary import print_summary, short_path
+from schemas.caveats import LEAKED, Caveat
 from tests.idxflow.conftest import Screen
 from tests.idxflow.recording import record_run
 
@@ -30,6 +31,17 @@ def test_the_summary_has_the_tutorials_figures_and_every_place(desk: Path, scree
     home = desk / ".idxflow"
     print_summary(screen, record_run(home, warnings=("NOT MNIST",)), home, "idxflow server stop")
     assert screen.text.getvalue() == SUMMARY
+
+
+def test_what_voids_the_accuracy_stands_below_it(desk: Path, screen: Screen) -> None:
+    """A caveat follows the test accuracy, and the warning that says the same is not repeated; others are."""
+    home = desk / ".idxflow"
+    leak = Caveat(kind="leak", message="99 of 297 test images (33.33 %) occur in the train split")
+    print_summary(screen, record_run(home, caveats=(leak,), warnings=(f"own test: {LEAKED}: 99", "NOT MNIST")), home)
+    lines = screen.text.getvalue().splitlines()
+    place = lines.index("Test accuracy:   90.00 % (loss 0.0500)")
+    assert lines[place + 1] == f"Caveat:          {leak.message}"
+    assert [line for line in lines if "WARNING" in line] == ["WARNING NOT MNIST"]
 
 
 def test_a_failed_run_has_no_figures(desk: Path, screen: Screen) -> None:

@@ -67,7 +67,7 @@ def test_every_entry_is_complete(name: str) -> None:
     assert len(dataset.files) == 4
     for split in dataset.splits.values():
         images, labels = split.files
-        assert all(file.sha256 and file.bytes and file.mirrors and not file.described for file in split.files)
+        assert all(file.sha256 and file.bytes and file.mirrors and not file.described_in for file in split.files)
         assert split.spec.samples is not None
         assert images.raw_bytes == 16 + split.spec.samples * split.spec.pixels
         assert labels.raw_bytes == 8 + split.spec.samples
@@ -148,15 +148,21 @@ def test_a_set_of_ones_own(own: Path) -> None:
 def test_the_documented_description_is_one(tmp_path: Path) -> None:
     """The example of docs/datasets.md describes a set, and its tables name every field and check."""
     document = (PROJECT / "docs" / "datasets.md").read_text("utf-8")
-    (example,) = re.findall(r"```toml\n(.*?)```", document, flags=re.DOTALL)
+    example, *others = re.findall(r"```toml\n(.*?)```", document, flags=re.DOTALL)
     path = tmp_path / "leaves.toml"
     path.write_text(example)
     assert load_dataset(str(path)).classes == ("oak", "beech", "birch")
+    lines = [line for other in others for line in other.splitlines()]
+    assert len(lines) >= 5
+    for line in lines:
+        path.write_text(f"{line}\n{example}".replace('["oak", "beech", "birch"]', '["oak", "beech"]'))
+        assert load_dataset(str(path)).classes == ("oak", "beech")
     told = set(re.findall(r"`([a-z_.0-9]+)`", "".join(re.findall(r"^\| (`[^|]+) \|", document, flags=re.MULTILINE))))
-    fields = {"title", "source", "shape", "classes", "mirrors", "label_offset", "label_column", "checks"}
-    of_a_file = set(RemoteFile.model_fields) - {"described", "mirrors", "origin"}
+    fields = {"title", "source", "shape", "classes", "mirrors", "checks"}
+    fields |= {"label_offset", "label_values", "label_column", "labels", "transpose", "held_out"}
+    of_a_file = set(RemoteFile.model_fields) - {"described_in", "mirrors", "origin"}
     assert told == {
-        *fields, *("train", "test", "train.samples", "test.samples"), *Checks.model_fields,
+        *fields, *("train", "test", "train.samples", "test.samples", "test.fraction"), *Checks.model_fields,
         *(f"{kind}.{field}" for kind in ("images", "labels") for field in of_a_file),
     }  # fmt: skip
 
@@ -178,7 +184,7 @@ def test_an_unknown_name_is_told_the_known_ones() -> None:
         ('title = "Own"', "title = Own", "line 2"),
         ("shape = [2, 3]", "", "no shape"),
         ("shape = [2, 3]", "shape = 28", "shape: 28, where a list belongs"),
-        ("shape = [2, 3]", "shpae = [2, 3]", "no shape; the unknown name shpae (did you mean shape?)"),
+        ("shape = [2, 3]", "shpae = [2, 3]", "found the unknown name shpae (did you mean shape?). "),
         ("shape = [2, 3]", "shape = [2, 0]", "shape.2: 0, where a number above 0 belongs"),
         ('["left", "right"]', '["left"]', "classes: 1 of them, where at least 2 belongs"),
         (
@@ -195,8 +201,44 @@ def test_an_unknown_name_is_told_the_known_ones() -> None:
         (
             '"b-labels.gz"',
             '"../b-labels.gz"',
-            "train.shards.2.labels.name: '../b-labels.gz', where letters, digits, dots",
+            "train.shards.2.labels.name: '../b-labels.gz', where a name inside of the mirror",
         ),
+        (
+            '["left", "right"]',
+            "[true, 1.5]",
+            "2 mistakes:\n  - classes.1: True, where a text belongs;\n  - classes.2: 1.5",
+        ),
+        ('["left", "right"]', '["left", " "]', "classes.2: ' ', where a name belongs"),
+        ('["left", "right"]', '["left", "a\\nb"]', r"classes.2: 'a\nb', where a name in one line belongs"),
+        ('["left", "right"]', '["left", "up", "left "]', "classes: 'left' as 1 and as 3, where each name once belongs"),
+        ('["left", "right"]', '[1, "1"]', "classes: '1' as 1 and as 2, where each name once belongs"),
+        ("shape = [2, 3]", "shape = [2.0, 3]", "found shape.1: 2.0, where a whole number belongs. "),
+        ("shape = [2, 3]", "shape = [2, 3]\nlabel_offset = true", "found label_offset: True, where a whole number bel"),
+        ("shape = [2, 3]", "shape = [2, 3]\nlabel_values = [1]", "label_values: 1 of them, where one for each of 2 cl"),
+        ("shape = [2, 3]", "shape = [2, 3]\nlabel_values = [7, 7]", "label_values: 7 twice, where each value once bel"),
+        (
+            "shape = [2, 3]",
+            "shape = [2, 3]\nlabel_values = [1, 2]\nlabel_offset = 1",
+            "found label_values and label_offset, where one of them belongs. ",
+        ),
+        (
+            "shape = [2, 3]",
+            'shape = [2, 3]\nlabels = "one-hot"\nlabel_column = 0',
+            'found labels = "one-hot" and label_column, where one of them belongs. ',
+        ),
+        (
+            "shape = [2, 3]",
+            'shape = [2, 3]\nlabels = "onehot"',
+            "labels: 'onehot', where 'integers' or 'one-hot' belongs",
+        ),
+        ("shape = [2, 3]", "shape = [2, 3]\ntranspose = 1", "transpose: 1, where true or false belongs"),
+        ("samples = 4", "samples = 4\nlabel_column = -1", "test.label_column: -1, where a number at least 0 belongs"),
+        (
+            "images.bytes = 30",
+            "label_offset = 1",
+            "test.shards.1.label_offset (write label_offset at the top, above the first [table])",
+        ),
+        ('"https://example.org/own"', r'"C:\data"', "; a path is written with /"),
         (
             'duplicate = "error"',
             'duplicate = "fatal"',
@@ -211,7 +253,72 @@ def test_a_broken_description_names_the_field(own: Path, right: str, wrong: str,
     with pytest.raises(UsageError) as caught:
         load_dataset(str(own))
     assert caught.value.subject == str(own)
-    assert told in caught.value.found
+    assert told in str(caught.value)
+    assert str(caught.value).count(" belongs") <= 2
+
+
+def test_a_wrong_value_is_one_mistake(own: Path) -> None:
+    """Several mistakes are a line each, and none is told once a split, a shard or a file."""
+    own.write_text(
+        OWN.replace("[2, 3]", "[2, 0]").replace('"left", "right"', '"left"').replace("bytes = 30", "bytes = 0")
+    )
+    with pytest.raises(UsageError) as caught:
+        load_dataset(str(own))
+    assert caught.value.found == (
+        "3 mistakes:\n"
+        "  - shape.2: 0, where a number above 0 belongs;\n"
+        "  - classes: 1 of them, where at least 2 belongs;\n"
+        "  - test.shards.1.images.bytes: 0, where a number above 0 belongs"
+    )
+
+
+def test_whole_numbers_are_class_names(own: Path) -> None:
+    """Classes that are called 0, 1, 2 need no quotes."""
+    own.write_text(OWN.replace('["left", "right"]', '[0, 10, "left"]'))
+    assert load_dataset(str(own)).classes == ("0", "10", "left")
+
+
+def test_labels_are_described_at_the_top_or_by_split(own: Path) -> None:
+    """What stands at the top holds for both splits; what a split says itself wins there."""
+    own.write_text(OWN.replace("[2, 3]", "[2, 3]\nlabel_offset = 1\ntranspose = true"))
+    assert [
+        (split.spec.label_offset, split.spec.transpose, split.spec.described_in)
+        for split in load_dataset(str(own)).splits.values()
+    ] == [(1, True, "own-set.toml")] * 2
+    top = OWN.replace("[2, 3]", "[2, 3]\nlabel_offset = 1\nlabel_column = 2")
+    for said, offset, values, column in (
+        ("label_offset = 0", 0, None, 2),
+        ("label_values = [0, 255]", 0, (0, 255), 2),
+        ("label_column = 0", 1, None, 0),
+        ('labels = "integers"', 0, None, 2),
+    ):
+        own.write_text(top.replace("samples = 4", f"samples = 4\n{said}"))
+        train, test = (load_dataset(str(own)).splits[name].spec for name in ("train", "test"))
+        assert (train.label_offset, train.label_values, train.label_column) == (1, None, 2)
+        assert (test.label_offset, test.label_values, test.label_column) == (offset, values, column)
+    own.write_text(OWN.replace("[train]", '[train]\nlabels = "one-hot"'))
+    assert [split.spec.labels for split in load_dataset(str(own)).splits.values()] == ["one-hot", "integers"]
+
+
+def test_a_set_of_the_catalog_is_described_in_no_file_of_ones_own() -> None:
+    """Messages about a set of the catalog name no TOML file: nobody is to edit it."""
+    assert {split.spec.described_in for split in load_dataset("mnist").splits.values()} == {""}
+
+
+@pytest.mark.parametrize("name", ["2026 summer/train images (1).gz", "{x}[b]/\u00e4.gz", "a.gz?version=2", "b#c&d.gz"])
+def test_names_of_files_are_paths_below_a_mirror(own: Path, name: str) -> None:
+    """Folders, spaces, signs and a query are taken as they are written."""
+    own.write_text(OWN.replace('"a-images.gz"', f'"{name}"'))
+    assert load_dataset(str(own)).files[0].name == name
+
+
+@pytest.mark.parametrize("secret", ["a.gz?token=s3cret", "https://alice:s3cret@host/a.gz", "https://host/?key=s3cret"])
+def test_a_secret_in_a_name_is_not_repeated(own: Path, secret: str) -> None:
+    """A name that looks like a secret is refused, and the message is fit for a log."""
+    own.write_text(OWN.replace('"a-images.gz"', f'"{secret}"'))
+    with pytest.raises(UsageError, match=r"train\.shards\.1\.images\.name: .*into mirrors") as caught:
+        load_dataset(str(own))
+    assert "s3cret" not in str(caught.value)
 
 
 def test_a_description_that_is_not_there(tmp_path: Path) -> None:
@@ -220,10 +327,98 @@ def test_a_description_that_is_not_there(tmp_path: Path) -> None:
         load_dataset(str(tmp_path / "none.toml"))
 
 
-def test_the_file_name_has_to_be_a_name(own: Path) -> None:
-    """A set whose file name is no name is refused, for the store files its trust under it."""
-    with pytest.raises(UsageError, match="found name: 'Own Set', where lower-case letters, digits and dashes"):
-        load_dataset(str(own.rename(own.with_name("Own Set.toml"))))
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("Own Set.toml", "own-set"),
+        ("My Bl\u00e4tter (2).toml", "my-blatter-2"),
+        ("_.x.toml", "x"),
+        ("2026_LEAVES.toml", "2026-leaves"),
+    ],
+)
+def test_a_set_is_called_as_its_file(own: Path, file: str, name: str) -> None:
+    """The file's name becomes the set's: small letters, digits and dashes; messages name the file as it is."""
+    dataset = load_dataset(str(own.rename(own.with_name(file))))
+    assert (dataset.name, dataset.splits["test"].spec.described_in) == (name, file)
+
+
+def test_a_file_name_without_a_letter_is_no_name(own: Path) -> None:
+    """A file name of which nothing is left is refused, with what to rename it to."""
+    with pytest.raises(UsageError, match=r"^\u8449\.toml: expected a file name with .*Rename it, as in leaves\.toml\."):
+        load_dataset(str(own.rename(own.with_name("\u8449.toml"))))
+
+
+@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b""])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_description_from_any_editor(own: Path, mark: bytes, end: str) -> None:
+    """A byte-order mark and Windows' line ends mean nothing."""
+    own.write_bytes(mark + OWN.replace("\n", end).replace('"Own"', '"Bl\u00e4tter"').encode())
+    assert load_dataset(str(own)).title == "Bl\u00e4tter"
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (OWN.encode("utf-16"), "UTF-16"),
+        (OWN.encode("utf-16-be"), "UTF-16 without a byte-order mark, or no text at all"),
+        (OWN.encode("utf-32"), "UTF-32"),
+        (gzip.compress(OWN.encode()), "a gzip file"),
+        (OWN.replace("Own", "Bl\u00e4tter").encode("latin-1"), "byte e4 in line 2, as Latin-1 or Windows-1252 have it"),
+    ],
+)
+def test_another_encoding_is_named(own: Path, data: bytes, found: str) -> None:
+    """A description that is not UTF-8 is refused by what it is, and how to save it."""
+    own.write_bytes(data)
+    with pytest.raises(UsageError) as caught:
+        load_dataset(str(own))
+    assert (caught.value.expected, caught.value.found) == ("UTF-8 text", found)
+    assert caught.value.way_out.startswith("Save it as UTF-8")
+
+
+def test_paths_below_the_home_folder(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`~` is the home folder: in a description's path, in its mirrors and in those of the caller."""
+    monkeypatch.setenv("HOME", str(own.parent))
+    own.write_text(OWN.replace('"files"', '"~/data/leaves/"'))
+    mirrors = load_dataset("~/own-set.toml", ("~/x", "~nobody-at-all/x")).files[0].mirrors
+    home, nobody = own.parent.as_uri(), (Path.cwd() / "~nobody-at-all/x").as_uri()
+    assert mirrors[:3] == (f"{home}/x/", f"{nobody}/", f"{home}/data/leaves/")
+
+
+@pytest.mark.parametrize("path", ["C:\\\\data", "c:/data", r"\\\\server\\data"])
+def test_windows_paths_are_named(own: Path, path: str) -> None:
+    """A Windows path, as a mirror or a data set, is refused in words that help."""
+    for given, mirrors in (("mnist", (path,)), (f"{path}.toml", ()), (path, ())):
+        with pytest.raises(UsageError, match=r"found the Windows path .*\. In WSL, C:.data is /mnt/c/data\."):
+            load_dataset(given, mirrors)
+    own.write_text(OWN.replace('"files"', f"'{path}'"))
+    with pytest.raises(UsageError, match="found the Windows path"):
+        load_dataset(str(own))
+
+
+@pytest.mark.parametrize("mirror", ["", " ", "C:\temp"])
+def test_a_mirror_that_is_nothing(mirror: str) -> None:
+    """A blank mirror, or one with a tab that was meant as a folder, is refused as it is."""
+    with pytest.raises(UsageError, match=r"^mirror: expected an address or a folder, found '"):
+        load_dataset("mnist", (mirror,))
+
+
+def test_what_is_no_description(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder, another kind of file and a forgotten ending are told what is taken today."""
+    monkeypatch.chdir(own.parent)
+    (own.parent / "photos").mkdir()
+    (own.parent / "set.csv").write_text("1,2")
+    (own.parent / "Big.TOML").write_text(OWN)
+    for given, told in (
+        ("photos/", "found the folder photos/. A .toml file names the IDX files in it: docs/datasets.md"),
+        (".", "found the folder .. Did you mean own-set.toml?"),
+        ("set.csv", "found the file set.csv. Images and labels are IDX files, and a .toml file names them: docs"),
+        ("Big.TOML", "found Big.TOML, with another ending. Rename it to Big.toml."),
+        ("own-set", "found 'own-set'. Did you mean own-set.toml?"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            load_dataset(given)
+        assert "or the path of a .toml file, " in str(caught.value)
+        assert told in str(caught.value)
 
 
 CUT = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ from schemas.image_table import (
 )
 from tests.processes import PROJECT
 
-METADATA = TableMetadata(dataset="small", split="train", shape=(4, 5), classes=("no", "yes"), label_offset=1)
+METADATA = TableMetadata(split="train", shape=(4, 5), classes=("no", "yes"), label_offset=1)
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def assert_equal(found: Batch, expected: Batch) -> None:
 def test_batches_are_row_groups(path: Path) -> None:
     """Each batch comes back as it went in; empty ones leave no row group."""
     batches = [batch(0, 7), batch(7, 10), batch(10, 10), batch(10, 30)]
-    assert write_table(path, METADATA, batches) == 30
+    assert write_table(path, METADATA, batches).rows == 30
     table = ImageTable(path)
     assert (table.metadata, table.samples, table.pixels) == (METADATA, 30, 20)
     found = list(table.batches())
@@ -70,7 +71,7 @@ def test_whole_table(path: Path) -> None:
 
 def test_empty_table(path: Path) -> None:
     """A table without rows is read as one."""
-    assert write_table(path, METADATA, []) == 0
+    assert write_table(path, METADATA, []).rows == 0
     assert list(ImageTable(path).batches()) == []
     assert ImageTable(path).read().image.shape == (0, 20)
 
@@ -160,6 +161,16 @@ def test_foreign_table(path: Path, metadata: dict[bytes, bytes] | None) -> None:
         ImageTable(path)
 
 
+def test_an_older_table_is_read(path: Path) -> None:
+    """A table whose metadata has a key that is no longer there, the data set's name, is read as it always was."""
+    write_table(path, METADATA, [batch(0, 7)])
+    older = {METADATA_KEY: json.dumps({"dataset": "small", **METADATA.model_dump(mode="json")})}
+    pq.write_table(pq.read_table(path).replace_schema_metadata(older), path)
+    table = ImageTable(path)
+    assert table.metadata == METADATA
+    assert_equal(table.read(), batch(0, 7))
+
+
 @pytest.mark.parametrize("change", ["missing", "type", "width"])
 def test_other_columns(path: Path, change: str) -> None:
     """A missing column, another type or another image width is refused with both lists of columns."""
@@ -207,7 +218,7 @@ from pathlib import Path
 import numpy as np
 from schemas.image_table import Batch, ImageTable, TableMetadata, write_table
 path, rows = Path(sys.argv[1]), 4000
-metadata = TableMetadata(dataset="own", split="train", shape=(28, 28), classes=("a",))
+metadata = TableMetadata(split="train", shape=(28, 28), classes=("a",))
 groups = [np.full((rows, 784), value, np.uint8) for value in range(6)]
 ids, labels = np.arange(rows, dtype=np.uint32), np.zeros(rows, np.uint16)
 write_table(path, metadata, (Batch(ids, labels, group) for group in groups))

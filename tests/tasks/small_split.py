@@ -33,7 +33,7 @@ def written(
     path: Path, data: Batch, split: str = "train", classes: tuple[str, ...] = CLASSES, group: int = 40
 ) -> ImageTable:
     """Write `data` as the table of a split, in row groups of `group`, and open it."""
-    metadata = TableMetadata(dataset="small", split=split, shape=SHAPE, classes=classes)
+    metadata = TableMetadata(split=split, shape=SHAPE, classes=classes)
     cuts = [slice(start, start + group) for start in range(0, len(data.label), group)]
     write_table(path, metadata, (Batch(data.sample_id[cut], data.label[cut], data.image[cut]) for cut in cuts))
     return ImageTable(path)

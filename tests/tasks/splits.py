@@ -51,7 +51,7 @@ def save(
     """Write a table in row groups of `group` images and open it."""
     spec = spec or spec_of()
     ids = np.arange(len(image), dtype=np.uint32) if sample_id is None else sample_id
-    metadata = TableMetadata(dataset=spec.dataset, split=spec.split, shape=spec.shape, classes=spec.classes)
+    metadata = TableMetadata.model_validate(spec.model_dump(include=set(TableMetadata.model_fields)))
     cuts = [slice(start, start + group) for start in range(0, len(image), group)]
     write_table(path, metadata, (Batch(ids[cut], label[cut], image[cut]) for cut in cuts))
     return ImageTable(path)
@@ -68,7 +68,7 @@ def check(
     """Write a table of `batch` and validate it; its profile is left in `folder`."""
     spec = spec or spec_of()
     table = save(folder / "table.parquet", batch.image, batch.label, spec, batch.sample_id, group)
-    return validate_table(table, spec, checks or Checks(), train, folder / "profile.parquet")
+    return validate_table(table, spec, checks or Checks(), train, folder / "profile.parquet").statistics
 
 
 def split(samples: int = SAMPLES, seed: int = 0, **columns: npt.NDArray[Any]) -> Batch:

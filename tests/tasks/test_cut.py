@@ -92,7 +92,7 @@ def test_samples_are_those_of_the_files(tmp_path: Path) -> None:
     spec = spec_of("test", samples=ROWS)
     parsed(tmp_path, spec)
     table = ImageTable(tmp_path / "test.parquet")
-    assert validate_table(table, spec, Checks(), None, tmp_path / "profile.parquet").samples == 12
+    assert validate_table(table, spec, Checks(), None, tmp_path / "profile.parquet").statistics.samples == 12
     with pytest.raises(BadTable, match="expected 61 images, as published, found 60"):
         parsed(tmp_path, spec_of("train", samples=61))
 
@@ -114,6 +114,6 @@ def test_a_class_without_a_test_image_is_told(tmp_path: Path, severity: str, fin
     parsed(tmp_path, spec_of("test"), images, labels)
     checks = Checks.model_validate({"missing_class": severity, "imbalance": "ignore", "blank": "ignore"})
     table = ImageTable(tmp_path / "test.parquet")
-    found = validate_table(table, spec_of("test"), checks, None, tmp_path / "profile.parquet").findings
+    found = validate_table(table, spec_of("test"), checks, None, tmp_path / "profile.parquet").statistics.findings
     assert [finding.check for finding in found] == ["missing_class"] * findings
     assert all(finding.message.endswith("for test.fraction = 0.2: 1 (c)") for finding in found)

@@ -5,22 +5,27 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import lzma
 import random
 import struct
 import sys
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from artifacts.ref import Ref
+from artifacts.ref import RESERVED, Ref
 from schemas.datasets import RemoteFile
-from schemas.errors import BadGzip
-from tasks import decompress as module
-from tasks.decompress import DecompressSummary, decompress, gunzip, inflate, inflate_library
+from schemas.errors import BadGzip, BadIdx, IdxflowError
+from tasks import inflate as module
+from tasks.decompress import DecompressSummary, decompress, extract, gunzip, raw_name
+from tasks.inflate import XZ_MEMORY, inflate, inflate_library, unxz
 from tests.tasks.idx_bytes import idx_bytes
 
 LIBRARIES = [zlib]
@@ -70,7 +75,7 @@ def full_member(data: bytes) -> bytes:
 def outcome(path: Path, library: ModuleType) -> bytes | None:
     """What is in the archive; None when it is refused."""
     try:
-        return b"".join(inflate(path, library))
+        return b"".join(inflate(path, library, path.name))
     except BadGzip:
         return None
 
@@ -114,11 +119,27 @@ def test_every_flipped_bit_is_refused(path: Path) -> None:
             assert found[0] in (WHOLE + WHOLE, None), bit
 
 
+@pytest.mark.parametrize("zeros", [1, 3, 8, 512, 2**16, 2**16 + 1])
+def test_zeros_after_the_end_are_padding(path: Path, library: ModuleType, zeros: int) -> None:
+    """Zeros after the last member, with which tapes fill a block, are no damage; gzip itself ignores them."""
+    path.write_bytes(member(WHOLE) + member(b"") + bytes(zeros))
+    assert outcome(path, library) == WHOLE
+
+
 @pytest.mark.parametrize(
-    "garbage", [b"\0", bytes(512), b"\x1f", b"\x1f\x8b", b"<html>", member(WHOLE)[:-1], b"\x1f\x8b\x08\xe0" + bytes(20)]
+    "garbage",
+    [
+        b"\x1f",
+        b"\x1f\x8b",
+        b"<html>",
+        member(WHOLE)[:-1],
+        b"\x1f\x8b\x08\xe0" + bytes(20),
+        bytes(512) + b"\1",
+        bytes(2**16) + member(WHOLE),
+    ],
 )
 def test_garbage_after_the_end_is_refused(path: Path, library: ModuleType, garbage: bytes) -> None:
-    """Anything but another whole member after the last one is refused, zero padding included."""
+    """Anything but another whole member, or zeros to the end, is refused after the last one."""
     path.write_bytes(member(WHOLE) + garbage)
     assert outcome(path, library) is None
 
@@ -127,10 +148,7 @@ def test_garbage_after_the_end_is_refused(path: Path, library: ModuleType, garba
     ("data", "found"),
     [
         (b"", "expected a gzip file, found an empty file"),
-        (b"<!DOCTYPE html><html>", r"expected a gzip file \(1f 8b\), found an HTML page"),
-        (b"\n <HTML><head>", "found an HTML page"),
-        (WHOLE, "found 00 00 08 03: perhaps an IDX file, decompressed already"),
-        (b"PK\3\4zip", "found 50 4b 03 04"),
+        (b"PK\3\4zip", r"expected a gzip file \(1f 8b\), found 7 bytes that begin 50 4b"),
         (b"\x1f\x8b\x07\0" + bytes(20), "expected method 08 and known flags, found method 07, flags 00"),
         (b"\x1f\x8b\x08\x20" + bytes(20), "found method 08, flags 20"),
         (member(WHOLE)[:40], "found the end of the file after 40 bytes"),
@@ -139,35 +157,49 @@ def test_garbage_after_the_end_is_refused(path: Path, library: ModuleType, garba
     ],
 )
 def test_message_says_what_was_found(path: Path, library: ModuleType, data: bytes, found: str) -> None:
-    """Each refusal says what was expected, what was found instead, and what to do."""
+    """Each refusal says what was expected, what was found instead, and what to do; nothing that cannot help."""
     path.write_bytes(data)
-    with pytest.raises(BadGzip, match=rf"^x\.gz: .*{found}.*--refresh download"):
-        list(inflate(path, library))
+    with pytest.raises(BadGzip, match=rf"^x\.gz: .*{found}.* (get a sound copy of it|get the whole one)\.$"):
+        list(inflate(path, library, path.name))
 
 
-def test_bomb_ends_early(path: Path, library: ModuleType) -> None:
-    """16 MB behind a header that promises 40 bytes: no more than those are written, and memory stays small."""
-    path.write_bytes(member(WHOLE + bytes(2**24)))
+@pytest.mark.parametrize(
+    ("more", "found"), [(2**24, f"found {40 + 2**24} bytes"), (2**26, f"found more than {2**26 - 16} bytes")]
+)
+def test_bomb_ends_early(path: Path, library: ModuleType, more: int, found: str) -> None:
+    """Megabytes behind a header that promises 40 bytes are counted up to a cap, not written, and take no memory."""
+    path.write_bytes(member(WHOLE + bytes(more)))
     target = path.with_name("x")
     tracemalloc.start()
     try:
-        with pytest.raises(BadGzip, match="as its IDX header says: 56 bytes, found more than 56"):
-            gunzip(path, target, None, library)
+        with pytest.raises(BadIdx, match=f"uint8 of shape 5 x 4 x 2: a body of 40 bytes, {found}"):
+            gunzip(path, target, None, library, "x.gz")
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
         tracemalloc.stop()
     assert target.stat().st_size <= 56
 
 
+def test_nothing_is_inflated_beyond_the_cap(path: Path, library: ModuleType) -> None:
+    """What follows the cap is never looked at: damage behind it goes unseen."""
+    whole = member(WHOLE + bytes(2**26 + 2**18), 1)
+    path.write_bytes(whole[:-8] + bytes(8))
+    with pytest.raises(BadIdx, match="found more than"):
+        gunzip(path, path.with_name("x"), None, library, "x.gz")
+    path.write_bytes(member(bytes(2**26 + 2**18), 1)[:-8] + bytes(8))
+    with pytest.raises(BadIdx, match=rf"found a file of zeros \(more than {2**26} bytes\)"):
+        gunzip(path, path.with_name("x"), None, library, "x.gz")
+
+
 @pytest.mark.parametrize(
     ("data", "published", "message"),
     [
-        (WHOLE[:-1], None, "as its IDX header says: 56 bytes, found 55"),
-        (WHOLE + b"\0", 56, "56 bytes, found more than 56"),
+        (WHOLE[:-1], None, "a body of 40 bytes, found 39 bytes"),
+        (WHOLE + b"\0", 56, "a body of 40 bytes, found 41 bytes"),
         (WHOLE, 57, "expected 57 bytes inside, as published, found uint8 of shape 5 x 4 x 2: 56 bytes"),
-        (b"", None, r"bytes 0-3 \(magic number\): expected an IDX file inside: 4 bytes, found 0"),
-        (member(WHOLE), None, "expected an IDX file inside: 00 00, found 1f 8b"),
-        (b"\0\0\x08\3" + b"\xff" * 12, None, "expected an IDX file inside: at most 68719476736 bytes in all"),
+        (b"", None, r"expected an IDX file inside, found nothing \(0 bytes\)"),
+        (member(WHOLE), None, rf"expected an IDX file inside, found a gzip file \({len(member(WHOLE))} bytes\)"),
+        (b"\0\0\x08\3" + b"\xff" * 12, None, "expected at most 68719476736 bytes in all, .*; the file has 16 bytes"),
     ],
     ids=["shorter", "longer", "published", "empty", "twice", "absurd"],
 )
@@ -176,8 +208,8 @@ def test_content_is_what_was_promised(
 ) -> None:
     """The IDX header, the published size and the real size have to be the same."""
     path.write_bytes(member(data))
-    with pytest.raises(BadGzip, match=message):
-        gunzip(path, path.with_name("x"), published, library)
+    with pytest.raises(BadIdx, match=message):
+        gunzip(path, path.with_name("x"), published, library, "x.gz")
 
 
 def test_zlib_takes_over_where_isal_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,9 +232,159 @@ def test_stage_leaves_the_raw_file(tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in out.iterdir()} == {"images": WHOLE}
 
 
+@pytest.mark.parametrize("pack", [bytes, member, lzma.compress], ids=["raw", "gzip", "xz"])
+@pytest.mark.parametrize("name", ["images.gz", "images", "images.XZ", "images.idx", "record.json.gz"])
+def test_each_way_of_storing_is_taken_under_any_name(tmp_path: Path, pack: Callable[[bytes], bytes], name: str) -> None:
+    """The bytes say how a file is stored, not its name; what is left is the same, under a name of its own."""
+    archive, out = tmp_path / "archive", tmp_path / "out"
+    archive.mkdir()
+    out.mkdir()
+    (archive / name).write_bytes(pack(WHOLE))
+    (archive / name).chmod(0o444)
+    ref = Ref(stage="download", name=name, version="0" * 16, digest="0" * 64, manifest="0" * 64).at(archive)
+    decompress.function(file=RemoteFile(name=name, mirrors=()), archive=ref, proof=ref, out=out)
+    (raw,) = out.iterdir()
+    assert (raw.name, raw.read_bytes()) == (raw_name(name), WHOLE)
+    assert raw.name not in RESERVED
+    assert not raw.samefile(archive / name)
+
+
+def test_a_name_that_disagrees_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Labels under `-idx3-` are taken, with a warning that the artifact's summary keeps."""
+    archive, out = tmp_path / "archive", tmp_path / "out"
+    archive.mkdir()
+    out.mkdir()
+    name = "train-labels.idx3-ubyte.gz"
+    (archive / name).write_bytes(member(idx_bytes(np.arange(3, dtype=np.int32))))
+    ref = Ref(stage="download", name=name, version="0" * 16, digest="0" * 64, manifest="0" * 64).at(archive)
+    summary = decompress.function(file=RemoteFile(name=name, mirrors=()), archive=ref, proof=ref, out=out)
+    (finding,) = DecompressSummary.model_validate(summary.model_dump()).findings
+    assert finding == "its name says uint8 of rank 3, its header int32 of shape 3; the header counts"
+    assert [(each.name, each.getMessage()) for each in caplog.records] == [
+        ("idxflow.decompress", f"{name}: {finding}.")
+    ]
+
+
+def xz_outcome(path: Path) -> bytes | None:
+    """What is in an xz file; None when it is refused."""
+    try:
+        return b"".join(unxz(path, path.name))
+    except BadGzip:
+        return None
+
+
+@pytest.mark.parametrize("check", [lzma.CHECK_CRC32, lzma.CHECK_CRC64, lzma.CHECK_SHA256])
+@pytest.mark.parametrize("sizes", [(1, 1), (3, 5), (64, 1), (2**15, 2**16)])
+def test_xz_streams_are_joined(path: Path, check: int, sizes: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several streams, empty ones and padding included, give their contents in a row, however they are cut."""
+    monkeypatch.setattr(module, "CHUNK", sizes[0])
+    monkeypatch.setattr(module, "BLOCK", sizes[1])
+    streams = [lzma.compress(data, check=check) for data in (WHOLE, b"", bytes(3000))]
+    path.write_bytes(streams[0] + bytes(8) + streams[1] + streams[2] + bytes(12))
+    assert xz_outcome(path) == WHOLE + bytes(3000)
+
+
+def test_every_truncation_and_flipped_bit_of_xz_is_refused(path: Path) -> None:
+    """An xz file cut at any byte, or with any bit flipped, is refused."""
+    whole = lzma.compress(WHOLE)
+    for cut in range(len(whole)):
+        path.write_bytes(whole[:cut])
+        assert xz_outcome(path) is None, cut
+    for bit in range(8 * len(whole)):
+        bad = bytearray(whole)
+        bad[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(bad)
+        assert xz_outcome(path) is None, bit
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"\0", bytes(6), b"<html>", bytes(4) + b"more", lzma.compress(WHOLE)[:-1], b"\xfd7zXZ", bytes(2**16 + 2)],
+)
+def test_garbage_after_xz_is_refused(path: Path, garbage: bytes) -> None:
+    """Anything but another whole stream, or zeros in fours, is refused after the last one."""
+    path.write_bytes(lzma.compress(WHOLE) + garbage)
+    assert xz_outcome(path) is None
+
+
+def test_xz_without_an_integrity_check_is_refused(path: Path) -> None:
+    """What nobody could tell damage of is refused, with the command that mends it."""
+    path.write_bytes(lzma.compress(WHOLE, check=lzma.CHECK_NONE))
+    with pytest.raises(BadGzip, match=r"with an integrity check, found none .*`xz --check=crc64`"):
+        list(unxz(path, path.name))
+
+
+def test_xz_may_not_ask_for_more_memory_than_is_allowed(path: Path) -> None:
+    """A block whose header asks for a dictionary of 4 GiB is refused; memory for it is never taken."""
+    whole = bytearray(lzma.compress(WHOLE))
+    header = slice(12, 12 + 4 * (whole[12] + 1))
+    assert whole[14:16] == b"\x21\1"  # the filter, LZMA2, and the length of its only property: the dictionary's size
+    whole[16] = 40
+    whole[header.stop - 4 : header.stop] = struct.pack("<I", zlib.crc32(whole[header.start : header.stop - 4]))
+    path.write_bytes(whole)
+    with pytest.raises(BadGzip, match=f"in {XZ_MEMORY // 2**20} MiB, found one that wants more"):
+        list(unxz(path, path.name))
+    path.write_bytes(lzma.compress(WHOLE, preset=9))
+    assert xz_outcome(path) == WHOLE
+
+
+def test_an_xz_bomb_ends_early(path: Path) -> None:
+    """65 MiB of zeros in some kB are counted up to the cap, in constant memory, and not written."""
+    path.write_bytes(lzma.compress(WHOLE + bytes(2**26 + 2**20), preset=0))
+    target = path.with_name("x")
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadIdx, match=f"found more than {2**26 - 16} bytes"):
+            extract(path, target, None, "x.xz")
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()
+    assert target.stat().st_size <= 56
+
+
+def test_a_raw_file_is_as_long_as_its_header_says(path: Path) -> None:
+    """A raw IDX file of another length is refused before anything is written."""
+    path.write_bytes(WHOLE + bytes(2**20))
+    with pytest.raises(BadIdx, match=f"found {2**20 + 40} bytes"):
+        extract(path, path.with_name("x"), None, "x.gz")
+    assert not path.with_name("x").exists()
+
+
+BODIES = [WHOLE, member(WHOLE), lzma.compress(WHOLE), member(lzma.compress(WHOLE)), full_member(WHOLE)]
+
+
+def spoiled(whole: bytes, at: int, bad: bytes) -> bytes:
+    """Bytes that were put into others."""
+    return whole[:at] + bad + whole[at:]
+
+
+def header_bytes(kind: int, rank: int, rest: bytes) -> bytes:
+    """What begins as an IDX file may."""
+    return bytes([0, 0, kind, rank]) + rest
+
+
+@given(
+    data=st.binary(max_size=200)
+    | st.builds(lambda whole, cut: whole[:cut], st.sampled_from(BODIES), st.integers(0, 200))
+    | st.builds(spoiled, st.sampled_from(BODIES), st.integers(0, 99), st.binary())
+    | st.builds(header_bytes, st.sampled_from([7, 8, 9, 12]), st.integers(0, 9), st.binary(max_size=60))
+    | st.builds(member, st.binary(max_size=100))
+)
+def test_whatever_comes_is_taken_or_refused_by_name(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    """No file leads to anything but an IDX file that its header describes, or an error of four parts."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    (folder / "x.gz").write_bytes(data)
+    try:
+        header = extract(folder / "x.gz", folder / "x", None, "x.gz")
+    except IdxflowError as error:
+        assert error.expected and error.found and error.way_out
+    else:
+        assert (folder / "x").stat().st_size == header.size
+
+
 @pytest.mark.mnist
 @pytest.mark.parametrize("name", RAW_SHA256)
 def test_genuine_mnist(mnist_files: Path, tmp_path: Path, library: ModuleType, name: str) -> None:
     """The four MNIST files inflate to their published content."""
-    gunzip(mnist_files / f"{name}.gz", tmp_path / name, None, library)
+    gunzip(mnist_files / f"{name}.gz", tmp_path / name, None, library, "x.gz")
     assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == RAW_SHA256[name]

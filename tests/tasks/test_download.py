@@ -19,11 +19,11 @@ from tests.faults.mirror import Exchange, Fault
 from tests.tasks.bench import BODY, CUT, HASTY, NAME, SHA256, Bench, broken, served
 
 STRICT = replace(HASTY, read_seconds=0.5, least_rate=10_000, rate_seconds=0.3)
-OWN = RemoteFile(name=NAME, bytes=len(BODY), sha256=SHA256, mirrors=(), described="leaves.toml")
+OWN = RemoteFile(name=NAME, bytes=len(BODY), sha256=SHA256, mirrors=(), described_in="leaves.toml")
 SLOW = (faults.stall(), faults.stall(CUT), faults.drip(0.02))
 FAULTS = {
-    "html": (faults.html, "812 bytes of HTML", 1),
-    "words": (faults.words, "23 bytes that are no gzip file", 1),
+    "html": (faults.html, "an HTML page (812 bytes)", 1),
+    "words": (faults.words, "a JSON file (23 bytes)", 1),
     "flipped bit": (faults.flip, "SHA-256 ", 1),
     "shorter": (faults.shorten(5), f"{len(BODY) - 5} bytes", 1),
     "longer": (faults.lengthen(5), f"more than {len(BODY)} bytes", 1),
@@ -90,7 +90,7 @@ def test_every_mirror_is_named_when_all_fail(bench: Bench) -> None:
     """The error tells what each mirror gave, in order."""
     with broken(faults.html) as first, broken(faults.status(404)) as second, pytest.raises(DownloadFailed) as failed:
         bench.get(first.url, second.url)
-    assert failed.value.found == f"812 bytes of HTML from {first.url}; status 404 from {second.url}"
+    assert failed.value.found == f"an HTML page (812 bytes) from {first.url}; status 404 from {second.url}"
     assert failed.value.way_out == "Tried 2 of 2 mirrors; see --mirror, or take --dataset digits."
 
 

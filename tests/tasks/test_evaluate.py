@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from artifacts.ref import Ref
+from schemas.datasets import Checks, TableSpec
 from schemas.errors import BadTable, TrainingDiverged
-from schemas.image_table import Batch
+from schemas.image_table import Batch, ImageTable
 from schemas.metrics import Metrics
 from schemas.training import Training
 from tasks import evaluate as module
@@ -21,6 +23,7 @@ from tasks.backend import keras
 from tasks.evaluate import EvaluateSummary, as_graph, evaluate, predict
 from tasks.network import build_network
 from tasks.scoring import Scores, score
+from tasks.validate import validate_table
 from tests.tasks.measured import measured
 from tests.tasks.small_split import CLASSES, MEAN, SHAPE, STD, artifact, small_split, table_artifact
 
@@ -43,10 +46,24 @@ def tables(tmp_path: Path) -> tuple[Ref, Ref]:
     return table_artifact(tmp_path / "a", "train", TRAIN), table_artifact(tmp_path / "b", "test", TEST)
 
 
+def profile_artifact(folder: Path, table: Ref) -> Ref:
+    """Validate a table and return the artifact of its profile."""
+    folder.mkdir(parents=True)
+    opened = ImageTable(table.file())
+    meaning = opened.metadata.model_dump()
+    spec = TableSpec.model_validate({"dataset": "small", **meaning})
+    validate_table(opened, spec, Checks(), None, folder / "profile.parquet")
+    return artifact("validate", folder)
+
+
 def run(model: Ref, tables: tuple[Ref, Ref], out: Path) -> EvaluateSummary:
     """Run the stage into a new folder."""
     out.mkdir()
-    summary = evaluate.function(model, *tables, out)
+    profiles = {
+        split: profile_artifact(out.with_name(f"{out.name}-profiles") / split, table)
+        for split, table in zip(("train", "test"), tables, strict=True)
+    }
+    summary = evaluate.function(model, *tables, profiles, out)
     assert isinstance(summary, EvaluateSummary)
     return summary
 
@@ -78,6 +95,7 @@ def test_files_and_summary_tell_the_same(model: Ref, tables: tuple[Ref, Ref], tm
         loss, accuracy = loaded.evaluate(data.image, data.label, verbose=0)
         assert (found.loss, found.accuracy) == pytest.approx((loss, accuracy), rel=1e-5)
         assert 0 < found.accuracy < 1
+    assert summary.content.keys() == {"predictions.parquet"}
     assert (summary.test_samples, summary.test_accuracy) == (61, metrics.test.accuracy)
     assert (summary.train_samples, summary.train_loss) == (150, metrics.train.loss)
     with (tmp_path / "out" / "confusion.csv").open(newline="") as file:
@@ -86,6 +104,30 @@ def test_files_and_summary_tell_the_same(model: Ref, tables: tuple[Ref, Ref], tm
     assert [(name, *map(int, counts)) for name, *counts in rows] == [
         (name, *counts) for name, counts in zip(CLASSES, metrics.test.confusion, strict=True)
     ]
+
+
+def test_a_leak_is_measured(model: Ref, tables: tuple[Ref, Ref], tmp_path: Path) -> None:
+    """Test images that occur in the train split are counted, whatever their labels, and the others scored apart."""
+    image = TEST.image.copy()
+    image[::2] = TRAIN.image[:31]
+    leaky = table_artifact(tmp_path / "leaky", "test", replace(TEST, image=image))
+    summary = run(model, (tables[0], leaky), tmp_path / "out")
+    train_images = {row.tobytes() for row in TRAIN.image}
+    unseen = np.array([row.tobytes() not in train_images for row in image])
+    metrics = Metrics.model_validate_json((tmp_path / "out" / "metrics.json").read_bytes())
+    assert summary.leaked == metrics.leaked == 61 - unseen.sum() >= 31
+    rows = pq.read_table(tmp_path / "out" / "predictions.parquet").to_pydict()
+    right = np.array(rows["label"][150:]) == np.array(rows["predicted"][150:])
+    assert metrics.unseen_accuracy == pytest.approx(right[unseen].mean())
+    assert metrics.unseen_accuracy != metrics.test.accuracy
+
+
+def test_a_test_split_of_copies_has_nothing_unseen(model: Ref, tables: tuple[Ref, Ref], tmp_path: Path) -> None:
+    """Where every test image occurs in the train split, there is no accuracy on others."""
+    copies = table_artifact(tmp_path / "copies", "test", TRAIN)
+    assert run(model, (tables[0], copies), tmp_path / "out").leaked == 150
+    metrics = Metrics.model_validate_json((tmp_path / "out" / "metrics.json").read_bytes())
+    assert (metrics.leaked, metrics.unseen_accuracy) == (150, None)
 
 
 def test_a_second_evaluation_writes_the_same_bytes(model: Ref, tables: tuple[Ref, Ref], tmp_path: Path) -> None:

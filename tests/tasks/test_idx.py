@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import tracemalloc
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from schemas.errors import BadIdx
-from tasks.idx import MAX_BYTES, Header, open_idx, read_header
+from tasks.idx import CORRECT, CUT, MAX_BYTES, REWRITE, Header, disagreement, open_idx, read_header
 from tests.tasks.idx_bytes import CODES, idx_bytes, write_idx
 
 WHOLE = idx_bytes(np.arange(24, dtype=np.int16).reshape(4, 3, 2))
@@ -63,7 +64,7 @@ def test_values_are_big_endian(path: Path, code: int, body: str, value: float) -
 def test_every_truncation_is_refused(path: Path, cut: int) -> None:
     """A file cut at any byte is refused with what was expected and found, never half-read."""
     path.write_bytes(WHOLE[:cut])
-    with pytest.raises(BadIdx, match=r"^array, b(ytes|ody) .*: expected .* found \d+\. "):
+    with pytest.raises(BadIdx, match=r"^array, b(ytes|ody) .*: expected .* found \d+( bytes, .*)?\. "):
         open_idx(path)
 
 
@@ -71,7 +72,7 @@ def test_every_truncation_is_refused(path: Path, cut: int) -> None:
 def test_every_excess_is_refused(path: Path, more: bytes) -> None:
     """A file with bytes after its body is refused with both sizes."""
     path.write_bytes(WHOLE + more)
-    with pytest.raises(BadIdx, match=rf"{len(WHOLE)} bytes in all, found {len(WHOLE) + len(more)}\."):
+    with pytest.raises(BadIdx, match=rf"a body of 48 bytes, found {48 + len(more)} bytes, \d+ "):
         open_idx(path)
 
 
@@ -107,30 +108,72 @@ def test_one_bad_byte_in_the_header(path: Path, at: int, value: int) -> None:
         open_idx(path)
 
 
-@pytest.mark.parametrize(("stored", "claimed"), [("uint8", "int8"), ("int32", "float32")])
-def test_name_tells_types_of_equal_size_apart(tmp_path: Path, stored: str, claimed: str) -> None:
-    """A type byte that contradicts the file's name is refused even where the size cannot tell."""
-    suffix = {"uint8": "idx1-ubyte", "int32": "idx1-int"}[stored]
-    data = idx_bytes(np.arange(3).astype(claimed))
-    named, plain = tmp_path / f"train-labels-{suffix}", tmp_path / "labels"
-    for path in (named, plain):
-        path.write_bytes(data)
-    assert open_idx(plain).header.dtype.name == claimed
-    with pytest.raises(BadIdx, match=rf"expected {stored} of rank 1, as its name says, found {claimed} of shape 3"):
-        open_idx(named)
+@pytest.mark.parametrize(
+    ("name", "array", "said"),
+    [
+        (
+            "labels-idx1-ubyte",
+            np.arange(3, dtype=np.int32),
+            "uint8 of rank 1, its header int32 of shape 3",
+        ),
+        ("labels-idx1-ubyte", np.arange(3, dtype=np.int8), "uint8 of rank 1, its header int8 of shape 3"),
+        (
+            "labels.idx3-ubyte",
+            np.arange(3, dtype=np.uint8),
+            "uint8 of rank 3, its header uint8 of shape 3",
+        ),
+        ("labels-idx1-ubyte", np.arange(3, dtype=np.uint8), None),
+        ("labels-idx1-int", np.arange(3, dtype=np.int32), None),
+        ("labels", np.arange(3, dtype=np.int32), None),
+    ],
+)
+def test_a_name_is_less_than_the_bytes(tmp_path: Path, name: str, array: npt.NDArray[Any], said: str | None) -> None:
+    """A name that says another type or rank than a sound file has is told, and the file is read as it is."""
+    file = open_idx(write_idx(tmp_path / name, array))
+    assert np.array_equal(file.read(), array)
+    assert disagreement(name, file.header) == (f"its name says {said}; the header counts" if said else None)
 
 
-def test_name_tells_the_rank(tmp_path: Path) -> None:
-    """An `idx3` file with a header of rank 1 is refused."""
-    with pytest.raises(BadIdx, match="expected uint8 of rank 3"):
-        open_idx(write_idx(tmp_path / "images-idx3-ubyte", np.arange(3, dtype=np.uint8)))
+@pytest.mark.parametrize(
+    ("shape", "body", "looks", "way_out"),
+    [
+        ((5, 4, 3), 180, ", 3 times that (colour?)", REWRITE),
+        ((5, 4, 3), 240, ", 4 times that (twice the side, or four channels?)", REWRITE),
+        ((5, 4, 3), 120, ", 2 times that (twice the images, or 16-bit pixels?)", REWRITE),
+        ((6,), 24, ", 4 times that (wider integers?)", REWRITE),
+        ((5, 4, 3), 72, ", 1 image of 4 x 3 more than the header says", CORRECT),
+        ((5, 4, 3), 36, ", 2 images of 4 x 3 fewer than the header says", CUT),
+        ((5, 4), 28, ", 2 rows of 4 more than the header says, as long as a header", CORRECT),
+        ((6,), 14, ", 8 values more than the header says, as long as a header", CORRECT),
+        ((5, 4, 3), 76, ", 16 more, as long as a header", CORRECT),
+        ((5, 4, 3), 44, ", 16 fewer, as long as a header", CUT),
+        ((5, 4, 3), 61, ", 1 more", CORRECT),
+        ((5, 4, 3), 0, ", 5 images of 4 x 3 fewer than the header says", CUT),
+    ],
+)
+def test_a_wrong_length_is_told_with_what_it_looks_like(
+    path: Path, shape: tuple[int, ...], body: int, looks: str, way_out: str
+) -> None:
+    """The length of the body is said beside the promised one, and what a body of that length may be."""
+    whole = idx_bytes(np.zeros(shape, np.uint8))
+    offset = 4 + 4 * len(shape)
+    path.write_bytes(whole[:offset] + bytes(body))
+    with pytest.raises(BadIdx) as refused:
+        open_idx(path)
+    assert refused.value.subject == f"array, body from byte {offset}"
+    promised = f"uint8 of shape {' x '.join(map(str, shape))}: a body of {math.prod(shape)} bytes"
+    assert (refused.value.expected, refused.value.found) == (promised, f"{body} bytes{looks}")
+    assert refused.value.way_out == way_out
 
 
 def test_absurd_promises_take_no_memory(path: Path) -> None:
     """A file of 16 bytes that promises gigabytes, or more than 64 GiB, is refused before memory is taken for it."""
     tracemalloc.start()
     try:
-        for shape, expected in [((2**32 - 1,) * 3, "at most 68719476736 bytes"), ((60_000, 1000, 1000), "found 16")]:
+        for shape, expected in [
+            ((2**32 - 1,) * 3, "at most 68719476736 bytes"),
+            ((60_000, 1000, 1000), "found 0 bytes"),
+        ]:
             path.write_bytes(struct.pack(">BBBB3I", 0, 0, 8, 3, *shape))
             with pytest.raises(BadIdx, match=expected):
                 open_idx(path)
@@ -154,7 +197,7 @@ def test_file_that_shrinks_while_it_is_read(path: Path) -> None:
     """A file that was cut after it was opened is refused, not read in part."""
     file = open_idx(write_idx(path, np.zeros((1000, 100), np.uint8)))
     path.write_bytes(path.read_bytes()[:50_008])
-    with pytest.raises(BadIdx, match="100012 bytes in all, found 50008"):
+    with pytest.raises(BadIdx, match="a body of 100000 bytes, found 49996 bytes"):
         list(file.blocks(10))
 
 

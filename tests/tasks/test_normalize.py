@@ -111,7 +111,7 @@ def prepare(folder: Path, image: npt.NDArray[np.uint8], group: int = 7) -> Stati
         (folder / stage).mkdir(parents=True)
     label = (np.arange(len(image)) % 3).astype(np.uint16)
     table = save(folder / "parse" / "table.parquet", image, label, group=group)
-    statistics = validate_table(table, spec_of(), Checks(), None, folder / "validate" / "profile.parquet")
+    statistics = validate_table(table, spec_of(), Checks(), None, folder / "validate" / "profile.parquet").statistics
     (folder / "validate" / "statistics.json").write_text(statistics.model_dump_json())
     return statistics
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import pytest
@@ -12,7 +11,7 @@ from schemas.history import EpochRow, History
 from schemas.metrics import ClassMetrics, Metrics, SplitMetrics
 from schemas.statistics import Drift, DuplicateGroup, Finding, NormalizerFacts, Statistics
 from schemas.training import Training
-from tasks.page import Illustration, Page, Setting, percent, render, thousands, wilson_interval
+from tasks.page import Illustration, Page, Setting, percent, render, thousands
 
 
 def split_statistics(*findings: Finding, duplicates: tuple[DuplicateGroup, ...] = ()) -> Statistics:
@@ -56,24 +55,20 @@ def page() -> Page:
     )
 
 
-@pytest.mark.parametrize(
-    ("right", "samples", "low", "high"),
-    [(8, 10, 0.4902, 0.9433), (0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (9606, 10000, 0.9566, 0.9642)],
-)
-def test_the_interval_is_wilsons(right: int, samples: int, low: float, high: float) -> None:
-    """The bounds are the shares p at which the share found lies 1.96 standard errors, of p, away."""
-    found = wilson_interval(right / samples, samples)
-    assert found == pytest.approx((low, high), abs=1e-4)
-    for p in found:
-        if 0 < p < 1:
-            assert abs(right / samples - p) == pytest.approx(1.959964 * math.sqrt(p * (1 - p) / samples), abs=1e-7)
-
-
 def test_numbers_are_written_for_people() -> None:
     """Shares are per cent with a space that does not break, whole numbers have their thousands apart."""
     assert percent(0.9606) == "96.06\N{NO-BREAK SPACE}%"
     assert percent(1, 1) == "100.0\N{NO-BREAK SPACE}%"
     assert thousands(1567298545) == "1,567,298,545"
+
+
+def test_what_voids_the_headline_stands_beside_it(page: Page) -> None:
+    """A caveat is in the page's head, below the figures that it is about; a sound result has none."""
+    leaky = page.metrics.model_copy(update={"leaked": 30, "unseen_accuracy": 0.8})
+    head = render(replace(page, metrics=leaky)).partition("</header>")[0]
+    note = "<strong>Caveat</strong>: 30 of 1,500 test images (2.00 %) occur in the train split; accuracy on the"
+    assert head.index("Test accuracy") < head.index(note) < head.index("Data set")
+    assert "Caveat" not in render(page)
 
 
 def test_findings_are_told_with_their_ids(page: Page) -> None:

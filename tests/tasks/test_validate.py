@@ -59,7 +59,9 @@ def test_figures_do_not_depend_on_row_groups(tmp_path: Path, monkeypatch: pytest
     image[9] = 0
     seen, rows = set(), []
     for group in (1, 7, SAMPLES):
-        seen.add(check(tmp_path, split(image=image), group=group))
+        batch = split(image=image)
+        table = save(tmp_path / "table.parquet", batch.image, batch.label, group=group)
+        seen.add(validate_table(table, spec_of(), Checks(), None, tmp_path / "profile.parquet"))
         rows.append(pq.read_table(tmp_path / "profile.parquet"))
     assert len(seen) == 1
     assert rows[0].equals(rows[1])
@@ -79,6 +81,7 @@ def test_the_stage_is_deterministic_and_leaves_two_files(tmp_path: Path) -> None
         left.append({path.name: path.read_bytes() for path in out.iterdir()})
         assert isinstance(summary, ValidateSummary)
         assert summary.per_class == {"circle": 10, "square": 10, "star": 10}
+        assert summary.content.keys() == {"profile.parquet"}
     assert left[0] == left[1]
     assert set(left[0]) == {"profile.parquet", "statistics.json"}
     assert Statistics.model_validate_json(left[0]["statistics.json"]).samples == SAMPLES
@@ -113,7 +116,6 @@ def test_ids_that_are_not_unique_and_complete_are_refused(tmp_path: Path, row: i
         ({"samples": SAMPLES + 1}, "samples is 30, not 31"),
         ({"shape": (5, 3)}, r"shape is \(3, 5\), not \(5, 3\)"),
         ({"classes": ("circle", "star", "square")}, "classes is"),
-        ({"dataset": "others"}, "dataset is shapes, not others"),
         ({"split": "test"}, "split is train, not test"),
         ({"label_offset": 1}, "label_offset is 0, not 1"),
     ],
@@ -165,8 +167,37 @@ def test_all_failures_are_told_in_one_error(tmp_path: Path, monkeypatch: pytest.
         "  - images whose pixels are all equal: 1 (sample_id 8);\n"
         "  - images whose sample_id is not the row's number, as unique and complete ids are: 1 (sample_id 20: 3);\n"
         "  - classes without an image: 1 (class square: 0). "
-        "Correct the source files, or what the data set's entry in the catalog says of them."
+        "Bring the published files with --mirror."
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "absent", "way_out"),
+    [
+        ({}, 0, "or name only the 2 classes that occur, with label_offset = 1."),
+        ({}, 1, "or name only the 2 classes that occur, with label_values = [0, 2]."),
+        ({}, 2, "or name only the 2 classes that occur, with label_offset = 0."),
+        ({"label_offset": 1}, 0, "or name only the 2 classes that occur, with label_offset = 2."),
+        ({"label_values": (5, 7, 9)}, 0, "or name only the 2 classes that occur, with label_values = [7, 9]."),
+    ],
+)
+def test_a_class_without_images_has_a_way_out(
+    tmp_path: Path, fields: dict[str, Any], absent: int, way_out: str
+) -> None:
+    """The author of a set is told how to allow a class without images, and how to do without the class."""
+    batch = split(SAMPLES, label=np.resize([at for at in range(3) if at != absent], SAMPLES).astype(np.uint16))
+    with pytest.raises(InvalidData) as caught:
+        check(tmp_path, batch, spec_of(described_in="shapes.toml", **fields))
+    assert caught.value.way_out == f'Add checks.missing_class = "warn" to shapes.toml, {way_out}'
+
+
+def test_an_own_set_with_other_errors_is_sent_to_its_description(tmp_path: Path) -> None:
+    """Any other error of one's own set is for its files or its description, not for the catalog."""
+    image, label = draw(SAMPLES)
+    image[8] = 255
+    spec = spec_of(described_in="shapes.toml")
+    with pytest.raises(InvalidData, match=r"Correct the source files, or what shapes\.toml says of them\.$"):
+        check(tmp_path, Batch(np.arange(SAMPLES, dtype=np.uint32), label, image), spec, Checks(blank="error"))
 
 
 def unusual(name: str) -> Batch:

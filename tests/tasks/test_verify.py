@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import lzma
 import zlib
 from pathlib import Path
 from typing import Any
@@ -85,19 +86,34 @@ def test_a_wrong_size_is_refused(archive: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "found"),
+    ("body", "found", "way_out"),
     [
-        (b"", "0 bytes that begin with nothing"),
-        (BODY[:17], "17 bytes that begin with 1f 8b"),
-        (b"<!doctype html><p>Log in</p>", "28 bytes that begin with 3c 21"),
+        (b"", "an empty file (0 bytes)", "get the file again"),
+        (BODY[:17], "a gzip file (17 bytes)", "cut short"),
+        (b"\0\0\x08\1\0\0\0\1", "a raw IDX file (8 bytes)", "cut short"),
+        (b"<!doctype html><p>Log in</p>", "an HTML page (28 bytes)", "get the file itself"),
     ],
 )
-def test_what_is_no_gzip_file_is_refused(body: bytes, found: str, archive: Path) -> None:
-    """A file that cannot be gzip is refused before it is hashed."""
+def test_what_is_of_no_kind_that_is_taken_is_refused(body: bytes, found: str, way_out: str, archive: Path) -> None:
+    """A file that cannot hold an IDX file is refused by name, even if it is the expected one."""
     archive.write_bytes(body)
     with pytest.raises(ChecksumMismatch) as mismatch:
-        prove(published(None), archive)
+        prove(published(None, sha256=hashlib.sha256(body).hexdigest()), archive)
     assert mismatch.value.found == found
+    assert way_out in mismatch.value.way_out
+
+
+@pytest.mark.parametrize(
+    "body",
+    [lzma.compress(RAW), b"\0\0\x08\1\0\0\0\5hello", BODY + bytes(512), BODY + gzip.compress(b"")],
+    ids=["xz", "raw", "padded", "empty last member"],
+)
+def test_a_file_without_a_trailer_is_proved_without_one(body: bytes, archive: Path) -> None:
+    """Raw and xz files have no CRC-32 of gzip, and of a padded file the last bytes are none."""
+    archive.write_bytes(body)
+    proof = prove(published(None, sha256=hashlib.sha256(body).hexdigest()), archive)
+    assert (proof.crc32, proof.raw_size_mod_2_32, proof.bytes) == (None, None, len(body))
+    assert Proof.model_validate_json(proof.model_dump_json()) == proof
 
 
 @pytest.mark.parametrize(

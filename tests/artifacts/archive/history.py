@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from artifacts.ref import Ref
 from artifacts.run_record import RunRecord, Score, StageRecord
 from artifacts.store import Store
+from schemas.caveats import Caveat
 from schemas.stages import STAGES
 from schemas.training import Training
 
@@ -40,6 +41,7 @@ def write_run(
     accuracy: float = 0.9606,
     training: Training | None = None,
     warnings: tuple[str, ...] = (),
+    caveats: tuple[Caveat, ...] = (),
 ) -> RunRecord:
     """Write the record of a run that started `minute` minutes after the first."""
     training = training or Training()
@@ -60,6 +62,7 @@ def write_run(
             }
             if state == "completed"
             else {},
+            "caveats": caveats,
             "report": "/elsewhere/report.html" if state == "completed" else None,
             "model": "/elsewhere/model.keras" if state == "completed" else None,
             "dashboard": f"http://127.0.0.1:4200/runs/flow-run/{run}",

@@ -33,6 +33,7 @@ def row(*stages: str, of: int = 20, state: str = "completed") -> Row:
             "id": "0123456789ab",
             "started": FIRST.isoformat(),
             "dataset": "mnist",
+            "dataset_id": "mnist",
             "profile": "tutorial",
             "state": state,
             "seconds": 1.0,
@@ -92,6 +93,19 @@ def test_the_newest_twenty_are_shown(store: Store, capsys: pytest.CaptureFixture
         assert len(json.loads(capsys.readouterr().out)) == shown
     runs(number=21)
     assert capsys.readouterr().out.endswith("\n1 older run: see -n and --all.\n")
+
+
+def test_sets_of_one_name_are_told_apart(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where two sets bear one name each line says which it is, and either word chooses."""
+    for number, identity in enumerate(("leaves-11111111", "leaves-22222222")):
+        write_run(store, f"{number:012}", minute=number, dataset="leaves", dataset_id=identity)
+    write_run(store, "b" * 12, minute=9, dataset="digits")
+    runs()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[3] for line in lines[1:]] == ["digits", "leaves-22222222", "leaves-11111111"]
+    for word, count in (("leaves", 2), ("leaves-11111111", 1)):
+        runs(dataset=word, json=True)
+        assert len(json.loads(capsys.readouterr().out)) == count
 
 
 @pytest.mark.parametrize("number", ["0", "1.5", "-3", "many"])

@@ -80,7 +80,8 @@ def test_the_folder_is_whole_and_checks_itself(store: Store, refs: dict[str, Ref
     for stage, name in (("train", "model.keras"), ("train", "manifest.json"), ("evaluate", "metrics.json")):
         assert (target / name).read_bytes() == (store.folder(stage, refs[stage].version) / name).read_bytes()
     assert json.loads((target / "labels.json").read_bytes()) == {
-        "dataset": "digits", "classes": list("0123456789"), "label_offset": 0, "shape": [8, 8]
+        "dataset": "digits", "classes": list("0123456789"), "label_offset": 0, "label_values": [*range(10)],
+        "shape": [8, 8]
     }  # fmt: skip
     assert Lineage.model_validate_json((target / "lineage.json").read_bytes()).artifact == done.artifact
     assert DIGITS.title.partition(":")[0] in (target / "README.md").read_text()
@@ -247,3 +248,8 @@ def test_a_stranger_can_use_it(store: Store, target: Path) -> None:
     ):
         done = subprocess.run([sys.executable, "-c", script], cwd=target, capture_output=True, text=True, check=True)
         assert re.fullmatch(answer, done.stdout)
+    for change, found in ((" / 255", r"float64 \(1, 8, 8\)"), ("[0]", r"uint8 \(8, 8\)")):
+        script = mine.replace('np.load("image.npy")', f'np.load("image.npy"){change}')
+        done = subprocess.run([sys.executable, "-c", script], cwd=target, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert re.search(rf"images: expected raw pixels, 0 to 255, uint8 \(n, 8, 8\), found {found}\n", done.stderr)

@@ -139,6 +139,33 @@ def test_the_label_offset_is_explained(card: Card) -> None:
     assert "the data set's own files call it `i + 1`, that is `label_offset`." in said
 
 
+def test_what_voids_the_headline_stands_below_it(card: Card) -> None:
+    """A leak, a majority and a gap are said where the accuracy is, before anything else; without them nothing is."""
+    found = metrics().model_copy(update={"leaked": 99, "unseen_accuracy": 0.85})
+    said = render(replace(card, metrics=found))
+    assert (
+        "test images right.\n\n- **Caveat:** 99 of 297 test images (33.33 %) occur in the train split; accuracy on the "
+        "unseen ones: 85.00 % of 198.\n- **Caveat:** Test accuracy is 8.00 points below train accuracy" in said
+    )
+    train = found.train.model_copy(update={"accuracy": 0.92})
+    sound = found.model_copy(update={"leaked": 0, "train": train})
+    assert "test images right.\n\n| file |" in render(replace(card, metrics=sound))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"label_values": tuple(range(0, 100, 10))}, "the data set's own files call it entry `i` of `label_values`."),
+        ({"labels": "one-hot"}, "in the data set's own files, which are one-hot, it is column `i`."),
+        ({"transpose": True}, "swap their rows and columns first, as in `images.transpose(0, 2, 1)`."),
+    ],
+)
+def test_what_the_files_hold_otherwise_is_explained(card: Card, changes: dict[str, object], told: str) -> None:
+    """Where the set's own files call classes by other values, or hold images on their side, the card says so."""
+    assert told in render(replace(card, spec=SPEC.model_copy(update=changes)))
+    assert told not in render(card)
+
+
 def test_names_from_outside_stay_words(card: Card) -> None:
     """A class name or title with marks of Markdown or HTML is shown as it is, in one cell and on one line."""
     odd: Metrics = metrics()
