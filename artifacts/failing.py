@@ -15,7 +15,7 @@ from artifacts.threads import StageThreads
 from schemas.errors import ArtifactDamaged, IdxflowError
 from schemas.events import Event, Progress, StageFailed, emit
 
-GRACE = 0.5
+GRACE = 0.3
 """Seconds that stages at work have to end in, once another one has failed."""
 
 
