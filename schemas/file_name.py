@@ -25,7 +25,7 @@ _SECRET = re.compile(
 )
 """What a parameter of a query is called that is a secret."""
 _WINDOWS = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.IGNORECASE)
-_STORE = re.compile(r"(?:manifest|result)\.json(?:\.|$)", re.IGNORECASE)
+_STORE = re.compile(r"(?:manifest|result|record|hashed)\.json(?:\.|$)", re.IGNORECASE)
 """What the store itself calls its files, with or without a suffix that decompressing takes off."""
 
 
