@@ -76,7 +76,7 @@ def test_over_no_store_the_whole_graph_is_to_be_made(tmp_path: Path) -> None:
     assert rows["validate train"].waits_for == ("parse train",)
     assert rows["validate test"].waits_for == ("parse test", "validate train")
     assert rows["train"].waits_for == ("parse train", "normalize")
-    assert rows["evaluate"].waits_for == ("train", "parse train", "parse test")
+    assert rows["evaluate"].waits_for == ("train", "parse train", "parse test", "validate train", "validate test")
     assert set(EVERYTHING) - set(rows["report"].waits_for) == {
         *(f"{stage} {name}" for stage in ("download", "decompress") for name in FILES),
         "report",
