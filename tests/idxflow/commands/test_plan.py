@@ -119,10 +119,11 @@ def test_wrong_options_are_refused_as_those_of_a_run(
 def test_over_no_store_everything_is_to_be_made_and_nothing_is(desk: Path) -> None:
     """A plan before the first run makes no folder, and imports neither Prefect nor TensorFlow."""
     done = alone(desk, "plan", "--dataset", "digits")
-    rows, (empty, total) = done.stdout.splitlines()[:-2], done.stdout.splitlines()[-2:]
+    *rows, empty, held_out, total = done.stdout.splitlines()
     assert len(rows) == 20
     assert {row.partition(" will run  ")[2][18:] for row in rows} == {"never run"}
-    assert (empty, total) == ("", "digits: 0 of 20 stages cached, 20 to be computed.")
+    assert (empty, held_out) == ("", "Held out: the last 10 % of the train rows")
+    assert total == "digits: 0 of 20 stages cached, 20 to be computed."
     loaded = set(done.stderr.split())
     assert "flows.plan" in loaded
     assert not {"prefect", "tensorflow", "keras", "pandas", "pyarrow", "matplotlib", "requests"} & loaded
