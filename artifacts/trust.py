@@ -151,11 +151,3 @@ def address_file(address: str) -> str:
 def differing(known: Mapping[str, FirstUse], found: Mapping[str, FirstUse]) -> list[str]:
     """Name the files that are in both and not the same."""
     return sorted(name for name in known.keys() & found.keys() if known[name] != found[name])
-
-
-class Expected(BaseModel):
-    """What a remote file has to be; None for what is not known of it."""
-
-    model_config = ConfigDict(frozen=True)
-    sha256: str | None
-    bytes: int | None

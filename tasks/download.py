@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 from artifacts.locks import FlockManager
 from artifacts.stage import stage
-from artifacts.trust import Expected
 from schemas.addresses import redact
 from schemas.datasets import RemoteFile
 from schemas.errors import DownloadFailed
 from schemas.summary import Summary
 from tasks.address import address_of
 from tasks.kinds import TAKEN
-from tasks.part import AnotherFile, MirrorFault, Part, Validators
+from tasks.part import AnotherFile, Expected, MirrorFault, Part, Validators
 
 if TYPE_CHECKING:
     from tasks.transfer import Patience

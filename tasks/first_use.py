@@ -20,12 +20,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from artifacts.files import read_plain, write_atomically
 from artifacts.locks import FlockManager
-from artifacts.trust import Expected
 from schemas.addresses import redact
 from schemas.datasets import RemoteFile
 from schemas.errors import DownloadFailed
 from tasks.address import address_of
-from tasks.part import MirrorFault, Part, Validators
+from tasks.part import Expected, MirrorFault, Part, Validators
 
 PARALLEL = 8
 """Files that are taken at once."""

@@ -9,7 +9,6 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from artifacts.trust import Expected
 from tasks.kinds import HEAD_BYTES, kind_of
 
 BLOCK = 2**20
@@ -57,6 +56,14 @@ class Validators(BaseModel):
     address: str
     etag: str | None
     last_modified: str | None
+
+
+class Expected(BaseModel):
+    """What a file has to be; None for what is not known of it."""
+
+    model_config = ConfigDict(frozen=True)
+    sha256: str | None
+    bytes: int | None
 
 
 class Part:

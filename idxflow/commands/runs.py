@@ -27,6 +27,8 @@ from schemas.stages import STAGES
 from schemas.words import duration, share
 
 STATE_STYLES = {"completed": "green", "running": "cyan", "failed": "red", "interrupted": "yellow", "killed": "red"}
+VOID = " !"
+"""Behind an accuracy that a caveat voids or weakens."""
 NARROW = 100
 """Columns of a terminal below which a line is shortened to what is wanted most."""
 
@@ -49,6 +51,7 @@ class Row(BaseModel):
     stages: int
     computed: tuple[str, ...] = Field(description="names of the stages that were computed and not cached")
     test_accuracy: float | None
+    caveats: tuple[str, ...] = Field(default=(), description="what voids or weakens the test accuracy, a sentence each")
 
 
 def runs(
@@ -85,6 +88,8 @@ def runs(
     elif rows:
         for line in run_lines(rows, console.width):
             console.line(line)
+        if any(row.caveats for row in rows):
+            console.line(Text("!  a caveat voids or weakens this accuracy: idxflow show RUN", "dim"))
     else:
         console.line(f"No runs yet in {short_path(archive.store.home)}. Make one with: idxflow run")
     if not json and len(shown) < len(chosen):
@@ -111,6 +116,7 @@ def row_of(store: Store, record: RunRecord, now: datetime) -> Row:
         stages=len(record.stages),
         computed=tuple(row.stage for row in record.stages if not row.cached),
         test_accuracy=test.accuracy if test else None,
+        caveats=tuple(caveat.message for caveat in record.caveats),
     )
 
 
@@ -130,7 +136,7 @@ def run_lines(rows: Sequence[Row], width: int | None = None) -> Iterator[Text]:
             (row.dataset_id if row.dataset in several else row.dataset) or "-",
             row.profile,
             "-" if row.seconds is None else duration(row.seconds),
-            "-" if row.test_accuracy is None else share(row.test_accuracy),
+            "-" if row.test_accuracy is None else share(row.test_accuracy) + (VOID if row.caveats else ""),
             Text(row.state, STATE_STYLES[row.state]),
             computed(row),
         ]

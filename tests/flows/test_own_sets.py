@@ -14,7 +14,7 @@ import pytest
 from artifacts.archive.roots import find_roots, read_graph
 from artifacts.reasons import sentence
 from artifacts.store import Store
-from schemas.errors import ChecksumMismatch, DownloadFailed
+from schemas.errors import ChecksumMismatch, DownloadFailed, IdxflowError
 from tests.flows.own_sets import OwnSet, assert_own, computed, make_set, plan, run
 from tests.tasks.idx_bytes import idx_bytes
 
@@ -159,16 +159,24 @@ def test_a_wrong_file_first_and_the_right_one_next(home: Path, tmp_path: Path) -
     """Whatever was wrong with a file, the next plain run takes it as it is then."""
     own = make_set(tmp_path / "leaves", 1)
     right = own.file(LABELS).read_bytes()
+    images = own.contents("train")[0]
     wrong = {
+        "a page": b"<!doctype html><title>Log in</title>",
+        "compressed twice": gzip.compress(right),
+        "an archive": b"PK\x03\x04" + bytes(60),
+        "another shape": gzip.compress(idx_bytes(images.reshape(-1, 4, 9))),
+        "little-endian": gzip.compress(b"\x01\x08\x00\x00" + (60).to_bytes(4, "little") + bytes(60)),
         "nothing in it": gzip.compress(b""),
         "another number": gzip.compress(idx_bytes(own.contents("train")[1][:-1])),
         "labels from 1": gzip.compress(idx_bytes(own.contents("train")[1] + 1)),
         "images": own.file("train-images.gz").read_bytes(),
         "half a file": right[: len(right) // 2],
     }
-    for content in wrong.values():
+    for what, content in wrong.items():
         own.put(LABELS, content)
-        with pytest.raises(Exception, match="train"):
+        with pytest.raises(IdxflowError, match="train"):
             run(own)
-    own.put(LABELS, right)
-    assert_own(home, run(own), own)
+        own.put(LABELS, right)
+        record = run(own)
+        assert_own(home, record, own)
+        assert record.state == "completed", what

@@ -19,6 +19,7 @@ from idxflow.cli import main
 from idxflow.commands.runs import Row, computed, row_of, run_lines, runs
 from idxflow.ending import DONE, WRONG_USAGE
 from idxflow.times import local_time
+from schemas.caveats import LEAKED, Caveat
 from schemas.errors import UsageError
 from schemas.stages import STAGES
 from tests.artifacts.archive.history import FIRST, stage_record, write_long_history, write_run
@@ -93,6 +94,20 @@ def test_the_newest_twenty_are_shown(store: Store, capsys: pytest.CaptureFixture
         assert len(json.loads(capsys.readouterr().out)) == shown
     runs(number=21)
     assert capsys.readouterr().out.endswith("\n1 older run: see -n and --all.\n")
+
+
+def test_an_accuracy_with_a_caveat_is_marked(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """A figure that something voids never stands alone; where nothing does there is no mark and no footnote."""
+    write_run(store, "a" * 12, accuracy=0.96)
+    runs()
+    assert "!" not in capsys.readouterr().out
+    write_run(store, "b" * 12, minute=1, accuracy=0.9, caveats=(Caveat(kind=LEAKED, message="All are known."),))
+    runs()
+    lines = capsys.readouterr().out.splitlines()
+    assert ["90.00 % !" in line for line in lines] == [False, True, False, False]
+    assert lines[-1] == "!  a caveat voids or weakens this accuracy: idxflow show RUN"
+    runs(json=True)
+    assert [each["caveats"] for each in json.loads(capsys.readouterr().out)] == [["All are known."], []]
 
 
 def test_sets_of_one_name_are_told_apart(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
