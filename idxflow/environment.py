@@ -6,6 +6,8 @@ import os
 import tomllib
 from pathlib import Path
 
+from idxflow.password import private_folder
+
 _DATABASE = (
     "PREFECT_SERVER_DATABASE_CONNECTION_URL",
     "PREFECT_API_DATABASE_CONNECTION_URL",
@@ -25,7 +27,7 @@ def prepare_environment(home: Path, *, verbose: bool = False, ephemeral: bool = 
     os.environ["IDXFLOW_HOME"] = str(home)
     prefect = home / "prefect"
     if ephemeral:
-        prefect.mkdir(parents=True, exist_ok=True)  # a server makes its database, but no folder for it
+        private_folder(home)  # a server makes its database, but no folder for it
         os.environ.pop("PREFECT_API_URL", None)
     defaults = {
         "PREFECT_SERVER_MEMO_STORE_PATH": str(prefect / "memo_store.toml"),
