@@ -13,6 +13,7 @@ from pathlib import Path
 
 from idxflow.console import Console
 from idxflow.environment import user_api_url
+from idxflow.faithful import stay_faithful
 from idxflow.password import read_password
 from idxflow.server import (
     Server,
@@ -46,10 +47,11 @@ class Connection:
     started: bool = False
 
 
-def connect(home: Path, console: Console) -> Connection:
+def connect(home: Path, console: Console, *, patient: bool = False) -> Connection:
     """
     Find the API that a person has chosen, or the server of `home`; start one where there is none, and say so.
 
+    Args:   patient: as in `idxflow.faithful.stay_faithful`.
     Raises: ServerError: it cannot be started, or the one that was chosen does not answer.
     """
     if (url := user_api_url()) and not _is_own(home, url):
@@ -62,7 +64,7 @@ def connect(home: Path, console: Console) -> Connection:
             )
         return Connection(lambda: _ask_to_be_let_in(url), None)
     server, started = start_server(home)
-    enter(home, server)
+    enter(home, server, patient=patient)
     if started:
         console.line(f"Prefect server started at {server.address}; it stays. Stop it with: {stop_command(home)}")
         console.line(f"Its dashboard asks once for the password that this prints: {password_command(home)}")
@@ -82,7 +84,7 @@ def temporary_server() -> Connection:
     leash, held = os.pipe()  # what is held stays open until the end, or this process's death: no child inherits it
     server, _ = start_server(folder, leash=leash)
     os.close(leash)
-    enter(folder, server)
+    enter(folder, server, patient=False)
 
     def end() -> None:
         os.close(held)  # the folder goes, then the server, also where nobody waits for them any more
@@ -94,8 +96,9 @@ def temporary_server() -> Connection:
     return Connection(lambda: wait_for_server(folder, server), None)
 
 
-def enter(home: Path, server: Server) -> None:
-    """Let the clients of this process, and of those that it starts, into the server of `home`."""
+def enter(home: Path, server: Server, *, patient: bool) -> None:
+    """Let the clients of this process, and of those that it starts, into the server of `home`; and into no other."""
+    stay_faithful(home, server, patient=patient)
     os.environ |= {
         "PREFECT_API_URL": server.api,
         "PREFECT_API_AUTH_STRING": read_password(home),  # whatever a person has set is for another server

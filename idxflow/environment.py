@@ -38,7 +38,10 @@ def prepare_environment(home: Path, *, verbose: bool = False, ephemeral: bool = 
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
         # The console is ours: what Prefect logs goes to its API, and so do the lines of our own loggers.
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if verbose else "CRITICAL",
+        "PREFECT_LOGGING_INTERNAL_LEVEL": "ERROR" if verbose else "CRITICAL",  # it goes to the console alone
         "PREFECT_LOGGING_LEVEL": "INFO",
+        # That a stage has finished, and how, its task run tells already.
+        "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL": "WARNING",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "idxflow",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     }

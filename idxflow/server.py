@@ -10,6 +10,7 @@ pages of its own address only; see `idxflow.guard`.
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import shlex
@@ -35,10 +36,20 @@ STOP_SECONDS = 10.0
 LEASH, GUARD = (Path(__file__).with_name(name) for name in ("leash.py", "guard.py"))
 DAYS = 90
 """For how long the server keeps runs, with their logs and pages."""
+PASSING = (
+    *(f"prefect.task-run.{state}" for state in ("Pending", "Running", "Cached", "Completed")),
+    "prefect.artifact.created",
+    "prefect.artifact-collection.created",  # each with half of its page
+    "prefect.artifact-collection.updated",
+)
+"""Events that are of use while they are news."""
 DEFAULTS = {
     # Runs, and what their pages show, go by age. Prefect's own server keeps them for good.
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(DAYS * 24 * 3600),
+    # A cached run of 20 stages makes 60 of these, most of what would be kept of it. A stage's states are kept with it.
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES": json.dumps(dict.fromkeys(PASSING, 60)),
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "120",
 }
 """What a person may have set otherwise."""
 
@@ -186,7 +197,7 @@ def api_answers(url: str, seconds: float = 2.0, *, healthy: bool = True) -> bool
     try:
         connection.request("GET", f"{address.path.rstrip('/')}/health")
         return connection.getresponse().status == http.HTTPStatus.OK or not healthy
-    except (OSError, http.client.HTTPException):
+    except (OSError, http.client.HTTPException, ServerError):
         return False
     finally:
         connection.close()

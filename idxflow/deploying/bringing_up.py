@@ -67,7 +67,7 @@ def bring_up(settings: Settings, console: Console, *, serve: bool, limit: int | 
             warnings.simplefilter("ignore")
             # The console has standard output already; what Prefect prints there beside its log is chatter.
             stack.enter_context(contextlib.redirect_stdout(stack.enter_context(Path(os.devnull).open("w"))))
-        connection = connect(settings.home, console)
+        connection = connect(settings.home, console, patient=True)
         from prefect.client.orchestration import get_client  # a server that was just started boots meanwhile
 
         connection.wait()
