@@ -57,7 +57,7 @@ def screenshots(
 def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A home folder with a server of its own."""
     folder = tmp_path_factory.mktemp("dashboard")
-    with Host(folder / "home") as host, Site(host.start().api, folder) as site:
+    with Host(folder / "home") as host, Site(host.start().api, folder, host.password) as site:
         yield site
 
 

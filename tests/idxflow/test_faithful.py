@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
@@ -113,7 +114,11 @@ def test_a_process_that_is_faithful_to_nobody_misses_nobody() -> None:
 
 @pytest.mark.parametrize("state", ["completed", "failed", "running"])
 def test_a_run_whose_server_is_gone_ends_by_its_record(
-    state: str, desk: Path, screen: Screen, stranger: Stranger, monkeypatch: pytest.MonkeyPatch
+    state: Literal["completed", "failed", "running"],
+    desk: Path,
+    screen: Screen,
+    stranger: Stranger,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A completed one is done, a failed one fails by its stage's error, one without an end by its server's."""
     home = desk / ".idxflow"
@@ -156,7 +161,9 @@ def test_a_run_whose_server_dies_ends_by_its_record(desk: Path, options: tuple[s
         assert server is not None, log.read_text()
         os.kill(server.pid, signal.SIGKILL)
         until(lambda: find_server(place.parent) is None)
-        with until(lambda: settled_on(server.port), 10) as stranger:  # its threads end one by one, and hold the port
+        settled = until(lambda: settled_on(server.port), 10)  # its threads end one by one, and hold the port
+        assert settled
+        with settled as stranger:
             (record_file,) = home.glob("runs/*.json")
             until(lambda: json.loads(record_file.read_bytes())["state"] != "running", 120, log.read_text)
             assert run.wait(ENDING_SECONDS) == 0, log.read_text()
