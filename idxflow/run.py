@@ -20,6 +20,7 @@ from idxflow.connection import connect, temporary_server
 from idxflow.console import Console
 from idxflow.environment import prepare_environment
 from idxflow.faithful import is_gone
+from idxflow.history import forget_unchanged
 from idxflow.interrupts import held_back
 from idxflow.settings import Settings
 from idxflow.summary import print_summary
@@ -77,6 +78,8 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
                 wanted = settings.dataset, settings.training, settings.mirror, settings.refresh
                 with _without_heartbeats():
                     record = flow(*wanted, revalidate=settings.revalidate, alert_below=settings.alert_below)
+                if connection.stop:  # of a server of somebody else's, somebody else takes care
+                    forget_unchanged(record)
         except Exception as error:
             if not is_gone():
                 raise _full(settings.home, error) or error from error

@@ -38,9 +38,10 @@ DAYS = 90
 """For how long the server keeps runs, with their logs and pages."""
 PASSING = (
     *(f"prefect.task-run.{state}" for state in ("Pending", "Running", "Cached", "Completed")),
+    *(f"prefect.flow-run.{state}" for state in ("Pending", "Running", "heartbeat")),
     "prefect.artifact.created",
-    "prefect.artifact-collection.created",  # each with half of its page
-    "prefect.artifact-collection.updated",
+    # Each with its page.
+    *(f"prefect.artifact-collection.{what}" for what in ("created", "updated", "deleted")),
 )
 """Events that are of use while they are news."""
 DEFAULTS = {
@@ -48,8 +49,8 @@ DEFAULTS = {
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(DAYS * 24 * 3600),
     # A cached run of 20 stages makes 60 of these, most of what would be kept of it. A stage's states are kept with it.
-    "PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES": json.dumps(dict.fromkeys(PASSING, 60)),
-    "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "120",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES": json.dumps(dict.fromkeys(PASSING, 30)),
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "60",
 }
 """What a person may have set otherwise."""
 

@@ -87,8 +87,9 @@ def look(browser: Browser, site: Site, screenshots: Path) -> Iterator[Window]:
     """Open windows, in which nothing may have gone wrong in the end."""
     opened: list[Look] = []
 
-    def open_window(theme: str = "dark", width: int = 1400) -> Look:
-        opened.append(Look(browser, site.api.removesuffix("/api"), screenshots, theme, width))
+    def open_window(theme: str = "dark", width: int = 1400, *, known: bool = True) -> Look:
+        password = site.password if known else None
+        opened.append(Look(browser, site.api.removesuffix("/api"), screenshots, theme, width, password))
         return opened[-1]
 
     yield open_window
