@@ -84,7 +84,7 @@ def test_without_it_nothing_is_answered(served: tuple[Path, Server]) -> None:
     """No password or a wrong one: 401, but for whether it lives; with it, no change without a CSRF token."""
     home, server = served
     password = read_password(home)
-    own = tuple(password.split(":", 1))
+    own = httpx.BasicAuth(*password.split(":", 1))
     for given in (None, ("idxflow", "guess"), ("", "")):
         for method, path in (("GET", "/flows/00000000-0000-0000-0000-000000000000"), ("POST", "/flow_runs/filter")):
             headers = {"Prefect-Csrf-Token": "x", "Prefect-Csrf-Client": "y"}
