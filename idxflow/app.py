@@ -25,6 +25,7 @@ Exit codes: 0 done, 1 a stage failed, 2 wrong usage, 130 interrupted."""
 
 SERVER_EXAMPLES = """Examples:
   idxflow server start
+  idxflow server password
   idxflow server status --home /srv/idxflow --json"""
 
 app = App(
@@ -92,7 +93,7 @@ def run(
 def start(*, home: Home = None) -> int:
     """Start the server of the home folder, unless it runs already, and wait until it answers."""
     from idxflow.environment import prepare_environment
-    from idxflow.server import start_server, stop_command, wait_for_server
+    from idxflow.server import password_command, start_server, stop_command, wait_for_server
     from idxflow.settings import load_settings
 
     folder = load_settings({"home": home}).home
@@ -101,6 +102,17 @@ def start(*, home: Home = None) -> int:
     wait_for_server(folder, found)
     print(f"Prefect server {'started' if started else 'runs already'} at {found.address}")
     print(f"Stop it with: {stop_command(folder)}")
+    print(f"Its password: {password_command(folder)}")
+    return DONE
+
+
+@server.command
+def password(*, home: Home = None) -> int:
+    """Print the password of the home folder's server, which the dashboard asks for once: keep it to yourself."""
+    from idxflow.password import read_password
+    from idxflow.settings import load_settings
+
+    print(read_password(load_settings({"home": home}).home))
     return DONE
 
 
