@@ -6,6 +6,8 @@ import os
 import tomllib
 from pathlib import Path
 
+from artifacts.links import refuse_links
+
 _DATABASE = (
     "PREFECT_SERVER_DATABASE_CONNECTION_URL",
     "PREFECT_API_DATABASE_CONNECTION_URL",
@@ -21,7 +23,9 @@ def prepare_environment(home: Path, *, verbose: bool = False, ephemeral: bool = 
         home:      absolute path of the folder of all run-time data.
         verbose:   let the libraries talk.
         ephemeral: whatever API was chosen, the run brings a server of its own.
+    Raises: StoreError: a folder of the home folder is a link.
     """
+    refuse_links(home)
     os.environ["IDXFLOW_HOME"] = str(home)
     prefect = home / "prefect"
     if ephemeral:

@@ -91,7 +91,7 @@ def start_server(home: Path, *, ports: range = PORTS, leash: int | None = None) 
     Raises:  ServerError: no free port, or the process ended at once.
     """
     (home / "prefect").mkdir(parents=True, exist_ok=True)
-    with locked(home / "server.lock"):
+    with locked(home.resolve() / "server.lock"):
         if found := find_server(home):
             return found, False
         with reserved_port(HOST, ports) as reserved:
@@ -131,7 +131,7 @@ def stop_server(home: Path, seconds: float = STOP_SECONDS) -> Server | None:
     """
     if not home.is_dir():
         return None
-    with locked(home / "server.lock"):
+    with locked(home.resolve() / "server.lock"):
         server = find_server(home)
         if server and not any(_end(server, number, seconds) for number in (signal.SIGTERM, signal.SIGKILL)):
             raise ServerError(
@@ -175,7 +175,7 @@ def stop_command(home: Path) -> str:
 
 
 def _state(home: Path) -> Path:
-    return home / "server.json"
+    return home.resolve() / "server.json"  # the home folder may be a link; nothing is written through others
 
 
 def _arguments(port: int) -> list[str]:

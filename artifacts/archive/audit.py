@@ -18,6 +18,7 @@ from artifacts.archive.names import Names
 from artifacts.archive.runs import list_runs, unreadable_runs
 from artifacts.files import size_of
 from artifacts.integrity import Damage, Stored
+from artifacts.links import linked_folders
 from artifacts.run_record import RunRecord
 from artifacts.store import Store
 from schemas.errors import StoreError
@@ -26,6 +27,7 @@ from schemas.stages import STAGES
 
 SUBJECT = "verify"
 """Of the progress that is told."""
+A_LINK = "it is a link, and nothing behind it is looked at"
 
 
 class Problem(BaseModel):
@@ -94,7 +96,11 @@ class Auditor:
                 done += sizes[artifact]
                 emit(Progress(SUBJECT, "bytes", done, total))
         for path in self._foreign():
-            self._report(path, "it does not belong here", FOREIGN)
+            self._report(path, A_LINK if path.is_symlink() else "it does not belong here", FOREIGN)
+        for path in linked_folders(self._store.home):
+            if path.parent != self._store.artifacts:
+                way_out = "Delete the link."
+                self._problems.append(Problem(subject=self._shown(path), found=A_LINK, way_out=way_out))
         if self._everything:
             self._check_the_rest()
         return Audit(
@@ -175,7 +181,7 @@ class Auditor:
     def _foreign(self) -> Iterator[Path]:
         """Yield what lies among the artifacts and is none."""
         for folder in sorted(self._store.artifacts.iterdir()):
-            if folder.name not in STAGES or not folder.is_dir():
+            if folder.name not in STAGES or folder.is_symlink() or not folder.is_dir():
                 yield folder
             else:
                 yield from (path for path in sorted(folder.iterdir()) if is_foreign(path))

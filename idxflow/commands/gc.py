@@ -69,6 +69,8 @@ def parse_age(text: str) -> timedelta:
 
 def _print(found: Cleanup) -> None:
     console = open_console()
+    for link in found.links:
+        console.warn(f"{link} is a link: nothing behind it was looked at. Delete the link.")
     rows = [(each.kind, each.subject, amount(each.bytes, "bytes"), each.reason) for each in found.candidates]
     for line in table_lines(("what", "which", "size", "why"), rows, right={"size"}) if rows else ():
         console.line(line)

@@ -161,7 +161,7 @@ def _worker_name(home: Path) -> str:
 def _only_one(home: Path) -> Iterator[None]:
     """Hold the home folder's place for an `idxflow up`; the kernel frees it when the process ends."""
     home.mkdir(parents=True, exist_ok=True)
-    path = home / "up.lock"
+    path = home.resolve() / "up.lock"
     if (descriptor := try_lock(path)) is None:
         raise UsageError(
             f"idxflow up, home folder {home}",
