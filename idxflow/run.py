@@ -15,6 +15,7 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
+from artifacts.holds import lasting
 from artifacts.run_record import RunRecord
 from idxflow.connection import connect, temporary_server
 from idxflow.console import Console
@@ -61,6 +62,7 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
     prepare_environment(settings.home, verbose=settings.verbose, ephemeral=settings.ephemeral)
     record, stop = None, None
     with contextlib.ExitStack() as ending:
+        ending.enter_context(lasting())  # the summary reads what the run holds
         if not settings.verbose:
             ending.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")
@@ -83,9 +85,11 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
             if record:
                 # Where the server ends with the run, there is no page to open.
                 shown = record.model_copy(update={"dashboard": None}) if settings.ephemeral else record
-                print_summary(console, shown, settings.home, stop)
-            if record and json:
-                print(record.model_dump_json(indent=2), flush=True)
+                try:
+                    print_summary(console, shown, settings.home, stop)
+                finally:
+                    if json:
+                        print(record.model_dump_json(indent=2), flush=True)
 
 
 def _full(home: Path, error: Exception) -> StoreError | None:

@@ -69,7 +69,7 @@ def fill(home: Path) -> None:
     record(store, "a" * 12, (0,))
     Names(store).set_alias("champion", "train", ref_of(1, "train").version, NOW)
     Names(store).pin_artifact("train", PINNED, "", NOW)
-    store.trust.write(FIRST_USE, instead_of=None)
+    store.trust.write(FIRST_USE)
     for place in FOLDERS:
         if not (path := home / place).exists():
             path.mkdir(parents=True)
