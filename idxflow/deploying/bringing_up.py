@@ -50,7 +50,7 @@ DEFAULTS = {
 
 def bring_up(settings: Settings, console: Console, *, serve: bool, limit: int | None) -> None:
     """
-    Set up everything that deployed runs need, and take them until Ctrl-C or SIGTERM.
+    Set up everything that deployed runs need, and take them until Ctrl-C, SIGTERM or SIGHUP.
 
     Args:
         serve: no work pool and no worker: Prefect's runner takes the runs, as its `serve` does.
