@@ -37,13 +37,14 @@ def parent_of(path: Path) -> Iterator[int]:
     Yields: its descriptor.
     Raises: LinkRefused: it is a link, or a folder above it is.  OSError.
     """
-    path = Path(os.path.abspath(path))  # noqa: PTH100 - `resolve` would follow links
-    descriptor = os.open(path.anchor, FOLDER)
+    names = os.path.abspath(path).split(os.sep)[1:-1]  # noqa: PTH100, PTH206 - no link followed, and quick
+    descriptor = os.open(os.sep, FOLDER)
     try:
-        for folder in reversed(path.parents[:-1]):
+        for place, name in enumerate(names, 1):
             try:
-                deeper = os.open(folder.name, FOLDER, dir_fd=descriptor)
+                deeper = os.open(name, FOLDER, dir_fd=descriptor)
             except NotADirectoryError as error:
+                folder = Path(os.sep, *names[:place])
                 raise (LinkRefused(folder) if folder.is_symlink() else error) from error
             os.close(descriptor)
             descriptor = deeper

@@ -57,7 +57,7 @@ def touched(path: Path) -> datetime:
         return datetime.fromtimestamp(path.lstat().st_mtime, UTC)
     except FileNotFoundError:
         return datetime.min.replace(tzinfo=UTC)
-    except (OverflowError, ValueError):  # a time that no calendar knows
+    except (OverflowError, ValueError):  # a time that no calendar knows, as a file system in memory can have it
         return datetime.max.replace(tzinfo=UTC)
 
 
