@@ -13,6 +13,7 @@ from typing import ParamSpec
 from prefect.context import FlowRunContext
 
 from artifacts.current import CURRENT, Outcome
+from artifacts.holds import let_go
 from artifacts.refresh import Refresh
 from artifacts.run import Run
 from artifacts.run_record import RunRecord
@@ -75,7 +76,7 @@ def recorded(body: Callable[P, Outcome]) -> Callable[P, RunRecord]:
         finally:
             root.removeHandler(keeper)
             CURRENT.reset(token)
-            run.close()
+            let_go(run.close)
 
     # Prefect validates parameters by the signature: its names belong to the body's module, not to this one.
     signature = inspect.signature(body, eval_str=True).replace(return_annotation=RunRecord)

@@ -25,6 +25,7 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from pydantic import ValidationError
 
 from artifacts.current import CURRENT, CurrentRun
+from artifacts.holds import lasting
 from artifacts.run_record import RunRecord
 from flows.alarm import sound_alarm
 from flows.bars import Bars
@@ -171,7 +172,7 @@ def shown(body: Callable[P, RunRecord]) -> Callable[P, RunRecord]:
         if context is None or context.flow_run is None:
             return body(*args, **kwargs)  # which says how it is meant to be used
         dashboard = Dashboard(context.flow_run, bound.arguments["training"].profile, bound.arguments["alert_below"])
-        with logging_to_api():
+        with logging_to_api(), lasting():  # the page is of what the run holds
             try:
                 with dashboard.living():
                     record = body(*args, **kwargs)

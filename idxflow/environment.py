@@ -6,6 +6,7 @@ import os
 import tomllib
 from pathlib import Path
 
+from artifacts.links import refuse_links
 from idxflow.password import private_folder
 
 _DATABASE = (
@@ -23,7 +24,9 @@ def prepare_environment(home: Path, *, verbose: bool = False, ephemeral: bool = 
         home:      absolute path of the folder of all run-time data.
         verbose:   let the libraries talk.
         ephemeral: whatever API was chosen, the run brings a server of its own.
+    Raises: StoreError: a folder of the home folder is a link.
     """
+    refuse_links(home)
     os.environ["IDXFLOW_HOME"] = str(home)
     prefect = home / "prefect"
     if ephemeral:

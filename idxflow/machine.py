@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from artifacts.disk import open_plainly
+
 PROC = Path("/proc")
 BACKLOG = 2048
 """Connections that may wait for a server to start."""
@@ -65,7 +67,9 @@ def start_process(
         stdin:     a descriptor that it reads from.
     Returns: its pid.
     """
-    with log.open("wb") as output:
+    # Neither emptied nor written through a link; the folder may lie below one, as the home folder may.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    with os.fdopen(open_plainly(log.parent.resolve() / log.name, flags), "wb") as output:
         process = subprocess.Popen(
             command,
             cwd=log.parent,

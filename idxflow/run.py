@@ -15,6 +15,7 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
+from artifacts.holds import lasting
 from artifacts.run_record import RunRecord
 from idxflow.connection import connect, temporary_server
 from idxflow.console import Console
@@ -63,6 +64,7 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
     prepare_environment(settings.home, verbose=settings.verbose, ephemeral=settings.ephemeral)
     record, stop = None, None
     with contextlib.ExitStack() as ending:
+        ending.enter_context(lasting())  # the summary reads what the run holds
         if not settings.verbose:
             ending.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")
@@ -90,9 +92,11 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
                 # Where the server ends with the run, or before it, there is no page to open.
                 gone = is_gone()
                 shown = record.model_copy(update={"dashboard": None}) if settings.ephemeral or gone else record
-                print_summary(console, shown, settings.home, None if gone else stop)
-            if record and json:
-                print(record.model_dump_json(indent=2), flush=True)
+                try:
+                    print_summary(console, shown, settings.home, None if gone else stop)
+                finally:
+                    if json:
+                        print(record.model_dump_json(indent=2), flush=True)
 
 
 def _told_by_record(home: Path, console: Console, error: Exception) -> RunRecord:

@@ -120,7 +120,7 @@ def start_server(home: Path, *, ports: range = PORTS, leash: int | None = None) 
     Raises:  ServerError: no free port, the process ended at once, or an older idxflow's server still runs.
     """
     private_folder(home)
-    with locked(home / "server.lock"):
+    with locked(home.resolve() / "server.lock"):
         if found := find_server(home):
             if lets_everybody_in(found):
                 raise ServerError(
@@ -167,7 +167,7 @@ def stop_server(home: Path, seconds: float = STOP_SECONDS) -> Server | None:
     """
     if not home.is_dir():
         return None
-    with locked(home / "server.lock"):
+    with locked(home.resolve() / "server.lock"):
         server = find_server(home)
         if server and not any(_end(server, number, seconds) for number in (signal.SIGTERM, signal.SIGKILL)):
             raise ServerError(
@@ -219,7 +219,7 @@ def _elsewhere(home: Path) -> str:
 
 
 def _state(home: Path) -> Path:
-    return home / "server.json"
+    return home.resolve() / "server.json"  # the home folder may be a link; nothing is written through others
 
 
 def _is_guarded(process: Process, port: int) -> bool:

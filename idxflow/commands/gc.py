@@ -96,6 +96,8 @@ def _print_history(console: Console, history: History) -> None:
 
 def _print(found: Cleanup, history: History | None) -> None:
     console = open_console()
+    for link in found.links:
+        console.warn(f"{link} is a link: nothing behind it was looked at. Delete the link.")
     _print_artifacts(console, found)
     if history:
         _print_history(console, history)

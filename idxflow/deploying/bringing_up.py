@@ -50,7 +50,7 @@ DEFAULTS = {
 
 def bring_up(settings: Settings, console: Console, *, serve: bool, limit: int | None) -> None:
     """
-    Set up everything that deployed runs need, and take them until Ctrl-C or SIGTERM.
+    Set up everything that deployed runs need, and take them until Ctrl-C, SIGTERM or SIGHUP.
 
     Args:
         serve: no work pool and no worker: Prefect's runner takes the runs, as its `serve` does.
@@ -163,7 +163,7 @@ def _worker_name(home: Path) -> str:
 def _only_one(home: Path) -> Iterator[None]:
     """Hold the home folder's place for an `idxflow up`; the kernel frees it when the process ends."""
     home.mkdir(parents=True, exist_ok=True)
-    path = home / "up.lock"
+    path = home.resolve() / "up.lock"
     if (descriptor := try_lock(path)) is None:
         raise UsageError(
             f"idxflow up, home folder {home}",
