@@ -18,10 +18,13 @@ Every error that idxflow raises on purpose, as one tree.
 
 from __future__ import annotations
 
+from schemas.secrets import conceal
+from schemas.visible import visible
+
 
 class IdxflowError(Exception):
     """
-    An expected failure, told in four parts.
+    An expected failure, told in four parts: text without secrets, and fit for a terminal.
 
     Args:
         subject:  what the error is about: a file, an option, an artifact.
@@ -31,8 +34,10 @@ class IdxflowError(Exception):
     """
 
     def __init__(self, subject: str, *, expected: str, found: str, way_out: str) -> None:
-        self.subject, self.expected, self.found, self.way_out = subject, expected, found, way_out
-        super().__init__(f"{subject}: expected {expected}, found {found}. {way_out}")
+        self.subject, self.expected, self.found, self.way_out = (
+            visible(conceal(part)) for part in (subject, expected, found, way_out)
+        )
+        super().__init__(f"{self.subject}: expected {self.expected}, found {self.found}. {self.way_out}")
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.subject, self.expected, self.found, self.way_out)
