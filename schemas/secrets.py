@@ -14,7 +14,7 @@ from base64 import b64encode
 from urllib.parse import quote, quote_plus
 
 SHORTEST = 4
-"""Characters of a secret that is searched for: less would garble every text."""
+"""Bytes of a secret that is searched for: less would garble every text."""
 HIDDEN = "***"
 _KEPT_IN_QUERIES = "!#$%&'()*+,/:;=?@[]~"
 """What requests leaves as it is when it encodes an address."""
@@ -33,7 +33,7 @@ def remember(secret: str) -> None:
     forms |= {each.lower() for each in forms if "%" in each}
     forms.add(b64encode(given).decode())
     with _lock:
-        _forms.update(form for form in forms if len(form) >= SHORTEST)
+        _forms.update(form for form in forms if len(form.encode("utf-8", "surrogatepass")) >= SHORTEST)
 
 
 def remember_login(user: bytes, password: bytes) -> None:
