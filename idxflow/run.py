@@ -22,7 +22,7 @@ from idxflow.environment import prepare_environment
 from idxflow.interrupts import held_back
 from idxflow.settings import Settings
 from idxflow.summary import print_summary
-from schemas.errors import IdxflowError, StoreError
+from schemas.errors import IdxflowError, StoreError, UnforeseenError
 from schemas.stages import StageName
 from schemas.training import Training
 from schemas.words import amount
@@ -90,8 +90,9 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
 
 def _full(home: Path, error: Exception) -> StoreError | None:
     """Return the error that a full disk deserves where a library told it as its own; None where there is space."""
+    foreseen = isinstance(error, IdxflowError) and not isinstance(error, UnforeseenError)
     free = shutil.disk_usage(home).free if home.is_dir() else LEAST_FREE
-    if isinstance(error, IdxflowError) or free >= LEAST_FREE:
+    if foreseen or free >= LEAST_FREE:
         return None
     return StoreError(
         str(home),

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import Field
 
@@ -105,6 +105,9 @@ def fill(address: str, environment: Mapping[str, str]) -> str:
     except ValueError:
         return address
     user, at, host = parts.netloc.rpartition("@")
+    for given in (user.partition(":")[2], parts.query):
+        if given and not re.search(_REFERENCE, given):
+            remember(unquote(given))
     user = re.sub(_REFERENCE, lambda reference: quote(os.fsencode(value_of(reference)), safe=""), user)
     query = re.sub(_REFERENCE, lambda reference: _in_query(value_of(reference)), parts.query)
     return parts._replace(netloc=user + at + host, query=query).geturl()

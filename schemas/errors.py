@@ -10,7 +10,8 @@ Every error that idxflow raises on purpose, as one tree.
     │   ├── BadIdx            a malformed IDX header or body, or another kind of file
     │   ├── BadTable          images and labels that do not belong together
     │   ├── InvalidData       the table breaks its schema
-    │   └── TrainingDiverged  the loss is no longer a number
+    │   ├── TrainingDiverged  the loss is no longer a number
+    │   └── UnforeseenError   a library failed, and nobody had thought of it
     ├── StoreError            the artifact store cannot be read or written
     │   └── ArtifactDamaged   a stored artifact is not what its manifest says
     └── ServerError           the Prefect server cannot be found, started or stopped
@@ -81,6 +82,10 @@ class InvalidData(StageError):
 
 class TrainingDiverged(StageError):
     """The loss is no longer a number."""
+
+
+class UnforeseenError(StageError):
+    """A library failed in a way that nobody had thought of; its exception's type and text, without secrets."""
 
 
 class StoreError(IdxflowError):
