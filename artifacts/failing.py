@@ -50,6 +50,7 @@ class Failures:
     def clear(self) -> None:
         """Begin another attempt."""
         self.errors.clear()
+        self._final = Future()
 
     def check(self) -> None:
         """Raise Stopped if a stage has failed for good: what has not begun then need not."""

@@ -68,7 +68,7 @@ class Store:
         self.locks = self.home / "locks"
         self.runs = self.home / "runs"
         self.holds = self.home / "holds"
-        self.trust = Trust(self.home / "trust")
+        self.trust = Trust(self.home / "trust", self.locks / "trust.lock")
         self.own_files = OwnFiles(self.home / "own")
         self.readers = Readers(self.locks)
         self._locks = FlockManager(self.locks)

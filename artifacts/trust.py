@@ -8,14 +8,15 @@ a file that is not what it was is refused until a person accepts all of them as 
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from artifacts import files
 from artifacts.disk import disk
+from artifacts.flock import locked
 from schemas.datasets import Sha256
 from schemas.errors import StoreError
 from schemas.moment import Moment
@@ -34,72 +35,105 @@ class Trusted(BaseModel):
     The files of one place that are trusted.
 
     Args:
+        place:    16 digits for the address; see `schemas.datasets.Dataset`.
         address:  what they are published under, without secrets.
-        sets:     names of the data sets that use them, for people.
-        since:    when all of them were first used, or accepted; UTC, ISO 8601.
-        renewing: a person wants the next run to accept the files as they are then.
+        sets:     names of the data sets that use them, by what identifies each.
+        since:    when the latest of them were first used, or accepted; UTC, ISO 8601.
         files:    by name.
+        renewing: names of files that the next run is to accept as they are then.
     """
 
     model_config = ConfigDict(frozen=True)
+    place: str
     address: str
-    sets: tuple[str, ...] = ()
+    sets: dict[str, str] = Field(default_factory=dict)
     since: Moment
-    renewing: bool = False
     files: dict[str, FirstUse]
+    renewing: tuple[str, ...] = ()
+
+    @property
+    def held(self) -> dict[str, FirstUse]:
+        """The files that are to be what they were: all but those that a person wants to have accepted."""
+        return {name: file for name, file in self.files.items() if name not in self.renewing}
+
+    @property
+    def names(self) -> str:
+        """What the sets are called, for people."""
+        return ", ".join(sorted(set(self.sets.values())))
 
 
 class Trust:
-    """The ledger of first uses."""
+    """
+    The ledger of first uses.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    Args: lock: the file of its lock.
+    """
 
-    def read(self, address: str) -> Trusted | None:
+    def __init__(self, folder: Path, lock: Path) -> None:
+        self._folder, self._lock = folder, lock
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Keep everybody else from changing the ledger: for whoever writes what follows from what was read."""
+        with disk(self._lock.parent):
+            files.make_folder(self._lock.parent)
+        with locked(self._lock):
+            yield
+
+    def read(self, place: str) -> Trusted | None:
         """
         Return what is trusted of a place; None where nothing is.
 
         Raises: StoreError: the record does not read.
         """
-        path = self._path(address)
-        return self._read(path) if path.is_file() else None
+        path = self._path(place)
+        return self._read(path) if place and path.is_file() else None
 
-    def write(self, trusted: Trusted, *, instead_of: Trusted | None) -> bool:
+    def has(self, place: str) -> bool:
+        """Tell whether there is a record of a place, whatever is in it."""
+        return bool(place) and self._path(place).is_file()
+
+    def find(self, place: str, dataset: str) -> Trusted | None:
         """
-        Write down what is trusted from now on.
+        Return what is trusted of a place; where nothing is, what was trusted of the same data set at another one.
 
-        Args:    instead_of: what was trusted when this was decided. Where it is None, of two first uses at once one is.
-        Returns: whether it was written: False where something else is trusted by now.
+        Args:   dataset: what identifies it. Its mirror may have moved: its files are what they were all the same.
+        Raises: StoreError: the record of the place does not read.
+        """
+        known = self.read(place)
+        return known or max((each for each in self.all() if dataset in each.sets), key=lambda e: e.since, default=None)
+
+    def write(self, trusted: Trusted) -> None:
+        """Write down what is trusted of a place from now on. Raises: StoreError: it cannot be written."""
+        path = self._path(trusted.place)
+        with disk(path.parent):
+            files.write_atomically(path, trusted.model_dump_json(indent=2).encode())
+
+    def renew(self, place: str, names: Collection[str] | None = None) -> Trusted | None:
+        """
+        Have the next run accept files of a place as they are then; until it has, what was trusted stays written.
+
+        Args:    names: of the files; None: all of them.
+        Returns: what is trusted of the place; None where nothing is.
         Raises:  StoreError: the record does not read, or cannot be written.
         """
-        path, content = self._path(trusted.address), trusted.model_dump_json(indent=2).encode()
-        with disk(path.parent):
-            if instead_of is None:
-                return files.write_once(path, content)
-            if self.read(trusted.address) != instead_of:
-                return False
-            files.write_atomically(path, content)
-            return True
+        with self.changing():
+            if (trusted := self.read(place)) is None:
+                return None
+            chosen = sorted({*trusted.renewing, *(trusted.files if names is None else names)} & trusted.files.keys())
+            changed = trusted.model_copy(update={"renewing": tuple(chosen)})
+            self.write(changed)
+            return changed
 
-    def renew(self, trusted: Trusted) -> Trusted:
-        """
-        Have the next run accept the files of a place as they are then; until it has, what was trusted stays written.
-
-        Raises: StoreError: it cannot be written.
-        """
-        changed = trusted.model_copy(update={"renewing": True})
-        with disk(self._folder):
-            files.write_atomically(self._path(trusted.address), changed.model_dump_json(indent=2).encode())
-        return changed
-
-    def forget(self, address: str) -> bool:
+    def forget(self, place: str) -> bool:
         """Trust nothing of a place any more, also where its record does not read. Returns: whether there was one."""
-        path = self._path(address)
-        if not path.is_file():
-            return False
-        with disk(path.parent):
-            files.remove_file(path)
-        return True
+        path = self._path(place)
+        with self.changing():
+            if not path.is_file():
+                return False
+            with disk(path.parent):
+                files.remove_file(path)
+            return True
 
     def all(self) -> list[Trusted]:
         """List what is trusted, by address; what does not read is among `flaws`."""
@@ -109,7 +143,7 @@ class Trust:
                 found.append(self._read(path))
             except StoreError:
                 continue
-        return sorted(found, key=lambda each: each.address)
+        return sorted(found, key=lambda each: (each.address, each.place))
 
     def flaws(self) -> list[StoreError]:
         """Return an error for each record that does not read."""
@@ -126,26 +160,21 @@ class Trust:
             trusted = Trusted.model_validate_json(files.read_plain(path))
         except (OSError, ValidationError):
             trusted = None
-        if trusted is None or self._path(trusted.address) != path:
+        if trusted is None or self._path(trusted.place) != path:
             raise StoreError(
                 f"trust/{path.name}",
                 expected="what the files of a set were on their first use",
                 found="a record that does not read",
-                way_out="Restore it from a backup, or forget it with `idxflow trust SET --forget`, SET being the path "
-                "of the set's .toml: the next run then takes the files as they are.",
+                way_out=f"Restore it from a backup, or forget it with `idxflow trust {path.stem} --forget`: the next "
+                "run then takes the files as they are.",
             )
         return trusted
 
     def _paths(self) -> list[Path]:
         return sorted(self._folder.glob("*.json"))
 
-    def _path(self, address: str) -> Path:
-        return self._folder / f"{address_file(address)}.json"
-
-
-def address_file(address: str) -> str:
-    """Return the name of the record of a place, without its suffix: 16 hexadecimal digits."""
-    return hashlib.sha256(address.encode()).hexdigest()[:16]
+    def _path(self, place: str) -> Path:
+        return self._folder / f"{place}.json"
 
 
 def differing(known: Mapping[str, FirstUse], found: Mapping[str, FirstUse]) -> list[str]:

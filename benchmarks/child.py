@@ -81,6 +81,7 @@ def measure(job: Job) -> Measured:
         import_module(name)
     from artifacts.store import Store
     from benchmarks.walk import Walk
+    from flows.identify import identify
     from schemas.catalog import load_dataset
 
     ends = list[float]()
@@ -90,7 +91,9 @@ def measure(job: Job) -> Measured:
             ends.append(time.perf_counter())
 
     with listening(note):
-        walk = Walk(Store(job.home), job.stage, anew=(job.stage,)).through(load_dataset(job.dataset), job.training)
+        store = Store(job.home)
+        data = identify(store, load_dataset(job.dataset))
+        walk = Walk(store, job.stage, anew=(job.stage,)).through(data, job.training)
     epochs = tuple(end - start for start, end in pairwise(ends))
     return Measured(whole=walk.whole[job.stage], own=walk.own[job.stage], peak=peak_memory(), epochs=epochs)
 

@@ -91,9 +91,11 @@ def count_images(home: Path, data: Dataset) -> dict[str, int]:
     """Return the number of images of each split, from its parsed table."""
     from artifacts.store import Store
     from benchmarks.walk import Walk
+    from flows.identify import identify
     from schemas.image_table import ImageTable
 
-    refs = Walk(Store(home), "parse").through(data, Training()).refs
+    store = Store(home)
+    refs = Walk(store, "parse").through(identify(store, data), Training()).refs
     return {split: ImageTable(refs["parse", split].file()).samples for split in data.splits}
 
 

@@ -61,7 +61,7 @@ class RemoteFile(Parameters):
     by hashing it, of a remote one by what was trusted on its first use (`flows.identify`).
     """
 
-    outside_key: ClassVar[frozenset[str]] = frozenset({"mirrors", "described_in"})
+    outside_key: ClassVar[frozenset[str]] = frozenset({"mirrors", "described_in", "trusted_as"})
     name: FileName = Field(description="path below each mirror, perhaps with a query")
     bytes: int | None = Field(default=None, gt=0, description="size of the file")
     sha256: Sha256 | None = Field(default=None, description="of the file; None while it is not known")
@@ -71,6 +71,7 @@ class RemoteFile(Parameters):
     described_in: str = Field(
         default="", description="name of the TOML file of a set of one's own, for messages; empty: the catalog's"
     )
+    trusted_as: str = Field(default="", description="of a first use: name of its record in trust/, for messages")
 
     @property
     def known(self) -> bool:
@@ -184,12 +185,15 @@ class Dataset(Parameters):
     Args:
         identity: what tells it from every other set, also from one of the same name: the name of a set of the catalog,
             `leaves-3fa2b1c4` for one's own, by the place of its description.
-        home:     the first remote address that its description names, without secrets; empty where there is none.
+        place:    16 digits for the first remote address that its description names, as it is written there; else for
+            that of the mirrors that were given; empty where there is none.
+        home:     that address for people: without user, password and query.
     """
 
-    outside_key: ClassVar[frozenset[str]] = frozenset({"identity", "home"})
+    outside_key: ClassVar[frozenset[str]] = frozenset({"identity", "place", "home"})
     name: DatasetName
     identity: str = ""
+    place: str = ""
     home: str = ""
     title: str
     source: str = Field(description="where the set comes from and under which licence")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -40,7 +41,7 @@ class Course:
         """The epoch whose weights are the result, from 1: the last, or with patience the best of validation."""
         if not self._training.patience:
             return len(self.epochs)
-        return min(self.epochs, key=lambda row: row.validation_loss or 0.0).epoch
+        return min(self.epochs, key=lambda row: math.inf if row.validation_loss is None else row.validation_loss).epoch
 
     @property
     def over(self) -> bool:

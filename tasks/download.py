@@ -63,7 +63,7 @@ def fetch(
 
     Raises: DownloadFailed: no mirror gave the file; `target` is not there.
     """
-    from tasks.first_use import forget, waiting
+    from tasks.first_use import waiting
     from tasks.transfer import transfer
 
     expected = Expected(sha256=file.sha256, bytes=file.bytes)
@@ -93,8 +93,7 @@ def fetch(
                 failures.append(f"{fault} from {shown}")
                 continue
             part.publish(target)
-            if first and used:
-                forget(first[0])
+            if used:
                 return DownloadSummary.model_validate(used.model_dump())
             gave = "the stored copy, which is sound, is used" if isinstance(source, Path) else f"{shown} gave the file"
             for failure in failures:
@@ -144,7 +143,7 @@ def _way_out(file: RemoteFile) -> str:
         case "first use":
             return (
                 f"{tried}see --mirror. If the set was published anew on purpose: "
-                f"`idxflow trust {file.described_in} --renew` accepts all its files as they are now."
+                f"`idxflow trust {file.trusted_as} --renew` accepts all its files as they are now."
             )
     if file.described_in:
         return f"{tried}bring one that has it with --mirror, or correct its sha256 and bytes in {file.described_in}."

@@ -46,7 +46,8 @@ def hold_out(table: ImageTable, way: Way, training: Training) -> Holding:
     Hold `training.validation_fraction` of a table's rows out.
 
     Raises:
-        StageError: no row, or none of a class that has images, would be left to train on.
+        StageError: no row, or none of a class that has images, would be left to train on; or none is held out, where
+                    the training is to end by the held-out rows (`patience`).
         BadTable:   a row group is damaged.
     """
     samples, fraction, classes = table.samples, training.validation_fraction, table.metadata.classes
@@ -63,7 +64,26 @@ def hold_out(table: ImageTable, way: Way, training: Training) -> Holding:
         held = choose(labels, digests, fraction, training.seed)
     counts, of_held = (np.bincount(each, minlength=len(classes)) for each in (labels, labels[held]))
     refuse_untrained(classes, counts, of_held, training)
+    if kept < samples and not held.any():
+        return Holding(held, way, (nothing_held_out(samples, training),))
     return Holding(held, way, find_uneven(classes, counts, of_held, way))
+
+
+def nothing_held_out(samples: int, training: Training) -> str:
+    """
+    Say that no row could be held out.
+
+    Raises: StageError: the training is to end by the held-out rows.
+    """
+    found = f"no row of {samples} can be held out: there are too few different images of each class"
+    if training.patience:
+        raise StageError(
+            "training.patience",
+            expected="held-out rows to end the training by",
+            found=found,
+            way_out="Bring more images, or run all epochs: `--set training.patience=0`.",
+        )
+    return f"{found[0].upper()}{found[1:]}; there is no validation"
 
 
 def refuse_untrained(classes: Sequence[str], counts: Counts, held: Counts, training: Training) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -9,7 +10,7 @@ from pydantic import TypeAdapter
 from rich.text import Text
 
 from artifacts.store import Store
-from artifacts.trust import Trusted, address_file
+from artifacts.trust import Trusted
 from idxflow.archive import open_store
 from idxflow.console import Console, open_console
 from idxflow.ending import DONE
@@ -23,6 +24,8 @@ from schemas.words import amount
 
 DIGITS = 16
 """Of a SHA-256, as many as a person is shown."""
+RECORD = re.compile("[0-9a-f]{16}")
+"""The name of a record."""
 UNCHANGED = "Nothing has changed."
 
 
@@ -51,21 +54,19 @@ def trust(
     store, console = open_store(home).store, open_console(json=json)
     if word is None:
         return _list(store, console, json=json)
-    address = find_address(store, word)
+    place, names = find_place(store, word)
     if forget:
-        if not store.trust.forget(address):
+        if not store.trust.forget(place):
             raise _nothing(word)
         return _say(console, f"{word}: forgotten. The next run takes its files as they are.", json=json)
-    trusted = store.trust.read(address)
+    trusted = store.trust.renew(place, names) if renew else store.trust.read(place)
     if trusted is None:
         raise _nothing(word)
-    if renew:
-        trusted = store.trust.renew(trusted)
     if json:
         print(trusted.model_dump_json(indent=2))
         return DONE
     if renew:
-        files = counted(len(trusted.files), "file")
+        files = counted(len(trusted.renewing), "file")
         return _say(
             console,
             f"{word}: the next run takes all {files} as they are then, and trusts them once both splits have passed "
@@ -75,46 +76,63 @@ def trust(
     return DONE
 
 
-def find_address(store: Store, word: str) -> str:
+def find_place(store: Store, word: str) -> tuple[str, frozenset[str] | None]:
     """
-    Find the address that a data set's files are trusted under.
+    Find the place that a data set's files are trusted under.
 
-    Args:   word: a description's path, the name of a set, an address, or the name of a record.
-    Raises: UsageError: nothing or more than one is trusted by that name, or the description names no remote mirror.
+    Args:    word: a description's path, the name of a set, an address, or the name of a record.
+    Returns: the place, and the names of the set's files that have no checksum; None where the word says no set.
+    Raises:  UsageError: nothing or more than one is trusted by that name, or the description names no remote mirror.
     """
     if word.endswith(".toml"):
-        if home := load_dataset(word).home:
-            return home
-        raise UsageError(
-            word,
-            expected="a set with a remote mirror",
-            found="files on this machine only, which are hashed whenever they change",
-            way_out=f"There is nothing to accept: a run takes them as they are. {UNCHANGED}",
-        )
+        return _place_of(store, word)
     known = store.trust.all()
-    found = [each.address for each in known if word in {each.address, *each.sets, address_file(each.address)}]
+    found = [each.place for each in known if word in {each.address, each.place, *each.sets, *each.sets.values()}]
+    if not found and RECORD.fullmatch(word) and store.trust.has(word):
+        found = [word]  # one that does not read
     if len(found) == 1:
-        return found[0]
+        return found[0], None
     if not found:
         raise _nothing(word)
     raise UsageError(
         word,
         expected="the name of one set",
-        found=f"{len(found)}: {', '.join(found)}",
-        way_out=f"Name one by its address, or by the path of its .toml. {UNCHANGED}",
+        found=f"{len(found)}: {', '.join(f'{each.place} ({each.address})' for each in known if each.place in found)}",
+        way_out=f"Name one by its digits, or by the path of its .toml. {UNCHANGED}",
+    )
+
+
+def _place_of(store: Store, path: str) -> tuple[str, frozenset[str]]:
+    dataset = load_dataset(path)
+    names = frozenset(file.name for file in dataset.files if not file.sha256)
+    if dataset.place:
+        trusted = None if store.trust.has(dataset.place) else store.trust.find(dataset.place, dataset.identity)
+        return trusted.place if trusted else dataset.place, names
+    if trusted := store.trust.find("", dataset.identity):  # by way of --mirror
+        return trusted.place, names
+    raise UsageError(
+        path,
+        expected="a set with a remote mirror",
+        found="files on this machine only, which are hashed whenever they change",
+        way_out=f"There is nothing to accept: a run takes them as they are. {UNCHANGED}",
     )
 
 
 def print_trusted(console: Console, trusted: Trusted) -> None:
     """Print what is trusted of one place."""
-    console.line(Text.assemble((", ".join(trusted.sets), "bold"), f"  {trusted.address}"))
+    console.line(Text.assemble((trusted.names, "bold"), f"  {trusted.address}"))
     since = f"trusted since {local_time(trusted.since)}"
-    console.line(since + ("; the next run accepts the files as they are then" if trusted.renewing else ""))
+    console.line(since + (f"; the next run accepts {_count(trusted)} as they are then" if trusted.renewing else ""))
     cells = [
         (name, amount(file.bytes, "bytes"), Text(file.sha256[:DIGITS], "dim")) for name, file in trusted.files.items()
     ]
     for line in table_lines(("file", "size", "SHA-256"), cells, right=("size",)):
         console.line(line)
+
+
+def _count(trusted: Trusted) -> str:
+    renewing = len(trusted.renewing)
+    return "all files" if renewing == len(trusted.files) else counted(renewing, "file")
 
 
 def _list(store: Store, console: Console, *, json: bool) -> int:
@@ -127,14 +145,15 @@ def _list(store: Store, console: Console, *, json: bool) -> int:
     else:
         cells = [
             (
-                Text(", ".join(each.sets), "bold"),
+                Text(each.names, "bold"),
                 counted(len(each.files), "file"),
                 f"{local_time(each.since)}{' (to be renewed)' if each.renewing else ''}",
+                each.place,
                 each.address,
             )
             for each in known
         ]
-        for line in table_lines(("set", "files", "since", "address"), cells):
+        for line in table_lines(("set", "files", "since", "record", "address"), cells):
             console.line(line)
     for flaw in store.trust.flaws():
         console.warn(str(flaw))

@@ -49,7 +49,7 @@ class Place:
     """
 
     identity: str
-    home: str
+    address: str
     described_in: str
 
 
@@ -129,7 +129,8 @@ class _Description(_Labels):
             {
                 "name": name,
                 "identity": place.identity,
-                "home": place.home,
+                "place": digest_of(place.address)[:16] if place.address else "",
+                "home": redact(place.address),
                 "title": self.title,
                 "source": self.source,
                 "checks": self.checks,
@@ -192,10 +193,12 @@ def load_dataset(name_or_path: str, mirrors: tuple[str, ...] = ()) -> Dataset:
         description = _Description.model_validate(read_description(path, name_or_path))
         addresses = [_address(mirror, Path()) for mirror in mirrors]
         described = [_address(mirror, path.parent) for mirror in description.mirrors]
-        home = next((redact(each) for each in (*described, *addresses) if urlsplit(each).scheme != "file"), "")
+        # As it is written, query and all, and before its secrets are filled in: they may change.
+        remote = (each for each in (*description.mirrors, *mirrors) if urlsplit(each).scheme in {"http", "https"})
         name = set_name(path)
-        identity = f"{name}-{digest_of_place(path)}" if own else name
-        place = Place(identity, home, path.name if own else "")
+        # Not resolved: what lies beside a link is seen from the link's folder.
+        identity = f"{name}-{digest_of(os.path.abspath(path))[:8]}" if own else name  # noqa: PTH100
+        place = Place(identity, next(remote, ""), path.name if own else "")
         return description.dataset(name, tuple(dict.fromkeys([*addresses, *described])), place)
     except (OSError, ValueError) as error:  # TOMLDecodeError and ValidationError are ValueErrors
         raise UsageError(
@@ -206,9 +209,9 @@ def load_dataset(name_or_path: str, mirrors: tuple[str, ...] = ()) -> Dataset:
         ) from error
 
 
-def digest_of_place(path: Path) -> str:
-    """Return 8 hexadecimal digits that stand for where a file lies on this machine, and do not tell it."""
-    return hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:8]
+def digest_of(text: str) -> str:
+    """Return 64 hexadecimal digits that stand for a path or an address, and do not tell it."""
+    return hashlib.sha256(os.fsencode(text)).hexdigest()
 
 
 def _address(mirror: str, folder: Path) -> str:

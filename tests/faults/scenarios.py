@@ -30,8 +30,9 @@ from tests.artifacts.building import build, key_parts
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 OLD, NEW = {"a": b"old", "b": b"more"}, {"a": b"new", "b": b"more"}
 FIRST_USE = Trusted(
+    place="0123456789abcdef",
     address="http://mirror/",
-    sets=("own",),
+    sets={"own-01234567": "own"},
     since="2026-01-01T00:00:00+00:00",
     files={"own.gz": FirstUse(sha256="c" * 64, bytes=9)},
 )
@@ -207,12 +208,12 @@ def _check_gone(store: Store) -> None:
 
 
 def _trust(store: Store) -> None:
-    store.trust.write(FIRST_USE, instead_of=None)
-    assert store.trust.read(FIRST_USE.address) == FIRST_USE
+    store.trust.write(FIRST_USE)
+    assert store.trust.read(FIRST_USE.place) == FIRST_USE
 
 
 def _check_trust(store: Store) -> None:
-    assert store.trust.read(FIRST_USE.address) in (None, FIRST_USE)
+    assert store.trust.read(FIRST_USE.place) in (None, FIRST_USE)
 
 
 def _restored(store: Store) -> None:

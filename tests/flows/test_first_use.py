@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,16 @@ import pytest
 from artifacts.reasons import sentence
 from artifacts.store import Store
 from artifacts.trust import Trusted
-from flows.identify import described_by
 from idxflow.app import call
 from schemas.catalog import load_dataset
 from schemas.errors import DownloadFailed, IdxflowError
-from tests.faults.mirror import Mirror
+from tests.faults.mirror import Exchange, Mirror, whole
 from tests.flows.own_sets import OwnSet, assert_own, computed, make_set, plan, run
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 FILES = ("train-images.gz", "train-labels.gz", "test-images.gz", "test-labels.gz")
 LABELS = "train-labels.gz"
+KINDS = ("images", "labels")
 
 
 class Remote:
@@ -74,7 +75,7 @@ def test_a_first_use_is_trusted_when_all_is_sound(home: Path, remote: Remote) ->
     assert len(remote.mirror.requests) == len(FILES)
     known = trusted(home)
     assert known is not None
-    assert (known.sets, known.address.rstrip("/")) == (("leaves",), remote.mirror.url)
+    assert (known.names, known.address) == ("leaves", remote.mirror.url)
     assert set(known.files) == set(FILES)
     assert computed(run(remote.set)) == []
     assert {row.state for row in plan(home, remote.set).values()} == {"cached"}
@@ -116,7 +117,7 @@ def test_two_sets_of_one_name_have_a_trust_each(home: Path, remote: Remote, tmp_
 def test_another_generation_is_refused_by_name(home: Path, remote: Remote) -> None:
     """A file that is taken again and another one by now, beside a new shard or alone, is refused with the way out."""
     run(remote.set)
-    way_out = f"`idxflow trust {described_by(load_dataset(remote.set.toml))} --renew` accepts all its files"
+    way_out = f"`idxflow trust {load_dataset(remote.set.toml).place} --renew`"
     remote.publish(train_labels=other_labels(remote))
     with pytest.raises(DownloadFailed, match="as on its first use") as failed:
         run(remote.set, revalidate=True)
@@ -163,7 +164,7 @@ def test_renewed_is_what_all_files_are_at_the_next_run(
     remote.publish(train_labels=gzip.compress(b""))
     with pytest.raises(IdxflowError):
         run(remote.set)
-    assert trusted(home) == before.model_copy(update={"renewing": True})
+    assert trusted(home) == before.model_copy(update={"renewing": tuple(sorted(FILES))})
     remote.publish(train_labels=right)
     assert_own(home, run(remote.set), remote.source)
     after = trusted(home)
@@ -195,9 +196,87 @@ def test_all_files_come_from_one_mirror(home: Path, remote: Remote, tmp_path: Pa
         rest = OwnSet(tmp_path / "rest")
         with Mirror({LABELS: remote.files[LABELS]}) as second:
             rest.describe(mirrors=(first.url, second.url))
-            Store(home).trust.forget(load_dataset(rest.toml).home)
+            Store(home).trust.forget(load_dataset(rest.toml).place)
             with pytest.raises(DownloadFailed) as failed:
                 run(rest)
     assert failed.value.expected == "one mirror that gives all 4 files"
-    assert f"{LABELS}: status 404 from {first.url}" in failed.value.found
-    assert f"from {second.url}" in failed.value.found
+    assert f"status 404 from {first.url}/, for {LABELS}" in failed.value.found
+    assert f"status 404 from {second.url}/, for train-images.gz" in failed.value.found
+
+
+def test_a_query_is_a_part_of_the_place(home: Path, remote: Remote, tmp_path: Path) -> None:
+    """Two addresses that differ in nothing but their query are two places: each run is about its own files."""
+    (tmp_path / "other").mkdir()
+    other = Remote(tmp_path / "other")
+    sources = {"a": remote, "b": other}
+
+    def answer(exchange: Exchange) -> None:
+        path, _, query = exchange.handler.path.partition("?")
+        exchange.body = sources[query.removeprefix("set=")].files[path.rpartition("/")[2]]
+        whole(exchange)
+
+    other.publish(train_labels=other_labels(other))
+    with Mirror(dict(remote.files), repeat(answer)) as mirror:
+        for which, source in sources.items():
+            described = OwnSet(tmp_path / which)
+            described.describe(mirrors=(f"{mirror.url}?set={which}",))
+            assert_own(home, run(described), source.source)
+    assert len(Store(home).trust.all()) == 2
+
+
+def test_a_set_whose_mirror_moved_is_held_to_what_it_was(home: Path, remote: Remote) -> None:
+    """Another address in the same description is no first use: the same files are cached, others are refused."""
+    run(remote.set)
+    moved = remote.mirror.url.replace("127.0.0.1", "localhost")
+    remote.set.describe(mirrors=(moved,))
+    assert computed(run(remote.set)) == []
+    assert len(Store(home).trust.all()) == 2
+    Store(home).trust.forget(load_dataset(remote.set.toml).place)
+    remote.publish(train_labels=other_labels(remote))
+    with pytest.raises(DownloadFailed, match="as on its first use"):
+        run(remote.set, revalidate=True)
+
+
+def test_to_renew_one_set_leaves_another_of_that_address_alone(home: Path, remote: Remote, tmp_path: Path) -> None:
+    """Files that only the other set has are held to as before, and nobody else takes up the renewal."""
+    run(remote.set)
+    for name, seed in (("other", 5), ("probe", 6)):
+        remote.source.write(name, seed, 30)
+        remote.publish(**{f"{name}_{kind}": remote.source.file(f"{name}-{kind}.gz").read_bytes() for kind in KINDS})
+    other = OwnSet(tmp_path / "second")
+    other.describe(mirrors=(remote.mirror.url,), shards=("other",))
+    text = Path(other.toml).read_text()
+    Path(other.toml).write_text(text.replace('"test-', '"probe-'))
+    run(other)
+    assert call(["trust", remote.set.toml, "--renew", "--home", str(home)]) == 0
+    run(other)
+    before = trusted(home)
+    assert before is not None
+    assert set(before.renewing) == set(FILES)
+    run(remote.set)
+    after = trusted(home)
+    assert after is not None
+    assert (after.renewing, after.files) == ((), before.files)
+
+
+def test_what_waits_is_asked_about_and_not_taken_again(home: Path, remote: Remote) -> None:
+    """Of a set that was not sound only what has changed is taken again; when it is trusted nothing waits any more."""
+    right = remote.files[LABELS]
+    remote.publish(train_labels=gzip.compress(b""))
+    for _ in range(2):
+        with pytest.raises(IdxflowError):
+            run(remote.set)
+    sent = [request.path.rpartition("/")[2] for request in remote.mirror.requests]
+    assert len(sent) == 2 * len(FILES)
+    asked = [request for request in remote.mirror.requests if "If-None-Match" in request.headers]
+    assert len(asked) == len(FILES)
+    remote.publish(train_labels=right)
+    assert_own(home, run(remote.set), remote.source)
+    assert not [path for path in (home / "incoming").iterdir() if path.is_file()]
+
+
+def test_a_first_use_is_told(home: Path, remote: Remote) -> None:
+    """The record of the run says which files were trusted by it, and from where; the next one says nothing."""
+    (said,) = [each for each in run(remote.set).warnings if "checksum" in each]
+    assert said.startswith(f"leaves: 4 files without a checksum from {remote.mirror.url}. What is in them is trusted")
+    assert not [each for each in run(remote.set).warnings if "checksum" in each]

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,50 @@ def test_a_folder_given_as_mirror_brings_its_own_files(home: Path, tmp_path: Pat
     record = run(one)
     assert computed(record) == []
     assert_own(home, record, one)
+
+
+def test_files_of_two_folders_are_not_mixed_without_a_word(home: Path, tmp_path: Path) -> None:
+    """A folder that lacks some is passed over for one that has all, and that is said; halves are joined, and said."""
+    one, other = make_set(tmp_path / "a", 1), make_set(tmp_path / "b", 2)
+    part = tmp_path / "part"
+    part.mkdir()
+    other.file(LABELS).rename(part / LABELS)
+    record = run(one, str(part))
+    assert_own(home, record, one)
+    (said,) = [each for each in record.warnings if "lacks" in each]
+    assert said.startswith(
+        f"leaves: {part.as_uri()}/ lacks train-images.gz, test-images.gz, test-labels.gz; all 4 files"
+    )
+    other.describe(mirrors=("files/", str(part)))
+    record = run(other)
+    (said,) = [each for each in record.warnings if "no folder" in each]
+    assert said.endswith(
+        f"train-images.gz, test-images.gz, test-labels.gz from {other.folder.as_uri()}/files/; "
+        f"{LABELS} from {part.as_uri()}/."
+    )
+    (part / LABELS).rename(other.file(LABELS))
+    assert_own(home, record, other)
+
+
+def test_a_folder_behind_a_dead_mirror_is_used(home: Path, tmp_path: Path) -> None:
+    """Where no mirror before it gives all files, those of a folder are one's own, and nothing is trusted."""
+    own = make_set(tmp_path / "leaves", 1)
+    own.describe(mirrors=("http://127.0.0.1:9/", "files/"))
+    record = run(own)
+    assert_own(home, record, own)
+    assert Store(home).trust.all() == []
+    flip_a_label(own)
+    assert_own(home, run(own), own)
+
+
+def test_a_description_behind_a_link_is_another_set(home: Path, tmp_path: Path) -> None:
+    """What lies beside a link is seen from its folder: two folders that share a description are two sets."""
+    one, other = make_set(tmp_path / "a", 1), make_set(tmp_path / "b", 2)
+    Path(other.toml).unlink()
+    Path(other.toml).symlink_to(one.toml)
+    records = [run(one), run(other)]
+    assert_own(home, records[1], other)
+    assert len({record.dataset_id for record in records}) == 2
 
 
 def flip_a_label(own: OwnSet) -> None:
@@ -155,12 +200,14 @@ def digest(own: OwnSet) -> str:
     return hashlib.sha256(own.file(LABELS).read_bytes()).hexdigest()
 
 
-def test_a_wrong_file_first_and_the_right_one_next(home: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kinds", [2, pytest.param(10, marks=pytest.mark.slow)])
+def test_a_wrong_file_first_and_the_right_one_next(kinds: int, home: Path, tmp_path: Path) -> None:
     """Whatever was wrong with a file, the next plain run takes it as it is then."""
     own = make_set(tmp_path / "leaves", 1)
     right = own.file(LABELS).read_bytes()
     images = own.contents("train")[0]
     wrong = {
+        "labels from 1": gzip.compress(idx_bytes(own.contents("train")[1] + 1)),
         "a page": b"<!doctype html><title>Log in</title>",
         "compressed twice": gzip.compress(right),
         "an archive": b"PK\x03\x04" + bytes(60),
@@ -168,11 +215,10 @@ def test_a_wrong_file_first_and_the_right_one_next(home: Path, tmp_path: Path) -
         "little-endian": gzip.compress(b"\x01\x08\x00\x00" + (60).to_bytes(4, "little") + bytes(60)),
         "nothing in it": gzip.compress(b""),
         "another number": gzip.compress(idx_bytes(own.contents("train")[1][:-1])),
-        "labels from 1": gzip.compress(idx_bytes(own.contents("train")[1] + 1)),
         "images": own.file("train-images.gz").read_bytes(),
         "half a file": right[: len(right) // 2],
     }
-    for what, content in wrong.items():
+    for what, content in islice(wrong.items(), kinds):
         own.put(LABELS, content)
         with pytest.raises(IdxflowError, match="train"):
             run(own)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.idxflow.conftest import assert_refused
 
-COMMANDS = "server, plan, runs, show, lineage, compare, verify, gc, alias, pin, export, up, run"
+COMMANDS = "server, plan, runs, show, lineage, compare, verify, gc, alias, pin, trust, export, up, run"
 
 
 @pytest.mark.parametrize(

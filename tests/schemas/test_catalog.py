@@ -160,7 +160,7 @@ def test_the_documented_description_is_one(tmp_path: Path) -> None:
     told = set(re.findall(r"`([a-z_.0-9]+)`", "".join(re.findall(r"^\| (`[^|]+) \|", document, flags=re.MULTILINE))))
     fields = {"title", "source", "shape", "classes", "mirrors", "checks"}
     fields |= {"label_offset", "label_values", "label_column", "labels", "transpose", "held_out"}
-    of_a_file = set(RemoteFile.model_fields) - {"described_in", "mirrors", "origin"}
+    of_a_file = set(RemoteFile.model_fields) - {"described_in", "mirrors", "origin", "trusted_as"}
     assert told == {
         *fields, *("train", "test", "train.samples", "test.samples", "test.fraction"), *Checks.model_fields,
         *(f"{kind}.{field}" for kind in ("images", "labels") for field in of_a_file),

@@ -80,7 +80,7 @@ def test_content_is_what_is_documented(tmp_path: Path) -> None:
     data = rows()
     digests = [hashlib.sha256(column.tobytes()).hexdigest() for column in (data.sample_id, data.label, data.image)]
     columns = [["sample_id", "<u4"], ["label", "<u2"], ["image", "bytes[20]"]]
-    meaning = {"split": "train", "shape": [4, 5], "classes": ["no", "yes"], "label_offset": 1, "label_values": None}
+    meaning = {"split": "train", "shape": [4, 5], "classes": ["no", "yes"], "label_offset": 1}
     value = {
         "columns": [[*column, digest] for column, digest in zip(columns, digests, strict=True)],
         "meaning": meaning,

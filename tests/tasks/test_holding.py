@@ -95,6 +95,21 @@ def test_nothing_held_out_is_nothing_odd(tmp_path: Path) -> None:
     assert (found.trained, found.findings) == (100, ())
 
 
+def test_where_nothing_can_be_held_out_that_is_told(tmp_path: Path) -> None:
+    """Copies of one image a class leave nothing to validate with: a finding, and with patience an error."""
+    labels = np.repeat(np.arange(3), 20)
+    image = np.repeat(np.arange(3, dtype=np.uint8)[:, None] * np.ones(6, np.uint8), 20, axis=0)
+    rows = Batch(np.arange(60, dtype=np.uint32), labels.astype(np.uint16), image)
+    table = written(tmp_path / "table.parquet", rows, classes=CLASSES[:3])
+    found = hold_out(table, "stratified", Training())
+    assert not found.rows.any()
+    assert found.findings == (
+        "No row of 60 can be held out: there are too few different images of each class; there is no validation",
+    )
+    with pytest.raises(StageError, match=r"^training\.patience: .*no row of 60 can be.*`--set training\.patience=0`"):
+        hold_out(table, "stratified", Training(patience=3))
+
+
 def test_uneven_rows_are_told_in_one_sentence(tmp_path: Path) -> None:
     """Half of the last class and nothing of the others: one finding names the first few of them, and counts all."""
     (finding,) = held(tmp_path, [50] * 10, "last", 0.05).findings

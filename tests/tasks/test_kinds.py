@@ -30,7 +30,7 @@ from artifacts.ref import Ref
 from schemas.datasets import RemoteFile
 from schemas.errors import DownloadFailed, StageError
 from tasks.decompress import decompress
-from tasks.first_use import take_all
+from tasks.first_use import take_from
 from tasks.idx import open_idx
 from tasks.kinds import EMPTY, MAGIC, kind_of
 from tasks.verify import prove
@@ -246,10 +246,11 @@ def test_every_file_is_of_some_kind(head: bytes, size: int | None) -> None:
 
 def test_a_first_use_of_something_else_is_refused_with_the_next_step(tmp_path: Path) -> None:
     """A remote file of which nothing is published is judged as it comes, and nothing waits to be trusted."""
-    with served(body=KINDS["zip"][0]) as mirror, pytest.raises(DownloadFailed) as failed:
-        take_all("leaves", [RemoteFile(name=NAME, mirrors=(mirror.url,))], tmp_path)
-    assert failed.value.found == f"{NAME}: a zip archive ({len(KINDS['zip'][0])} bytes) from {mirror.url}"
-    assert failed.value.way_out == "Unpack it and name the files in it."
+    with served(body=KINDS["zip"][0]) as mirror:
+        taken, faults = take_from(mirror.url, [RemoteFile(name=NAME, mirrors=(mirror.url,))], tmp_path)
+    assert taken == {}
+    assert str(faults[NAME]) == f"a zip archive ({len(KINDS['zip'][0])} bytes)"
+    assert faults[NAME].next_step == "Unpack it and name the files in it."
     assert list(tmp_path.glob("*.first")) == []
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from artifacts.store import Store
-from artifacts.trust import FirstUse, Trusted, address_file
+from artifacts.trust import FirstUse, Trusted
 from idxflow.commands.trust import trust
 from idxflow.ending import DONE
+from schemas.catalog import digest_of
 from schemas.errors import UsageError
 
 ADDRESS = "https://example.org/leaves/"
@@ -33,13 +34,19 @@ labels.name = "d.gz"
 def trusted(address: str = ADDRESS) -> Trusted:
     """A place of two files."""
     files = {name: FirstUse(sha256=digit * 64, bytes=1500) for name, digit in (("a.gz", "a"), ("b.gz", "b"))}
-    return Trusted(address=address, sets=("leaves",), since="2026-11-28T10:00:00+00:00", files=files)
+    sets = {"leaves-01234567": "leaves"}
+    return Trusted(place=place(address), address=address, sets=sets, since="2026-11-28T10:00:00+00:00", files=files)
+
+
+def place(address: str = ADDRESS) -> str:
+    """The digits that stand for an address."""
+    return digest_of(address)[:16]
 
 
 @pytest.fixture
 def known(store: Store) -> Store:
     """A store that trusts one place."""
-    store.trust.write(trusted(), instead_of=None)
+    store.trust.write(trusted())
     return store
 
 
@@ -54,7 +61,7 @@ def test_the_list_names_sets_and_addresses(store: Store, capsys: pytest.CaptureF
     """Without any the list says why; then a line a place; a record that does not read is told beside it."""
     assert trust() == DONE
     assert capsys.readouterr().out.startswith("Nothing is trusted on its first use")
-    store.trust.write(trusted(), instead_of=None)
+    store.trust.write(trusted())
     (store.home / "trust" / "0123456789abcdef.json").write_text("{")
     assert trust() == DONE
     said = capsys.readouterr().out
@@ -65,7 +72,7 @@ def test_the_list_names_sets_and_addresses(store: Store, capsys: pytest.CaptureF
     assert [each["address"] for each in json.loads(capsys.readouterr().out)] == [ADDRESS]
 
 
-@pytest.mark.parametrize("word", ["leaves", ADDRESS, address_file(ADDRESS), "toml"])
+@pytest.mark.parametrize("word", ["leaves", ADDRESS, place(), "toml"])
 def test_a_set_is_found_by_every_word_for_it(
     word: str, known: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -74,13 +81,13 @@ def test_a_set_is_found_by_every_word_for_it(
     said = capsys.readouterr().out
     assert f"leaves  {ADDRESS}" in said
     assert "a.gz  1.5 kB  aaaaaaaaaaaaaaaa\n" in said
-    assert known.trust.read(ADDRESS) == trusted()
+    assert known.trust.read(place()) == trusted()
 
 
 def test_a_name_of_two_places_is_refused(known: Store) -> None:
     """Nothing is renewed or forgotten by a name that means two sets."""
-    known.trust.write(trusted(OTHER), instead_of=None)
-    with pytest.raises(UsageError, match=f"found 2: {OTHER}, {ADDRESS}"):
+    known.trust.write(trusted(OTHER))
+    with pytest.raises(UsageError, match=rf"found 2: {place(OTHER)} \({OTHER}\), {place()} \({ADDRESS}\)"):
         trust("leaves", forget=True)
     assert trust(ADDRESS, forget=True) == DONE
     assert [each.address for each in known.trust.all()] == [OTHER]
@@ -90,16 +97,34 @@ def test_renewing_is_left_to_the_next_run(known: Store, capsys: pytest.CaptureFi
     """What was trusted stays written, and both the message and the page say what will happen."""
     assert trust("leaves", renew=True) == DONE
     assert "the next run takes all 2 files as they are then" in capsys.readouterr().out
-    assert known.trust.read(ADDRESS) == trusted().model_copy(update={"renewing": True})
+    assert known.trust.read(place()) == trusted().model_copy(update={"renewing": ("a.gz", "b.gz")})
     assert trust("leaves") == DONE
-    assert "the next run accepts the files as they are then" in capsys.readouterr().out
+    assert "the next run accepts all files as they are then" in capsys.readouterr().out
 
 
 def test_a_damaged_record_can_be_forgotten(known: Store, tmp_path: Path) -> None:
-    """By the path of the description, which says where the record lies."""
-    (path := known.home / "trust" / f"{address_file(ADDRESS)}.json").write_text("{")
-    assert trust(described(tmp_path / "a", ADDRESS), forget=True) == DONE
-    assert not path.exists()
+    """By the path of the description, which says where the record lies, or by the record's own name."""
+    path = known.home / "trust" / f"{place()}.json"
+    for word in (described(tmp_path / "a", ADDRESS), place()):
+        path.write_text("{")
+        assert trust(word, forget=True) == DONE
+        assert not path.exists()
+
+
+def test_a_word_that_is_a_path_forgets_nothing_else(known: Store) -> None:
+    """What is no name of a record leads nowhere."""
+    (other := known.home / "runs" / "x.json").write_text("{}")
+    with pytest.raises(UsageError):
+        trust("../runs/x", forget=True)
+    assert other.exists()
+
+
+def test_a_set_with_a_part_of_the_files_renews_its_own(known: Store, tmp_path: Path) -> None:
+    """A description renews the files that it names; those that other sets have at the same address stay held."""
+    text = TOML.replace("MIRROR", json.dumps(ADDRESS)).replace('"b.gz"', '"e.gz"')
+    (tmp_path / "part.toml").write_text(text)
+    assert trust(str(tmp_path / "part.toml"), renew=True) == DONE
+    assert known.trust.read(place()) == trusted().model_copy(update={"renewing": ("a.gz",)})
 
 
 @pytest.mark.parametrize(
@@ -120,4 +145,4 @@ def test_what_makes_no_sense_changes_nothing(
     with pytest.raises(UsageError, match=wrong) as refused:
         trust(*filter(None, words), **options)  # type: ignore[arg-type]
     assert "Nothing has changed." in refused.value.way_out
-    assert known.trust.read(ADDRESS) == trusted()
+    assert known.trust.read(place()) == trusted()
