@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
@@ -94,6 +95,9 @@ def test_a_probe_goes_on_with_the_next_mirror(kind: str) -> None:
     """Whether a mirror has MNIST is told by one that says so, whatever another one says."""
     with RawMirror(ANSWERS[kind], BODY) as bad, Mirror({NAME: BODY}) as good, bounded(2 * SECONDS + 1):
         assert any_answers((bad.url, good.url), NAME, seconds=SECONDS + 0.5)
+        for thread in threading.enumerate():
+            if thread.name.startswith("probe"):
+                thread.join()  # the mirror stays as long as it is asked
 
 
 @pytest.mark.slow
