@@ -20,6 +20,7 @@ from idxflow.connection import connect, temporary_server
 from idxflow.console import Console
 from idxflow.environment import prepare_environment
 from idxflow.interrupts import held_back
+from idxflow.printing import put_json
 from idxflow.settings import Settings
 from idxflow.summary import print_summary
 from schemas.errors import IdxflowError, StoreError, UnforeseenError
@@ -85,7 +86,7 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
                 shown = record.model_copy(update={"dashboard": None}) if settings.ephemeral else record
                 print_summary(console, shown, settings.home, stop)
             if record and json:
-                print(record.model_dump_json(indent=2), flush=True)
+                put_json(record.model_dump_json(indent=2))
 
 
 def _full(home: Path, error: Exception) -> StoreError | None:

@@ -12,6 +12,7 @@ from idxflow.archive import open_store
 from idxflow.console import open_console
 from idxflow.ending import DONE
 from idxflow.options import Home, Json, count_from
+from idxflow.printing import put_json
 from idxflow.tables import table_lines
 from schemas.counts import counted
 from schemas.errors import UsageError
@@ -49,7 +50,7 @@ def gc(
     age = None if older_than is None else parse_age(older_than)
     found = open_store(home).clean_up(keep=keep, older_than=age, really=yes)
     if json:
-        print(found.model_dump_json(indent=2))
+        put_json(found.model_dump_json(indent=2))
     else:
         _print(found)
     return DONE
