@@ -13,6 +13,7 @@ from typing import ParamSpec
 from prefect.context import FlowRunContext
 
 from artifacts.current import CURRENT, Outcome
+from artifacts.foreign import own_error
 from artifacts.holds import let_go
 from artifacts.refresh import Refresh
 from artifacts.run import Run
@@ -48,8 +49,8 @@ def recorded(body: Callable[P, Outcome]) -> Callable[P, RunRecord]:
     whatever else it wants. The outer decorator is Prefect's `flow`.
 
     Returns: a function that returns the run's record.
-    Raises:  the first error of any stage, after the record has been written with state `failed`; what ends a process,
-             after it was written with state `interrupted`.
+    Raises:  the first error of any stage, as one of our own (see `artifacts.foreign`), after the record has been
+             written with state `failed`; what ends a process, after it was written with state `interrupted`.
     """
 
     @functools.wraps(body)
@@ -68,8 +69,8 @@ def recorded(body: Callable[P, Outcome]) -> Callable[P, RunRecord]:
             run.attempt(lambda: body(*args, **kwargs))
             return run.save("completed")
         except Exception as error:
-            run.save("failed", error)
-            raise
+            failed = own_error(f"run {run.id}", error)
+            run.save("failed", failed)
         except BaseException as error:  # Ctrl-C, a cancellation, or the reader of the output has left
             run.save("interrupted", error)
             raise
@@ -77,6 +78,7 @@ def recorded(body: Callable[P, Outcome]) -> Callable[P, RunRecord]:
             root.removeHandler(keeper)
             CURRENT.reset(token)
             let_go(run.close)
+        raise failed  # out here it has no context: Prefect would log that as well
 
     # Prefect validates parameters by the signature: its names belong to the body's module, not to this one.
     signature = inspect.signature(body, eval_str=True).replace(return_annotation=RunRecord)

@@ -20,6 +20,7 @@ from artifacts.current import CURRENT, Outcome
 from artifacts.disk import disk
 from artifacts.failing import Failures, Stopped, has_ended
 from artifacts.files import write_atomically
+from artifacts.foreign import own_error
 from artifacts.holds import Hold, forget_dead
 from artifacts.integrity import Stored
 from artifacts.locks import FlockManager
@@ -198,18 +199,24 @@ class Run:
         )
 
     def _work(self, stage: Stage, arguments: dict[str, Any]) -> Ref:
-        """Compute a stage, in whatever thread Prefect runs it."""
+        """Compute a stage, in whatever thread Prefect runs it. Raises: errors of our own; what ends the process."""
         self._failures.check()
+        name = stage.name.format(**arguments)
         try:
             self._explain(stage, arguments)
             ref = stage.compute(self, arguments)
         except Stopped:
             raise
+        except Exception as error:
+            failed = own_error(f"{stage.stage} {name}".strip(), error)
+            self._failures.add(stage.stage, name, failed)
         except BaseException as error:
-            self._failures.add(stage.stage, stage.name.format(**arguments), error)
+            self._failures.add(stage.stage, name, error)
             raise
-        self._computed.append(ref)
-        return ref
+        else:
+            self._computed.append(ref)
+            return ref
+        raise failed  # out here it has no context: Prefect would log that as well
 
     def _explain(self, stage: Stage, arguments: dict[str, Any]) -> None:
         """Put down why a stage is computed, before its artifact is there; without a reason it is computed as well."""

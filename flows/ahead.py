@@ -25,6 +25,7 @@ from artifacts.store import Store
 from flows.choose import find_dataset
 from flows.dag import dag
 from flows.garbage import lasting
+from schemas.secrets import conceal_all
 from schemas.training import Training
 
 P = ParamSpec("P")
@@ -72,7 +73,7 @@ def import_ahead(
                     for module in missing:
                         importlib.import_module(module)
         except Exception as error:
-            logger.info("Not imported ahead: %s: %s", type(error).__name__, error)
+            logger.info("Not imported ahead: %s: %s", type(error).__name__, conceal_all(str(error)))
 
     context = copy_context()  # that of the flow run, if it has begun: the log's lines are its
     thread = threading.Thread(target=lambda: context.run(work), name="ahead")

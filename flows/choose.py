@@ -5,17 +5,12 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from concurrent.futures import TimeoutError as NoAnswer
-from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from artifacts.current import current_run
 from artifacts.store import Store
 from flows.identify import identify
 from schemas.catalog import load_dataset
 from schemas.datasets import Dataset
-from tasks.address import address_of
-from tasks.part import MirrorFault
 
 HOPED_FOR = "mnist"
 ANSWER_SECONDS = 3.0
@@ -54,26 +49,13 @@ def find_dataset(store: Store, name: str | None, mirrors: tuple[str, ...]) -> Da
 
 def any_answers(mirrors: tuple[str, ...], file: str, seconds: float = ANSWER_SECONDS) -> bool:
     """Tell whether one of the mirrors says, within `seconds`, that it has `file`."""
+    from tasks.freshness import has
+
     pool = ThreadPoolExecutor(len(mirrors) or 1, thread_name_prefix="probe")
     try:
-        probes = [pool.submit(_answers, mirror, file, seconds) for mirror in mirrors]
+        probes = [pool.submit(has, mirror, file, seconds) for mirror in mirrors]
         return any(probe.result() for probe in as_completed(probes, timeout=seconds))
     except NoAnswer:
         return False
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _answers(mirror: str, file: str, seconds: float) -> bool:
-    try:
-        address = urlsplit(address_of(mirror, file))
-    except MirrorFault:
-        return False
-    if address.scheme == "file":
-        return Path(url2pathname(address.path)).is_file()
-    import requests
-
-    try:
-        return requests.head(address.geturl(), timeout=seconds, allow_redirects=True).ok
-    except requests.RequestException:
-        return False

@@ -17,6 +17,7 @@ from artifacts.run_record import RunRecord, StageRecord
 from schemas.caveats import unsaid
 from schemas.counts import counted
 from schemas.history import History
+from schemas.visible import visible
 from schemas.words import amount, duration, share
 
 LARGEST = 950_000
@@ -227,4 +228,4 @@ def _code(version: str) -> str:
 
 def _text(text: str) -> str:
     """Return text, on one line, that Markdown shows as it is. (The dashboard shows no numeric character references.)"""
-    return re.sub(r"([\\`*_{}\[\]()#+!|~<>&-])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_{}\[\]()#+!|~<>&-])", r"\\\1", visible(" ".join(text.split())))

@@ -12,6 +12,7 @@ from idxflow.commands.registry import COMMANDS
 from idxflow.ending import DONE, FAILED, tell
 from idxflow.interrupts import end_at_once, held_back, interruptible
 from idxflow.options import Home, Json, RunOptions, Verbose
+from idxflow.printing import put, put_json
 from idxflow.refusals import refusal
 
 EXAMPLES = """Examples:
@@ -101,9 +102,9 @@ def start(*, home: Home = None) -> int:
     prepare_environment(folder)
     found, started = start_server(folder)
     wait_for_server(folder, found)
-    print(f"Prefect server {'started' if started else 'runs already'} at {found.address}")
-    print(f"Stop it with: {stop_command(folder)}")
-    print(f"Its password: {password_command(folder)}")
+    put(f"Prefect server {'started' if started else 'runs already'} at {found.address}")
+    put(f"Stop it with: {stop_command(folder)}")
+    put(f"Its password: {password_command(folder)}")
     return DONE
 
 
@@ -113,7 +114,7 @@ def password(*, home: Home = None) -> int:
     from idxflow.password import read_password
     from idxflow.settings import load_settings
 
-    print(read_password(load_settings({"home": home}).home))
+    put(read_password(load_settings({"home": home}).home))
     return DONE
 
 
@@ -124,7 +125,7 @@ def stop(*, home: Home = None) -> int:
     from idxflow.settings import load_settings
 
     stopped = stop_server(load_settings({"home": home}).home)
-    print(f"Prefect server at {stopped.address} stopped" if stopped else "No Prefect server of this home folder runs.")
+    put(f"Prefect server at {stopped.address} stopped" if stopped else "No Prefect server of this home folder runs.")
     return DONE
 
 
@@ -136,7 +137,7 @@ def status(*, home: Home = None, json: Json = False) -> int:
 
     found = server_status(load_settings({"home": home}).home)
     if json:
-        print(found.model_dump_json(indent=2))
+        put_json(found.model_dump_json(indent=2))
     else:
         print_status(found)
     return DONE if found.running else FAILED

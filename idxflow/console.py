@@ -14,14 +14,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from rich.console import Console as Terminal
 from rich.live import Live
 from rich.text import Text
 
 from idxflow.board import Board
 from idxflow.interrupts import held_back
 from idxflow.tables import below
+from idxflow.terminal import Terminal
 from schemas.events import Event, Progress, RunChanged, StageChanged, StageFailed, listening
+from schemas.secrets import conceal
 from schemas.words import amount, duration, facts_line, progress_of
 
 PLAIN_SECONDS = 5.0
@@ -70,7 +71,8 @@ class Console:
     def line(self, text: str | Text = "") -> None:
         """Print one line."""
         # One line of a file stays one line; a terminal breaks it between words.
-        self.out.print(text, markup=False, soft_wrap=not self.out.is_terminal)
+        shown = conceal(text) if isinstance(text, str) else text
+        self.out.print(shown, markup=False, soft_wrap=not self.out.is_terminal)
         self._lines += 1
 
     def fact(self, label: str, value: str) -> None:
@@ -226,4 +228,4 @@ class _Lines(logging.Handler):
 
 def _say(where: Terminal, label: str, message: str, label_style: str, style: str) -> None:
     # One line of a file stays one line; a terminal breaks it between words.
-    where.print(Text.assemble((label, label_style), " ", (message, style)), soft_wrap=not where.is_terminal)
+    where.print(Text.assemble((label, label_style), " ", (conceal(message), style)), soft_wrap=not where.is_terminal)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from idxflow.interrupts import HungUp, Terminated
 from schemas.errors import IdxflowError, UsageError
+from schemas.secrets import conceal_all
 
 if TYPE_CHECKING:
     from idxflow.console import Console
@@ -29,7 +30,7 @@ def tell(console: Console, error: BaseException, *, verbose: bool | None = None)
     Args: verbose: show the traceback too; None for a command that has no such option.
     """
     if verbose and not isinstance(error, UsageError | KeyboardInterrupt):
-        console.err.print("".join(traceback.format_exception(error)), markup=False)
+        console.err.print(conceal_all("".join(traceback.format_exception(error))), markup=False)
     match error:
         case KeyboardInterrupt():
             console.fail("Interrupted. What was finished is stored; run again to go on.")
@@ -40,7 +41,7 @@ def tell(console: Console, error: BaseException, *, verbose: bool | None = None)
         case IdxflowError():
             console.fail(str(error))
         case _:
-            said = " ".join(str(error).split())
+            said = conceal_all(" ".join(str(error).split()))
             hint = " (--verbose shows the traceback)" if verbose is False else ""
             console.fail(f"Unexpected {type(error).__name__}: {said}{hint}")
     return FAILED

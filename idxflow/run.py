@@ -23,9 +23,10 @@ from idxflow.environment import prepare_environment
 from idxflow.faithful import is_gone
 from idxflow.history import forget_unchanged
 from idxflow.interrupts import held_back
+from idxflow.printing import put_json
 from idxflow.settings import Settings
 from idxflow.summary import print_summary
-from schemas.errors import IdxflowError, ServerError, StoreError
+from schemas.errors import IdxflowError, ServerError, StoreError, UnforeseenError
 from schemas.stages import StageName
 from schemas.training import Training
 from schemas.words import amount
@@ -96,7 +97,7 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
                     print_summary(console, shown, settings.home, None if gone else stop)
                 finally:
                     if json:
-                        print(record.model_dump_json(indent=2), flush=True)
+                        put_json(record.model_dump_json(indent=2))
 
 
 def _told_by_record(home: Path, console: Console, error: Exception) -> RunRecord:
@@ -123,8 +124,9 @@ def _own(error: BaseException) -> BaseException:
 
 def _full(home: Path, error: Exception) -> StoreError | None:
     """Return the error that a full disk deserves where a library told it as its own; None where there is space."""
+    foreseen = isinstance(error, IdxflowError) and not isinstance(error, UnforeseenError)
     free = shutil.disk_usage(home).free if home.is_dir() else LEAST_FREE
-    if isinstance(error, IdxflowError) or free >= LEAST_FREE:
+    if foreseen or free >= LEAST_FREE:
         return None
     return StoreError(
         str(home),

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from idxflow.environment import user_api_url
+from idxflow.printing import put
 from idxflow.server import api_answers, find_server
 from idxflow.times import local_time
 from schemas.addresses import redact
@@ -45,10 +46,10 @@ def server_status(home: Path) -> ServerStatus:
 def print_status(status: ServerStatus) -> None:
     """Print it."""
     if status.chosen:
-        print(f"Runs use {status.chosen} (PREFECT_API_URL), and not a server of idxflow's own.")
+        put(f"Runs use {status.chosen} (PREFECT_API_URL), and not a server of idxflow's own.")
     if status.started is None:
-        print("No Prefect server of this home folder runs.")
+        put("No Prefect server of this home folder runs.")
         return
     state = "runs" if status.answers else "is starting, or does not answer,"
-    print(f"Prefect server {state} at {status.address}")
-    print(f"Process {status.pid}, since {local_time(status.started)}\nLog: {status.log}")
+    put(f"Prefect server {state} at {status.address}")
+    put(f"Process {status.pid}, since {local_time(status.started)}\nLog: {status.log}")

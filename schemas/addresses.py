@@ -8,15 +8,17 @@ process that does the work, and the address refers to it: `https://alice:${MIRRO
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import Field
 
 from schemas.errors import UsageError
+from schemas.secrets import remember
 
 _REFERENCE = r"\$\{[A-Za-z_][A-Za-z0-9_]*\}"
 _USER = rf"(?:(?:[^/?#@:]+:)?{_REFERENCE}@)?"
@@ -79,7 +81,9 @@ def below_home(path: str) -> Path:
 
 def fill(address: str, environment: Mapping[str, str]) -> str:
     """
-    Return an address with the values that it refers to: percent-encoded in user and password, as they are in a query.
+    Return an address with the values that it refers to: percent-encoded in user and password.
+
+    In a query they stand as they are, but for what cannot stand in one: a value may be a query of several parts.
 
     Raises: UsageError: there is no such variable in the environment.
     """
@@ -93,12 +97,24 @@ def fill(address: str, environment: Mapping[str, str]) -> str:
                 found="none of this name",
                 way_out="Set it where the run does its work: for a deployment, in its worker's environment.",
             )
-        return environment[name]
+        remember(value := environment[name])
+        return value
 
     try:
         parts = urlsplit(address)
     except ValueError:
         return address
     user, at, host = parts.netloc.rpartition("@")
-    user = re.sub(_REFERENCE, lambda reference: quote(value_of(reference), safe=""), user)
-    return parts._replace(netloc=user + at + host, query=re.sub(_REFERENCE, value_of, parts.query)).geturl()
+    for given in (user.partition(":")[2], parts.query):
+        if given and not re.search(_REFERENCE, given):
+            remember(unquote(given))
+    user = re.sub(_REFERENCE, lambda reference: quote(os.fsencode(value_of(reference)), safe=""), user)
+    query = re.sub(_REFERENCE, lambda reference: _in_query(value_of(reference)), parts.query)
+    return parts._replace(netloc=user + at + host, query=query).geturl()
+
+
+def _in_query(value: str) -> str:
+    """Return a value as it may stand in a query (RFC 3986, 3.4): other characters percent-encoded, a lone % as well."""
+    encoded = quote(os.fsencode(re.sub("%(?![0-9A-Fa-f]{2})", "%25", value)), safe="%!$&'()*+,;=:@/?-._~")
+    remember(encoded)
+    return encoded

@@ -19,6 +19,8 @@ Severity = Literal["ignore", "warn", "error"]
 DatasetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 
 
+LONGEST_CLASS = 200
+"""Characters of a class's name."""
 Origin = Literal["published", "own file", "first use"]
 """Who says what a file has to be: its description; the file itself, which lies on this machine; its first download."""
 
@@ -30,6 +32,8 @@ def _as_text(given: object) -> object:
 def _check_class(name: str) -> str:
     if not name.strip() or not printable(name):
         raise Wanted("a name in one line" if name.strip() else "a name")
+    if len(name) > LONGEST_CLASS:
+        raise Wanted(f"a name of at most {LONGEST_CLASS} characters")
     return name
 
 
@@ -43,7 +47,7 @@ def _check_distinct(names: tuple[str, ...]) -> tuple[str, ...]:
 
 Side = Annotated[int, Strict(), Field(gt=0, le=4096)]
 Shape = tuple[Side, Side]
-Count = Annotated[int, Strict(), Field(gt=0)]
+Count = Annotated[int, Strict(), Field(gt=0, le=2**50)]
 ClassName = Annotated[str, BeforeValidator(_as_text), AfterValidator(_check_class)]
 Classes = Annotated[tuple[ClassName, ...], Field(min_length=2, max_length=65536), AfterValidator(_check_distinct)]
 """Names that differ by more than the spaces around them. A whole number is taken as its text."""
@@ -161,9 +165,11 @@ class Checks(Parameters):
     leak: Severity = Field(default="warn", description="test images that occur in the train split as well")
     missing_class: Severity = Field(default="error", description="a class without a train image")
     imbalance: Severity = Field(default="warn", description="largest class over smallest above `max_imbalance`")
-    max_imbalance: float = Field(default=10.0, ge=1)
+    max_imbalance: float = Field(default=10.0, ge=1, allow_inf_nan=False)
     drift: Severity = Field(default="warn", description="the test split's profile is unlike the train split's")
-    max_drift: float = Field(default=0.2, gt=0, description="population stability index that counts as drift")
+    max_drift: float = Field(
+        default=0.2, gt=0, allow_inf_nan=False, description="population stability index that counts as drift"
+    )
 
 
 class Split(Parameters):

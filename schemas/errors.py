@@ -10,7 +10,8 @@ Every error that idxflow raises on purpose, as one tree.
     │   ├── BadIdx            a malformed IDX header or body, or another kind of file
     │   ├── BadTable          images and labels that do not belong together
     │   ├── InvalidData       the table breaks its schema
-    │   └── TrainingDiverged  the loss is no longer a number
+    │   ├── TrainingDiverged  the loss is no longer a number
+    │   └── UnforeseenError   a library failed, and nobody had thought of it
     ├── StoreError            the artifact store cannot be read or written
     │   └── ArtifactDamaged   a stored artifact is not what its manifest says
     └── ServerError           the Prefect server cannot be found, started or stopped
@@ -18,10 +19,13 @@ Every error that idxflow raises on purpose, as one tree.
 
 from __future__ import annotations
 
+from schemas.secrets import conceal
+from schemas.visible import visible
+
 
 class IdxflowError(Exception):
     """
-    An expected failure, told in four parts.
+    An expected failure, told in four parts: text without secrets, and fit for a terminal.
 
     Args:
         subject:  what the error is about: a file, an option, an artifact.
@@ -31,8 +35,10 @@ class IdxflowError(Exception):
     """
 
     def __init__(self, subject: str, *, expected: str, found: str, way_out: str) -> None:
-        self.subject, self.expected, self.found, self.way_out = subject, expected, found, way_out
-        super().__init__(f"{subject}: expected {expected}, found {found}. {way_out}")
+        self.subject, self.expected, self.found, self.way_out = (
+            visible(conceal(part)) for part in (subject, expected, found, way_out)
+        )
+        super().__init__(f"{self.subject}: expected {self.expected}, found {self.found}. {self.way_out}")
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.subject, self.expected, self.found, self.way_out)
@@ -76,6 +82,10 @@ class InvalidData(StageError):
 
 class TrainingDiverged(StageError):
     """The loss is no longer a number."""
+
+
+class UnforeseenError(StageError):
+    """A library failed in a way that nobody had thought of; its exception's type and text, without secrets."""
 
 
 class StoreError(IdxflowError):

@@ -11,6 +11,7 @@ from pydantic import AfterValidator
 
 from schemas.addresses import redact
 from schemas.parameters import Wanted
+from schemas.visible import visible
 
 LONGEST = 255
 """Bytes of a name on the usual file systems."""
@@ -66,8 +67,12 @@ def _wanted_path(path: str, name: str) -> str:
 
 
 def printable(text: str) -> bool:
-    """Tell whether a text can be shown in one line: no control characters, line breaks or half characters."""
-    return not any(unicodedata.category(character) in CONTROL for character in text)
+    """
+    Tell whether a text can be shown in one line as it is.
+
+    It has no control characters, line breaks, half characters, or marks that change the direction of what follows.
+    """
+    return visible(text) == text and not any(unicodedata.category(character) in CONTROL for character in text)
 
 
 def stored_name(name: str) -> str:

@@ -17,6 +17,7 @@ from schemas.errors import BadTable, TrainingDiverged
 from schemas.image_table import Batch, ImageTable
 from schemas.metrics import Metrics, SplitMetrics
 from schemas.summary import Summary
+from schemas.visible import cell
 from tasks.leak import Leak, find_leak
 from tasks.scoring import Scores, Tally, score
 
@@ -114,8 +115,12 @@ def write_predictions(path: Path, batches: Iterator[tuple[str, Batch, Scores]]) 
 
 
 def write_confusion(path: Path, metrics: SplitMetrics) -> None:
-    """Write the confusion matrix as CSV: a header of predicted classes, then a row a true class, counts of images."""
-    names = [one.name for one in metrics.classes]
+    """
+    Write the confusion matrix as CSV: a header of predicted classes, then a row a true class, counts of images.
+
+    A name that a spreadsheet would take for a formula has a ' before it; see `schemas.visible.cell`.
+    """
+    names = [cell(one.name) for one in metrics.classes]
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["true class", *names])

@@ -10,12 +10,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-import requests
-
 from schemas.addresses import redact
 from schemas.datasets import RemoteFile
 from tasks.address import address_of
 from tasks.part import MirrorFault, Validators
+from tasks.transport.patience import answering_within
+from tasks.transport.reader import opened
 
 
 class Answer(Enum):
@@ -33,7 +33,7 @@ def ask(file: RemoteFile, validators: Validators | None, seconds: float) -> Answ
 
     Args:
         validators: what that mirror said when it gave the file; None: there is nothing to ask by.
-        seconds:    the longest time for a connection, and for an answer, of each mirror.
+        seconds:    the longest time until the status and headers of an answer are there, of each mirror.
     Returns: UNKNOWN where there is nothing to ask by, or that mirror is no longer in use, and a mirror has the file:
              then only its bytes tell.
     """
@@ -67,10 +67,18 @@ def _status(address: str, conditions: dict[str, str], seconds: float) -> int | N
     parts = urlsplit(address)
     if parts.scheme == "file":
         return HTTPStatus.OK if Path(url2pathname(parts.path)).is_file() else None
-    headers = {"Accept-Encoding": "identity", "User-Agent": "idxflow", **conditions}
     try:
         # A GET whose body is left unread: some servers answer a HEAD without looking at its conditions.
-        with requests.get(address, headers=headers, timeout=seconds, stream=True) as response:
-            return response.status_code
-    except requests.RequestException:
+        with opened(address, answering_within(seconds), headers=conditions) as answer:
+            return answer.status
+    except MirrorFault:
         return None
+
+
+def has(mirror: str, name: str, seconds: float) -> bool:
+    """Tell whether a mirror says, within `seconds`, that it has a file."""
+    try:
+        status = _status(address_of(mirror, name), {}, seconds)
+    except MirrorFault:
+        return False
+    return status == HTTPStatus.OK

@@ -16,6 +16,7 @@ from idxflow.archive import open_store
 from idxflow.console import Console, open_console
 from idxflow.ending import DONE
 from idxflow.options import Home, Json
+from idxflow.printing import put_json
 from idxflow.tables import table_lines
 from idxflow.times import local_time
 from schemas.errors import UsageError
@@ -70,7 +71,7 @@ def alias(
     if name is None:
         pages = [page_of(each, records) for each in names.aliases()]
         if json:
-            print(TypeAdapter(list[Page]).dump_json(pages, indent=2).decode())
+            put_json(TypeAdapter(list[Page]).dump_json(pages, indent=2).decode())
         else:
             print_aliases(console, pages)
         return DONE
@@ -81,7 +82,7 @@ def alias(
         changed = names.remove_alias(name, now) if remove else names.alias(name)
     page = page_of(changed, records)
     if json:
-        print(page.model_dump_json(indent=2))
+        put_json(page.model_dump_json(indent=2))
     else:
         print_alias(console, page)
     return DONE

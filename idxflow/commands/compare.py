@@ -15,6 +15,7 @@ from idxflow.comparing.significance import Image
 from idxflow.console import Console, open_console
 from idxflow.ending import DONE
 from idxflow.options import Home, Json, count_from
+from idxflow.printing import put_json
 from idxflow.tables import table_lines
 from idxflow.times import local_time
 from schemas.counts import counted
@@ -48,7 +49,7 @@ def compare(
     """Hold two runs against each other: what differs in what they were made from, and in what came of it."""
     comparison = open_store(home).compare(run_a, run_b)
     if json:
-        print(comparison.model_dump_json(indent=2))
+        put_json(comparison.model_dump_json(indent=2))
     else:
         show(open_console(), comparison, images)
     return DONE

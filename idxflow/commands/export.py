@@ -13,6 +13,7 @@ from idxflow.console import open_console
 from idxflow.ending import DONE
 from idxflow.exporting.export import CARD, SUMS
 from idxflow.options import Home, Json
+from idxflow.printing import put_json
 from idxflow.summary import short_path
 from schemas.counts import counted
 from schemas.words import amount
@@ -36,7 +37,7 @@ def export(
     if exported.left_out:
         console.warn(f"{', '.join(exported.left_out)} left out: what they come from is no longer in the store.")
     if json:
-        print(exported.model_dump_json(indent=2))
+        put_json(exported.model_dump_json(indent=2))
         return DONE
     place = short_path(exported.folder)
     console.fact("Model", exported.artifact)

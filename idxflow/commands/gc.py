@@ -14,6 +14,7 @@ from idxflow.console import Console, open_console
 from idxflow.ending import DONE
 from idxflow.history import History, trim_history
 from idxflow.options import Home, Json, count_from
+from idxflow.printing import put_json
 from idxflow.server import DAYS
 from idxflow.tables import table_lines
 from schemas.counts import counted
@@ -64,7 +65,7 @@ def gc(
     trimmed = trim_history(archive.store.home, shown, really=yes)
     if json:
         told = found.model_dump(mode="json") | {"history": trimmed and trimmed.model_dump(mode="json")}
-        print(dumps(told, indent=2))
+        put_json(dumps(told, indent=2))
     else:
         _print(found, trimmed)
     return DONE

@@ -16,6 +16,7 @@ from idxflow.archive import open_store
 from idxflow.console import open_console
 from idxflow.ending import DONE
 from idxflow.options import Home, Json
+from idxflow.printing import put, put_json
 from idxflow.times import local_time
 from schemas.counts import counted
 from schemas.errors import UsageError
@@ -54,9 +55,9 @@ def lineage(
         raise UsageError("--json, --mermaid", expected="one of them", found="both", way_out="Nothing was read.")
     found = open_store(home).lineage(word)
     if json:
-        print(found.model_dump_json(indent=2))
+        put_json(found.model_dump_json(indent=2))
     elif mermaid:
-        print("\n".join(flowchart(found)))
+        put("\n".join(flowchart(found)))
     else:
         console = open_console()
         for part in _Drawing(found).parts():

@@ -15,6 +15,7 @@ from idxflow.archive import open_store
 from idxflow.console import Console, open_console
 from idxflow.ending import DONE
 from idxflow.options import Home, Json
+from idxflow.printing import put_json
 from idxflow.tables import table_lines
 from idxflow.times import local_time
 from schemas.errors import UsageError
@@ -46,7 +47,7 @@ def pin(
     if word is None:
         pins = names.pins()
         if json:
-            print(TypeAdapter(list[Pin]).dump_json(pins, indent=2).decode())
+            put_json(TypeAdapter(list[Pin]).dump_json(pins, indent=2).decode())
         else:
             print_pins(console, pins)
         return DONE
@@ -57,7 +58,7 @@ def pin(
     else:
         changed = names.pin_artifact(found.ref.stage, found.ref.version, note or "", now)
     if json:
-        print(changed.model_dump_json(indent=2))
+        put_json(changed.model_dump_json(indent=2))
     else:
         console.line(f"{changed.subject}: {'no longer pinned' if remove else 'pinned'}")
     return DONE

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from idxflow.ending import DONE
 from idxflow.options import Home, Json, RunOptions
+from idxflow.printing import put_json
 from idxflow.tables import below, shown_version
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def plan(
             revalidate=settings.revalidate,
         )
     if json:
-        print(found.model_dump_json(indent=2))
+        put_json(found.model_dump_json(indent=2))
         return DONE
     for row in found.stages:
         for line in plan_lines(row, console.width):

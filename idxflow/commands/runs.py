@@ -19,6 +19,7 @@ from idxflow.archive import open_store
 from idxflow.console import open_console
 from idxflow.ending import DONE
 from idxflow.options import Home, Json, count_from
+from idxflow.printing import put_json
 from idxflow.summary import short_path
 from idxflow.tables import table_lines
 from idxflow.times import CLOCK, local_time, time_taken
@@ -85,7 +86,7 @@ def runs(
     now = datetime.now(UTC)
     rows = [row_of(archive.store, record, now) for record in shown]
     if json:
-        print(TypeAdapter(list[Row]).dump_json(rows, indent=2).decode())
+        put_json(TypeAdapter(list[Row]).dump_json(rows, indent=2).decode())
     elif rows:
         for line in run_lines(rows, console.width):
             console.line(line)

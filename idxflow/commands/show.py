@@ -13,6 +13,7 @@ from idxflow.artifact_page import artifact_facts, print_artifact
 from idxflow.console import open_console
 from idxflow.ending import DONE
 from idxflow.options import Home, Json
+from idxflow.printing import put_json
 from idxflow.run_page import print_run, run_facts
 
 
@@ -32,13 +33,13 @@ def show(
     if isinstance(found, RunRecord):
         run = run_facts(archive.store, found, datetime.now(UTC))
         if json:
-            print(run.model_dump_json(indent=2))
+            put_json(run.model_dump_json(indent=2))
         else:
             print_run(console, run)
     else:
         artifact = artifact_facts(archive.store, found)
         if json:
-            print(artifact.model_dump_json(indent=2))
+            put_json(artifact.model_dump_json(indent=2))
         else:
             print_artifact(console, artifact)
     return DONE

@@ -15,6 +15,7 @@ from idxflow.archive import open_store
 from idxflow.console import Console, open_console
 from idxflow.ending import DONE
 from idxflow.options import Home, Json
+from idxflow.printing import put_json
 from idxflow.tables import table_lines
 from idxflow.times import local_time
 from schemas.catalog import load_dataset
@@ -63,7 +64,7 @@ def trust(
     if trusted is None:
         raise _nothing(word)
     if json:
-        print(trusted.model_dump_json(indent=2))
+        put_json(trusted.model_dump_json(indent=2))
         return DONE
     if renew:
         files = counted(len(trusted.renewing), "file")
@@ -138,7 +139,7 @@ def _count(trusted: Trusted) -> str:
 def _list(store: Store, console: Console, *, json: bool) -> int:
     known = store.trust.all()
     if json:
-        print(TypeAdapter(list[Trusted]).dump_json(known, indent=2).decode())
+        put_json(TypeAdapter(list[Trusted]).dump_json(known, indent=2).decode())
         return DONE
     if not known:
         console.line("Nothing is trusted on its first use: every file has a checksum, or lies on this machine.")
@@ -162,7 +163,7 @@ def _list(store: Store, console: Console, *, json: bool) -> int:
 
 def _say(console: Console, text: str, *, json: bool = False) -> int:
     if json:
-        print(TypeAdapter(dict[str, str]).dump_json({"done": text}).decode())
+        put_json(TypeAdapter(dict[str, str]).dump_json({"done": text}).decode())
     else:
         console.line(text)
     return DONE

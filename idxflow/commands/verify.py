@@ -10,6 +10,7 @@ from idxflow.archive import open_store
 from idxflow.console import open_console
 from idxflow.ending import DONE, FAILED
 from idxflow.options import Home, Json
+from idxflow.printing import put_json
 from idxflow.times import CLOCK
 from schemas.counts import counted
 from schemas.words import amount, duration
@@ -46,7 +47,7 @@ def verify(
     with console.watching():
         found = archive.verify(everything=everything, repair=repair)
     if json:
-        print(found.model_dump_json(indent=2))
+        put_json(found.model_dump_json(indent=2))
         return FAILED if found.problems else DONE
     for problem in found.problems:
         moved = f" It is in quarantine now: {problem.moved_to}." if problem.moved_to else ""

@@ -16,6 +16,7 @@ from schemas.history import History
 from schemas.intervals import wilson_interval
 from schemas.metrics import Metrics
 from schemas.training import Training
+from schemas.visible import visible
 from schemas.words import amount, share
 from tasks.page import thousands
 from tasks.report import list_settings, most_confused, nearest_profile
@@ -88,4 +89,4 @@ def describe_method(training: Training) -> str:
 
 def as_text(words: str) -> str:
     """Return words as Markdown that reads as they do."""
-    return MARKS.sub(r"\\\1", " ".join(words.split()))
+    return MARKS.sub(r"\\\1", visible(" ".join(words.split())))

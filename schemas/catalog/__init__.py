@@ -12,10 +12,10 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from schemas.addresses import below_home, fill, redact, refuse_windows_path
 from schemas.catalog.mistakes import list_mistakes, mistakes
@@ -35,9 +35,18 @@ from schemas.datasets import (
 from schemas.errors import UsageError
 from schemas.file_name import FileName, printable
 from schemas.held_out import Way
-from schemas.parameters import Parameters
+from schemas.parameters import Parameters, Wanted
 
 _FOLDER = Path(__file__).parent
+
+
+def _check_title(title: str) -> str:
+    if not printable(title):
+        raise Wanted("a title in one line")
+    return title
+
+
+Title = Annotated[str, Field(max_length=300), AfterValidator(_check_title)]
 
 
 @dataclass(frozen=True)
@@ -112,16 +121,26 @@ class _Test(_Split):
 class _Description(_Labels):
     """A TOML file's structure, under the names that stand in it."""
 
-    title: str
-    source: str
+    title: Title
+    source: Annotated[str, Field(max_length=10_000)]
     shape: Shape
     classes: Classes
     transpose: Switch = False
-    mirrors: tuple[str, ...] = Field(min_length=1)
+    mirrors: tuple[str, ...] = Field(min_length=1, max_length=100)
     checks: Checks = Checks()
     held_out: Way = "stratified"
     train: _Split
     test: _Test
+
+    @model_validator(mode="after")
+    def _says_one_thing_of_each_file(self) -> _Description:
+        said = dict[str, _File]()
+        for shard in (*self.train.shards, *self.test.shards):
+            for file in (shard.images, shard.labels):
+                if (before := said.setdefault(file.name, file)) != file:
+                    differing = [name for name in _File.model_fields if getattr(file, name) != getattr(before, name)]
+                    raise Wanted(f"the same {differing[0]} wherever it is named", f"the file {file.name!r}")
+        return self
 
     def dataset(self, name: str, mirrors: tuple[str, ...], place: Place) -> Dataset:
         """Return the data set, with what stands at the top filled in for each split and file."""

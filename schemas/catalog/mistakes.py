@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from schemas.datasets import TableSpec
 from schemas.parameters import Wanted
+from schemas.visible import in_a_line
 
 WANTED = {
     "string_type": "a text",
@@ -28,6 +29,8 @@ WANTED = {
     "less_than_equal": "a number at most {le}",
     "too_short": "at least {min_length}",
     "too_long": "at most {max_length}",
+    "string_too_long": "a text of at most {max_length} characters",
+    "finite_number": "a number",
     "literal_error": "{expected}",
 }
 """What each kind of pydantic's errors asks for; its own words, where a kind is not here."""
@@ -114,4 +117,4 @@ def _place(location: tuple[int | str, ...]) -> str:
     if location[:1] == ("splits",) and shared:
         place = place[1:]
     # A list counts from 1, as people do; of a table of tables the TOML file itself shows no number.
-    return ".".join(f"{part + 1}" if isinstance(part, int) else str(part) for part in place)
+    return ".".join(f"{part + 1}" if isinstance(part, int) else in_a_line(part) for part in place)

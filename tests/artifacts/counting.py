@@ -47,6 +47,12 @@ def fetch(name: str, out: Path) -> Summary:
     time.sleep(float(os.environ.get("COUNTING_SLEEP", "0")))
     if name.startswith("bad"):
         raise BadIdx(name, expected="good", found="bad", way_out="Do not ask for it.")
+    if name.startswith("foreign"):
+        word = os.environ["COUNTING_SECRET"]
+        try:
+            word.encode("ascii")
+        except UnicodeEncodeError as error:
+            raise ValueError(f"no answer from http://alice:{word}@host/x.gz?token={word}", word) from error
     if name.startswith("odd"):
         MEETING.wait(60)
         logging.getLogger("idxflow.test").warning("%s: it is odd", name)

@@ -194,7 +194,7 @@ def test_values_of_the_configuration_stand_below_each_other(store: Store, screen
 
 def test_a_page_fits_a_terminal(store: Store, refs: tuple[Ref, Ref, Ref]) -> None:
     """At 80 columns a stage of a file with a long name stays one line: its version is cut in half."""
-    from rich.console import Console as Terminal
+    from idxflow.terminal import Terminal
 
     row = stage_record(refs[1]).model_copy(update={"stage": "decompress", "name": "train-images-idx3-ubyte.gz"})
     screen = Screen()

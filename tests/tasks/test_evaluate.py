@@ -16,11 +16,11 @@ from artifacts.ref import Ref
 from schemas.datasets import Checks, TableSpec
 from schemas.errors import BadTable, TrainingDiverged
 from schemas.image_table import Batch, ImageTable
-from schemas.metrics import Metrics
+from schemas.metrics import ClassMetrics, Metrics, SplitMetrics
 from schemas.training import Training
 from tasks import evaluate as module
 from tasks.backend import keras
-from tasks.evaluate import EvaluateSummary, as_graph, evaluate, predict
+from tasks.evaluate import EvaluateSummary, as_graph, evaluate, predict, write_confusion
 from tasks.network import build_network
 from tasks.scoring import Scores, score
 from tasks.validate import validate_table
@@ -181,3 +181,22 @@ def test_a_table_of_another_kind_is_refused(model: Ref, tables: tuple[Ref, Ref],
     odd = table_artifact(tmp_path / "odd", "test", TEST, classes=(*CLASSES, "blinding"))
     with pytest.raises(BadTable, match=r"the test table: expected 6 pixels and 3 classes.* found 6 and 4"):
         run(model, (tables[0], odd), tmp_path / "out")
+
+
+def test_a_class_name_is_no_formula(tmp_path: Path) -> None:
+    """In the confusion matrix a name that begins like a formula gets a mark; a negative number is a number."""
+    names = ("=1+1", "-1", "@x", "two\nlines")
+    scores = SplitMetrics(
+        samples=4,
+        accuracy=0.25,
+        loss=1.0,
+        classes=tuple(ClassMetrics(name=name, support=1, precision=0, recall=0, f1=0) for name in names),
+        confusion=((1, 0, 0, 0),) * 4,
+        halves=(0.5, 0),
+        first_labels=(0,),
+        first_predictions=(0,),
+    )
+    write_confusion(tmp_path / "confusion.csv", scores)
+    rows = (tmp_path / "confusion.csv").read_text("utf-8").splitlines()
+    assert rows[0] == "true class,'=1+1,-1,'@x,two\\nlines"
+    assert [row.split(",")[0] for row in rows[1:]] == ["'=1+1", "-1", "'@x", "two\\nlines"]
