@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 AT_ONCE = 200
 """Runs that are asked for at once, and pages of a run: Prefect's own limit."""
-UNCHANGED = 500
+UNCHANGED = 300
 """Runs that changed nothing which the dashboard keeps."""
 SELDOM = 10
 """Of so many runs one deletes what is too much."""
-FORGOTTEN = 50
-"""Runs that are deleted at once, at the most: Prefect's own limit."""
+FORGOTTEN = 20
+"""Runs that are deleted at once: few enough for one transaction."""
 NOTHING_CHANGED = "nothing-changed"
 """The tag that `flows.dashboard` gives such a run."""
 ENDED = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
