@@ -186,8 +186,16 @@ def test_a_table_of_another_kind_is_refused(model: Ref, tables: tuple[Ref, Ref],
 def test_a_class_name_is_no_formula(tmp_path: Path) -> None:
     """In the confusion matrix a name that begins like a formula gets a mark; a negative number is a number."""
     names = ("=1+1", "-1", "@x", "two\nlines")
-    classes = tuple(ClassMetrics.model_construct(name=name) for name in names)
-    scores = SplitMetrics.model_construct(classes=classes, confusion=((1, 0, 0, 0),) * 4)
+    scores = SplitMetrics(
+        samples=4,
+        accuracy=1.0,
+        loss=0.0,
+        classes=tuple(ClassMetrics(name=name, support=1, precision=1.0, recall=1.0, f1=1.0) for name in names),
+        confusion=((1, 0, 0, 0),) * 4,
+        halves=(1.0, 1.0),
+        first_labels=(),
+        first_predictions=(),
+    )
     write_confusion(tmp_path / "confusion.csv", scores)
     rows = (tmp_path / "confusion.csv").read_text("utf-8").splitlines()
     assert rows[0] == "true class,'=1+1,-1,'@x,two\\nlines"
