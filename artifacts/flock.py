@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from artifacts import files
+from artifacts.disk import open_plainly
 
 OPENING = os.O_RDWR | os.O_CREAT
 """How a lock file is opened: where there is none, it is made."""
@@ -67,11 +68,11 @@ def delete_unlocked(path: Path) -> None:
 
 def _lock(path: Path, operation: int, opening: int = OPENING) -> int | None:
     """Open and lock a file. Returns: its descriptor; None where the file has lost its name meanwhile."""
-    descriptor = os.open(path, opening, 0o644)
+    descriptor = open_plainly(path, opening)  # a link would have a file made, or held, anywhere
     try:
         fcntl.flock(descriptor, operation)
         with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(descriptor), path.stat()):
+            if os.path.samestat(os.fstat(descriptor), path.lstat()):
                 return descriptor
     except BaseException:
         os.close(descriptor)

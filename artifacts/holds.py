@@ -12,6 +12,8 @@ import contextlib
 import os
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Self
 
@@ -19,6 +21,34 @@ from artifacts import files
 from artifacts.disk import disk
 from artifacts.files import read_plain
 from artifacts.flock import OPENING, delete_unlocked, is_locked, try_lock
+
+_LASTING: ContextVar[contextlib.ExitStack | None] = ContextVar("lasting", default=None)
+
+
+@contextlib.contextmanager
+def lasting() -> Iterator[None]:
+    """
+    Let what runs hold that end in this block be held until its end: whoever tells of them still reads it.
+
+    Within another such block it is that one's end.
+    """
+    if _LASTING.get():
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        token = _LASTING.set(stack)
+        try:
+            yield
+        finally:
+            _LASTING.reset(token)
+
+
+def let_go(close: Callable[[], None]) -> None:
+    """Call `close` now, or at the end of the `lasting` block that this is in."""
+    if stack := _LASTING.get():
+        stack.callback(close)
+    else:
+        close()
 
 
 class Hold:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from artifacts.archive.order import Order
 from artifacts.archive.runs import list_runs, runs_with
 from artifacts.keys import KeyParts, canonical_json, leaves
 from artifacts.manifest import Input, Manifest
@@ -144,7 +145,7 @@ def _nearest(
         return (Change(kind="never run", subject=dataset),)
     # One of another format is as far away as can be: it says nothing of the other parts.
     comparable = [each for each in earlier if each.parts.format == parts.format] or earlier
-    comparable.sort(key=lambda manifest: manifest.created, reverse=True)
+    comparable.sort(key=Order(runs), reverse=True)
     found = [_differences(manifest, parts, inputs) for manifest in comparable]
     return min(found, key=lambda changes: (sum(change.kind == "input" for change in changes), len(changes)))
 

@@ -14,6 +14,7 @@ from prefect.context import FlowRunContext
 
 from artifacts.current import CURRENT, Outcome
 from artifacts.foreign import own_error
+from artifacts.holds import let_go
 from artifacts.refresh import Refresh
 from artifacts.run import Run
 from artifacts.run_record import RunRecord
@@ -76,7 +77,7 @@ def recorded(body: Callable[P, Outcome]) -> Callable[P, RunRecord]:
         finally:
             root.removeHandler(keeper)
             CURRENT.reset(token)
-            run.close()
+            let_go(run.close)
         raise failed  # out here it has no context: Prefect would log that as well
 
     # Prefect validates parameters by the signature: its names belong to the body's module, not to this one.

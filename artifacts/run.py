@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 from uuid import UUID
@@ -15,6 +15,7 @@ from prefect import Task, unmapped
 from prefect.futures import PrefectFuture
 from prefect.utilities.urls import url_for
 
+from artifacts.archive.order import next_number
 from artifacts.current import CURRENT, Outcome
 from artifacts.disk import disk
 from artifacts.failing import Failures, Stopped, has_ended
@@ -66,7 +67,7 @@ class Run:
         self._locks = FlockManager(store.locks)
         self._storage = RecordStorage().bind(store, self._note)
         self._reasons: dict[tuple[str, str], str] = {}
-        self._saving = threading.Lock()
+        self._saving, self._sequence = threading.Lock(), 0
         self._state, self._error = "running", cast("BaseException | None", None)
         forget_dead(store.holds, before=self.started.timestamp() - FORGOTTEN_AFTER)
         self._hold = Hold(store.holds, self.id)
@@ -147,12 +148,25 @@ class Run:
             self._hold.release()
 
     def _write(self) -> RunRecord:
-        with self._saving:
+        with self._saving, self._numbered():
             record = self._record(self._state, self._error)
             with disk(self.store.runs):
                 content = record.model_dump_json(indent=2).encode()
                 write_atomically(self.store.runs / f"{self.id}.json", content)
         return record
+
+    @contextlib.contextmanager
+    def _numbered(self) -> Iterator[None]:
+        """Take a number with the first record: by its end it can be read there."""
+        if self._sequence:
+            yield
+            return
+        try:
+            with next_number(self.store) as self._sequence:
+                yield
+        except BaseException:
+            self._sequence = 0  # nobody has read it
+            raise
 
     def _record(self, state: str, error: BaseException | None) -> RunRecord:
         done = self.outcome if state == "completed" else None
@@ -161,6 +175,7 @@ class Run:
         return RunRecord.model_validate(
             {
                 "id": self.id,
+                "sequence": self._sequence,
                 "dataset": self.dataset,
                 "dataset_id": self.dataset_id,
                 "profile": self.training.profile,

@@ -40,6 +40,9 @@ class RunRecord(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     id: str = Field(description="12 hexadecimal digits, the end of the Prefect flow run's id")
+    sequence: int = Field(
+        default=0, ge=0, description="order of the home folder's runs, whatever the clock said; 0 in records of before"
+    )
     dataset: str
     dataset_id: str = Field(
         default="", description="what tells the data set from another of that name; empty in records of before"

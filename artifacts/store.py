@@ -27,7 +27,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from artifacts import files
-from artifacts.disk import disk
+from artifacts.disk import disk, link_error
 from artifacts.integrity import (
     Damage,
     Stored,
@@ -36,6 +36,7 @@ from artifacts.integrity import (
     read_record,
 )
 from artifacts.keys import storage_key
+from artifacts.links import real_folders, refuse_links
 from artifacts.locks import FlockManager
 from artifacts.manifest import Manifest
 from artifacts.own_files import OwnFiles
@@ -57,7 +58,7 @@ class Store:
     The artifacts below one home folder.
 
     Args:   create: make its folders where they are not there yet.
-    Raises: StoreError: a folder cannot be made.
+    Raises: StoreError: a folder cannot be made, or is a link.
     """
 
     def __init__(self, home: Path, *, create: bool = True) -> None:
@@ -72,6 +73,7 @@ class Store:
         self.own_files = OwnFiles(self.home / "own")
         self.readers = Readers(self.locks)
         self._locks = FlockManager(self.locks)
+        refuse_links(self.home)
         if create:
             self._refuse_strangers()
         with disk(self.home):
@@ -96,15 +98,20 @@ class Store:
 
     def is_committed(self, stage: str, version: str) -> bool:
         """Tell whether an artifact counts, also one that lies aside while it is made anew; nothing is checked."""
-        return any((each / "record.json").exists() for each in self._places(stage, version))
+        return any((each / "record.json").exists() for each in self._places(stage, version) if not each.is_symlink())
 
     def _places(self, stage: str, version: str) -> tuple[Path, Path]:
         return self.folder(stage, version), self.replaced(stage, version)
 
     def versions(self) -> Iterator[tuple[str, str]]:
         """Yield stage and version of every artifact, committed or not, in alphabetical order."""
-        for parent in sorted(self.artifacts.glob("*/")):
+        for parent in real_folders(self.artifacts):
             yield from self._versions(parent.name)
+
+    def hidden(self, prefix: str) -> Iterator[Path]:
+        """Yield what lies in the stages' folders under a name of the store's own that begins so."""
+        for parent in real_folders(self.artifacts):
+            yield from sorted(parent.glob(f"{prefix}*"))
 
     def replaced(self, stage: str, version: str) -> Path:
         """Return where an artifact is put aside that is being made anew."""
@@ -115,7 +122,8 @@ class Store:
         return self.artifacts / stage / f"{CHECKPOINTS_PREFIX}{version}"
 
     def _versions(self, stage: str) -> Iterator[tuple[str, str]]:
-        names = sorted(path.name for path in (self.artifacts / stage).glob("*"))
+        parent = self.artifacts / stage
+        names = [] if parent.is_symlink() else sorted(path.name for path in parent.glob("*"))
         yield from ((stage, name) for name in names if VERSION.fullmatch(name))
 
     @contextmanager
@@ -169,9 +177,11 @@ class Store:
 
         It may note when files were hashed; a store that cannot be written does without.
 
-        Raises: Damage: why it cannot be believed.
+        Raises: Damage: why it cannot be believed.  StoreError: the stage's folder is a link.
         """
         folder = self.folder(stage, version)
+        if folder.parent.is_symlink():
+            raise link_error(folder.parent)
         if os.path.lexists(folder) and (folder.is_symlink() or not folder.is_dir()):
             raise Damage("it is no folder")
         if not os.path.lexists(folder / "record.json"):
@@ -216,7 +226,7 @@ class Store:
 
     def manifests_aside(self) -> Iterator[Manifest]:
         """Yield the same of what was put aside while it is made anew."""
-        for path in sorted(self.artifacts.glob(f"*/{REPLACED_PREFIX}*")):
+        for path in self.hidden(REPLACED_PREFIX):
             if manifest := self._manifest(path, path.parent.name, path.name.removeprefix(REPLACED_PREFIX)):
                 yield manifest
 
@@ -225,6 +235,8 @@ class Store:
         return self._manifest(self.folder(stage, version), stage, version)
 
     def _manifest(self, folder: Path, stage: str, version: str) -> Manifest | None:
+        if folder.is_symlink() or folder.parent.is_symlink():
+            return None
         try:
             manifest = Manifest.model_validate_json(files.read_plain(folder / "manifest.json"))
         except (OSError, ValidationError):

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from artifacts.run_record import RunRecord
 from benchmarks.harness import Goal, Result, Setting, clock, interleave, ratio
 from benchmarks.mnist import mirror
+from idxflow.password import read_password
 from idxflow.server import find_server
 from schemas.errors import StageError
 
@@ -108,7 +109,11 @@ def measure_warm(setting: Setting) -> Result:
         with server_of(home) as api:
             stages = len(RunRecord.model_validate_json(run_process(command)).stages)
             empty = [PYTHON, str(HERE / "empty_flow.py"), str(stages)]
-            environment = clean_environment() | {"PREFECT_API_URL": api, "PREFECT_HOME": str(home / "empty")}
+            environment = clean_environment() | {
+                "PREFECT_API_URL": api,
+                "PREFECT_API_AUTH_STRING": read_password(home),
+                "PREFECT_HOME": str(home / "empty"),
+            }
 
             def warm() -> float:
                 said: list[str] = []

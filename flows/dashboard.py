@@ -25,11 +25,12 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from pydantic import ValidationError
 
 from artifacts.current import CURRENT, CurrentRun
+from artifacts.holds import lasting
 from artifacts.run_record import RunRecord
 from flows.alarm import sound_alarm
 from flows.bars import Bars
 from flows.noticeboard import Noticeboard
-from flows.summary import headline, metrics_table, nothing_changed, summary_page
+from flows.summary import headline, metrics_table, nothing_changed, report_place, summary_page
 from schemas.events import Event, Progress, StageChanged, listening
 from schemas.words import share
 
@@ -103,8 +104,14 @@ class Dashboard:
             self._rename(result, unchanged=nothing_changed(record))
             if done:
                 self._board.post_table(self._key("metrics"), metrics_table(record), headline(record))
-            if self._chosen:  # a key stays for good: none for a data set that may not exist
+            # A key stays for good: none for a data set that may not exist. A page is large: none that is there already.
+            if self._chosen and not (nothing_changed(record) and self._has_page(record)):
                 self._board.post_page(self._key("summary"), summary_page(record), headline(record))
+
+    def _has_page(self, record: RunRecord) -> bool:
+        """Tell whether the newest page of this kind is of the same report."""
+        report = report_place(record)
+        return report is not None and self._board.tells(self._key("summary"), report)
 
     @property
     def _dataset(self) -> str:
@@ -165,7 +172,7 @@ def shown(body: Callable[P, RunRecord]) -> Callable[P, RunRecord]:
         if context is None or context.flow_run is None:
             return body(*args, **kwargs)  # which says how it is meant to be used
         dashboard = Dashboard(context.flow_run, bound.arguments["training"].profile, bound.arguments["alert_below"])
-        with logging_to_api():
+        with logging_to_api(), lasting():  # the page is of what the run holds
             try:
                 with dashboard.living():
                     record = body(*args, **kwargs)

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
+from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCollectionFilterKey
 from prefect.client.schemas.objects import FlowRun
 
 logger = logging.getLogger("idxflow.dashboard")
@@ -72,6 +73,12 @@ class Noticeboard:
     def post_page(self, key: str, markdown: str, description: str) -> None:
         """Post a page in Markdown; `key` as in `post_table`."""
         self._post("markdown", key, markdown, description)
+
+    def tells(self, key: str, words: str) -> bool:
+        """Tell whether the newest page or table under a key, of whichever run, holds these words."""
+        wanted = ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=[key]))
+        found = self._client.read_latest_artifacts(artifact_filter=wanted, limit=1)
+        return any(words in str(each.data) for each in found)
 
     def _post(self, kind: str, key: str, data: str, description: str) -> None:
         self._client.create_artifact(

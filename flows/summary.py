@@ -104,6 +104,12 @@ def summary_page(record: RunRecord) -> str:
     return "\n\n".join((*words, *_figures(record, room), *tables))
 
 
+def report_place(record: RunRecord) -> str | None:
+    """Return where in its home folder a run's report is, which its page tells; None where it has none."""
+    report = next((row for row in record.stages if row.stage == "report"), None)
+    return f"artifacts/report/{report.version}/report.html" if report and record.report else None
+
+
 def _words(record: RunRecord) -> Iterator[str]:
     """Yield how it ended, its figures, and where to look further."""
     if record.state == "completed":
@@ -171,12 +177,11 @@ def _tables(record: RunRecord) -> Iterator[str]:
 
 def _where(record: RunRecord) -> str:
     commands = f"`idxflow show {record.id}`"
-    report = next((row for row in record.stages if row.stage == "report"), None)
     model = next((row for row in record.stages if row.stage == "train"), None)
     if model:
         commands += f", `idxflow lineage {model.version[:SHOWN]}`"
-    if report and record.report:
-        commands += f"; the whole report is `artifacts/report/{report.version}/report.html`"
+    if report := report_place(record):
+        commands += f"; the whole report is `{report}`"
     return f"{commands}."
 
 

@@ -22,10 +22,12 @@ EXAMPLES = """Examples:
   idxflow run --refresh train --json > record.json
   idxflow server stop
 
-Exit codes: 0 done, 1 a stage failed, 2 wrong usage, 130 interrupted."""
+Exit codes: 0 done, 1 a stage failed, 2 wrong usage; interrupted by
+Ctrl-C 130, by SIGTERM 143, by SIGHUP 129."""
 
 SERVER_EXAMPLES = """Examples:
   idxflow server start
+  idxflow server password
   idxflow server status --home /srv/idxflow --json"""
 
 app = App(
@@ -93,7 +95,7 @@ def run(
 def start(*, home: Home = None) -> int:
     """Start the server of the home folder, unless it runs already, and wait until it answers."""
     from idxflow.environment import prepare_environment
-    from idxflow.server import start_server, stop_command, wait_for_server
+    from idxflow.server import password_command, start_server, stop_command, wait_for_server
     from idxflow.settings import load_settings
 
     folder = load_settings({"home": home}).home
@@ -102,6 +104,17 @@ def start(*, home: Home = None) -> int:
     wait_for_server(folder, found)
     put(f"Prefect server {'started' if started else 'runs already'} at {found.address}")
     put(f"Stop it with: {stop_command(folder)}")
+    put(f"Its password: {password_command(folder)}")
+    return DONE
+
+
+@server.command
+def password(*, home: Home = None) -> int:
+    """Print the password of the home folder's server, which the dashboard asks for once: keep it to yourself."""
+    from idxflow.password import read_password
+    from idxflow.settings import load_settings
+
+    put(read_password(load_settings({"home": home}).home))
     return DONE
 
 

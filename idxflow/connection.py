@@ -13,7 +13,18 @@ from pathlib import Path
 
 from idxflow.console import Console
 from idxflow.environment import user_api_url
-from idxflow.server import api_answers, find_server, outlast_server, start_server, stop_command, wait_for_server
+from idxflow.faithful import stay_faithful
+from idxflow.password import read_password
+from idxflow.server import (
+    Server,
+    api_answers,
+    find_server,
+    outlast_server,
+    password_command,
+    start_server,
+    stop_command,
+    wait_for_server,
+)
 from schemas.addresses import redact
 from schemas.errors import ServerError
 
@@ -36,10 +47,11 @@ class Connection:
     started: bool = False
 
 
-def connect(home: Path, console: Console) -> Connection:
+def connect(home: Path, console: Console, *, patient: bool = False) -> Connection:
     """
     Find the API that a person has chosen, or the server of `home`; start one where there is none, and say so.
 
+    Args:   patient: as in `idxflow.faithful.stay_faithful`.
     Raises: ServerError: it cannot be started, or the one that was chosen does not answer.
     """
     if (url := user_api_url()) and not _is_own(home, url):
@@ -52,9 +64,10 @@ def connect(home: Path, console: Console) -> Connection:
             )
         return Connection(lambda: _ask_to_be_let_in(url), None)
     server, started = start_server(home)
-    os.environ["PREFECT_API_URL"] = server.api
+    enter(home, server, patient=patient)
     if started:
         console.line(f"Prefect server started at {server.address}; it stays. Stop it with: {stop_command(home)}")
+        console.line(f"Its dashboard asks once for the password that this prints: {password_command(home)}")
     return Connection(lambda: wait_for_server(home, server), stop_command(home), started)
 
 
@@ -71,7 +84,7 @@ def temporary_server() -> Connection:
     leash, held = os.pipe()  # what is held stays open until the end, or this process's death: no child inherits it
     server, _ = start_server(folder, leash=leash)
     os.close(leash)
-    os.environ["PREFECT_API_URL"] = server.api
+    enter(folder, server, patient=False)
 
     def end() -> None:
         os.close(held)  # the folder goes, then the server, also where nobody waits for them any more
@@ -81,6 +94,16 @@ def temporary_server() -> Connection:
     # What is registered first runs last: Prefect, which is imported later, sends its last lines and events before.
     atexit.register(end)
     return Connection(lambda: wait_for_server(folder, server), None)
+
+
+def enter(home: Path, server: Server, *, patient: bool) -> None:
+    """Let the clients of this process, and of those that it starts, into the server of `home`; and into no other."""
+    stay_faithful(home, server, patient=patient)
+    os.environ |= {
+        "PREFECT_API_URL": server.api,
+        "PREFECT_API_AUTH_STRING": read_password(home),  # whatever a person has set is for another server
+        "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "true",
+    }
 
 
 def _ask_to_be_let_in(url: str) -> None:

@@ -9,7 +9,7 @@ import threading
 import traceback
 from typing import TYPE_CHECKING
 
-from idxflow.interrupts import Terminated
+from idxflow.interrupts import HungUp, Terminated
 from schemas.errors import IdxflowError, UsageError
 from schemas.secrets import conceal_all
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 SENDING = 2.0
 """Seconds that the last lines of a failed run have to reach Prefect's API in."""
-DONE, FAILED, WRONG_USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+DONE, FAILED, WRONG_USAGE, HUNG_UP, INTERRUPTED, TERMINATED = 0, 1, 2, 129, 130, 143
+"""Exit codes; whom a signal has ended has 128 and the signal's number."""
+SIGNALLED = {Terminated: TERMINATED, HungUp: HUNG_UP}
 
 
 def tell(console: Console, error: BaseException, *, verbose: bool | None = None) -> int:
@@ -30,12 +32,9 @@ def tell(console: Console, error: BaseException, *, verbose: bool | None = None)
     if verbose and not isinstance(error, UsageError | KeyboardInterrupt):
         console.err.print(conceal_all("".join(traceback.format_exception(error))), markup=False)
     match error:
-        case Terminated():
-            console.fail("Terminated. What was finished is stored; run again to go on.")
-            return TERMINATED
         case KeyboardInterrupt():
             console.fail("Interrupted. What was finished is stored; run again to go on.")
-            return INTERRUPTED
+            return next((code for kind, code in SIGNALLED.items() if isinstance(error, kind)), INTERRUPTED)
         case UsageError():
             console.fail(str(error))
             return WRONG_USAGE

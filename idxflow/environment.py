@@ -6,6 +6,9 @@ import os
 import tomllib
 from pathlib import Path
 
+from artifacts.links import refuse_links
+from idxflow.password import private_folder
+
 _DATABASE = (
     "PREFECT_SERVER_DATABASE_CONNECTION_URL",
     "PREFECT_API_DATABASE_CONNECTION_URL",
@@ -21,11 +24,13 @@ def prepare_environment(home: Path, *, verbose: bool = False, ephemeral: bool = 
         home:      absolute path of the folder of all run-time data.
         verbose:   let the libraries talk.
         ephemeral: whatever API was chosen, the run brings a server of its own.
+    Raises: StoreError: a folder of the home folder is a link.
     """
+    refuse_links(home)
     os.environ["IDXFLOW_HOME"] = str(home)
     prefect = home / "prefect"
     if ephemeral:
-        prefect.mkdir(parents=True, exist_ok=True)  # a server makes its database, but no folder for it
+        private_folder(home)  # a server makes its database, but no folder for it
         os.environ.pop("PREFECT_API_URL", None)
     defaults = {
         "PREFECT_SERVER_MEMO_STORE_PATH": str(prefect / "memo_store.toml"),
@@ -36,7 +41,10 @@ def prepare_environment(home: Path, *, verbose: bool = False, ephemeral: bool = 
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
         # The console is ours: what Prefect logs goes to its API, and so do the lines of our own loggers.
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if verbose else "CRITICAL",
+        "PREFECT_LOGGING_INTERNAL_LEVEL": "ERROR" if verbose else "CRITICAL",  # it goes to the console alone
         "PREFECT_LOGGING_LEVEL": "INFO",
+        # That a stage has finished, and how, its task run tells already.
+        "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL": "WARNING",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "idxflow",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     }

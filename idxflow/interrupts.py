@@ -1,5 +1,5 @@
 """
-Ctrl-C and SIGTERM: the blocks that they end, and those whose end they wait for.
+Ctrl-C, SIGTERM and SIGHUP: the blocks that they end, and those whose end they wait for.
 
 Python raises in the main thread wherever it is, and not every place lets that through: a callback of the import system
 or an extension module drops it, another makes an error of its own of it, a library's clean-up is left half done.
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 AGAIN_SECONDS = 0.01
 
 
@@ -30,13 +30,20 @@ class Terminated(Interrupted):
     """SIGTERM: somebody else's Ctrl-C."""
 
 
+class HungUp(Interrupted):
+    """SIGHUP: the terminal was closed."""
+
+
+KINDS = {signal.SIGTERM: Terminated, signal.SIGHUP: HungUp, signal.SIGINT: Interrupted}
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
     """
-    Let Ctrl-C end the block as Interrupted and SIGTERM as Terminated, whatever the code in it makes of them.
+    Let Ctrl-C end the block as Interrupted, SIGTERM as Terminated, SIGHUP as HungUp, whatever its code makes of them.
 
-    Prefect, which catches SIGTERM first, sends it on after its own part. Ctrl-C that is ignored, as a shell has it for
-    what runs in the background, stays ignored.
+    Prefect, which catches SIGTERM first, sends it on after its own part. What is ignored stays so: Ctrl-C,
+    as a shell has it for what runs in the background, or SIGHUP, as by `nohup`.
     """
     heard: list[int] = []
     over = False
@@ -114,7 +121,7 @@ def held_back() -> Iterator[None]:
 
 def end_at_once() -> None:
     """
-    Let Ctrl-C and SIGTERM from now on end the process on the spot, with their exit code and without a word.
+    Let Ctrl-C, SIGTERM and SIGHUP from now on end the process on the spot, with their exit code and without a word.
 
     For a command that has said how it ended, and only tidies up: everything of it that must not be left undone outlives
     a kill, too. One that is ignored stays ignored.
@@ -129,4 +136,4 @@ def end_at_once() -> None:
 
 
 def _interrupt(number: int) -> Interrupted:
-    return Terminated() if number == signal.SIGTERM else Interrupted()
+    return KINDS[signal.Signals(number)]()

@@ -1,7 +1,7 @@
 """
-Run a module as `python -m` does, until whoever started it has ended.
+Run a program as `python` does, until whoever started it has ended.
 
-    python -P leash.py FOLDER -m MODULE ARGUMENT...
+    python -P leash.py FOLDER FILE ARGUMENT...
 
 Standard input is a pipe, whose other end the owner holds and nobody else: the kernel closes it however the owner dies.
 """
@@ -33,7 +33,7 @@ def end_with_owner(folder: Path) -> None:
 
 if __name__ == "__main__":
     # -P keeps this file's folder off the path: its neighbours have the names of other people's modules.
-    _, owned, _, module, *arguments = sys.argv
+    _, owned, *arguments = sys.argv
     threading.Thread(target=end_with_owner, args=(Path(owned),), name="leash", daemon=True).start()
-    sys.argv[1:] = arguments
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    sys.argv[:] = arguments
+    runpy.run_path(arguments[0], run_name="__main__")

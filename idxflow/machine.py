@@ -11,7 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from artifacts.disk import open_plainly
+
 PROC = Path("/proc")
+BACKLOG = 2048
+"""Connections that may wait for a server to start."""
 _children: list[subprocess.Popen[bytes]] = []
 """What this process started: kept so that one that has ended is reaped, not a zombie that seems alive."""
 
@@ -63,7 +67,9 @@ def start_process(
         stdin:     a descriptor that it reads from.
     Returns: its pid.
     """
-    with log.open("wb") as output:
+    # Neither emptied nor written through a link; the folder may lie below one, as the home folder may.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    with os.fdopen(open_plainly(log.parent.resolve() / log.name, flags), "wb") as output:
         process = subprocess.Popen(
             command,
             cwd=log.parent,
@@ -83,13 +89,15 @@ def reserved_port(host: str, ports: range) -> Iterator[tuple[int, int] | None]:
     """
     Yield the first free port and a descriptor, or None when no port is free.
 
-    The descriptor is of the UDP socket of the same number, which one process of the machine can have, whoever's it is.
-    Whoever inherits it keeps every other caller of this function off the port, also in the seconds before it listens.
+    The descriptor is of a socket that listens there already: from now on until whoever inherits it has ended, nobody
+    else can take the port. Who connects meanwhile waits for an answer.
     """
     for port in ports:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as reservation:
-            if _bind(reservation, host, port) and _is_free(host, port):
-                yield port, reservation.fileno()
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+            # Connections that linger from a server that just stopped are no obstacle.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if _listens(listener, host, port):
+                yield port, listener.fileno()
                 return
     yield None
 
@@ -101,16 +109,10 @@ def _reap(pid: int) -> None:
             child.wait()
 
 
-def _is_free(host: str, port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As the server itself binds: connections that linger from one that just stopped are no obstacle.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        return _bind(probe, host, port)
-
-
-def _bind(endpoint: socket.socket, host: str, port: int) -> bool:
+def _listens(listener: socket.socket, host: str, port: int) -> bool:
     try:
-        endpoint.bind((host, port))
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
     except OSError as error:
         if error.errno in {errno.EADDRINUSE, errno.EACCES}:
             return False

@@ -15,15 +15,18 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
+from artifacts.holds import lasting
 from artifacts.run_record import RunRecord
 from idxflow.connection import connect, temporary_server
 from idxflow.console import Console
 from idxflow.environment import prepare_environment
+from idxflow.faithful import is_gone
+from idxflow.history import forget_unchanged
 from idxflow.interrupts import held_back
 from idxflow.printing import put_json
 from idxflow.settings import Settings
 from idxflow.summary import print_summary
-from schemas.errors import IdxflowError, StoreError, UnforeseenError
+from schemas.errors import IdxflowError, ServerError, StoreError, UnforeseenError
 from schemas.stages import StageName
 from schemas.training import Training
 from schemas.words import amount
@@ -62,6 +65,7 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
     prepare_environment(settings.home, verbose=settings.verbose, ephemeral=settings.ephemeral)
     record, stop = None, None
     with contextlib.ExitStack() as ending:
+        ending.enter_context(lasting())  # the summary reads what the run holds
         if not settings.verbose:
             ending.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")
@@ -77,16 +81,45 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
                 wanted = settings.dataset, settings.training, settings.mirror, settings.refresh
                 with _without_heartbeats():
                     record = flow(*wanted, revalidate=settings.revalidate, alert_below=settings.alert_below)
+                if connection.stop:  # of a server of somebody else's, somebody else takes care
+                    forget_unchanged(record)
         except Exception as error:
-            raise _full(settings.home, error) or error from error
+            if not is_gone():
+                raise _full(settings.home, error) or error from error
+            record = _told_by_record(settings.home, console, error)
         finally:
             record = record or _saved(settings.home, console.run_id)
             if record:
-                # Where the server ends with the run, there is no page to open.
-                shown = record.model_copy(update={"dashboard": None}) if settings.ephemeral else record
-                print_summary(console, shown, settings.home, stop)
-            if record and json:
-                put_json(record.model_dump_json(indent=2))
+                # Where the server ends with the run, or before it, there is no page to open.
+                gone = is_gone()
+                shown = record.model_copy(update={"dashboard": None}) if settings.ephemeral or gone else record
+                try:
+                    print_summary(console, shown, settings.home, None if gone else stop)
+                finally:
+                    if json:
+                        put_json(record.model_dump_json(indent=2))
+
+
+def _told_by_record(home: Path, console: Console, error: Exception) -> RunRecord:
+    """
+    Return the record of a run that completed, though its server did not live to hear it.
+
+    Raises: the error by which it failed; where it has no end in its record, the one at hand.
+    """
+    record = _saved(home, console.run_id)
+    if record is None or record.state not in {"completed", "failed"}:
+        raise error
+    if record.state == "failed":
+        raise _own(error) from error
+    console.warn("Prefect's server ended before the run did: its dashboard does not show the run's end.")
+    return record
+
+
+def _own(error: BaseException) -> BaseException:
+    """Return what ended the stages, where Prefect raised an error of its own while it told of that."""
+    while isinstance(error, ServerError) and error.__context__ is not None:
+        error = error.__context__
+    return error
 
 
 def _full(home: Path, error: Exception) -> StoreError | None:

@@ -3,13 +3,16 @@ The local Prefect server of a home folder: found, started, waited for, stopped.
 
 It outlives the run that starts it, and keeps its history in `<home>/prefect`. What runs is written down in
 `<home>/server.json`; a process is only believed to be it when its start time and its arguments agree. A lock on
-`<home>/server.lock` lets two runs at once start one server.
+`<home>/server.lock` lets two runs at once start one server. It asks for the password of `idxflow.password`, and answers
+pages of its own address only; see `idxflow.guard`.
 """
 
 from __future__ import annotations
 
 import http.client
+import json
 import os
+import re
 import shlex
 import signal
 import sys
@@ -22,14 +25,34 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from artifacts.files import write_atomically
 from artifacts.flock import locked
-from idxflow.machine import find_process, reserved_port, start_process
+from idxflow.machine import Process, find_process, reserved_port, start_process
+from idxflow.password import CHOSEN, keep_password, private_folder
 from schemas.errors import ServerError
 
 HOST = "127.0.0.1"
 PORTS = range(4200, 4300)
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
-LEASH = Path(__file__).with_name("leash.py")
+LEASH, GUARD = (Path(__file__).with_name(name) for name in ("leash.py", "guard.py"))
+DAYS = 90
+"""For how long the server keeps runs, with their logs and pages."""
+PASSING = (
+    *(f"prefect.task-run.{state}" for state in ("Pending", "Running", "Cached", "Completed")),
+    *(f"prefect.flow-run.{state}" for state in ("Pending", "Running", "heartbeat")),
+    "prefect.artifact.created",
+    # Each with its page.
+    *(f"prefect.artifact-collection.{what}" for what in ("created", "updated", "deleted")),
+)
+"""Events that are of use while they are news."""
+DEFAULTS = {
+    # Runs, and what their pages show, go by age. Prefect's own server keeps them for good.
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(DAYS * 24 * 3600),
+    # A cached run of 20 stages makes 60 of these, most of what would be kept of it. A stage's states are kept with it.
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES": json.dumps(dict.fromkeys(PASSING, 30)),
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "60",
+}
+"""What a person may have set otherwise."""
 
 
 class Server(BaseModel):
@@ -75,9 +98,15 @@ def find_server(home: Path) -> Server | None:
         server.home in {"", str(home)}
         and process
         and process.born == server.born
-        and process.command.endswith(" ".join(_arguments(server.port)))
+        and (_is_guarded(process, server.port) or _is_open(process, server.port))
     )
     return server if is_it else None
+
+
+def lets_everybody_in(server: Server) -> bool:
+    """Tell whether a server is one that an older idxflow started: without a password."""
+    process = find_process(server.pid)
+    return process is not None and _is_open(process, server.port)
 
 
 def start_server(home: Path, *, ports: range = PORTS, leash: int | None = None) -> tuple[Server, bool]:
@@ -88,11 +117,18 @@ def start_server(home: Path, *, ports: range = PORTS, leash: int | None = None) 
         leash: the reading end of a pipe. When its other end is closed, by whatever death of who holds it, the server
                that is started ends, and `home` goes with it; see `idxflow.leash`.
     Returns: the server, and whether this call started it.
-    Raises:  ServerError: no free port, or the process ended at once.
+    Raises:  ServerError: no free port, the process ended at once, or an older idxflow's server still runs.
     """
-    (home / "prefect").mkdir(parents=True, exist_ok=True)
-    with locked(home / "server.lock"):
+    private_folder(home)
+    with locked(home.resolve() / "server.lock"):
         if found := find_server(home):
+            if lets_everybody_in(found):
+                raise ServerError(
+                    f"Prefect server {found.address}",
+                    expected="one that asks for a password",
+                    found=f"process {found.pid}, which an older idxflow started and which lets everybody in",
+                    way_out=f"Wait for its runs to end, then: {stop_command(home)}. The next command starts a new one.",
+                )
             return found, False
         with reserved_port(HOST, ports) as reserved:
             if reserved is None:
@@ -131,7 +167,7 @@ def stop_server(home: Path, seconds: float = STOP_SECONDS) -> Server | None:
     """
     if not home.is_dir():
         return None
-    with locked(home / "server.lock"):
+    with locked(home.resolve() / "server.lock"):
         server = find_server(home)
         if server and not any(_end(server, number, seconds) for number in (signal.SIGTERM, signal.SIGKILL)):
             raise ServerError(
@@ -162,7 +198,7 @@ def api_answers(url: str, seconds: float = 2.0, *, healthy: bool = True) -> bool
     try:
         connection.request("GET", f"{address.path.rstrip('/')}/health")
         return connection.getresponse().status == http.HTTPStatus.OK or not healthy
-    except (OSError, http.client.HTTPException):
+    except (OSError, http.client.HTTPException, ServerError):
         return False
     finally:
         connection.close()
@@ -170,32 +206,52 @@ def api_answers(url: str, seconds: float = 2.0, *, healthy: bool = True) -> bool
 
 def stop_command(home: Path) -> str:
     """Return the command that stops the server of `home`."""
-    elsewhere = "" if home == Path(".idxflow").absolute() else f" --home {shlex.quote(str(home))}"
-    return f"idxflow server stop{elsewhere}"
+    return f"idxflow server stop{_elsewhere(home)}"
+
+
+def password_command(home: Path) -> str:
+    """Return the command that prints the password of the server of `home`."""
+    return f"idxflow server password{_elsewhere(home)}"
+
+
+def _elsewhere(home: Path) -> str:
+    return "" if home == Path(".idxflow").absolute() else f" --home {shlex.quote(str(home))}"
 
 
 def _state(home: Path) -> Path:
-    return home / "server.json"
+    return home.resolve() / "server.json"  # the home folder may be a link; nothing is written through others
 
 
-def _arguments(port: int) -> list[str]:
-    return ["-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
+def _is_guarded(process: Process, port: int) -> bool:
+    """Tell whether a process has a server's arguments, wherever its idxflow is installed."""
+    place = re.escape("/".join(GUARD.parts[-2:]))
+    return re.search(rf"/{place} --listener \d+ --port {port}$", process.command) is not None
 
 
-def _spawn(home: Path, port: int, reservation: int, leash: int | None) -> Server:
+def _is_open(process: Process, port: int) -> bool:
+    """Tell whether a process is a server as an older idxflow started it: without a password."""
+    return process.command.endswith(f" -m prefect server start --host {HOST} --port {port}")
+
+
+def _spawn(home: Path, port: int, listener: int, leash: int | None) -> Server:
     log, api = home / "prefect" / "server.log", f"http://{HOST}:{port}/api"
     environment = {
+        **DEFAULTS,
         **os.environ,
         # The dashboard asks the API at the address that it is told, not where it was loaded from.
         "PREFECT_API_URL": api,
         "PREFECT_SERVER_UI_API_URL": api,
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
+        CHOSEN: keep_password(home),
+        "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{HOST}:{port},http://localhost:{port}",
     }
+    arguments = [str(GUARD), "--listener", str(listener), "--port", str(port)]
     if leash is None:
-        pid = start_process([sys.executable, *_arguments(port)], environment, log, reservation)
+        pid = start_process([sys.executable, "-P", *arguments], environment, log, listener)
     else:
-        command = [sys.executable, "-P", str(LEASH), str(home), *_arguments(port)]
-        pid = start_process(command, environment, log, reservation, leash)
+        command = [sys.executable, "-P", str(LEASH), str(home), *arguments]
+        pid = start_process(command, environment, log, listener, leash)
     process, now = find_process(pid), datetime.now(UTC).isoformat(timespec="seconds")
     server = Server(home=str(home), pid=pid, port=port, started=now, born=process.born if process else "", log=str(log))
     if process is None:

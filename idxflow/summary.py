@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from artifacts.manifest import Manifest
 from artifacts.run_record import RunRecord
@@ -40,20 +43,18 @@ def _figures(record: RunRecord) -> Iterator[tuple[str, str]]:
     folders = {(stage.stage, stage.name): Path(stage.path) for stage in record.stages}
     if record.state != "completed" or ("evaluate", "") not in folders:
         return
-    metrics = Metrics.model_validate_json((folders["evaluate", ""] / "metrics.json").read_bytes())
-    table = Manifest.model_validate_json((folders["parse", "train"] / "manifest.json").read_bytes())
-    rows, columns = table.summary["shape"]
-    train, test = metrics.train, metrics.test
-    yield (
-        "Train rows",
-        f"{train.samples}, columns: {rows * columns} ({rows} x {columns} pixels); test rows: {test.samples}",
-    )
+    rows = labels = None
+    with suppress(OSError, ValidationError):  # whoever has taken it away since, the run did complete
+        metrics = Metrics.model_validate_json((folders["evaluate", ""] / "metrics.json").read_bytes())
+        table = Manifest.model_validate_json((folders["parse", "train"] / "manifest.json").read_bytes())
+        rows, labels = _rows(metrics, *table.summary["shape"]), _labels(metrics)
+    if rows:
+        yield "Train rows", rows
     if record.held_out:
         yield "Held out", str(record.held_out)
-    yield (
-        "First 3 labels",
-        f"{_names(metrics, train.first_labels)}; predictions: {_names(metrics, train.first_predictions)}",
-    )
+    if labels:
+        yield "First 3 labels", labels
+    train, test = record.metrics["train"], record.metrics["test"]
     yield "Train accuracy", f"{share(train.accuracy)} (loss {train.loss:.4f})"
     yield "Test accuracy", f"{share(test.accuracy)} (loss {test.loss:.4f})"
     for caveat in record.caveats:
@@ -70,6 +71,16 @@ def _places(record: RunRecord, home: Path, stop_server: str | None) -> Iterator[
         yield "Dashboard", record.dashboard
     if stop_server:
         yield "Stop the server", stop_server
+
+
+def _rows(metrics: Metrics, rows: int, columns: int) -> str:
+    pixels = f"columns: {rows * columns} ({rows} x {columns} pixels)"
+    return f"{metrics.train.samples}, {pixels}; test rows: {metrics.test.samples}"
+
+
+def _labels(metrics: Metrics) -> str:
+    train = metrics.train
+    return f"{_names(metrics, train.first_labels)}; predictions: {_names(metrics, train.first_predictions)}"
 
 
 def _names(metrics: Metrics, labels: tuple[int, ...]) -> str:

@@ -7,6 +7,9 @@ from datetime import datetime
 from artifacts.archive.runs import RunState
 from artifacts.run_record import RunRecord
 
+CLOCK = "The clock was wrong then, or is now; the order of runs does not depend on it."
+"""Of records that name a moment which is still to come."""
+
 
 def local_time(moment: str, *, seconds: bool = False) -> str:
     """

@@ -9,6 +9,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from artifacts.disk import open_plainly
+from artifacts.files import write_atomically
 from tasks.kinds import HEAD_BYTES, kind_of
 
 BLOCK = 2**20
@@ -82,7 +84,7 @@ class Part:
         self.size = 0
         self.validators: Validators | None = None
         self._note = path.with_name(f"{path.name}.json")
-        self._file = path.open("a+b")
+        self._file = os.fdopen(open_plainly(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), "a+b")
         self._digest = hashlib.sha256()
 
     def __enter__(self) -> Self:
@@ -121,7 +123,7 @@ class Part:
         self._digest, self.size, self.validators = hashlib.sha256(), 0, None
         self._note.unlink(missing_ok=True)
         if source is not None:
-            self._note.write_text(source.model_dump_json())
+            write_atomically(self._note, source.model_dump_json().encode(), durable=False)
 
     def append(self, block: bytes) -> None:
         """

@@ -15,9 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from artifacts.archive.leftovers import FOREIGN, find_leftovers, is_foreign
 from artifacts.archive.names import Names
-from artifacts.archive.runs import list_runs, unreadable_runs
+from artifacts.archive.order import started_later
+from artifacts.archive.runs import list_runs, read_run, unreadable_runs
 from artifacts.files import size_of
 from artifacts.integrity import Damage, Stored
+from artifacts.links import linked_folders
+from artifacts.manifest import Manifest
 from artifacts.run_record import RunRecord
 from artifacts.store import Store
 from schemas.errors import StoreError
@@ -26,6 +29,7 @@ from schemas.stages import STAGES
 
 SUBJECT = "verify"
 """Of the progress that is told."""
+A_LINK = "it is a link, and nothing behind it is looked at"
 
 
 class Problem(BaseModel):
@@ -54,6 +58,7 @@ class Audit(BaseModel):
         artifacts, files, bytes: that were found sound.
         leftovers: what interrupted work left, and what lies in quarantine, as sentences; never believed, no damage.
         busy:      artifacts that a run was just making.
+        future:    runs and artifacts whose records name a moment that is still to come; nothing is decided by it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -64,6 +69,7 @@ class Audit(BaseModel):
     problems: tuple[Problem, ...] = ()
     leftovers: tuple[str, ...] = ()
     busy: int = Field(default=0)
+    future: tuple[str, ...] = ()
 
 
 class Auditor:
@@ -78,6 +84,7 @@ class Auditor:
     def __init__(self, store: Store, *, everything: bool, repair: bool) -> None:
         self._store, self._everything, self._repair = store, everything, repair
         self._problems: list[Problem] = []
+        self._future: list[str] = []
         self._lock = threading.Lock()
         self._artifacts = self._files = self._bytes = self._busy = 0
 
@@ -94,9 +101,13 @@ class Auditor:
                 done += sizes[artifact]
                 emit(Progress(SUBJECT, "bytes", done, total))
         for path in self._foreign():
-            self._report(path, "it does not belong here", FOREIGN)
+            self._report(path, A_LINK if path.is_symlink() else "it does not belong here", FOREIGN)
+        for path in linked_folders(self._store.home):
+            if path.parent != self._store.artifacts:
+                way_out = "Delete the link."
+                self._problems.append(Problem(subject=self._shown(path), found=A_LINK, way_out=way_out))
         if self._everything:
-            self._check_the_rest()
+            self._check_the_rest(now)
         return Audit(
             artifacts=self._artifacts,
             files=self._files,
@@ -105,6 +116,7 @@ class Auditor:
             problems=tuple(sorted(self._problems, key=lambda problem: problem.subject)),
             leftovers=tuple(self._leftovers(now)),
             busy=self._busy,
+            future=tuple(self._future),
         )
 
     def _check(self, artifact: tuple[str, str]) -> None:
@@ -143,10 +155,16 @@ class Auditor:
             return
         with self._alone_with(artifact) as had:
             manifest = self._store.manifest(*artifact) if had and self._lacks_record(artifact) else None
-            # What was published after that run had ended is another's, which may have been killed before its commit.
-            if manifest and _seconds_between(run.started, manifest.created) <= run.seconds:
+            if manifest and not self._made_after(run, manifest):
                 found = f"its record is missing, though run {run.id} was completed with it"
                 self._report(self._store.folder(*artifact), found, artifact[0])
+
+    def _made_after(self, run: RunRecord, manifest: Manifest) -> bool:
+        """Tell whether an artifact was published after a run had ended, by one that may have died before its commit."""
+        maker = read_run(self._store, manifest.run)
+        if maker and maker.sequence and run.sequence:
+            return maker.sequence > run.sequence
+        return _seconds_between(run.started, manifest.created) > run.seconds
 
     def _lacks_record(self, artifact: tuple[str, str]) -> bool:
         return self._store.folder(*artifact).exists() and not self._store.is_committed(*artifact)
@@ -175,15 +193,19 @@ class Auditor:
     def _foreign(self) -> Iterator[Path]:
         """Yield what lies among the artifacts and is none."""
         for folder in sorted(self._store.artifacts.iterdir()):
-            if folder.name not in STAGES or not folder.is_dir():
+            if folder.name not in STAGES or folder.is_symlink() or not folder.is_dir():
                 yield folder
             else:
                 yield from (path for path in sorted(folder.iterdir()) if is_foreign(path))
 
-    def _check_the_rest(self) -> None:
+    def _check_the_rest(self, now: datetime) -> None:
         for path in unreadable_runs(self._store):
             self._report(path, "it is no run's record", "runs")
-        completed = [run for run in reversed(list_runs(self._store)) if run.state == "completed"]
+        runs = list_runs(self._store)
+        self._future += [f"run {run.id}" for run in runs if started_later(run, now)]
+        made = self._store.manifests()
+        self._future += [f"{each.stage}/{each.version}" for each in made if _moment(each.created) > now]
+        completed = [run for run in reversed(runs) if run.state == "completed"]
         newest = {(row.stage, row.version): run for run in completed for row in run.stages}
         for artifact, used_by in newest.items():
             self._check_record(artifact, used_by)
@@ -203,4 +225,8 @@ class Auditor:
 
 
 def _seconds_between(earlier: str, later: str) -> float:
-    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
+    return (_moment(later) - _moment(earlier)).total_seconds()
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -18,9 +18,10 @@ from artifacts import files
 from artifacts.archive.leftovers import FOREIGN, RESUMABLE, Leftover, LeftoverKind, find_leftovers, touched
 from artifacts.archive.names import Names
 from artifacts.archive.roots import Artifact, Graph, find_roots, read_graph
-from artifacts.disk import disk
+from artifacts.disk import LinkRefused, disk
 from artifacts.flock import delete_unlocked
 from artifacts.holds import Held, forget_dead
+from artifacts.links import linked_folders, real_folders
 from artifacts.locks import FlockManager
 from artifacts.publishing import restore
 from artifacts.store import REPLACED_PREFIX, Store
@@ -53,6 +54,7 @@ class Cleanup(BaseModel):
         done:      whether it did.
         spared:    those of `candidates` that somebody had begun to use by the time it was their turn.
         kept, kept_bytes: the artifacts that stay.
+        links:     below the home folder; nothing behind them was looked at, and they stay.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -61,6 +63,7 @@ class Cleanup(BaseModel):
     spared: tuple[Candidate, ...] = ()
     kept: int
     kept_bytes: int
+    links: tuple[str, ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -100,7 +103,8 @@ def survey(store: Store, *, keep: int, older_than: timedelta | None, now: dateti
     )
     stays = graph.keys() - set(going) - unfinished
     kept_bytes = sum(_size(store, artifact) for artifact in stays)
-    return Cleanup(done=False, candidates=candidates, kept=len(stays), kept_bytes=kept_bytes)
+    links = tuple(path.relative_to(store.home).as_posix() for path in linked_folders(store.home))
+    return Cleanup(done=False, candidates=candidates, kept=len(stays), kept_bytes=kept_bytes, links=links)
 
 
 def collect(store: Store, *, keep: int, older_than: timedelta | None, now: datetime) -> Cleanup:
@@ -178,7 +182,7 @@ def _remove(path: Path) -> None:
 
 def _settle(store: Store) -> None:
     """Bring back what killed runs had put aside, and empty what a killed clean-up left."""
-    for path in sorted(store.artifacts.glob(f"*/{REPLACED_PREFIX}*")):
+    for path in store.hidden(REPLACED_PREFIX):
         stage, version = path.parent.name, path.name.removeprefix(REPLACED_PREFIX)
         with store.locked(stage, version) as had:
             if had:
@@ -188,8 +192,10 @@ def _settle(store: Store) -> None:
 
 def _forget_locks(store: Store) -> None:
     """Delete the lock files that nobody holds; that of names is the clean-up's own."""
-    for path in (*store.locks.glob("*.lock"), *store.incoming.glob("locks/*.lock")):
-        delete_unlocked(path)
+    folders = [store.locks, *(path for path in real_folders(store.incoming) if path.name == "locks")]
+    for path in (path for folder in folders for path in folder.glob("*.lock")):
+        with contextlib.suppress(LinkRefused):  # it is told whoever needs that lock
+            delete_unlocked(path)
 
 
 def _artifact(store: Store, artifact: Artifact, keep: int) -> Candidate:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from artifacts.files import TEMPORARY, read_plain, size_of
+from artifacts.links import real_folders
 from artifacts.quarantine import REASON
 from artifacts.store import CHECKPOINTS_PREFIX, REPLACED_PREFIX, STAGING_PREFIX, VERSION, Store
 
@@ -56,6 +57,8 @@ def touched(path: Path) -> datetime:
         return datetime.fromtimestamp(path.lstat().st_mtime, UTC)
     except FileNotFoundError:
         return datetime.min.replace(tzinfo=UTC)
+    except (OverflowError, ValueError):  # a time that no calendar knows, as a file system in memory can have it
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def find_leftovers(store: Store, now: datetime) -> Iterator[Leftover]:
@@ -68,19 +71,21 @@ def find_leftovers(store: Store, now: datetime) -> Iterator[Leftover]:
         if not store.is_committed(stage, version) and not store.is_busy(stage, version):
             reason = "a run ended before its record was written"
             yield Leftover("unfinished", store.folder(stage, version), reason, (stage, version))
-    for path in sorted(store.artifacts.glob(f"*/{STAGING_PREFIX}*")):
+    for path in store.hidden(STAGING_PREFIX):
         artifact = path.parent.name, path.name.removeprefix(STAGING_PREFIX).partition("-")[0]
         if not store.is_busy(*artifact):
             yield Leftover("staging", path, "a run was killed while it computed this", artifact)
-    for path in sorted(store.artifacts.glob(f"*/{CHECKPOINTS_PREFIX}*")):
+    for path in store.hidden(CHECKPOINTS_PREFIX):
         artifact = path.parent.name, path.name.removeprefix(CHECKPOINTS_PREFIX)
         if now - touched(path) > RESUMABLE and not store.is_busy(*artifact):
             yield Leftover("checkpoints", path, "a run was killed while it trained this", artifact)
     yield from _half_written(store, now)
     for path in sorted((store.home / "trash").glob("*")):
         yield Leftover("trash", path, "a clean-up was interrupted")
-    for path in sorted(store.quarantined.folder.glob("*/*")):
-        yield Leftover("foreign" if path.parent.name == FOREIGN else "quarantine", path, _why(path))
+    for group in real_folders(store.quarantined.folder):
+        kind: LeftoverKind = "foreign" if group.name == FOREIGN else "quarantine"
+        for path in sorted(group.glob("*")):
+            yield Leftover(kind, path, _why(path))
 
 
 def _half_written(store: Store, now: datetime) -> Iterator[Leftover]:
@@ -103,6 +108,6 @@ def is_foreign(path: Path) -> bool:
 
 def _why(path: Path) -> str:
     try:
-        return read_plain(path / REASON).decode(errors="replace")
+        return "a link" if path.is_symlink() else read_plain(path / REASON).decode(errors="replace")
     except OSError:
         return "no reason is written down"

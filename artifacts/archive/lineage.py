@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from artifacts.archive.order import Order
+from artifacts.archive.runs import list_runs
 from artifacts.archive.twins import Twins
 from artifacts.environment import Environment
 from artifacts.integrity import Stored
@@ -125,7 +127,7 @@ def trace(store: Store, stored: Stored) -> Lineage:
     """Follow a store's manifests up and down from an artifact. They are believed as they are, and no file is hashed."""
     committed = (manifest for manifest in store.manifests() if store.is_committed(manifest.stage, manifest.version))
     manifests = {_id(manifest): manifest for manifest in (*committed, stored.manifest)}
-    graph = _Graph(manifests, _id(stored.manifest))
+    graph = _Graph(manifests, _id(stored.manifest), Order(list_runs(store)))
     up = graph.walk(graph.inputs, lambda edge: edge.source)
     down = graph.walk(graph.products, lambda edge: edge.target)
     return Lineage(artifact=graph.start, nodes=tuple(sorted(graph.nodes.values(), key=_place)), up=up, down=down)
@@ -134,9 +136,9 @@ def trace(store: Store, stored: Stored) -> Lineage:
 class _Graph:
     """Artifacts by their manifests, and the part of them that was reached from one."""
 
-    def __init__(self, manifests: dict[str, Manifest], start: str) -> None:
+    def __init__(self, manifests: dict[str, Manifest], start: str, order: Order) -> None:
         self.manifests, self.start, self.nodes = manifests, start, dict[str, Node]()
-        self._twins = Twins(manifests.values())
+        self._twins = Twins(manifests.values(), order)
         self._takers: defaultdict[tuple[str, str], list[tuple[Input, Manifest]]] = defaultdict(list)
         for manifest in manifests.values():
             for taken in manifest.inputs:
@@ -169,7 +171,7 @@ class _Graph:
     def products(self, source: Manifest) -> Iterator[Edge]:
         """Yield what was made of an artifact, or of another version with the same content."""
         takers = self._takers.get((source.stage, source.digest), [])
-        for taken, target in sorted(takers, key=lambda taker: (*_place(taker[1]), taker[1].created)):
+        for taken, target in sorted(takers, key=lambda taker: _place(taker[1])):
             self._reach(target)
             yield _edge(source, taken, target, "exact" if taken.version == source.version else "content")
 

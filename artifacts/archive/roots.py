@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from artifacts.archive.lookup import MODEL
 from artifacts.archive.names import Names
+from artifacts.archive.order import Order
 from artifacts.archive.runs import read_history
 from artifacts.archive.twins import Twins
 from artifacts.manifest import Manifest
@@ -67,7 +68,8 @@ def find_roots(store: Store, graph: Graph, keep: int) -> set[Artifact]:
     for artifact, manifest in graph.items():
         if artifact[0] in WITH_A_MODEL and models & {taken.digest for taken in manifest.inputs}:
             roots.add(artifact)
-    twins = Twins(manifest for artifact, manifest in graph.items() if store.is_committed(*artifact))
+    counting = (manifest for artifact, manifest in graph.items() if store.is_committed(*artifact))
+    twins = Twins(counting, Order(history.records))
     waiting = list(roots)
     for artifact in waiting:
         inputs = graph[artifact].inputs if artifact in graph else ()

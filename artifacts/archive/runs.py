@@ -37,7 +37,7 @@ class History:
     All runs.
 
     Args:
-        records:    those that read, newest first: by their start, those of one second by id.
+        records:    those that read, newest first: by their number; of one, as of those without, by start and id.
         unreadable: files of the history that are no run's record.
     """
 
@@ -49,7 +49,7 @@ def read_history(store: Store) -> History:
     """Read the record of every run."""
     # Validating a whole record takes no longer than reading its JSON alone: 70 us for 20 stages.
     read = {path: read_run(store, path.stem) for path in _records(store)}
-    records = sorted(filter(None, read.values()), key=lambda record: (record.started, record.id), reverse=True)
+    records = sorted(filter(None, read.values()), key=_place, reverse=True)
     # What a clean-up has deleted since its name was read is not damaged.
     return History(records, sorted(path for path, record in read.items() if record is None and path.exists()))
 
@@ -109,6 +109,10 @@ def subject_of(store: Store, record: RunRecord) -> str:
 def runs_with(records: list[RunRecord], stage: str, version: str) -> list[RunRecord]:
     """Return those of `records` that made or used an artifact."""
     return [record for record in records if any((row.stage, row.version) == (stage, version) for row in record.stages)]
+
+
+def _place(record: RunRecord) -> tuple[int, str, str]:
+    return record.sequence, record.started, record.id
 
 
 def _records(store: Store) -> Iterator[Path]:

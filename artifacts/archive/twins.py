@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from artifacts.archive.order import Order
 from artifacts.manifest import Input, Manifest
 
 
@@ -16,13 +17,15 @@ class Twins:
     """
     The artifacts of each content.
 
-    Args: manifests: of all that count.
+    Args:
+        manifests: of all that count.
+        order:     which of them are newer.
     """
 
-    def __init__(self, manifests: Iterable[Manifest]) -> None:
+    def __init__(self, manifests: Iterable[Manifest], order: Order) -> None:
         self._newest: dict[tuple[str, str], Manifest] = {}
         self._known: set[tuple[str, str, str]] = set()
-        for manifest in sorted(manifests, key=lambda each: (each.created, each.version)):
+        for manifest in sorted(manifests, key=lambda each: (order(each), each.version)):
             self._newest[manifest.stage, manifest.digest] = manifest
             self._known.add((manifest.stage, manifest.version, manifest.digest))
 

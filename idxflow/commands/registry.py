@@ -160,9 +160,9 @@ damaged is not exported, and a failure leaves nothing.""",
         """Start or find the server, deploy the pipeline, and take its runs until Ctrl-C.
 
 Work pool, deployments (prefect.yaml), automations and a worker, in one
-command that stays. Ctrl-C or SIGTERM cancels the runs at work, leaves what
-is queued, and ends with exit code 0; the server stays. A second one of the
-same home folder is refused.""",
+command that stays. Ctrl-C, SIGTERM or SIGHUP cancels the runs at work, leaves
+what is queued, and ends with exit code 0; the server stays. A second one of
+the same home folder is refused.""",
         """Examples:
   idxflow up
   idxflow up --serve                     without a work pool and a worker

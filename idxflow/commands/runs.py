@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from rich.text import Text
 
+from artifacts.archive.order import started_later
 from artifacts.archive.runs import RunState, state_of
 from artifacts.run_record import RunRecord
 from artifacts.store import Store
@@ -21,7 +22,7 @@ from idxflow.options import Home, Json, count_from
 from idxflow.printing import put_json
 from idxflow.summary import short_path
 from idxflow.tables import table_lines
-from idxflow.times import local_time, time_taken
+from idxflow.times import CLOCK, local_time, time_taken
 from schemas.counts import counted
 from schemas.errors import UsageError
 from schemas.stages import STAGES
@@ -95,6 +96,9 @@ def runs(
         console.line(f"No runs yet in {short_path(archive.store.home)}. Make one with: idxflow run")
     if not json and len(shown) < len(chosen):
         console.line(Text(f"{counted(len(chosen) - len(shown), 'older run')}: see -n and --all.", "dim"))
+    if future := [record.id for record in shown if started_later(record, now)]:
+        few = ", ".join(future[:3]) + (", ..." if len(future) > 3 else "")
+        console.warn(f"{counted(len(future), 'run')} from the future: {few}. {CLOCK}")
     if damaged := history.unreadable:
         few = ", ".join(path.name for path in damaged[:3]) + (", ..." if len(damaged) > 3 else "")
         words = "record of a run does" if len(damaged) == 1 else "records of runs do"

@@ -11,8 +11,12 @@ from idxflow.console import open_console
 from idxflow.ending import DONE, FAILED
 from idxflow.options import Home, Json
 from idxflow.printing import put_json
+from idxflow.times import CLOCK
 from schemas.counts import counted
 from schemas.words import amount, duration
+
+SHOWN = 3
+"""Records that a line names."""
 
 
 def verify(
@@ -52,6 +56,9 @@ def verify(
     if everything:
         for leftover in found.leftovers:
             console.line(f"left over: {leftover}")
+    if found.future:
+        few = ", ".join(found.future[:SHOWN]) + (", ..." if len(found.future) > SHOWN else "")
+        console.warn(f"{counted(len(found.future), 'record')} from the future: {few}. {CLOCK}")
     rate = amount(found.bytes / max(found.seconds, 1e-3), "bytes")
     console.line(
         f"{counted(found.artifacts, 'artifact')} sound: {counted(found.files, 'file')}, {amount(found.bytes, 'bytes')} "

@@ -24,13 +24,13 @@ from idxflow.deploying.deployments import (
     described,
     described_for,
     ids,
-    make_pool,
     served,
 )
+from idxflow.deploying.pool import make_pool
 from idxflow.deploying.runs import TakenRuns
 from idxflow.deploying.staying import stay
 from idxflow.environment import prepare_environment, user_api_url
-from idxflow.server import api_answers
+from idxflow.server import api_answers, password_command
 from idxflow.settings import Settings
 from schemas.addresses import redact
 from schemas.counts import counted
@@ -50,7 +50,7 @@ DEFAULTS = {
 
 def bring_up(settings: Settings, console: Console, *, serve: bool, limit: int | None) -> None:
     """
-    Set up everything that deployed runs need, and take them until Ctrl-C or SIGTERM.
+    Set up everything that deployed runs need, and take them until Ctrl-C, SIGTERM or SIGHUP.
 
     Args:
         serve: no work pool and no worker: Prefect's runner takes the runs, as its `serve` does.
@@ -67,7 +67,7 @@ def bring_up(settings: Settings, console: Console, *, serve: bool, limit: int | 
             warnings.simplefilter("ignore")
             # The console has standard output already; what Prefect prints there beside its log is chatter.
             stack.enter_context(contextlib.redirect_stdout(stack.enter_context(Path(os.devnull).open("w"))))
-        connection = connect(settings.home, console)
+        connection = connect(settings.home, console, patient=True)
         from prefect.client.orchestration import get_client  # a server that was just started boots meanwhile
 
         connection.wait()
@@ -76,7 +76,7 @@ def bring_up(settings: Settings, console: Console, *, serve: bool, limit: int | 
         work = (_serve if serve else _work)(client, console, limit, name)
         taken = TakenRuns(client, ids(client), name, settings.home)
         taken.bury_lost()
-        _introduce(console, connection.stop)
+        _introduce(console, settings.home, connection.stop)
         stay(
             work,
             ready=lambda: console.line("Ctrl-C stops taking runs, and ends those that are at work."),
@@ -123,13 +123,15 @@ def _list(console: Console) -> None:
     console.fact("Deployments", ", ".join(f"{FLOW}/{each.name}" for each in described()))
 
 
-def _introduce(console: Console, stop: str | None) -> None:
+def _introduce(console: Console, home: Path, stop: str | None) -> None:
     from prefect.settings import PREFECT_UI_URL
 
     console.fact("Dashboard", redact(PREFECT_UI_URL.value() or ""))
-    where = f"PREFECT_API_URL={os.environ['PREFECT_API_URL']} " if stop else ""
+    let_in = f"PREFECT_API_AUTH_STRING=$({password_command(home)}) "
+    where = f"PREFECT_API_URL={os.environ['PREFECT_API_URL']} {let_in}" if stop else ""
     console.fact("Start a run", f"{where}prefect deployment run {FLOW}/on-demand --param dataset=digits")
     if stop:
+        console.fact("Its password", password_command(home))
         console.fact("Stop the server", stop)
 
 
@@ -161,7 +163,7 @@ def _worker_name(home: Path) -> str:
 def _only_one(home: Path) -> Iterator[None]:
     """Hold the home folder's place for an `idxflow up`; the kernel frees it when the process ends."""
     home.mkdir(parents=True, exist_ok=True)
-    path = home / "up.lock"
+    path = home.resolve() / "up.lock"
     if (descriptor := try_lock(path)) is None:
         raise UsageError(
             f"idxflow up, home folder {home}",

@@ -63,20 +63,6 @@ def described(file: Path = PREFECT_FILE) -> tuple[Deployment, ...]:
     return tuple(Deployment.model_validate(each) for each in found["deployments"])
 
 
-def make_pool(client: SyncPrefectClient, name: str) -> bool:
-    """Make the process work pool, unless it is there. Returns: whether it was made."""
-    from prefect.client.schemas.actions import WorkPoolCreate
-    from prefect.exceptions import ObjectAlreadyExists
-    from prefect.workers.process import ProcessWorker
-
-    template = ProcessWorker.get_default_base_job_template()
-    try:
-        client.create_work_pool(WorkPoolCreate(name=name, type="process", base_job_template=template))
-    except ObjectAlreadyExists:
-        return False
-    return True
-
-
 def described_for(client: SyncPrefectClient) -> tuple[Deployment, ...]:
     """
     Return what prefect.yaml describes, with those deployments and schedules paused that a person has paused there.

@@ -8,14 +8,14 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def stay(
     work: Callable[[], Awaitable[None]], ready: Callable[[], object], end_runs: Callable[[threading.Event], object]
 ) -> None:
     """
-    Run `work` until it ends by itself, or until Ctrl-C or SIGTERM.
+    Run `work` until it ends by itself, or until Ctrl-C, SIGTERM, or SIGHUP that is not ignored.
 
     Args:
         work:     the service.
@@ -38,9 +38,11 @@ async def _stay(
         stop.set()
 
     service = asyncio.ensure_future(work())
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as by `nohup`
+    signals = [number for number in SIGNALS if number != signal.SIGHUP or not ignored]
     # In its first step Prefect's Runner takes SIGTERM for itself, to exit at once. From then on it is ours.
     await asyncio.sleep(0)
-    for number in SIGNALS:
+    for number in signals:
         asyncio.get_running_loop().add_signal_handler(number, heard)
     asked = asyncio.ensure_future(stop.wait())
     ready()
@@ -53,5 +55,5 @@ async def _stay(
         stopped_here = service.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await service
-        for number in SIGNALS if stopped_here else ():
+        for number in signals if stopped_here else ():
             asyncio.get_running_loop().remove_signal_handler(number)

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from artifacts.archive.lineage import Lineage, Node, Source, trace
-from artifacts.archive.runs import read_run
+from artifacts.archive.order import Order
+from artifacts.archive.runs import list_runs, read_run
 from artifacts.holds import Hold
 from artifacts.integrity import Damage, Stored
 from artifacts.store import Store
@@ -50,11 +51,12 @@ def gather(store: Store, stored: Stored, hold: Hold) -> Material:
     """
     lineage = trace(store, stored)
     model, below = lineage.node(lineage.artifact), lineage.below()
-    last = _newest(below, "report") or _newest(below, "evaluate") or model
+    order = Order(list_runs(store))
+    last = _newest(below, "report", order) or _newest(below, "evaluate", order) or model
     taken = {last.id: _take(store, hold, last)}
     # The last of the line knows what the model alone does not: the files of the test split, and what is odd about it.
     whole = trace(store, taken[last.id])
-    scores = _newest((*whole.above(), last), "evaluate") or _newest(below, "evaluate")
+    scores = _newest((*whole.above(), last), "evaluate", order) or _newest(below, "evaluate", order)
     known = {node.id: node for node in (model, *lineage.above(), *whole.above(), scores) if node and node.made}
     taken |= {node.id: _take(store, hold, node) for node in known.values() if node.id != last.id}
     inputs = {
@@ -156,6 +158,6 @@ def _cut(lineage: Lineage, ids: set[str]) -> Lineage:
     return lineage.model_copy(update={"nodes": tuple(nodes), "down": down})
 
 
-def _newest(nodes: Iterable[Node], stage: str) -> Node | None:
-    made = [(node.made.created, node.version, node) for node in nodes if node.stage == stage and node.made]
+def _newest(nodes: Iterable[Node], stage: str, order: Order) -> Node | None:
+    made = [(order(node.made), node.version, node) for node in nodes if node.stage == stage and node.made]
     return max(made, key=lambda each: each[:2])[2] if made else None

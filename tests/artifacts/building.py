@@ -36,6 +36,7 @@ def publish(
     inputs: tuple[Input, ...] = (),
     name: str = "train",
     created: str = "2026-01-01T00:00:00+00:00",
+    run: str = "0" * 12,
 ) -> Ref:
     """Publish an artifact with these files, without its commit; `parts` wins over `stage` and `salt`."""
     parts = parts or key_parts(stage, salt)
@@ -59,7 +60,7 @@ def publish(
                 created=created,
                 seconds=0.0,
                 environment=current_environment(),
-                run="0" * 12,
+                run=run,
                 flow_run="0",
             ),
         )

@@ -57,7 +57,7 @@ def screenshots(
 def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A home folder with a server of its own."""
     folder = tmp_path_factory.mktemp("dashboard")
-    with Host(folder / "home") as host, Site(host.start().api, folder) as site:
+    with Host(folder / "home") as host, Site(host.start().api, folder, host.password) as site:
         yield site
 
 
@@ -87,8 +87,9 @@ def look(browser: Browser, site: Site, screenshots: Path) -> Iterator[Window]:
     """Open windows, in which nothing may have gone wrong in the end."""
     opened: list[Look] = []
 
-    def open_window(theme: str = "dark", width: int = 1400) -> Look:
-        opened.append(Look(browser, site.api.removesuffix("/api"), screenshots, theme, width))
+    def open_window(theme: str = "dark", width: int = 1400, *, known: bool = True) -> Look:
+        password = site.password if known else None
+        opened.append(Look(browser, site.api.removesuffix("/api"), screenshots, theme, width, password))
         return opened[-1]
 
     yield open_window

@@ -36,9 +36,12 @@ class Look:
         folder:  for the pictures.
         theme:   the dashboard's, `dark` or `light`; the machine's own is the other one.
         width:   of the window, in pixels.
+        password: with which the person has logged in before; None: not yet.
     """
 
-    def __init__(self, browser: Browser, address: str, folder: Path, theme: str, width: int) -> None:
+    def __init__(
+        self, browser: Browser, address: str, folder: Path, theme: str, width: int, password: str | None = None
+    ) -> None:
         self.address, self.folder, self.name = address, folder, f"{theme}-{width}"
         self.problems: list[str] = []
         self._context = browser.new_context(
@@ -46,6 +49,8 @@ class Look:
         )
         self._context.set_default_timeout(1000 * SECONDS)
         self._context.add_init_script(f"localStorage.setItem('color-scheme', JSON.stringify('{theme}'))")
+        if password:
+            self._context.add_init_script(f"localStorage.setItem('prefect-password', btoa('{password}'))")
         self.page: Page = self._context.new_page()
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self._note(str(error)))
@@ -55,6 +60,19 @@ class Look:
         self.page.goto(self.address + path)
         for name in tabs:
             self.page.locator(".p-tab").get_by_text(name, exact=True).click()
+
+    def log_in(self, password: str) -> None:
+        """Type the password where the dashboard asks for it."""
+        self.page.wait_for_url("**/login?**")
+        self.page.locator("input[type=password]").fill(password)
+        self.page.get_by_role("button", name="Login").click()
+        self.page.wait_for_url(lambda address: "/login" not in address)
+
+    def another_page(self, address: str) -> Page:
+        """Open a page beside this one, in the same browser with all that it keeps."""
+        page = self._context.new_page()
+        page.goto(address)
+        return page
 
     def follow(self, name: str) -> None:
         """Click on the link that holds this text, where it stands first."""
@@ -144,8 +162,8 @@ class Look:
 class Window(Protocol):
     """Opens a window; see `Look`."""
 
-    def __call__(self, theme: str = "dark", width: int = 1400) -> Look:
-        """Open it."""
+    def __call__(self, theme: str = "dark", width: int = 1400, *, known: bool = True) -> Look:
+        """Open it; `known`: the person has logged in before."""
 
 
 def pixels(element: Locator) -> NDArray[np.floating]:

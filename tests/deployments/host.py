@@ -9,6 +9,7 @@ from typing import Self
 from unittest import mock
 
 from idxflow.environment import prepare_environment
+from idxflow.password import read_password
 from idxflow.server import Server, start_server, stop_server, wait_for_server
 from schemas.errors import ServerError
 from tests.processes import bare_environment
@@ -52,6 +53,11 @@ class Host:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.2)
+
+    @property
+    def password(self) -> str:
+        """The password of the server that was started."""
+        return read_password(self.home)
 
     def stop(self) -> None:
         """Stop it."""

@@ -29,13 +29,14 @@ class Site:
     One home folder, with its workers, on a server.
 
     Args:
-        api:    address of the server's API.
-        folder: where everything of this test lies; no checkout.
+        api:      address of the server's API.
+        folder:   where everything of this test lies; no checkout.
+        password: of the API, `user:password`; None where it asks for none.
     """
 
-    def __init__(self, api: str, folder: Path) -> None:
-        self.api, self.folder, self.home = api, folder, folder / "home"
-        self.client = SyncPrefectClient(api)
+    def __init__(self, api: str, folder: Path, password: str | None = None) -> None:
+        self.api, self.folder, self.home, self.password = api, folder, folder / "home", password
+        self.client = SyncPrefectClient(api, auth_string=password)
         self._open = contextlib.ExitStack()
         self.environment = bare_environment(
             HOME=str(folder),
@@ -43,6 +44,7 @@ class Site:
             PREFECT_API_URL=api,
             PREFECT_WORKER_QUERY_SECONDS="1",
             IDXFLOW_HOME=str(self.home),
+            **({"PREFECT_API_AUTH_STRING": password} if password else {}),
         )
         self.processes: list[subprocess.Popen[bytes]] = []
         self.runs: list[UUID] = []

@@ -17,6 +17,7 @@ from idxflow.server import api_answers
 from tests.processes import PROJECT, bare_environment, ending, free_port, run_python, start_python, until
 
 POOL = "idxflow"
+TEMPLATE = ("--base-job-template", "idxflow/deploying/pool.json")
 
 
 class Team:
@@ -61,11 +62,11 @@ class Team:
     @contextmanager
     def server(self) -> Iterator[None]:
         """Keep the server, from when it answers and has the work pool and what prefect.yaml deploys."""
-        command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
+        command = ("idxflow.guard", "--host", "127.0.0.1", "--port", str(self.port))
         with self._process("server", self.server_environment, *command) as process:
             until(lambda: api_answers(self.api) or process.poll() is not None, 120, lambda: self.log("server"))
             assert process.poll() is None, self.log("server")
-            self.run("prefect", "--no-prompt", "work-pool", "create", POOL, "--type", "process")
+            self.run("prefect", "--no-prompt", "work-pool", "create", POOL, "--type", "process", *TEMPLATE)
             self.run("prefect", "--no-prompt", "deploy", "--all")
             yield
 

@@ -87,9 +87,16 @@ def test_compose_and_guide_take_the_same_steps() -> None:
     assert not [name for name in told if name not in GUIDE]
     pool = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"][0]["work_pool"]["name"]
     steps = "\n".join(COMPOSE["services"]["deployments"]["command"])
-    for step in (f"prefect --no-prompt work-pool create {pool} --type process", "prefect --no-prompt deploy --all"):
+    template = "--base-job-template idxflow/deploying/pool.json"
+    assert (ROOT / template.split()[1]).is_file()
+    for step in (
+        f"prefect --no-prompt work-pool create {pool} --type process {template}",
+        "prefect --no-prompt deploy --all",
+    ):
         assert step in steps
         assert f"\n{step}\n" in GUIDE
+    served = COMPOSE["services"]["server"]["command"]
+    assert f"\n{' '.join(served)}\n".replace("0.0.0.0", "HOST") in GUIDE
     assert f"\nprefect worker start --pool {pool}\n" in GUIDE
     assert f'"worker", "start", "--pool", "{pool}"' in DOCKERFILE
     secret = re.compile(r"(team:)?\$\{[A-Z_]+:\?set it in \.env\}")

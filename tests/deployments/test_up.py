@@ -12,6 +12,7 @@ import pytest
 from prefect.client.schemas.responses import DeploymentResponse
 
 from idxflow.deploying.runs import LOST
+from idxflow.password import read_password
 from idxflow.server import find_server, stop_server
 from tests.deployments.site import QUICK, Site
 from tests.processes import bare_environment, run_python, until
@@ -52,11 +53,13 @@ def test_it_brings_up_its_own_server(site: Site, tmp_path: Path) -> None:
         assert server is not None
         assert f"Prefect server started at {server.address}" in said(own)
         assert f"Dashboard:       {server.address}" in said(own)
+        assert "Its password:    idxflow server password --home" in said(own)
+        assert read_password(own.home) not in said(own)
         up.send_signal(signal.SIGINT)
         assert up.wait(20) == 0
         assert said(own).splitlines()[-1].startswith("Stopped. The server stays; stop it with: idxflow server stop")
         assert find_server(own.home) == server
-        with Site(server.api, own.folder) as again:
+        with Site(server.api, own.folder, read_password(own.home)) as again:
             up = again.up(log="again.log")
             assert "started" not in said(again, "again.log")
             run = again.request("on-demand", QUICK)
@@ -126,7 +129,7 @@ def test_one_of_another_home_keeps_its_runs(site: Site, tmp_path: Path, options:
     run = site.train()
     other = tmp_path / "other"
     other.mkdir()
-    with Site(site.api, other) as beside:
+    with Site(site.api, other, site.password) as beside:
         up = beside.up("--serve")
         assert site.state(run).name == "Running"
         up.send_signal(signal.SIGINT)

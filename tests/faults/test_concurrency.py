@@ -61,7 +61,7 @@ def test_a_clean_up_beside_runs_takes_nothing_from_them(home: Path, keep: int) -
         for number in range(6):
             record: Any = counting(training=Training(seed=number % 2))
             assert record.state == "completed"
-            assert record.warnings == ("They are odd",)
+            assert record.warnings == ("They are odd",)  # of the model itself, and nothing else
     finally:
         stop.set()
         cleaner.join()

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.slow
 def heed_ctrl_c() -> None:
     """Be interruptible, also where the tests themselves run in the background, which a shell lets ignore Ctrl-C."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # what `nohup` starts ignores it
 
 
 def start(*arguments: str, cwd: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
@@ -62,18 +63,22 @@ def test_an_interrupted_run_stays_interrupted(tmp_path: Path) -> None:
     assert committed <= {(row.stage, row.version) for row in left.stages}
 
 
-def test_ctrl_c_beside_a_temporary_server_ends_at_once(tmp_path: Path) -> None:
-    """A run with a server of its own that is interrupted says so within seconds, and leaves no server."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_beside_a_temporary_server_ends_at_once(number: signal.Signals, tmp_path: Path) -> None:
+    """A run with a server of its own that is interrupted says and records so within seconds, and leaves no server."""
     (tmp_path / "tmp").mkdir()
     environment = bare_environment(TMPDIR=str(tmp_path / "tmp"), HOME=str(tmp_path), PYTHONPATH=str(PROJECT))
     command = ("idxflow", "run", "--dataset", "digits", "--ephemeral", "--home", "h", "--set", "training.epochs=10000")
     with ending(start(*command, cwd=tmp_path, environment=environment)) as process:
         until(lambda: list(tmp_path.glob("h/artifacts/train/.staging*")), 120)
         time.sleep(2)  # TensorFlow is there, and epochs go by
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, errors = process.communicate(timeout=30)
-    assert (process.returncode, errors.count("\n")) == (130, 1), errors
+    assert process.returncode == 128 + number
+    assert errors == "ERROR Interrupted. What was finished is stored; run again to go on.\n"
     assert not list((tmp_path / "tmp").glob("idxflow-server-*"))
+    (left,) = list_runs(Store(tmp_path / "h"))
+    assert (left.state, left.error) == ("interrupted", "Interrupted before its end; what was finished is stored.")
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.1, 0.2, 0.4])

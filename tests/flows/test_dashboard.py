@@ -32,16 +32,26 @@ def test_a_completed_run_says_what_it_was_about_and_how_good_it_is() -> None:
 
 
 def test_a_run_in_which_nothing_changed_says_so() -> None:
-    """In its tags, in its log, at the top of its page and beside its figures; the run that computed says none of it."""
-    first, second = show(), show()
+    """In its tags, in its log and beside its figures; the run that computed says none of it, and has the one page."""
+    first, second = show(accuracy=0.964), show(accuracy=0.964)
     nothing = "Nothing changed: all 5 stages cached."
     assert "nothing-changed" not in flow_run(first.flow_run).tags
     assert "nothing-changed" in flow_run(second.flow_run).tags
     until(lambda: nothing in log_lines(second.flow_run))
     assert nothing not in log_lines(first.flow_run)
-    page, table = (posted(second.flow_run)[f"{kind}-two-tutorial"] for kind in ("summary", "metrics"))
-    assert nothing in str(page.data)[:200]
-    assert table.description == "test 96.30 %, train 99.00 %; nothing changed: all 5 stages cached"
+    (table,) = posted(second.flow_run).values()
+    assert table.key == "metrics-two-tutorial"
+    assert table.description == "test 96.40 %, train 99.00 %; nothing changed: all 5 stages cached"
+    assert set(posted(first.flow_run)) == {"metrics-two-tutorial", "summary-two-tutorial"}
+
+
+def test_an_unchanged_run_has_a_page_where_the_newest_is_another_ones() -> None:
+    """Of two that take turns each posts its page again: what the key shows first is of the newest run."""
+    first, _, third, fourth = (show(dataset="turns", accuracy=accuracy) for accuracy in (0.5, 0.6, 0.5, 0.5))
+    page, again = (posted(record.flow_run)["summary-turns-tutorial"] for record in (first, third))
+    assert "Nothing changed: all 5 stages cached" in str(again.data)[:200]
+    assert "Nothing changed" not in str(page.data)
+    assert set(posted(fourth.flow_run)) == {"metrics-turns-tutorial"}
 
 
 def test_all_runs_of_a_kind_share_their_keys() -> None:

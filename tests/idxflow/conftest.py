@@ -11,6 +11,7 @@ from unittest import mock
 import pytest
 
 from artifacts.store import Store
+from idxflow import faithful
 from idxflow.archive import Archive, ArchivedRun, open_store
 from idxflow.cli import main
 from idxflow.console import Console
@@ -23,7 +24,10 @@ from tests.processes import FOREIGN
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty working folder, and an environment that is restored: `prepare_environment` writes to it."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
-    with mock.patch.dict(os.environ, {**kept, "HOME": str(tmp_path)}, clear=True):
+    with (
+        mock.patch.dict(os.environ, {**kept, "HOME": str(tmp_path)}, clear=True),
+        mock.patch.dict(faithful._watched, clear=True),  # the next test's server may have the same port
+    ):
         monkeypatch.chdir(tmp_path)
         yield tmp_path
 

@@ -73,7 +73,9 @@ def record_run(
             "started": "2026-01-01T00:00:00+00:00",
             "seconds": 28.4,
             "stages": stages,
-            "metrics": {"train": Score(accuracy=0.98765, loss=0.05)} if done else {},
+            "metrics": {split: Score(accuracy=score, loss=0.05) for split, score in (("train", 0.98765), ("test", 0.9))}
+            if done
+            else {},
             "caveats": caveats,
             "held_out": HeldOut(way="stratified", rows=150, of=1500) if done else None,
             "report": str(home / "artifacts/report/x/report.html") if done else None,

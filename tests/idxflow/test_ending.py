@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from idxflow.ending import FAILED, INTERRUPTED, TERMINATED, WRONG_USAGE, tell
-from idxflow.interrupts import Terminated
+from idxflow.ending import FAILED, HUNG_UP, INTERRUPTED, TERMINATED, WRONG_USAGE, tell
+from idxflow.interrupts import HungUp, Terminated
 from schemas.errors import BadIdx, UsageError
 from tests.idxflow.conftest import Screen
 from tests.processes import PROJECT, bare_environment, run_python
@@ -19,7 +19,8 @@ from tests.processes import PROJECT, bare_environment, run_python
     [
         (BadIdx("x", expected="8", found="7", way_out="Mend it."), FAILED, "ERROR x: expected 8, found 7. Mend it.\n"),
         (UsageError("x", expected="8", found="7", way_out="y."), WRONG_USAGE, "ERROR x: expected 8, found 7. y.\n"),
-        (Terminated(), TERMINATED, "ERROR Terminated. What was finished is stored; run again to go on.\n"),
+        (Terminated(), TERMINATED, "ERROR Interrupted. What was finished is stored; run again to go on.\n"),
+        (HungUp(), HUNG_UP, "ERROR Interrupted. What was finished is stored; run again to go on.\n"),
         (KeyboardInterrupt(), INTERRUPTED, "ERROR Interrupted. What was finished is stored; run again to go on.\n"),
         (
             ValueError("some\nlines"),

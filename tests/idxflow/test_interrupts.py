@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, sent to this very process."""
+"""Ctrl-C, SIGTERM and SIGHUP, sent to this very process."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from contextlib import suppress
 
 import pytest
 
-from idxflow.interrupts import SIGNALS, Interrupted, Terminated, end_at_once, held_back, interruptible
+from idxflow.interrupts import KINDS, SIGNALS, Interrupted, end_at_once, held_back, interruptible
 
 
 @pytest.fixture(autouse=True)
 def heeded() -> Iterator[None]:
     """Ctrl-C as in the foreground, also where the tests themselves run in the background; checked and restored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    hang_up = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     handlers, hooks = [signal.getsignal(number) for number in SIGNALS], (sys.unraisablehook, sys.excepthook)
     yield
     assert [signal.getsignal(number) for number in SIGNALS] == handlers
     assert (sys.unraisablehook, sys.excepthook) == hooks
     signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGHUP, hang_up)
 
 
-@pytest.mark.parametrize(("number", "kind"), [(signal.SIGINT, Interrupted), (signal.SIGTERM, Terminated)])
+@pytest.mark.parametrize(("number", "kind"), KINDS.items())
 def test_a_signal_ends_the_block(number: int, kind: type[KeyboardInterrupt]) -> None:
-    """Either signal ends the block as what it is, and means afterwards what it meant before."""
+    """Each signal ends the block as what it is, and means afterwards what it meant before."""
     with pytest.raises(KeyboardInterrupt) as caught, interruptible():
         os.kill(os.getpid(), number)
     assert type(caught.value) is kind
@@ -157,7 +159,7 @@ def test_in_another_thread_there_is_nothing_to_hold_back() -> None:
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_what_is_ending_ends_at_once(number: signal.Signals) -> None:
-    """Where only tidying up is left, either signal ends the process with its exit code, and nothing is said or done."""
+    """Where only tidying up is left, each signal ends the process with its exit code, and nothing is said or done."""
     program = "import atexit, os, signal, sys; from idxflow.interrupts import end_at_once; "
     tidying = "atexit.register(print, 'tidied'); end_at_once(); os.kill(os.getpid(), int(sys.argv[1]))"
     done = subprocess.run(

@@ -17,14 +17,14 @@ time.sleep(60)
 
 
 def test_it_runs_until_the_pipe_is_closed(tmp_path: Path) -> None:
-    """The module has its own arguments; when the pipe is closed its process ends, and the folder is gone."""
+    """The program has its own arguments; when the pipe is closed its process ends, and the folder is gone."""
     folder = tmp_path / "owned"
     folder.mkdir()
     (folder / "file").touch()
-    (tmp_path / "console.py").write_text(PROGRAM)  # a name that a neighbour of leash.py has
-    command = [sys.executable, "-P", str(LEASH), str(folder), "-m", "console", "--port", "1"]
-    environment, pipe = {"PYTHONPATH": str(tmp_path)}, subprocess.PIPE
-    with ending(subprocess.Popen(command, env=environment, text=True, stdin=pipe, stdout=pipe)) as process:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    command = [sys.executable, "-P", str(LEASH), str(folder), str(tmp_path / "program.py"), "--port", "1"]
+    pipe = subprocess.PIPE
+    with ending(subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe)) as process:
         assert process.stdin
         assert process.stdout
         assert process.stdout.readline() == "['--port', '1'] __main__\n"

@@ -19,6 +19,7 @@ from idxflow.environment import prepare_environment
 from idxflow.machine import find_process
 from idxflow.server import Server, api_answers, find_server, start_server, stop_command, stop_server, wait_for_server
 from schemas.errors import ServerError
+from tests.processes import until
 
 PORTS = range(29200, 29300)
 
@@ -51,6 +52,23 @@ def test_another_process_is_not_the_server(home: Path, bystander: subprocess.Pop
         wait_for_server(home, server)
     assert stop_server(home) is None
     assert bystander.poll() is None
+
+
+def test_a_server_that_lets_everybody_in_is_not_used(home: Path) -> None:
+    """One that an older idxflow started, without a password, is left alone; a run says how to stop it."""
+    words = [*("-m", "prefect", "server", "start"), *("--host", "127.0.0.1", "--port", "29299")]
+    command = [sys.executable, "-c", "import time; time.sleep(60)", *words]
+    with subprocess.Popen(command) as older:
+        process = until(lambda: find_process(older.pid))
+        assert process
+        server = Server(home=str(home), pid=older.pid, port=29299, started="", born=process.born, log="log")
+        write_state(home, server)
+        assert until(lambda: find_server(home)) == server
+        with pytest.raises(ServerError, match=r"one that asks for a password, found .*, then: idxflow server stop"):
+            start_server(home)
+        assert older.poll() is None
+        assert stop_server(home) == server
+        older.wait(10)
 
 
 @pytest.mark.parametrize("state", ["", "{}", "[]", '{"pid": "x"}'])

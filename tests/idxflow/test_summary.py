@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from idxflow.summary import print_summary, short_path
@@ -42,6 +43,17 @@ def test_what_voids_the_accuracy_stands_below_it(desk: Path, screen: Screen) -> 
     place = lines.index("Test accuracy:   90.00 % (loss 0.0500)")
     assert lines[place + 1] == f"Caveat:          {leak.message}"
     assert [line for line in lines if "WARNING" in line] == ["WARNING NOT MNIST"]
+
+
+def test_a_run_whose_artifacts_are_gone_is_summed_up_from_its_record(desk: Path, screen: Screen) -> None:
+    """Whatever became of what a completed run made, the summary says how good it was, and leaves out what it read."""
+    home = desk / ".idxflow"
+    record = record_run(home)
+    shutil.rmtree(home / "artifacts")
+    print_summary(screen, record, home)
+    lines = screen.text.getvalue().splitlines()
+    assert "Test accuracy:   90.00 % (loss 0.0500)" in lines
+    assert not any(line.startswith(("Train rows", "First 3 labels")) for line in lines)
 
 
 def test_a_failed_run_has_no_figures(desk: Path, screen: Screen) -> None:

@@ -188,13 +188,13 @@ def test_a_class_name_is_no_formula(tmp_path: Path) -> None:
     names = ("=1+1", "-1", "@x", "two\nlines")
     scores = SplitMetrics(
         samples=4,
-        accuracy=1.0,
-        loss=0.0,
-        classes=tuple(ClassMetrics(name=name, support=1, precision=1.0, recall=1.0, f1=1.0) for name in names),
+        accuracy=0.25,
+        loss=1.0,
+        classes=tuple(ClassMetrics(name=name, support=1, precision=0, recall=0, f1=0) for name in names),
         confusion=((1, 0, 0, 0),) * 4,
-        halves=(1.0, 1.0),
-        first_labels=(),
-        first_predictions=(),
+        halves=(0.5, 0),
+        first_labels=(0,),
+        first_predictions=(0,),
     )
     write_confusion(tmp_path / "confusion.csv", scores)
     rows = (tmp_path / "confusion.csv").read_text("utf-8").splitlines()

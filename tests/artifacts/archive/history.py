@@ -35,6 +35,7 @@ def write_run(
     stages: Sequence[StageRecord] = (),
     *,
     minute: int = 0,
+    sequence: int = 0,
     state: str = "completed",
     dataset: str = "mnist",
     dataset_id: str = "",
@@ -48,6 +49,7 @@ def write_run(
     record = RunRecord.model_validate(
         {
             "id": run,
+            "sequence": sequence,
             "dataset": dataset,
             "dataset_id": dataset_id,
             "profile": training.profile,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,6 +52,14 @@ def test_a_healthy_store_has_none(store: Store) -> None:
         assert found(store) == []
     store.folder("parse", VERSION).rename(store.replaced("parse", VERSION))
     assert found(store) == []
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no file system here that has such times")
+def test_a_time_that_no_calendar_knows_is_as_late_as_can_be() -> None:
+    """A file system in memory keeps any time that it is given: such a file is new, and stops no clean-up."""
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
+        os.utime(file.name, (2**40, 2**40))
+        assert touched(Path(file.name)) == datetime.max.replace(tzinfo=UTC)
 
 
 def test_a_folder_that_is_no_store_has_none(tmp_path: Path) -> None:

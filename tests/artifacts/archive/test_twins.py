@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from artifacts.archive.order import Order
 from artifacts.archive.twins import Twins
 from artifacts.manifest import Input
 from artifacts.ref import Ref
@@ -32,7 +33,7 @@ def test_what_is_there_needs_no_twin(store: Store) -> None:
     """However many artifacts of its content are newer."""
     first = table(store, "1")
     table(store, "2", day=2)
-    assert Twins(store.manifests()).of(taken(first)) is None
+    assert Twins(store.manifests(), Order()).of(taken(first)) is None
 
 
 def test_the_newest_of_the_same_stage_and_content_stands_for_what_is_gone(store: Store) -> None:
@@ -41,7 +42,7 @@ def test_the_newest_of_the_same_stage_and_content_stands_for_what_is_gone(store:
         table(store, code, day)
     table(store, "4", day=4, content=b"another")
     newest = table(store, "3", day=3)
-    twins = Twins(store.manifests())
+    twins = Twins(store.manifests(), Order())
     found = twins.of(taken(newest, version="f" * 16))
     assert found is not None
     assert found.version == newest.version
@@ -52,6 +53,6 @@ def test_the_newest_of_the_same_stage_and_content_stands_for_what_is_gone(store:
 def test_what_was_made_anew_with_other_content_has_a_twin(store: Store) -> None:
     """A version alone is not what was taken."""
     changed, alike = table(store, "1", content=b"another"), table(store, "2")
-    found = Twins(store.manifests()).of(taken(changed, digest=alike.digest))
+    found = Twins(store.manifests(), Order()).of(taken(changed, digest=alike.digest))
     assert found is not None
     assert found.version == alike.version

@@ -158,6 +158,16 @@ def test_damaged_records_are_not_passed_over(store: Store, capsys: pytest.Captur
     assert "WARNING 5 records of runs do not read: damaged.json, other0.json, other1.json, ..." in errors
 
 
+def test_a_run_from_the_future_is_told(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that says it will start next century is named, and does not stand above one that began after it."""
+    write_run(store, "00000000000a", minute=100 * 525_600, sequence=1)
+    write_run(store, "00000000000b", sequence=2)
+    assert main(["runs"]) == DONE
+    output = capsys.readouterr().out
+    assert output.index("00000000000b") < output.index("00000000000a")
+    assert "WARNING 1 run from the future: 00000000000a. The clock was wrong then, or is now;" in output
+
+
 def test_a_row_tells_whether_a_run_goes_on(store: Store) -> None:
     """A run that a process holds is running since its start; moments are UTC."""
     record = write_run(store, "a" * 12, state="running")

@@ -11,6 +11,7 @@ from artifacts.archive.audit import Audit
 from artifacts.store import Store
 from idxflow.cli import main
 from idxflow.ending import DONE, FAILED, WRONG_USAGE
+from tests.artifacts.archive.history import write_run
 from tests.artifacts.building import build, publish
 from tests.faults.scenarios import ref_of
 
@@ -49,6 +50,15 @@ def test_a_sound_store_is_told_in_one_line(store: Store, capsys: pytest.CaptureF
     assert not errors
     assert main(["verify", "--all"]) == DONE
     assert lines(capsys.readouterr().out) == ["3 artifacts sound: 6 files, 3.0 kB hashed"]
+
+
+def test_a_record_from_the_future_is_told(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is named where everything is looked at, and is no damage."""
+    write_run(store, "00000000000a", minute=100 * 525_600, sequence=1)
+    assert main(["verify", "--all"]) == DONE
+    assert "WARNING 1 record from the future: run 00000000000a. The clock was wrong" in capsys.readouterr().out
+    assert main(["verify"]) == DONE
+    assert "WARNING" not in capsys.readouterr().out
 
 
 def test_damage_is_named_and_left_where_it_is(damaged: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,125 @@
+"""The history of the home folder's server: trimmed by age, through its API."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import ArtifactCreate
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from artifacts.store import Store
+from idxflow.cli import main
+from idxflow.ending import DONE
+from idxflow.history import NOTHING_CHANGED, forget_unchanged, trim_history
+from idxflow.password import private_folder, read_password
+from idxflow.server import stop_server
+from tests.artifacts.building import build
+from tests.deployments.host import Host
+from tests.idxflow.recording import record_run
+
+AGE = timedelta(days=90)
+DONE_NOW = {"type": "COMPLETED", "name": "Completed"}
+
+
+def test_without_a_history_there_is_nothing_to_say(desk: Path) -> None:
+    """Where no server ever ran nothing is told, nor made."""
+    assert trim_history(desk / "home", AGE, really=True) is None
+    assert not list(desk.iterdir())
+
+
+def test_without_a_server_it_is_told_why(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """A history whose server does not run is left alone, and said so; one that is kept elsewhere is no matter."""
+    build(store, {"a": b"x"})
+    (private_folder(store.home) / "prefect.db").touch()
+    assert main(["gc", "--yes"]) == DONE
+    told = "The dashboard's history was not looked at: no server of this home folder runs."
+    assert told in capsys.readouterr().out
+    assert main(["gc", "--json"]) == DONE
+    assert json.loads(capsys.readouterr().out)["history"]["asked"] is False
+
+
+def test_one_that_is_kept_elsewhere_is_no_matter(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where runs use somebody else's server, its history is not this command's."""
+    (private_folder(desk / "home") / "prefect.db").touch()
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    assert trim_history(desk / "home", AGE, really=True) is None
+
+
+def ended(client: SyncPrefectClient, database: Path, flow: UUID, days: float) -> UUID:
+    """A run that ended so many days ago, with a log line and a page."""
+    made = client.request(
+        "POST", "/flow_runs/", json={"flow_id": str(flow), "name": f"run {days:g}", "state": DONE_NOW}
+    )
+    run = UUID(made.json()["id"])
+    client.create_artifact(ArtifactCreate(type="markdown", key=f"page-{days * 10:g}", data="page", flow_run_id=run))
+    moment = datetime.now(UTC) - timedelta(days=days)
+    with contextlib.closing(sqlite3.connect(database, timeout=30)) as there, there:  # the API takes no time of the past
+        there.execute("UPDATE flow_run SET end_time = ? WHERE name = ?", (f"{moment:%F %T.%f}", f"run {days:g}"))
+    return run
+
+
+def test_of_runs_that_changed_nothing_the_newest_stay(prefect_server: None, desk: Path) -> None:
+    """One run in ten that changed nothing deletes the oldest of its kind; one that computed something deletes none."""
+    unchanged = record_run(desk).model_copy(update={"id": "0" * 11 + "a"})
+    unchanged = unchanged.model_copy(
+        update={"stages": tuple(row.model_copy(update={"cached": True}) for row in unchanged.stages)}
+    )
+    with get_client(sync_client=True) as client:
+        flow = str(client.create_flow_from_name("unchanged"))
+
+        def made(*tags: str) -> UUID:
+            body = {"flow_id": flow, "state": DONE_NOW, "tags": list(tags)}
+            return UUID(client.request("POST", "/flow_runs/", json=body).json()["id"])
+
+        def left() -> set[UUID]:
+            return {run.id for run in client.read_flow_runs() if str(run.flow_id) == flow}
+
+        other, *runs = made(), *(made(NOTHING_CHANGED) for _ in range(4))
+        for record in (unchanged.model_copy(update={"id": "0" * 11 + "b"}), record_run(desk / "other")):
+            forget_unchanged(record, keep=1)
+        assert left() == {other, *runs}
+        forget_unchanged(unchanged, keep=len(client.read_flow_runs()))
+        assert left() == {other, *runs}
+        forget_unchanged(unchanged, keep=2)
+        kept = left()
+        assert other in kept
+        assert kept <= {other, runs[-1], runs[-2]}
+
+
+def test_a_server_that_does_not_answer_is_no_matter(desk: Path) -> None:
+    """What cannot be deleted now goes after another run."""
+    record = record_run(desk).model_copy(update={"id": "0" * 12})
+    cached = tuple(row.model_copy(update={"cached": True}) for row in record.stages)
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        forget_unchanged(record.model_copy(update={"stages": cached}))
+
+
+@pytest.mark.slow
+def test_what_is_old_goes_with_all_that_belongs_to_it(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Only told without --yes; with it old runs are gone with their pages, and young ones stay; any age can be said."""
+    build(store, {"a": b"x"})
+    with Host(store.home) as host:
+        api = host.start().api
+        with SyncPrefectClient(api, auth_string=read_password(store.home)) as client:
+            flow = client.create_flow_from_name("old")
+            runs = {
+                days: ended(client, store.home / "prefect" / "prefect.db", flow, days) for days in (0.1, 80, 100, 200)
+            }
+            assert main(["gc"]) == DONE
+            told = "2 runs of the dashboard, ended more than 90 days ago, with logs and pages"
+            assert f"{told}: can go; --yes takes them away." in capsys.readouterr().out
+            assert {run.id for run in client.read_flow_runs()} == set(runs.values())
+            assert main(["gc", "--yes"]) == DONE
+            assert f"{told}: gone." in capsys.readouterr().out
+            assert {run.id for run in client.read_flow_runs()} == {runs[0.1], runs[80]}
+            assert {page.flow_run_id for page in client.read_artifacts()} == {runs[0.1], runs[80]}
+            assert main(["gc", "--yes", "--history", "1d"]) == DONE
+            assert {run.id for run in client.read_flow_runs()} == {runs[0.1]}
+    stop_server(store.home)
