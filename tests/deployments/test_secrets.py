@@ -21,7 +21,10 @@ from tests.processes import PROJECT, free_port
 
 pytestmark = pytest.mark.slow
 
-MIRROR_PASSWORD, TOKEN, API_PASSWORD = "m1rror/w0rd:7d20", "t0ken-51c9+3a=", "api-w0rd-c40f"
+PRINTABLE = "".join(map(chr, range(33, 127)))
+MIRROR_PASSWORD = f"m1rror/w0rd:7d20{PRINTABLE}\u00e4\u00f6\u00fc\u00df\u20ac"
+"""Every printable character, umlauts and a euro sign: HTTP libraries take what is in Latin-1 only."""
+TOKEN, API_PASSWORD = "t0ken-51c9+3a=", "api-w0rd-c40f"
 DATABASE_PASSWORD, BYSTANDER = "d@ta:base/w0rd-91be", "by5tander-0c77"
 KEY = urlsafe_b64encode(b"32-bytes-long-encryption-key-5e0").decode()
 SECRETS = (MIRROR_PASSWORD, TOKEN, API_PASSWORD, DATABASE_PASSWORD, BYSTANDER, KEY)
@@ -78,7 +81,10 @@ def test_a_deployed_run_leaves_no_secret(team: Team) -> None:
         assert_asked(bad)
         assert_asked(good)
         record = team.records()[-1]
-        assert any(f"HTML from http://{bad.netloc}/mnist/; http://{good.netloc}" in each for each in record.warnings)
+        assert any(
+            f"an HTML page (812 bytes) from http://{bad.netloc}/mnist/; http://{good.netloc}" in each
+            for each in record.warnings
+        )
     with team.client() as client:
         assert client.read_flow_run(UUID(record.flow_run)).parameters["mirrors"] == mirrors
         assert client.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[UUID(record.flow_run)])))
@@ -90,7 +96,8 @@ def test_a_run_by_hand_leaves_no_secret(team: Team, tmp_path: Path) -> None:
     """A person's run, at its most talkative, takes the password from .netrc; what it prints tells no secret either."""
     with Mirror(DIGITS, faults=repeat(html)) as bad, Mirror(DIGITS) as good:
         netrc = tmp_path / "netrc"
-        netrc.write_text(f"machine 127.0.0.1 login alice password {MIRROR_PASSWORD}\n")
+        quoted = MIRROR_PASSWORD.replace("\\", "\\\\").replace('"', '\\"')
+        netrc.write_text(f'machine 127.0.0.1 login alice password "{quoted}"\n', "utf-8")
         mirrors = ("--mirror", bad.url, good.url)
         said = team.run(
             *("idxflow", "run", "--dataset", "digits", "--set", "training.epochs=2", *mirrors),

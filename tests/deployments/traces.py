@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from pathlib import Path
 from urllib.parse import quote
 
 
 def traces(secrets: tuple[str, ...], text: bytes) -> list[str]:
-    """Name the secrets that occur in `text`: as they are, as an address has them, or in base 64."""
+    """Name the secrets that occur in `text`: as they are, as an address or a document has them, or in base 64."""
     found = []
     for secret in secrets:
         # Within a longer text base 64 has three ways to write it; digits that its neighbours share are left out.
@@ -16,7 +17,9 @@ def traces(secrets: tuple[str, ...], text: bytes) -> list[str]:
         shifted = [
             b64encode(bytes(shift) + word)[-(-shift * 4 // 3) : (shift + len(word)) * 4 // 3] for shift in (0, 1, 2)
         ]
-        if any(form in text for form in (word, quote(secret, safe="").encode(), *shifted)):
+        escaped = [json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]]
+        encoded = [quote(secret, safe=""), quote(secret), *escaped]
+        if any(form in text for form in (word, *(each.encode() for each in encoded), *shifted)):
             found.append(secret)
     return found
 
