@@ -16,7 +16,7 @@ COMMANDS = "server, plan, runs, show, lineage, compare, verify, gc, alias, pin, 
     [
         ("rum", f"idxflow: expected one of {COMMANDS}, found 'rum'. Did you mean run? See `idxflow --help`."),
         ("frob", f"idxflow: expected one of {COMMANDS}, found 'frob'. See `idxflow --help`."),
-        ("server frob", "idxflow server: expected one of start, stop, status, found 'frob'."),
+        ("server frob", "idxflow server: expected one of start, password, stop, status, found 'frob'."),
         ("run stray", "idxflow run: expected no further word, found 'stray'. See `idxflow run --help`."),
         ("show a b", "idxflow show: expected no further word, found 'b'."),
         ("show", "idxflow show: expected WORD after it, found none. See `idxflow show --help`."),
