@@ -34,6 +34,12 @@ def mnist_files() -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process forgets no secret: those of a test would be hidden in the texts of all others."""
+    monkeypatch.setattr("schemas.secrets._forms", set())
+
+
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:
     """A real Prefect server with a database of its own, for as long as the session lasts."""

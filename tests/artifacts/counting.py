@@ -46,6 +46,8 @@ def fetch(name: str, out: Path) -> Summary:
     count(f"download {name}")
     time.sleep(float(os.environ.get("COUNTING_SLEEP", "0")))
     if name.startswith("bad"):
+        if name.endswith("together"):
+            MEETING.wait(60)
         raise BadIdx(name, expected="good", found="bad", way_out="Do not ask for it.")
     if name.startswith("foreign"):
         word = os.environ["COUNTING_SECRET"]

@@ -237,13 +237,15 @@ def test_the_first_error_is_raised_and_recorded(home: Path) -> None:
     assert not list(home.glob("artifacts/*/.staging*"))
 
 
-def test_what_failed_alike_is_told_in_one_line(home: Path) -> None:
+def test_what_failed_alike_is_told_in_one_line(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of several stages that fail in the same way one is the error, the others are named in one warning."""
+    monkeypatch.setattr("tests.artifacts.counting.MEETING", threading.Barrier(2))
+    one, other = "bad together", "bad too, together"
     with pytest.raises(BadIdx, match="expected good"):
-        run(names=("bad", "bad too"))
+        run(names=(one, other))
     record = RunRecord.model_validate_json(next(home.glob("runs/*.json")).read_bytes())
     assert len(record.warnings) == 1
-    assert sorted(record.warnings[0].split(": failed as ")) in (["bad", "bad too did"], ["bad did", "bad too"])
+    assert sorted(record.warnings[0].split(": failed as ")) in ([one, f"{other} did"], [f"{one} did", other])
 
 
 def test_a_run_that_has_failed_waits_for_nothing(home: Path) -> None:

@@ -186,13 +186,13 @@ def test_secrets_of_an_address_stay_secret(bench: Bench, caplog: pytest.LogCaptu
             "Tried 1 of 1 mirrors; bring one that has it with --mirror, or correct its sha256 and bytes",
         ),
         ("own file", "...", "It was changed or taken away while the run began: run again."),
-        ("first use", "... as on its first use", "`idxflow trust leaves.toml --renew` accepts all its files"),
+        ("first use", "... as on its first use", "`idxflow trust 0123456789abcdef --renew` accepts all its files"),
     ],
 )
 def test_the_way_out_fits_who_said_what_the_file_is(origin: Origin, said: str, way_out: str, bench: Bench) -> None:
     """A file of one's own set is never told about the catalog, and a trusted one how to accept it anew."""
     with broken(faults.flip, tagged=False) as mirror, pytest.raises(DownloadFailed) as failed:
-        bench.get(mirror.url, file=OWN.model_copy(update={"origin": origin}))
+        bench.get(mirror.url, file=OWN.model_copy(update={"origin": origin, "trusted_as": "0123456789abcdef"}))
     assert failed.value.expected.endswith(said)
     assert way_out in failed.value.way_out
     assert "digits" not in failed.value.way_out
