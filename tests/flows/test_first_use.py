@@ -99,6 +99,7 @@ def test_what_is_not_sound_is_not_trusted(split: str, home: Path, remote: Remote
     assert trusted(home) is not None
 
 
+@pytest.mark.slow
 def test_two_sets_of_one_name_have_a_trust_each(home: Path, remote: Remote, tmp_path: Path) -> None:
     """What identifies a first use is where the files are published; a copied description is the same set."""
     run(remote.set)
@@ -174,6 +175,7 @@ def test_renewed_is_what_all_files_are_at_the_next_run(
     assert computed(run(remote.set)) == []
 
 
+@pytest.mark.slow
 def test_forgotten_is_a_first_use_again(home: Path, remote: Remote, capsys: pytest.CaptureFixture[str]) -> None:
     """The commands list what is trusted, by name and address; what is forgotten is taken as it is."""
     run(remote.set)
@@ -224,6 +226,7 @@ def test_a_query_is_a_part_of_the_place(home: Path, remote: Remote, tmp_path: Pa
     assert len(Store(home).trust.all()) == 2
 
 
+@pytest.mark.slow
 def test_a_set_whose_mirror_moved_is_held_to_what_it_was(home: Path, remote: Remote) -> None:
     """Another address in the same description is no first use: the same files are cached, others are refused."""
     run(remote.set)
@@ -237,6 +240,7 @@ def test_a_set_whose_mirror_moved_is_held_to_what_it_was(home: Path, remote: Rem
         run(remote.set, revalidate=True)
 
 
+@pytest.mark.slow
 def test_to_renew_one_set_leaves_another_of_that_address_alone(home: Path, remote: Remote, tmp_path: Path) -> None:
     """Files that only the other set has are held to as before, and nobody else takes up the renewal."""
     run(remote.set)

@@ -24,7 +24,7 @@ EVERYTHING = 20
 LABELS = "train-labels.gz"
 
 
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("order", [(0, 1), pytest.param((1, 0), marks=pytest.mark.slow)])
 def test_two_folders_with_equal_names_are_two_sets(order: tuple[int, int], home: Path, tmp_path: Path) -> None:
     """Descriptions, files and folders are called alike: each run is about its own files, in whatever order."""
     sets = [make_set(tmp_path / name / "leaves", seed) for seed, name in enumerate("ab")]
@@ -89,6 +89,7 @@ def test_files_of_two_folders_are_not_mixed_without_a_word(home: Path, tmp_path:
     assert_own(home, record, other)
 
 
+@pytest.mark.slow
 def test_a_folder_behind_a_dead_mirror_is_used(home: Path, tmp_path: Path) -> None:
     """Where no mirror before it gives all files, those of a folder are one's own, and nothing is trusted."""
     own = make_set(tmp_path / "leaves", 1)
@@ -128,7 +129,7 @@ def replace_through_a_link(own: OwnSet) -> None:
     own.file(LABELS).symlink_to(other.file(LABELS))
 
 
-@pytest.mark.parametrize("change", [flip_a_label, replace_through_a_link])
+@pytest.mark.parametrize("change", [flip_a_label, pytest.param(replace_through_a_link, marks=pytest.mark.slow)])
 def test_a_changed_label_file_is_noticed(change: Callable[[OwnSet], None], home: Path, tmp_path: Path) -> None:
     """Plan and run name the file, and only what depends on it runs; what was before is cached when it comes back."""
     own = make_set(tmp_path / "leaves", 1)

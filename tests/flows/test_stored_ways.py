@@ -52,6 +52,7 @@ def test_a_set_is_the_same_in_whatever_way_it_is_stored(home: Path, tmp_path: Pa
     assert {row.state for row in plan(home, other).values()} == {"cached"}
 
 
+@pytest.mark.slow
 def test_something_else_first_and_the_right_file_next(home: Path, tmp_path: Path) -> None:
     """Arrays, a page, a pointer, what is compressed twice: each is named, and then the right file is read."""
     own = make_set(tmp_path / "leaves", 1)
