@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from artifacts.disk import open_plainly
 PROC = Path("/proc")
 BACKLOG = 2048
 """Connections that may wait for a server to start."""
+CHANGING = 1.0
+"""Seconds at most in which a process that shows no arguments gets some, or ends."""
 _children: list[subprocess.Popen[bytes]] = []
 """What this process started: kept so that one that has ended is reaped, not a zombie that seems alive."""
 
@@ -38,21 +41,32 @@ def find_process(pid: int) -> Process | None:
     for child in _children:
         child.poll()
     if (PROC / "self" / "stat").exists():
-        try:
-            # After the name in parentheses, which may hold anything: state, and 19 fields on the start time.
-            fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-            command = (PROC / str(pid) / "cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ")
-        except (FileNotFoundError, ProcessLookupError):
-            return None
-        if fields[0] in "ZX":
-            _reap(pid)
-            return None
-        return Process(fields[19], command.decode(errors="replace"))
+        process = _look(pid)
+        until = time.monotonic() + CHANGING
+        # Neither while it changes its program, which its parent does not wait for, nor at its end has it arguments.
+        while process and not process.command and time.monotonic() < until:
+            time.sleep(0.001)
+            process = _look(pid)
+        return process
     # No /proc, as on macOS: `ps` tells the same, the start time in 24 characters.
     asked = ["ps", "-ww", "-o", "lstart=,command=", "-p", str(pid)]
     listed = subprocess.run(asked, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"})
     line = listed.stdout.strip()
     return Process(line[:24], line[24:].strip()) if line else None
+
+
+def _look(pid: int) -> Process | None:
+    """Return what /proc has of a process; None when it has ended."""
+    try:
+        # After the name in parentheses, which may hold anything: state, and 19 fields on the start time.
+        fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        command = (PROC / str(pid) / "cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    if fields[0] in "ZX":
+        _reap(pid)
+        return None
+    return Process(fields[19], command.decode(errors="replace"))
 
 
 def start_process(

@@ -30,6 +30,14 @@ def test_a_living_process_is_known_by_birth_and_command() -> None:
     assert find_process(child.pid) is None
 
 
+def test_a_process_is_known_from_its_first_moment() -> None:
+    """Whoever starts a process may ask at once: it is not known without arguments first, and with them later."""
+    for _ in range(200):
+        with subprocess.Popen(["true", "some", "words"]) as child:
+            found = find_process(child.pid)
+        assert found is None or found.command == "true some words"
+
+
 def test_an_ended_child_is_not_taken_for_alive(tmp_path: Path) -> None:
     """A child that nobody waited for is a zombie, not a living process."""
     pid = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, "-c", ""])
