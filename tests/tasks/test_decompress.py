@@ -9,7 +9,6 @@ import lzma
 import random
 import struct
 import sys
-import tracemalloc
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +25,7 @@ from schemas.errors import BadGzip, BadIdx, IdxflowError
 from tasks import inflate as module
 from tasks.decompress import DecompressSummary, decompress, extract, gunzip, raw_name
 from tasks.inflate import XZ_MEMORY, inflate, inflate_library, unxz
+from tests.memory import peak_memory
 from tests.tasks.idx_bytes import idx_bytes
 
 LIBRARIES = [zlib]
@@ -170,13 +170,12 @@ def test_bomb_ends_early(path: Path, library: ModuleType, more: int, found: str)
     """Megabytes behind a header that promises 40 bytes are counted up to a cap, not written, and take no memory."""
     path.write_bytes(member(WHOLE + bytes(more)))
     target = path.with_name("x")
-    tracemalloc.start()
-    try:
+
+    def refused() -> None:
         with pytest.raises(BadIdx, match=f"uint8 of shape 5 x 4 x 2: a body of 40 bytes, {found}"):
             gunzip(path, target, None, library, "x.gz")
-        assert tracemalloc.get_traced_memory()[1] < 2**20
-    finally:
-        tracemalloc.stop()
+
+    assert peak_memory(refused) < 2**20
     assert target.stat().st_size <= 56
 
 
@@ -342,13 +341,12 @@ def test_an_xz_bomb_ends_early(path: Path) -> None:
     """65 MiB of zeros in some kB are counted up to the cap, in constant memory, and not written."""
     path.write_bytes(lzma.compress(WHOLE + bytes(2**26 + 2**20), preset=0))
     target = path.with_name("x")
-    tracemalloc.start()
-    try:
+
+    def refused() -> None:
         with pytest.raises(BadIdx, match=f"found more than {2**26 - 16} bytes"):
             extract(path, target, None, "x.xz")
-        assert tracemalloc.get_traced_memory()[1] < 2**24
-    finally:
-        tracemalloc.stop()
+
+    assert peak_memory(refused) < 2**24
     assert target.stat().st_size <= 56
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from collections import Counter
 from collections.abc import Iterable
 from hashlib import sha256
@@ -22,6 +21,7 @@ from schemas.image_table import ROW_GROUP, Batch, ImageTable
 from tasks import duplicates
 from tasks.duplicates import Duplicates, bands, find_duplicates, find_shared, name_images, read_band, recut
 from tasks.profile import digest_images
+from tests.memory import peak_memory
 from tests.tasks.splits import SHAPE, save
 
 PIXELS = SHAPE[0] * SHAPE[1]
@@ -163,12 +163,9 @@ def spent(folder: Path, image: npt.NDArray[np.uint8]) -> tuple[Duplicates, float
     started = perf_counter()
     find_duplicates(profile, table)
     seconds = perf_counter() - started
-    tracemalloc.start()
-    try:
-        all_of_them = find_duplicates(profile, table)
-        return all_of_them, seconds, tracemalloc.get_traced_memory()[1] / 1e6
-    finally:
-        tracemalloc.stop()
+    all_of_them: list[Duplicates] = []
+    peak = peak_memory(lambda: all_of_them.append(find_duplicates(profile, table)), tries=1)
+    return all_of_them[0], seconds, peak / 1e6
 
 
 @pytest.mark.slow

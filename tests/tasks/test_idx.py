@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import struct
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from hypothesis.extra import numpy as hnp
 
 from schemas.errors import BadIdx
 from tasks.idx import CORRECT, CUT, MAX_BYTES, REWRITE, Header, disagreement, open_idx, read_header
+from tests.memory import peak_memory
 from tests.tasks.idx_bytes import CODES, idx_bytes, write_idx
 
 WHOLE = idx_bytes(np.arange(24, dtype=np.int16).reshape(4, 3, 2))
@@ -168,8 +168,8 @@ def test_a_wrong_length_is_told_with_what_it_looks_like(
 
 def test_absurd_promises_take_no_memory(path: Path) -> None:
     """A file of 16 bytes that promises gigabytes, or more than 64 GiB, is refused before memory is taken for it."""
-    tracemalloc.start()
-    try:
+
+    def refused() -> None:
         for shape, expected in [
             ((2**32 - 1,) * 3, "at most 68719476736 bytes"),
             ((60_000, 1000, 1000), "found 0 bytes"),
@@ -177,20 +177,18 @@ def test_absurd_promises_take_no_memory(path: Path) -> None:
             path.write_bytes(struct.pack(">BBBB3I", 0, 0, 8, 3, *shape))
             with pytest.raises(BadIdx, match=expected):
                 open_idx(path)
-        assert tracemalloc.get_traced_memory()[1] < 2**20
-    finally:
-        tracemalloc.stop()
+
+    assert peak_memory(refused) < 2**20
 
 
 def test_blocks_take_constant_memory(path: Path) -> None:
     """Reading 8 MB in blocks of 64 kB holds some blocks at a time, not the file."""
     file = open_idx(write_idx(path, np.zeros((1000, 100, 20), np.int32)))
-    tracemalloc.start()
-    try:
+
+    def read() -> None:
         assert sum(len(block) for block in file.blocks(8)) == 1000
-        assert tracemalloc.get_traced_memory()[1] < 2**19
-    finally:
-        tracemalloc.stop()
+
+    assert peak_memory(read) < 2**19
 
 
 def test_file_that_shrinks_while_it_is_read(path: Path) -> None:

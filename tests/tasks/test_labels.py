@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import tracemalloc
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from tasks import labels as module
 from tasks.idx import open_idx
 from tasks.labels import LabelFile, class_indices, is_one_hot
 from tasks.parse import build_table
+from tests.memory import peak_memory
 from tests.tasks.idx_bytes import write_idx
 
 ROWS = 60
@@ -292,6 +293,11 @@ def test_a_catalog_set_is_not_to_be_edited(tmp_path: Path) -> None:
             table_of(tmp_path, labels, spec_of(described_in=""))
 
 
+def read_rows(file: LabelFile, spec: TableSpec, rows: int) -> None:
+    """Read so many labels, block by block."""
+    assert sum(len(block) for block in class_indices(file, spec, rows)) == rows
+
+
 def test_wide_labels_take_no_more_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A block has as many numbers whatever the columns: one-hot labels of 400 classes are read as flat as of 4."""
     monkeypatch.setattr(module, "NUMBERS", 2**12)
@@ -299,8 +305,5 @@ def test_wide_labels_take_no_more_memory(tmp_path: Path, monkeypatch: pytest.Mon
     for classes in (4, 400):
         path = write_idx(tmp_path / "labels", np.eye(classes, dtype=np.uint8)[np.arange(20_000) % classes])
         file, spec = LabelFile("labels", open_idx(path)), spec_of(classes, labels="one-hot")
-        tracemalloc.start()
-        assert sum(len(block) for block in class_indices(file, spec, 20_000)) == 20_000
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
+        peaks.append(peak_memory(partial(read_rows, file, spec, 20_000)))
     assert peaks[1] < 2 * peaks[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tracemalloc
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from tasks import duplicates
 from tasks.evaluate import write_predictions
 from tasks.leak import Leak, find_leak
 from tasks.scoring import score
+from tests.memory import peak_memory
 
 in_one_folder = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 digests = st.lists(st.integers(0, 9), min_size=1, max_size=40)
@@ -78,8 +79,5 @@ def test_memory_does_not_grow_with_the_test_split(tmp_path: Path) -> None:
         test = profile(tmp_path / "test", np.arange(rows, dtype=np.uint64) % np.uint64(50), 5_000)
         written = predictions(tmp_path / "predictions", cut("test", np.arange(rows) % 2 == 0, 5_000))
         assert find_leak(train, test, written) == Leak(rows, rows // 2)
-        tracemalloc.start()
-        find_leak(train, test, written)
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
+        peaks.append(peak_memory(partial(find_leak, train, test, written)))
     assert peaks[1] < peaks[0] + 100_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tracemalloc
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from schemas.image_table import ImageTable
 from tasks.decompress import gunzip
 from tasks.inflate import inflate_library
 from tasks.parse import TableSummary, build_table, open_shard, parse, regroup
+from tests.memory import peak_memory
 from tests.tasks.idx_bytes import idx_bytes, write_idx
 
 SPEC = TableSpec(dataset="small", split="train", shape=(3, 2), classes=("a", "b", "c"))
@@ -224,11 +225,7 @@ def test_memory_does_not_grow_with_the_table(out: Path, monkeypatch: pytest.Monk
     for rows in (2_000, 16_000):
         images, labels = np.zeros((rows, 20, 20), np.uint8), np.zeros(rows, np.uint8)
         paths = write_idx(out.with_name("images"), images), write_idx(out.with_name("labels"), labels)
-        build_table([paths[0]], [paths[1]], spec, out)
-        tracemalloc.start()
-        build_table([paths[0]], [paths[1]], spec, out)
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
+        peaks.append(peak_memory(partial(build_table, [paths[0]], [paths[1]], spec, out)))
     assert peaks[1] < peaks[0] + 400_000
 
 
