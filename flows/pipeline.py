@@ -18,6 +18,7 @@ from flows.dashboard import shown
 from flows.form import DatasetName, FormTraining
 from flows.identify import confirm, take_unknown
 from flows.revalidate import ask_mirrors
+from flows.temporary import lock_temporary_server
 from schemas.addresses import MirrorAddress
 from schemas.stages import StageName
 from schemas.training import Training
@@ -58,4 +59,5 @@ def pipeline(
 
 
 if __name__ == "__main__":
+    lock_temporary_server()
     pipeline()
