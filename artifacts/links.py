@@ -22,6 +22,7 @@ OWN = (
     "holds",
     "trust",
     "own",
+    "index",
     "aliases",
     "pins",
     "trash",

@@ -1,8 +1,9 @@
 """
 Why a stage has to be computed: the parts of its key, held against those of the nearest earlier version.
 
-The nearest one is the stored artifact of the same stage and name, used by a run of the same data set, that differs in
-the fewest inputs, then in the fewest parts; of several, the youngest. What the data set is, its identity says, no name.
+The nearest one is that stored artifact of the same stage and name which differs in the fewest inputs, then in the
+fewest parts; of several, the youngest. Looked at are the newest 32 that runs of the same data set used. What the data
+set is, its identity says, no name.
 """
 
 from __future__ import annotations
@@ -10,20 +11,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from artifacts.archive.index import RunIndex
 from artifacts.archive.order import Order
-from artifacts.archive.runs import list_runs, runs_with
 from artifacts.keys import KeyParts, canonical_json, leaves
 from artifacts.manifest import Input, Manifest
-from artifacts.run_record import RunRecord
 from artifacts.store import Store
 
 SHOWN = 3
 """Changes that a sentence names; the others are counted."""
+LOOKED_AT, LISTED = 32, 256
+"""Earlier versions among which the nearest is looked for, and those that may have been deleted since: what a person
+knows of, at a cost that does not grow."""
 
 Kind = Literal[
     "refresh",
@@ -83,6 +86,7 @@ def sentence(changes: Sequence[Change]) -> str:
 
 def explain(
     store: Store,
+    index: RunIndex,
     name: str,
     parts: KeyParts,
     inputs: Sequence[Input],
@@ -94,6 +98,7 @@ def explain(
     Say why an artifact is not simply taken from the store.
 
     Args:
+        index:     of the store's runs.
         name:      of what the stage makes it.
         parts:     of its key.
         inputs:    the artifacts that it takes, as its manifest lists them.
@@ -105,49 +110,49 @@ def explain(
         return (Change(kind="refresh", subject=refreshed),)
     if store.folder(parts.stage, parts.version).exists():
         return (Change(kind="unfinished", subject="a run ended before its record was written"),)
-    runs = list_runs(store)
-    used = runs_with(runs, parts.stage, parts.version)
+    used = index.users(parts.stage, parts.version)
     since = datetime.fromisoformat(used[0].started) if used else None
     if reason := store.quarantined.reason(parts.stage, parts.version, since):
         return (Change(kind="damaged", subject=reason),)
     if used:
         return (Change(kind="removed", subject="made before, and cleaned up since"),)
-    return _nearest(store, name, parts, inputs, dataset=dataset, runs=runs)
+    return _nearest(store, index, name, parts, inputs, dataset=dataset)
 
 
-def explain_unasked(store: Store, name: str, parts: KeyParts, *, dataset: str = "") -> tuple[Change, ...]:
+def explain_unasked(
+    store: Store, index: RunIndex, name: str, parts: KeyParts, *, dataset: str = ""
+) -> tuple[Change, ...]:
     """
     Say what differs from every earlier version beside the inputs, which are not known yet.
 
-    Args:    parts: without inputs.  dataset: as for `explain`.
+    Args:    parts: without inputs.  index, dataset: as for `explain`.
     Returns: nothing when it all depends on the inputs: there is a version that differs in nothing else.
     """
-    return _nearest(store, name, parts, None, dataset=dataset, runs=list_runs(store))
+    return _nearest(store, index, name, parts, None, dataset=dataset)
 
 
 def _nearest(
-    store: Store,
-    name: str,
-    parts: KeyParts,
-    inputs: Sequence[Input] | None,
-    *,
-    dataset: str,
-    runs: Sequence[RunRecord],
+    store: Store, index: RunIndex, name: str, parts: KeyParts, inputs: Sequence[Input] | None, *, dataset: str
 ) -> tuple[Change, ...]:
-    earlier = [each for each in store.manifests(parts.stage) if each.name == name]
+    earlier = list(islice(_earlier(store, index, name, parts.stage, dataset), LOOKED_AT))
     if not earlier:
-        return (Change(kind="never run"),)
-    if dataset:
-        rows = (row for run in runs if run.identity == dataset for row in run.stages if row.stage == parts.stage)
-        used = {row.version for row in rows}
-        earlier = [each for each in earlier if each.version in used]
-    if not earlier:
-        return (Change(kind="never run", subject=dataset),)
+        elsewhere = any(store.manifest(parts.stage, each) for each in index.versions_elsewhere(parts.stage, name))
+        return (Change(kind="never run", subject=dataset if elsewhere else ""),)
     # One of another format is as far away as can be: it says nothing of the other parts.
     comparable = [each for each in earlier if each.parts.format == parts.format] or earlier
-    comparable.sort(key=Order(runs), reverse=True)
     found = [_differences(manifest, parts, inputs) for manifest in comparable]
     return min(found, key=lambda changes: (sum(change.kind == "input" for change in changes), len(changes)))
+
+
+def _earlier(store: Store, index: RunIndex, name: str, stage: str, dataset: str) -> Iterator[Manifest]:
+    """Yield the manifests of what a stage made of `name`, the youngest first; `dataset` as for `explain`."""
+    if dataset:
+        for version in index.versions(stage, name, dataset)[:LISTED]:
+            if (manifest := store.manifest(stage, version)) and manifest.name == name:
+                yield manifest
+        return
+    found = sorted(store.manifests(stage), key=Order(index.runs()), reverse=True)
+    yield from (manifest for manifest in found if manifest.name == name)
 
 
 def _differences(manifest: Manifest, parts: KeyParts, inputs: Sequence[Input] | None) -> tuple[Change, ...]:
@@ -194,9 +199,15 @@ def _input_changes(before: Sequence[Input], after: Sequence[Input]) -> Iterator[
 
 def _changes(kind: Kind, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
     for subject in sorted(before.keys() | after.keys()):
-        old, new = ([each[subject]] if subject in each else [] for each in (before, after))
-        if canonical_json(old) != canonical_json(new):  # as in a key, 1 is neither 1.0 nor true
-            yield Change(kind=kind, subject=subject, before=next(iter(old), None), after=next(iter(new), None))
+        if not (subject in before and subject in after and _same(before[subject], after[subject])):
+            yield Change(kind=kind, subject=subject, before=before.get(subject), after=after.get(subject))
+
+
+def _same(before: object, after: object) -> bool:
+    """Compare two values as a key does: 1 is neither 1.0 nor true."""
+    if isinstance(before, list | dict):
+        return canonical_json(before) == canonical_json(after)
+    return type(before) is type(after) and before == after
 
 
 def _show(value: object) -> str:

@@ -15,6 +15,7 @@ from prefect import Task, unmapped
 from prefect.futures import PrefectFuture
 from prefect.utilities.urls import url_for
 
+from artifacts.archive.index import RunIndex
 from artifacts.archive.order import next_number
 from artifacts.current import CURRENT, Outcome
 from artifacts.disk import disk
@@ -71,6 +72,7 @@ class Run:
         self._state, self._error = "running", cast("BaseException | None", None)
         forget_dead(store.holds, before=self.started.timestamp() - FORGOTTEN_AFTER)
         self._hold = Hold(store.holds, self.id)
+        self._index = RunIndex(store)
 
     def submit(self, stage: Stage, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Start a stage; see `Stage.__call__`."""
@@ -146,6 +148,7 @@ class Run:
         """
         if all(map(has_ended, self._futures)):
             self._hold.release()
+            self._index.close()
 
     def _write(self) -> RunRecord:
         with self._saving, self._numbered():
@@ -224,7 +227,7 @@ class Run:
         refreshed = self.refresh.reason(stage.stage, name)
         with contextlib.suppress(OSError, IdxflowError):
             taken = inputs_of(arguments)
-            changes = explain(self.store, name, parts, taken, dataset=self.dataset_id, refreshed=refreshed)
+            changes = explain(self.store, self._index, name, parts, taken, dataset=self.dataset_id, refreshed=refreshed)
             self._reasons[stage.stage, parts.version] = sentence(changes)
 
     def _note(self, stored: Stored, cached: bool, seconds: float) -> None:

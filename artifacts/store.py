@@ -10,6 +10,7 @@ The artifact store: one folder an artifact, built aside, checked whenever it is 
     <home>/locks/ holds/                    who makes what right now; what living runs use
     <home>/runs/ trust/                     run records; first uses of remote files without a published checksum
     <home>/own/                             how people's own files looked when they were last hashed
+    <home>/index/                           what run records say, to be asked quickly; rebuilt where it is missing
 
 record.json holds the digest of result.json, which holds that of manifest.json, which holds those of the files.
 """

@@ -10,9 +10,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from rich.text import Text
 
+from artifacts.archive.index import RunIndex
 from artifacts.archive.name_records import ArtifactPin, Pin
 from artifacts.archive.names import Names
-from artifacts.archive.runs import list_runs, runs_with
 from artifacts.integrity import Stored
 from artifacts.manifest import Manifest
 from artifacts.store import Store
@@ -47,7 +47,8 @@ class ArtifactFacts(BaseModel):
 def artifact_facts(store: Store, stored: Stored) -> ArtifactFacts:
     """Gather everything about an artifact."""
     stage, version = stored.manifest.stage, stored.manifest.version
-    users = tuple(record.id for record in runs_with(list_runs(store), stage, version))
+    with RunIndex(store) as index:
+        users = tuple(run.id for run in index.users(stage, version))
     names = Names(store)
     return ArtifactFacts(
         folder=stored.folder,

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from artifacts.archive.index import RunIndex
 from artifacts.archive.order import Order
-from artifacts.archive.runs import list_runs
 from artifacts.archive.twins import Twins
 from artifacts.environment import Environment
 from artifacts.integrity import Stored
@@ -127,7 +127,9 @@ def trace(store: Store, stored: Stored) -> Lineage:
     """Follow a store's manifests up and down from an artifact. They are believed as they are, and no file is hashed."""
     committed = (manifest for manifest in store.manifests() if store.is_committed(manifest.stage, manifest.version))
     manifests = {_id(manifest): manifest for manifest in (*committed, stored.manifest)}
-    graph = _Graph(manifests, _id(stored.manifest), Order(list_runs(store)))
+    with RunIndex(store) as index:
+        order = Order(index.runs())
+    graph = _Graph(manifests, _id(stored.manifest), order)
     up = graph.walk(graph.inputs, lambda edge: edge.source)
     down = graph.walk(graph.products, lambda edge: edge.target)
     return Lineage(artifact=graph.start, nodes=tuple(sorted(graph.nodes.values(), key=_place)), up=up, down=down)

@@ -14,8 +14,9 @@ import difflib
 import logging
 from dataclasses import dataclass
 
+from artifacts.archive.index import RunIndex
 from artifacts.archive.name_records import LATEST, alias_files, find_alias
-from artifacts.archive.runs import ENDED, list_runs, read_run, run_ids, runs_with, state_of, subject_of
+from artifacts.archive.runs import ENDED, read_run, run_ids, state_of, subject_of
 from artifacts.disk import disk
 from artifacts.integrity import Damage, Stored
 from artifacts.publishing import settle
@@ -80,8 +81,9 @@ def find_run(store: Store, word: str) -> RunRecord:
     maker = stored_artifact(store, found.stage, found.id).manifest.run
     record = read_run(store, maker)
     if record is None or record.state != "completed":
-        using = runs_with(list_runs(store), found.stage, found.id)
-        record = next((each for each in using if each.state == "completed"), record)
+        with RunIndex(store) as index:
+            completed = [each.id for each in index.users(found.stage, found.id) if each.state == "completed"]
+        record = next(filter(None, (read_run(store, run) for run in completed)), record)
     if record is None:
         raise UsageError(
             str(found),
@@ -158,11 +160,14 @@ def _model(store: Store, record: RunRecord) -> Stored:
 
 def _latest(store: Store, *, completed: bool) -> RunRecord:
     """Return the newest run; with `completed` the newest that is, and say which newer one is passed over."""
-    records = list_runs(store)
-    found = next((record for record in records if not completed or record.state == "completed"), None)
+    with RunIndex(store) as index:
+        runs = index.runs()
+    wanted = [each.id for each in runs if not completed or each.state == "completed"]
+    found = next(filter(None, (read_run(store, run) for run in wanted)), None)
+    newest = next(filter(None, (read_run(store, each.id) for each in runs)), None)
     newer = ""
-    if records and records[0] is not found:
-        newer = f"run {records[0].id} {ENDED[state_of(store, records[0])]}"
+    if newest and (found is None or newest.id != found.id):
+        newer = f"run {newest.id} {ENDED[state_of(store, newest)]}"
     if found is None:
         raise UsageError(
             LATEST,

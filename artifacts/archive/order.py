@@ -8,23 +8,28 @@ goes back changes nothing about that. Records of before the numbers have none: t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Protocol
 
-from pydantic import BaseModel, Field, ValidationError
-
+from artifacts.archive.index import RunIndex
 from artifacts.disk import disk
-from artifacts.files import make_folder, read_plain
+from artifacts.files import make_folder
 from artifacts.flock import locked
 from artifacts.run_record import RunRecord
 from artifacts.store import Store
 
 
-class _Numbered(BaseModel):
-    """What a record has to say of its number, also one that a newer version wrote."""
+class Numbered(Protocol):
+    """A run: its record, or what the index says of it."""
 
-    sequence: int = Field(default=0, ge=0)
+    @property
+    def id(self) -> str:
+        """12 hexadecimal digits."""
+
+    @property
+    def sequence(self) -> int:
+        """Its number; 0 where it has none."""
 
 
 class Made(Protocol):
@@ -43,11 +48,11 @@ class Order:
     """
     The order of what runs made: by the number of the run, within one by time.
 
-    Args: records: of all runs; what a run made that has none comes first.
+    Args: runs: all of them; what a run made that has none comes first.
     """
 
-    def __init__(self, records: Iterable[RunRecord] = ()) -> None:
-        self._numbers = {record.id: record.sequence for record in records}
+    def __init__(self, runs: Iterable[Numbered] = ()) -> None:
+        self._numbers = {run.id: run.sequence for run in runs}
 
     def __call__(self, made: Made) -> tuple[int, str]:
         """Return what is sorted by, the oldest first."""
@@ -66,15 +71,11 @@ def next_number(store: Store) -> Iterator[int]:
     with disk(store.locks):
         make_folder(store.locks)
         with locked(store.locks / "runs.lock"):
-            yield 1 + max(_numbers(store), default=0)
+            with RunIndex(store) as index:
+                number = 1 + index.highest()
+            yield number
 
 
 def started_later(record: RunRecord, now: datetime) -> bool:
     """Tell whether a run says that it will start: the clock was wrong then, or is now."""
     return datetime.fromisoformat(record.started) > now
-
-
-def _numbers(store: Store) -> Iterator[int]:
-    for path in store.runs.glob("*.json"):
-        with suppress(OSError, ValidationError):
-            yield _Numbered.model_validate_json(read_plain(path)).sequence

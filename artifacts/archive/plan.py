@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from artifacts.archive.index import RunIndex
 from artifacts.current import CURRENT
 from artifacts.integrity import Damage
 from artifacts.keys import references
@@ -66,6 +68,10 @@ class Planning:
         self.id = self.flow_run = ""
         self._stages: list[PlannedStage] = []
 
+    @cached_property
+    def _index(self) -> RunIndex:
+        return RunIndex(self.store)
+
     @contextmanager
     def walking(self) -> Iterator[None]:
         """Let the stages that are called in this block plan instead of run."""
@@ -106,7 +112,7 @@ class Planning:
         if any(map(_unknown, plain.values())):
             changes: tuple[Change, ...] = ()
         else:
-            changes = explain_unasked(self.store, name, stage.parts(plain), dataset=self.dataset_id)
+            changes = explain_unasked(self.store, self._index, name, stage.parts(plain), dataset=self.dataset_id)
         if reason := self.refresh.reason(stage.stage, name):
             changes = (Change(kind="refresh", subject=reason),)
         return PlannedStage(
@@ -130,7 +136,7 @@ class Planning:
             if stored:
                 return stored[0].ref, row
             taken = inputs_of(arguments)
-            changes = explain(self.store, name, parts, taken, dataset=self.dataset_id, refreshed=refreshed)
+            changes = explain(self.store, self._index, name, parts, taken, dataset=self.dataset_id, refreshed=refreshed)
         return None, row.model_copy(update={"state": "will run", "changes": changes})
 
 

@@ -48,7 +48,7 @@ class History:
 def read_history(store: Store) -> History:
     """Read the record of every run."""
     # Validating a whole record takes no longer than reading its JSON alone: 70 us for 20 stages.
-    read = {path: read_run(store, path.stem) for path in _records(store)}
+    read = {Path(entry.path): read_run(store, Path(entry.path).stem) for entry in record_files(store)}
     records = sorted(filter(None, read.values()), key=_place, reverse=True)
     # What a clean-up has deleted since its name was read is not damaged.
     return History(records, sorted(path for path, record in read.items() if record is None and path.exists()))
@@ -66,7 +66,7 @@ def unreadable_runs(store: Store) -> list[Path]:
 
 def run_ids(store: Store) -> list[str]:
     """List the ids of all runs by the names of their files; nothing is read."""
-    return sorted(path.stem for path in _records(store))
+    return sorted(entry.name.removesuffix(".json") for entry in record_files(store))
 
 
 def read_run(store: Store, run: str) -> RunRecord | None:
@@ -106,18 +106,13 @@ def subject_of(store: Store, record: RunRecord) -> str:
     return f"run {record.id}" if state == "completed" else f"run {record.id}, which {ENDED[state]}"
 
 
-def runs_with(records: list[RunRecord], stage: str, version: str) -> list[RunRecord]:
-    """Return those of `records` that made or used an artifact."""
-    return [record for record in records if any((row.stage, row.version) == (stage, version) for row in record.stages)]
-
-
 def _place(record: RunRecord) -> tuple[int, str, str]:
     return record.sequence, record.started, record.id
 
 
-def _records(store: Store) -> Iterator[Path]:
+def record_files(store: Store) -> Iterator[os.DirEntry[str]]:
     """Yield the files of the history: those whose names begin with a dot are being written."""
     with disk(store.runs):
         for entry in os.scandir(store.runs) if store.runs.is_dir() else ():
             if entry.name.endswith(".json") and not entry.name.startswith("."):
-                yield Path(entry.path)
+                yield entry

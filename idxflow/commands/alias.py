@@ -9,9 +9,10 @@ from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from rich.text import Text
 
+from artifacts.archive.index import RunIndex
 from artifacts.archive.name_records import Alias, Placement
-from artifacts.archive.runs import runs_with
-from artifacts.run_record import RunRecord
+from artifacts.archive.runs import read_run
+from artifacts.store import Store
 from idxflow.archive import open_store
 from idxflow.console import Console, open_console
 from idxflow.ending import DONE
@@ -67,9 +68,10 @@ def alias(
         found, expected = "an empty text", "a run, a version or an alias"
         raise UsageError(f"alias {name}", expected=expected, found=found, way_out="Nothing has changed.")
     archive, console = open_store(home), open_console(json=json)
-    names, records, now = archive.names, archive.history().records, datetime.now(UTC)
+    store, names, now = archive.store, archive.names, datetime.now(UTC)
     if name is None:
-        pages = [page_of(each, records) for each in names.aliases()]
+        with RunIndex(store) as index:
+            pages = [page_of(each, store, index) for each in names.aliases()]
         if json:
             put_json(TypeAdapter(list[Page]).dump_json(pages, indent=2).decode())
         else:
@@ -80,7 +82,8 @@ def alias(
         changed = names.set_alias(name, target.stage, target.version, now)
     else:
         changed = names.remove_alias(name, now) if remove else names.alias(name)
-    page = page_of(changed, records)
+    with RunIndex(store) as index:
+        page = page_of(changed, store, index)
     if json:
         put_json(page.model_dump_json(indent=2))
     else:
@@ -88,9 +91,9 @@ def alias(
     return DONE
 
 
-def page_of(alias: Alias, records: list[RunRecord]) -> Page:
+def page_of(alias: Alias, store: Store, index: RunIndex) -> Page:
     """Tell what an alias stands for, with what the history knows of it."""
-    *before, current = (_row(placement, records) for placement in alias.history)
+    *before, current = (_row(placement, store, index) for placement in alias.history)
     return Page(name=alias.name, current=current, before=tuple(reversed(before)))
 
 
@@ -117,10 +120,10 @@ def print_alias(console: Console, page: Page) -> None:
             console.line(line)
 
 
-def _row(placement: Placement, records: list[RunRecord]) -> Row:
+def _row(placement: Placement, store: Store, index: RunIndex) -> Row:
     accuracy = None
     if placement.stage == "train" and placement.version:
-        using = runs_with(records, placement.stage, placement.version)
+        using = filter(None, (read_run(store, run.id) for run in index.users(placement.stage, placement.version)))
         accuracy = next((run.metrics["test"].accuracy for run in using if "test" in run.metrics), None)
     return Row(
         stage=placement.stage,

@@ -11,8 +11,9 @@ from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from rich.text import Text
 
+from artifacts.archive.index import Entry, RunIndex
 from artifacts.archive.order import started_later
-from artifacts.archive.runs import RunState, state_of
+from artifacts.archive.runs import RunState, read_run, state_of
 from artifacts.run_record import RunRecord
 from artifacts.store import Store
 from idxflow.archive import open_store
@@ -78,11 +79,13 @@ def runs(
 ) -> int:
     """List the runs, newest first: when, of what, how they ended, how good the model is, what was computed."""
     archive, console = open_store(home), open_console(json=json)
-    history = archive.history()
-    chosen = [record for record in history.records if dataset in (None, record.dataset, record.identity)]
-    if history.records and not chosen:
-        raise _unknown(dataset, history.records)
-    shown = chosen if all_ else chosen[:number]
+    with RunIndex(archive.store) as index:
+        known, damaged = index.runs(), index.unreadable()
+    chosen = [run for run in known if dataset in (None, run.dataset, run.identity)]
+    if known and not chosen:
+        raise _unknown(dataset, known)
+    listed = chosen if all_ else chosen[:number]
+    shown = list(filter(None, (read_run(archive.store, run.id) for run in listed)))
     now = datetime.now(UTC)
     rows = [row_of(archive.store, record, now) for record in shown]
     if json:
@@ -94,12 +97,12 @@ def runs(
             console.line(Text("!  a caveat voids or weakens this accuracy: idxflow show RUN", "dim"))
     else:
         console.line(f"No runs yet in {short_path(archive.store.home)}. Make one with: idxflow run")
-    if not json and len(shown) < len(chosen):
-        console.line(Text(f"{counted(len(chosen) - len(shown), 'older run')}: see -n and --all.", "dim"))
+    if not json and len(listed) < len(chosen):
+        console.line(Text(f"{counted(len(chosen) - len(listed), 'older run')}: see -n and --all.", "dim"))
     if future := [record.id for record in shown if started_later(record, now)]:
         few = ", ".join(future[:3]) + (", ..." if len(future) > 3 else "")
         console.warn(f"{counted(len(future), 'run')} from the future: {few}. {CLOCK}")
-    if damaged := history.unreadable:
+    if damaged:
         few = ", ".join(path.name for path in damaged[:3]) + (", ..." if len(damaged) > 3 else "")
         words = "record of a run does" if len(damaged) == 1 else "records of runs do"
         console.warn(f"{len(damaged)} {words} not read: {few}")
@@ -178,9 +181,9 @@ def computed(row: Row) -> str:
     return " ".join(name if count == 1 else f"{name} x {count}" for name, count in counts.items())
 
 
-def _unknown(dataset: str | None, records: Sequence[RunRecord]) -> UsageError:
+def _unknown(dataset: str | None, runs: Sequence[Entry]) -> UsageError:
     """Make the error for a data set that the history does not know."""
-    known = sorted({record.dataset for record in records} - {""})
+    known = sorted({run.dataset for run in runs} - {""})
     expected = f"a data set that has runs: {', '.join(known) or 'none has chosen one yet'}"
     way_out = "Leave it out to list the runs of all of them."
     return UsageError("--dataset", expected=expected, found=repr(dataset), way_out=way_out)

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from artifacts import reasons
+from artifacts.archive.index import RunIndex
 from artifacts.keys import KeyParts
 from artifacts.manifest import Input
-from artifacts.reasons import Change, explain, explain_unasked, sentence
+from artifacts.reasons import Change, sentence
 from artifacts.ref import Ref
 from artifacts.store import Store
 from tests.artifacts.archive.history import stage_record, write_run
@@ -35,6 +37,18 @@ def store(tmp_path: Path) -> Store:
 def made(store: Store, parts: KeyParts, inputs: tuple[Input, ...] = (TABLE,), **facts: Any) -> None:
     """Put an artifact with these parts into the store."""
     build(store, {"a": b"x"}, parts=parts, inputs=inputs, **facts)
+
+
+def explain(store: Store, *rest: Any, **options: Any) -> tuple[Change, ...]:
+    """Say why an artifact is computed, from an index that is brought up to date."""
+    with RunIndex(store) as index:
+        return reasons.explain(store, index, *rest, **options)
+
+
+def explain_unasked(store: Store, *rest: Any, **options: Any) -> tuple[Change, ...]:
+    """Say what differs beside the inputs."""
+    with RunIndex(store) as index:
+        return reasons.explain_unasked(store, index, *rest, **options)
 
 
 def changed(**changes: object) -> KeyParts:

@@ -11,6 +11,7 @@ import pytest
 
 from artifacts.archive.audit import Auditor
 from artifacts.archive.collect import collect
+from artifacts.archive.index import RunIndex
 from artifacts.archive.leftovers import find_leftovers, touched
 from artifacts.archive.lookup import find_artifact, find_run
 from artifacts.archive.order import Order, next_number
@@ -123,7 +124,8 @@ def test_a_reason_is_held_against_the_newest_run(store: Store) -> None:
         created = (FIRST + timedelta(minutes=minute)).isoformat()
         ref = build(store, {"a": b"x"}, "train", salt=salt, created=created, run=run)
         write_run(store, run, [stage_record(ref)], minute=minute, sequence=sequence)
-    (change,) = explain(store, "train", key_parts("train", 3), ())
+    with RunIndex(store) as index:
+        (change,) = explain(store, index, "train", key_parts("train", 3), ())
     assert (change.before, change.after) == (2, 3)
 
 

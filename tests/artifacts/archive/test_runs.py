@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.archive.runs import list_runs, read_run, run_ids, runs_with, state_of, subject_of, unreadable_runs
+from artifacts.archive.index import RunIndex
+from artifacts.archive.runs import list_runs, read_run, run_ids, state_of, subject_of, unreadable_runs
 from artifacts.holds import Hold
 from artifacts.ref import Ref
 from artifacts.store import Store
@@ -115,6 +116,5 @@ def test_runs_are_found_by_an_artifact(store: Store) -> None:
     write_run(store, "00000000000a", [stage_record(one)])
     write_run(store, "00000000000b", [stage_record(other)])
     write_run(store, "00000000000c", [stage_record(other), stage_record(one, cached=True)])
-    assert [record.id for record in runs_with(list_runs(store), "train", one.version)] == [
-        "00000000000c", "00000000000a",
-    ]  # fmt: skip
+    with RunIndex(store) as index:
+        assert [run.id for run in index.users("train", one.version)] == ["00000000000c", "00000000000a"]
