@@ -15,7 +15,7 @@ from artifacts.stage import stage
 from schemas.content import TableWriter
 from schemas.errors import BadTable, TrainingDiverged
 from schemas.image_table import Batch, ImageTable
-from schemas.metrics import Metrics, SplitMetrics
+from schemas.metrics import LISTED, Metrics, SplitMetrics
 from schemas.summary import Summary
 from schemas.visible import cell
 from tasks.leak import Leak, find_leak
@@ -118,18 +118,24 @@ def write_confusion(path: Path, metrics: SplitMetrics) -> None:
     """
     Write the confusion matrix as CSV: a header of predicted classes, then a row a true class, counts of images.
 
+    Of more than 256 classes a row is a pair of classes that occurs, in class order: true, predicted, how many images.
+
     A name that a spreadsheet would take for a formula has a ' before it; see `schemas.visible.cell`.
     """
     names = [cell(one.name) for one in metrics.classes]
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
+        if len(names) > LISTED:
+            writer.writerow(["true class", "predicted class", "images"])
+            writer.writerows((names[true], names[predicted], count) for true, predicted, count in metrics.pairs)
+            return
         writer.writerow(["true class", *names])
         writer.writerows([name, *row] for name, row in zip(names, metrics.confusion, strict=True))
 
 
 def with_leak(train: SplitMetrics, test: SplitMetrics, leak: Leak) -> Metrics:
     """Join the metrics of both splits, and the accuracy on the test images that do not occur in the train split."""
-    right, unseen = sum(test.confusion[label][label] for label in range(len(test.classes))), test.samples - leak.images
+    right, unseen = sum(one.images for one in test.pairs if one.true == one.predicted), test.samples - leak.images
     accuracy = (right - leak.right) / unseen if unseen else None
     return Metrics(train=train, test=test, leaked=leak.images, unseen_accuracy=accuracy)
 

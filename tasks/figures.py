@@ -106,7 +106,7 @@ def _mark(axes: Axes, epoch: int, legend: Legend | None) -> None:
         legend.set_bbox_to_anchor((epoch, 0, 0, 1), along)
 
 
-def draw_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> bytes:
+def draw_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str], support: Sequence[int]) -> bytes:
     """
     Draw a confusion matrix, true classes downwards.
 
@@ -116,9 +116,10 @@ def draw_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -
     Args:
         confusion: [true class][predicted class], counts of images.
         classes:   class names, in label order.
+        support:   images of each class, those that were taken for a class that is not drawn included.
     """
     counts, size = np.array(confusion), len(classes)
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    share = counts / np.maximum(np.array(support)[:, None], 1)
     diagonal = np.eye(size, dtype=bool)
     worst = share[~diagonal].max()
     depth = np.where(diagonal, share, 0.8 * (share / worst) ** 0.7 if worst else 0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from jinja2 import Environment, StrictUndefined
 
@@ -17,7 +18,7 @@ from schemas.caveats import Caveat, find_caveats
 from schemas.datasets import Dataset
 from schemas.history import EpochRow, History
 from schemas.intervals import wilson_interval
-from schemas.metrics import Metrics
+from schemas.metrics import LISTED, ClassMetrics, Metrics
 from schemas.proof import Proof
 from schemas.statistics import NormalizerFacts, Statistics
 from schemas.training import Training
@@ -92,6 +93,11 @@ class Page:
         figures:    loss, accuracy, samples, confusion; and mistakes, if there are any.
     """
 
+    SAMPLES: ClassVar[int] = 100
+    """Classes of which a sample is shown at most, the largest."""
+    DRAWN: ClassVar[int] = 60
+    """Classes of the confusion matrix's figure where there are more than tables list, the largest."""
+
     dataset: Dataset
     training: Training
     profile: str
@@ -116,6 +122,22 @@ class Page:
     def caveats(self) -> tuple[Caveat, ...]:
         """What voids or weakens the test accuracy."""
         return find_caveats(self.metrics)
+
+    @property
+    def listed(self) -> tuple[int, ...]:
+        """The classes that tables list, as class indices: all, or those with the most test images."""
+        return self.metrics.test.largest()
+
+    @property
+    def tested(self) -> tuple[ClassMetrics, ...]:
+        """What was measured of them on the test split."""
+        return tuple(self.metrics.test.classes[label] for label in self.listed)
+
+    @property
+    def left_out(self) -> str:
+        """Which classes tables list, in a sentence; empty where they list all."""
+        classes = len(self.metrics.test.classes)
+        return f"Of {classes:,} classes the {LISTED} with the most test images." if classes > LISTED else ""
 
     @property
     def changed(self) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import heapq
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from artifacts.stage import stage
 from schemas.datasets import Dataset
 from schemas.history import History
 from schemas.image_table import ImageTable
-from schemas.metrics import Metrics, SplitMetrics
+from schemas.metrics import LISTED, Metrics, SplitMetrics
 from schemas.proof import Proof
 from schemas.statistics import NormalizerFacts, Statistics
 from schemas.summary import Summary
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 Image = npt.NDArray[np.uint8]
 MISTAKES = 12
 CONFUSIONS = 8
-SAMPLES = 100
-"""Classes of which a sample is shown at most."""
 
 
 def nearest_profile(training: Training) -> tuple[str, dict[str, Any]]:
@@ -73,18 +72,15 @@ def most_confused(metrics: SplitMetrics, count: int = CONFUSIONS) -> tuple[Confu
     """Return the most frequent pairs of a true and a wrongly predicted class."""
     from tasks.page import Confusion
 
-    wrong = np.array(metrics.confusion)
-    np.fill_diagonal(wrong, 0)
-    order = np.argsort(-wrong, axis=None, kind="stable")[:count]
-    pairs = [divmod(int(at), len(wrong)) for at in order if wrong.flat[at]]
+    wrong = (one for one in metrics.pairs if one.true != one.predicted)
     return tuple(
         Confusion(
-            metrics.classes[true].name,
-            metrics.classes[predicted].name,
-            int(wrong[true, predicted]),
-            metrics.classes[true].support,
+            metrics.classes[one.true].name,
+            metrics.classes[one.predicted].name,
+            one.images,
+            metrics.classes[one.true].support,
         )
-        for true, predicted in pairs
+        for one in heapq.nsmallest(count, wrong, key=lambda one: -one.images)
     )
 
 
@@ -108,13 +104,18 @@ def worst_mistakes(predictions: Path, count: int = MISTAKES) -> tuple[Mistake, .
     )
 
 
-def first_of_each_class(table: ImageTable) -> dict[int, Image]:
-    """Return the first image of each class that has one, uint8 (rows, columns), by class index; reads no further."""
+def first_of_each_class(table: ImageTable, classes: Collection[int]) -> dict[int, Image]:
+    """
+    Return the first image of each of some classes, all of which have one; reads no further.
+
+    Returns: uint8 (rows, columns), by class index, ascending.
+    """
     found: dict[int, Image] = {}
     for batch in table.batches():
-        labels, rows = np.unique(batch.label, return_index=True)
-        found = {int(label): _image(table, batch.image[row]) for label, row in zip(labels, rows, strict=True)} | found
-        if len(found) == len(table.metadata.classes):
+        for label, row in zip(*np.unique(batch.label, return_index=True), strict=True):
+            if int(label) in classes and int(label) not in found:
+                found[int(label)] = _image(table, batch.image[row])
+        if len(found) == len(classes):
             break
     return dict(sorted(found.items()))
 
@@ -134,16 +135,23 @@ def _image(table: ImageTable, pixels: Image) -> Image:
 
 
 def illustrate(
-    history: History, metrics: SplitMetrics, mistakes: tuple[Mistake, ...], tables: dict[str, ImageTable]
+    history: History, metrics: Metrics, mistakes: tuple[Mistake, ...], tables: dict[str, ImageTable]
 ) -> dict[str, Illustration]:
     """Draw every figure, with what it shows in words."""
     from tasks.figures import Picture, columns_of, draw_confusion, draw_curve, draw_pictures, shorten
-    from tasks.page import Illustration, percent
+    from tasks.page import Illustration, Page, percent
 
-    classes = [one.name for one in metrics.classes]
+    test, classes = metrics.test, [one.name for one in metrics.test.classes]
     first, last = history.epochs[0], history.epochs[-1]
     kept = f" The model is from epoch {history.kept}." if history.kept < last.epoch else ""
-    samples = dict(list(first_of_each_class(tables["train"]).items())[:SAMPLES])
+    occurring = [label for label in metrics.train.largest(Page.SAMPLES) if metrics.train.classes[label].support]
+    samples = first_of_each_class(tables["train"], occurring)
+    told = f"Confusion matrix of {test.samples} test images, {percent(test.accuracy)} of them on the diagonal."
+    each = "each class" if len(classes) <= Page.SAMPLES else f"the {Page.SAMPLES} largest classes each"
+    drawn: Sequence[int] = range(len(classes))
+    if len(classes) > LISTED:
+        drawn = test.largest(Page.DRAWN)
+        told = f"{told} Shown are the {Page.DRAWN} largest of {len(classes):,} classes."
     figures = {
         "loss": Illustration(
             draw_curve(history, "loss"), f"Loss by epoch: train from {first.loss:.3f} to {last.loss:.3f}.{kept}"
@@ -156,11 +164,15 @@ def illustrate(
             draw_pictures(
                 [Picture(image, shorten(classes[label])) for label, image in samples.items()], columns_of(len(samples))
             ),
-            f"One train image of each class: {', '.join(classes[label] for label in samples)}.",
+            f"One train image of {each}: {', '.join(classes[label] for label in samples)}.",
         ),
         "confusion": Illustration(
-            draw_confusion(metrics.confusion, classes),
-            f"Confusion matrix of {metrics.samples} test images, {percent(metrics.accuracy)} of them on the diagonal.",
+            draw_confusion(
+                test.matrix(drawn),
+                [classes[label] for label in drawn],
+                [test.classes[label].support for label in drawn],
+            ),
+            told,
         ),
     }
     if mistakes:
@@ -202,7 +214,7 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
     profile, usual = nearest_profile(training)
     splits = ("train", "test")
     figures = illustrate(
-        history, metrics.test, mistakes, {split: ImageTable(tables[split].file("table.parquet")) for split in splits}
+        history, metrics, mistakes, {split: ImageTable(tables[split].file("table.parquet")) for split in splits}
     )
     page = Page(
         dataset=dataset,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from schemas.metrics import ClassMetrics, SplitMetrics
+from schemas.metrics import LISTED, ClassMetrics, SplitMetrics
 
 FLOOR = float(np.finfo(np.float32).tiny)
 """The smallest probability that a loss is taken of, 1.2e-38: no image costs more than 87.4 nats."""
@@ -65,7 +65,8 @@ def score(probabilities: npt.NDArray[np.float32], label: npt.NDArray[np.integer[
 
 class Tally:
     """
-    Adds up the scores of a split, batch by batch in table order; memory does not grow with its rows.
+    Adds up the scores of a split, batch by batch in table order; memory grows with the pairs of a true and a predicted
+    class that occur, and not with rows or with all possible pairs.
 
     What it comes to is the same however the rows are cut into batches: all sums are of whole numbers.
 
@@ -75,15 +76,18 @@ class Tally:
 
     def __init__(self, classes: Sequence[str], samples: int) -> None:
         self._classes, self._samples, self._seen = classes, samples, 0
-        self._confusion = np.zeros((len(classes), len(classes)), np.int64)
+        self._pairs, self._counts = np.empty(0, np.int64), np.empty(0, np.int64)  # true class * classes + predicted
         self._right = [0, 0]  # in each half
         self._loss = 0  # in parts of a nat
         self._first: list[tuple[int, int]] = []  # label and prediction
 
     def add(self, scores: Scores) -> None:
         """Add the next rows."""
-        cells = scores.label * len(self._classes) + scores.predicted
-        self._confusion += np.bincount(cells, minlength=self._confusion.size).reshape(self._confusion.shape)
+        pairs, counts = np.unique(scores.label * len(self._classes) + scores.predicted, return_counts=True)
+        self._pairs, place = np.unique(np.concatenate([self._pairs, pairs]), return_inverse=True)
+        before, self._counts = self._counts, np.zeros(len(self._pairs), np.int64)
+        self._counts[place[: len(before)]] = before
+        self._counts[place[len(before) :]] += counts
         right = scores.label == scores.predicted
         half = max(self._samples // 2 - self._seen, 0)
         self._right[0] += int(right[:half].sum())
@@ -95,8 +99,13 @@ class Tally:
 
     def measure(self) -> SplitMetrics:
         """Return the metrics of the split, once all its rows are added; its first half is the shorter one."""
-        confusion, samples, (first, last) = self._confusion, self._samples, self._right
-        hits, support, guesses = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+        samples, (first, last) = self._samples, self._right
+        true, predicted = np.divmod(self._pairs, len(self._classes))
+        right = true == predicted
+        support, guesses, hits = (
+            _sums(label[which], self._counts[which], len(self._classes))
+            for label, which in ((true, slice(None)), (predicted, slice(None)), (true, right))
+        )
         precision, recall = _ratio(hits, guesses), _ratio(hits, support)
         # 2 p r / (p + r), in counts: defined, and 0, where p and r are.
         f1 = _ratio(2 * hits, support + guesses)
@@ -112,11 +121,26 @@ class Tally:
                     self._classes, support.tolist(), precision.tolist(), recall.tolist(), f1.tolist(), strict=True
                 )
             ),
-            confusion=tuple(tuple(row) for row in confusion.tolist()),
+            confusion=self._confusion(true, predicted),
             halves=(first / max(half, 1), last / (samples - half)),
             first_labels=labels,
             first_predictions=predictions,
         )
+
+    def _confusion(self, true: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
+        """Return the whole matrix, or of many classes the pairs that occur; see `schemas.metrics.SplitMetrics`."""
+        classes = len(self._classes)
+        if classes > LISTED:
+            return tuple(zip(true.tolist(), predicted.tolist(), self._counts.tolist(), strict=True))
+        matrix = np.zeros((classes, classes), np.int64)
+        matrix[true, predicted] = self._counts
+        return tuple(map(tuple, matrix.tolist()))
+
+
+def _sums(label: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.int64]:
+    sums = np.zeros(classes, np.int64)
+    np.add.at(sums, label, counts)
+    return sums
 
 
 def _ratio(part: npt.NDArray[np.int64], whole: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

@@ -19,6 +19,7 @@ from idxflow.printing import put_json
 from idxflow.tables import table_lines
 from idxflow.times import local_time
 from schemas.counts import counted
+from schemas.metrics import LISTED
 from schemas.words import share
 
 ROWS = 20
@@ -122,8 +123,10 @@ def _class_lines(comparison: Comparison) -> Iterator[str | Text]:
     if comparison.classes is None:
         yield f"This cannot be told: {comparison.no_classes}."
         return
-    rows = [(each.name, _support(each), *_figures(each, ratio=True)) for each in comparison.classes]
+    rows = [(each.name, _support(each), *_figures(each, ratio=True)) for each in comparison.classes[:LISTED]]
     yield from _table(("class", "images", *FIGURES), rows, ("images", *FIGURES))
+    if (more := len(comparison.classes) - LISTED) > 0:
+        yield f"and {more} more, which --json has"
 
 
 def _verdict_lines(comparison: Comparison) -> Iterator[str | Text]:

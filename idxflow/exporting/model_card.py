@@ -14,7 +14,7 @@ from schemas.caveats import find_caveats
 from schemas.datasets import TableSpec
 from schemas.history import History
 from schemas.intervals import wilson_interval
-from schemas.metrics import Metrics
+from schemas.metrics import LISTED, Metrics
 from schemas.training import Training
 from schemas.visible import visible
 from schemas.words import amount, share
@@ -66,6 +66,7 @@ def render(card: Card) -> str:
         usual=usual,
         method=describe_method(card.training),
         settings=list_settings(card.training, usual),
+        most=LISTED,
         layers=(card.spec.pixels, *card.training.hidden, len(card.spec.classes)),
         interval=wilson_interval(card.metrics.test.accuracy, card.metrics.test.samples) if card.metrics else None,
         caveats=find_caveats(card.metrics) if card.metrics else (),

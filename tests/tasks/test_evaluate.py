@@ -183,6 +183,17 @@ def test_a_table_of_another_kind_is_refused(model: Ref, tables: tuple[Ref, Ref],
         run(model, (tables[0], odd), tmp_path / "out")
 
 
+def test_of_many_classes_the_pairs_are_written(tmp_path: Path) -> None:
+    """Above 256 classes `confusion.csv` has a row a pair of classes that occurs, and how many images."""
+    names = ["=odd", *map(str, range(1, 300))]
+    rows = 4
+    scores = Scores(np.array([7, 0, 0, 0]), np.array([7, 299, 0, 299]), np.ones(rows), np.zeros(rows))
+    write_confusion(tmp_path / "confusion.csv", measured(scores, names))
+    assert (tmp_path / "confusion.csv").read_text("utf-8").splitlines() == [
+        "true class,predicted class,images", "'=odd,'=odd,1", "'=odd,299,2", "7,7,1",
+    ]  # fmt: skip
+
+
 def test_a_class_name_is_no_formula(tmp_path: Path) -> None:
     """In the confusion matrix a name that begins like a formula gets a mark; a negative number is a number."""
     names = ("=1+1", "-1", "@x", "two\nlines")

@@ -37,7 +37,7 @@ def all_figures() -> dict[str, bytes]:
     return {
         "curve": draw_curve(history(3), "accuracy"),
         "marked curve": draw_curve(history(3, kept=2), "accuracy"),
-        "confusion": draw_confusion([[8, 2], [0, 9]], ["cat", "dog"]),
+        "confusion": draw_confusion([[8, 2], [0, 9]], ["cat", "dog"], [10, 9]),
         "pictures": draw_pictures([Picture(IMAGE, "cat"), Picture(IMAGE, "dog\nas cat")], 2),
     }
 
@@ -94,7 +94,7 @@ def test_a_curve_marks_no_last_epoch() -> None:
 
 def test_a_confusion_matrix_shows_counts_and_names() -> None:
     """Every count but 0 is there, and every class twice; the cells' depth is the share, right apart from wrong."""
-    svg = draw_confusion([[1200, 300, 0], [0, 0, 0], [7, 0, 21]], ["cat", "dog", "$x"])
+    svg = draw_confusion([[1200, 300, 0], [0, 0, 0], [7, 0, 21]], ["cat", "dog", "$x"], [1500, 0, 28])
     shown = texts(svg)
     assert {"1200", "300", "7", "21"} <= set(shown)
     assert "0" not in shown
@@ -109,14 +109,20 @@ def test_a_confusion_matrix_shows_counts_and_names() -> None:
 
 def test_a_large_confusion_matrix_stays_small() -> None:
     """With hundreds of classes it is a picture without names and counts, still of moderate size."""
-    svg = draw_confusion(np.eye(300, dtype=int).tolist(), [str(i) for i in range(300)])
+    svg = draw_confusion(np.eye(300, dtype=int).tolist(), [str(i) for i in range(300)], [1] * 300)
     assert texts(svg) == ["predicted class", "true class"]
     assert len(svg) < 30_000
 
 
+def test_a_cell_is_a_share_of_all_images_of_its_class() -> None:
+    """Where not all classes are drawn, the depth is still the share of the whole class."""
+    cells = embedded_image(draw_confusion([[4, 0], [0, 4]], ["a", "b"], [8, 4]))
+    np.testing.assert_allclose(cells[..., 3].diagonal(), [0.5, 1], atol=0.01)
+
+
 def test_a_perfect_confusion_matrix() -> None:
     """Without a single mistake there is nothing to divide by, and nothing red."""
-    assert embedded_image(draw_confusion([[3, 0], [0, 4]], ["a", "b"]))[..., 3].tolist() == [[1, 0], [0, 1]]
+    assert embedded_image(draw_confusion([[3, 0], [0, 4]], ["a", "b"], [3, 4]))[..., 3].tolist() == [[1, 0], [0, 1]]
 
 
 def test_pictures_keep_their_pixels() -> None:

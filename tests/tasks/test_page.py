@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -123,6 +124,33 @@ def test_the_page_says_which_rows_were_held_out(page: Page) -> None:
     shown = render(replace(page, history=history))
     assert "<dd>150 of 1,500 train rows, stratified</dd>" in shown
     assert "<strong>Held-out rows</strong>: No row of &lt;b&gt; is held out" in shown
+
+
+def test_of_many_classes_the_largest_are_listed(page: Page) -> None:
+    """Above 256 classes both tables of classes list the 256 with the most test images, and say of how many."""
+    names = tuple(f"kind-{number}" for number in range(10_000))
+    one = page.metrics.test.classes[0]
+    classes = tuple(
+        one.model_copy(update={"name": name, "support": number % 5000}) for number, name in enumerate(names)
+    )
+    statistics = split_statistics().model_copy(update={"classes": names, "class_counts": (7,) * len(names)})
+    described = page.dataset.model_dump()
+    for split in described["splits"].values():
+        split["spec"]["classes"] = names
+    shown = render(
+        replace(
+            page,
+            dataset=type(page.dataset).model_validate(described),
+            metrics=Metrics(train=page.metrics.train, test=page.metrics.test.model_copy(update={"classes": classes})),
+            statistics={"train": statistics, "test": statistics},
+        )
+    )
+    assert shown.count("Of 10,000 classes the 256 with the most test images.") == 2
+    assert "The 60 largest of 10,000 classes." in shown
+    assert "The first image of the 100 largest classes each" in shown
+    listed = re.findall(r'<th scope="row">kind-(\d+)</th>', shown)
+    assert [int(number) for number in listed] == [*range(4872, 5000), *range(9872, 10_000)] * 2
+    assert len(shown) < 200_000
 
 
 def test_an_alternative_text_is_escaped(page: Page) -> None:

@@ -241,10 +241,11 @@ def test_images_are_found_by_class_and_by_id(inputs: Inputs) -> None:
     """The first image of each class, and images by their ids, are those of the table, in its shape."""
     table = ImageTable(inputs.tables["train"].file())
     whole = table.read()
-    first = first_of_each_class(table)
+    first = first_of_each_class(table, range(10))
     assert list(first) == list(range(10))
     for label, image in first.items():
         np.testing.assert_array_equal(image, whole.image[np.flatnonzero(whole.label == label)[0]].reshape(8, 8))
+    assert list(first_of_each_class(table, {7, 2})) == [2, 7]
     found = find_images(table, [1499, 3])
     assert found.keys() == {3, 1499}
     np.testing.assert_array_equal(found[1499], whole.image[1499].reshape(8, 8))

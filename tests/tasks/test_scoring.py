@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.metrics import SplitMetrics
+from schemas.metrics import LISTED, SplitMetrics
 from tasks.scoring import Scores, Tally, score
+from tests.memory import peak_memory
 from tests.tasks.measured import measured
 
 PROBABILITIES = np.array([[0.5, 0.25, 0.25], [0.125, 0.75, 0.125], [0.5, 0.5, 0.0], [0.0, 1.0, 0.0]], np.float32)
@@ -91,6 +92,33 @@ def test_no_cut_changes_a_bit(rows: int, seed: int, cuts: list[int]) -> None:
     whole = tallied(probabilities, labels, [])
     assert tallied(probabilities, labels, cuts) == whole
     assert whole.loss == pytest.approx(math.fsum(score(probabilities, labels).loss) / rows, abs=2**-32)
+
+
+@given(rows=st.integers(1, 200), seed=st.integers(0, 2**32 - 1), cut=st.integers(0, 200))
+def test_of_many_classes_only_the_pairs_that_occur_are_kept(rows: int, seed: int, cut: int) -> None:
+    """Above 256 classes the confusion is its pairs in class order: the same as those of the whole matrix."""
+    random, classes = np.random.default_rng(seed), LISTED + 1
+    label, predicted = random.integers(0, 5, rows) * 64, random.integers(0, classes, rows)
+    whole = Scores(label, predicted, np.ones(rows), np.zeros(rows))
+    tally = Tally([f"class {number}" for number in range(classes)], rows)
+    for part in (slice(None, cut), slice(cut, None)):
+        tally.add(Scores(*(column[part] for column in vars(whole).values())))
+    found = tally.measure()
+    matrix = np.zeros((classes, classes), int)
+    np.add.at(matrix, (label, predicted), 1)
+    true, taken_for = matrix.nonzero()
+    expected = zip(true.tolist(), taken_for.tolist(), matrix[true, taken_for].tolist(), strict=True)
+    assert found.confusion == tuple(expected)
+    assert [one.support for one in found.classes] == matrix.sum(axis=1).tolist()
+    assert found.matrix(range(classes)) == matrix.tolist()
+
+
+def test_a_tally_of_many_classes_is_small() -> None:
+    """Of 65,536 classes a whole matrix would take 34 GB: memory is that of the rows and of the classes."""
+    rows = 1000
+    label = np.arange(rows) * 65
+    scores = Scores(label, label[::-1].copy(), np.ones(rows), np.zeros(rows))
+    assert peak_memory(lambda: measured(scores, ["a"] * 65_536)) < 100 * 2**20
 
 
 def test_a_tally_keeps_no_scores() -> None:
