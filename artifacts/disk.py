@@ -78,7 +78,7 @@ class Disk:
         """Create a file, or empty it. Returns: its descriptor."""
         return open_plainly(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
 
-    def write(self, descriptor: int, content: bytes) -> None:
+    def write(self, descriptor: int, content: bytes | memoryview) -> None:
         """Write all of `content`."""
         left = memoryview(content)
         while left:

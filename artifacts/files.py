@@ -9,11 +9,13 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from artifacts.disk import Disk
 
+Content = bytes | Iterable[bytes | memoryview]
+"""What a file is to hold, as a whole or piece by piece: of what is large only a piece need be in memory."""
 READ_ONLY = 0o444
 LARGEST_RECORD = 64 * 2**20
 """Bytes above which a file is none of the store's own."""
@@ -62,18 +64,19 @@ def make_folder(path: Path) -> None:
             DISK.make_folder(path)
 
 
-def write_new(path: Path, content: bytes, *, durable: bool = True) -> None:
+def write_new(path: Path, content: Content, *, durable: bool = True) -> None:
     """Write a file that nobody reads yet; what was there is lost."""
     descriptor = DISK.create(path)
     try:
-        DISK.write(descriptor, content)
+        for piece in [content] if isinstance(content, bytes) else content:
+            DISK.write(descriptor, piece)
         if durable:
             DISK.sync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
+def write_atomically(path: Path, content: Content, *, durable: bool = True) -> None:
     """
     Replace `path` by `content`: a reader, or a crash, sees all of the old file or all of the new one.
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from numpy.lib import format as npy
 from pydantic import TypeAdapter
 
 from artifacts.files import is_plain_file, write_atomically
@@ -23,8 +23,10 @@ log = logging.getLogger("idxflow.train")
 NAME = "checkpoint"
 ROWS = TypeAdapter(tuple[EpochRow, ...])
 SIZE = hashlib.sha256().digest_size
+BLOCK = 2**20
 
-Arrays = Sequence[npt.NDArray[Any]]
+Arrays = Sequence[Any]
+"""NumPy arrays where they were read; to be written, whatever becomes one, as TensorFlow's variables do."""
 
 
 @dataclass(frozen=True)
@@ -46,40 +48,62 @@ class Checkpoint:
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write `checkpoint` over the one before, at once; a power failure may lose it, and no more than it."""
-    parts = {"weights": checkpoint.weights, "optimizer": checkpoint.optimizer, "best": checkpoint.best}
-    arrays: dict[str, Any] = {
-        f"{part}-{index}": array for part, of_part in parts.items() for index, array in enumerate(of_part)
-    }
-    buffer = io.BytesIO()
-    np.savez(buffer, epochs=np.frombuffer(ROWS.dump_json(checkpoint.epochs), np.uint8), **arrays)
-    content = buffer.getvalue()
-    write_atomically(folder / NAME, _digest(folder, content) + content, durable=False)
+    """
+    Write `checkpoint` over the one before, at once; a power failure may lose it, and no more than it.
+
+    Array by array: beside the training, memory holds no second copy of its weights.
+    """
+    write_atomically(folder / NAME, _signed(folder, _pieces(checkpoint)), durable=False)
 
 
 def read_checkpoint(folder: Path) -> Checkpoint | None:
     """Return the checkpoint of `folder`, or None where there is none, or none that is as it was written."""
     if not is_plain_file(folder / NAME):
         return None
-    content = (folder / NAME).read_bytes()
-    digest, content = content[:SIZE], content[SIZE:]
-    if _digest(folder, content) != digest:
-        log.warning(
-            "the checkpoint of an interrupted training is damaged, or of another one or machine: training starts anew"
-        )
-        return None
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        parts: dict[str, list[npt.NDArray[Any]]] = {"weights": [], "optimizer": [], "best": []}
-        for name in arrays.files:
-            if name != "epochs":
-                parts[name.partition("-")[0]].append(arrays[name])
-        return Checkpoint(ROWS.validate_json(arrays["epochs"].tobytes()), **parts)
+    with (folder / NAME).open("rb") as file:
+        end, digest = max(file.seek(0, 2) - SIZE, 0), _digest(folder)
+        file.seek(0)
+        for start in range(0, end, BLOCK):
+            digest.update(file.read(min(BLOCK, end - start)))
+        if file.read() != digest.digest():
+            log.warning(
+                "the checkpoint of an interrupted training is damaged, or of another one or machine: "
+                "training starts anew"
+            )
+            return None
+        file.seek(0)
+        epochs = ROWS.validate_json(file.readline())
+        parts: dict[str, list[Any]] = {"weights": [], "optimizer": [], "best": []}
+        while file.tell() < end:
+            parts[file.readline().decode().strip()].append(npy.read_array(file, allow_pickle=False))
+    return Checkpoint(epochs, **parts)
 
 
-def _digest(folder: Path, content: bytes) -> bytes:
+def _pieces(checkpoint: Checkpoint) -> Iterator[bytes | memoryview]:
+    """Yield the epochs as a line, then of each array its part as a line, and it in NumPy's own format."""
+    yield ROWS.dump_json(checkpoint.epochs) + b"\n"
+    parts = {"weights": checkpoint.weights, "optimizer": checkpoint.optimizer, "best": checkpoint.best}
+    for part, arrays in parts.items():
+        for each in arrays:
+            array, head = np.asarray(each, order="C"), BytesIO()
+            npy.write_array_header_1_0(head, npy.header_data_from_array_1_0(array))
+            yield f"{part}\n".encode() + head.getvalue()
+            yield array.reshape(-1).view(np.uint8).data
+
+
+def _signed(folder: Path, pieces: Iterator[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+    """Yield the pieces, then their digest."""
+    digest = _digest(folder)
+    for piece in pieces:
+        digest.update(piece)
+        yield piece
+    yield digest.digest()
+
+
+def _digest(folder: Path) -> hashlib._Hash:
     """
-    Digest a checkpoint together with what it is one of.
+    Begin the digest of a checkpoint, with what it is one of.
 
     The folder is named by the artifact's version; under other numerics the rest of the training would have other bits.
     """
-    return hashlib.sha256(f"{folder.name}\n{numerics().model_dump_json()}\n".encode() + content).digest()
+    return hashlib.sha256(f"{folder.name}\n{numerics().model_dump_json()}\n".encode())

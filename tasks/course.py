@@ -68,8 +68,7 @@ class Course:
             self._best = self._trainee.get_weights()
         self._trainee.stop_training = self.over
         if self._checkpoints:
-            optimizer = [np.asarray(variable) for variable in self._trainee.optimizer.variables]
-            state = Checkpoint(self.epochs, self._trainee.get_weights(), optimizer, self._best)
+            state = Checkpoint(self.epochs, self._trainee.weights, self._trainee.optimizer.variables, self._best)
             write_checkpoint(self._checkpoints, state)
         told = ", ".join(f"{name} {value:.4f}" for name, value in logs.items())
         log.info("epoch %d of %d: %s", row.epoch, self._training.epochs, told)
@@ -87,7 +86,7 @@ class Course:
             note = f"the model is from epoch {self.kept}"
             emit(Progress("train", "epochs", len(self.epochs), self._training.epochs, self._told, note))
         # The last update may have broken what the mean over the last epoch does not show.
-        self._refuse_divergence(self._trainee.get_weights())
+        self._refuse_divergence(np.asarray(weight) for weight in self._trainee.weights)
 
     def _go_on(self, state: Checkpoint) -> None:
         optimizer = self._trainee.optimizer

@@ -33,7 +33,7 @@ class CountingDisk(Disk):
         self.before("create")
         return super().create(path)
 
-    def write(self, descriptor: int, content: bytes) -> None:
+    def write(self, descriptor: int, content: bytes | memoryview) -> None:
         self.before("write")
         super().write(descriptor, content)
 
@@ -78,7 +78,7 @@ class CrashingDisk(CountingDisk):
             self.die()
         super().before(step)
 
-    def write(self, descriptor: int, content: bytes) -> None:
+    def write(self, descriptor: int, content: bytes | memoryview) -> None:
         if len(self.steps) == self.at:
             os.write(descriptor, content[: len(content) // 2])
         super().write(descriptor, content)
@@ -100,7 +100,7 @@ class FailingDisk(CountingDisk):
         if len(self.steps) == self.at + 1:
             raise OSError(self.error, os.strerror(self.error))
 
-    def write(self, descriptor: int, content: bytes) -> None:
+    def write(self, descriptor: int, content: bytes | memoryview) -> None:
         if len(self.steps) == self.at:
             os.write(descriptor, content[: len(content) // 2])
         super().write(descriptor, content)

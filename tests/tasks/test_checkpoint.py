@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from schemas.history import EpochRow
 from tasks.checkpoint import NAME, Checkpoint, read_checkpoint, write_checkpoint
+from tests.memory import peak_memory
 
 ROWS = tuple(EpochRow(epoch=number, loss=1 / 3, accuracy=0.1, validation_loss=2 / 7) for number in (1, 2))
 WEIGHTS = [np.arange(6, dtype=np.float32).reshape(2, 3), np.array([np.pi], np.float32)]
@@ -39,6 +40,14 @@ def test_there_need_be_none(tmp_path: Path) -> None:
     assert (
         read_checkpoint(tmp_path) is read_checkpoint(tmp_path / "none") is read_checkpoint(tmp_path / "linked") is None
     )
+
+
+def test_it_is_written_array_by_array(tmp_path: Path) -> None:
+    """Beside the arrays themselves memory holds nothing of their size, and reading takes them once."""
+    arrays = [np.ones(2**20, np.float32) for _ in range(8)]
+    state = Checkpoint(ROWS, arrays, arrays, arrays)
+    assert peak_memory(lambda: write_checkpoint(tmp_path, state)) < arrays[0].nbytes
+    assert peak_memory(lambda: read_checkpoint(tmp_path)) < 25 * arrays[0].nbytes
 
 
 def test_that_of_another_artifact_is_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
