@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from schemas.blocks import rows_within
 from schemas.content import TableWriter
 from schemas.errors import BadTable
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 METADATA_KEY = b"idxflow.table"
 ROW_GROUP = 20_000
-GROUP_BYTES = 64 * 2**20
 
 
 class TableMetadata(BaseModel):
@@ -176,7 +176,7 @@ def _columns(schema: pa.Schema) -> str:
 
 def rows_per_group(pixels: int) -> int:
     """Return how many images of `pixels` bytes make a row group: 20,000, or what 64 MiB hold, and at least one."""
-    return max(1, min(ROW_GROUP, GROUP_BYTES // pixels))
+    return rows_within(ROW_GROUP, pixels)
 
 
 def arrow_schema(metadata: TableMetadata) -> pa.Schema:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
+from schemas.blocks import rows_within
 from schemas.content import TableWriter
 from schemas.errors import BadTable, TrainingDiverged
 from schemas.image_table import Batch, ImageTable
@@ -25,15 +27,35 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BLOCK = 2_000
-"""Images that go through the model at once: more are no faster, and what the layers leave in between is larger."""
+"""
+Images that go through the model at once: more are no faster, and what the layers leave in between is larger.
+
+Fewer of large images, or of many classes; see `schemas.blocks`. Hidden layers are never wider than 64 MiB allow.
+"""
 
 
-def as_graph(model: Any) -> Any:
-    """Return what a Keras model makes of uint8 (n, pixels), as one graph: called often, it is faster than the model."""
+@dataclass(frozen=True)
+class Graph:
+    """
+    What a Keras model makes of uint8 (n, pixels), as one graph: called often, it is faster than the model.
+
+    Args: output_shape: the model's: (None, classes).
+    """
+
+    function: Any
+    output_shape: tuple[int | None, int]
+
+    def __call__(self, image: npt.NDArray[np.uint8]) -> Any:
+        """Return the probabilities, float32 (n, classes)."""
+        return self.function(image)
+
+
+def as_graph(model: Any) -> Graph:
+    """Return the graph of a Keras model."""
     from tasks.backend import tf
 
     pixels = tf.TensorSpec((None, model.input_shape[-1]), tf.uint8)
-    return tf.function(model, input_signature=[pixels], autograph=False)
+    return Graph(tf.function(model, input_signature=[pixels], autograph=False), model.output_shape)
 
 
 def classify(model: Any, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -42,21 +64,32 @@ def classify(model: Any, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32
 
     Raises: TrainingDiverged: a probability is no number, as of weights that are finite, and too large to compute with.
     """
-    starts = range(0, len(image), BLOCK)
-    probabilities = np.concatenate([np.asarray(model(image[start : start + BLOCK])) for start in starts])
-    if np.isnan(probabilities).any():
-        raise TrainingDiverged(
-            "the model",
-            expected="a probability of each class",
-            found="NaN",
-            way_out="Take smaller steps: `--set training.learning_rate=...`, a tenth of what it is.",
-        )
-    return probabilities
+    return np.concatenate([probabilities for _, probabilities in _classify(model, image)])
 
 
 def predict(model: Any, batch: Batch) -> Scores:
-    """Score `batch` with a model or its graph. Raises: as `classify`."""
-    return score(classify(model, batch.image), batch.label)
+    """Score `batch`, of at least one row, with a model or its graph. Raises: as `classify`."""
+    parts = [score(probabilities, batch.label[rows]) for rows, probabilities in _classify(model, batch.image)]
+    if len(parts) == 1:
+        return parts[0]
+    columns = zip(*(vars(part).values() for part in parts), strict=True)
+    return Scores(*map(np.concatenate, columns))
+
+
+def _classify(model: Any, image: npt.NDArray[np.uint8]) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
+    """Yield the rows of each block, and their probabilities. Raises: as `classify`."""
+    step = rows_within(BLOCK, 4 * max(image.shape[1], model.output_shape[-1]))
+    for start in range(0, len(image), step):
+        rows = slice(start, start + step)
+        probabilities = np.asarray(model(image[rows]))
+        if np.isnan(probabilities).any():
+            raise TrainingDiverged(
+                "the model",
+                expected="a probability of each class",
+                found="NaN",
+                way_out="Take smaller steps: `--set training.learning_rate=...`, a tenth of what it is.",
+            )
+        yield rows, probabilities
 
 
 def check_fit(model: Any, table: ImageTable, name: str) -> None:

@@ -17,9 +17,10 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from schemas.blocks import BLOCK_BYTES
 from schemas.training import Training
 from tasks.backend import tf
-from tasks.network import BLOCK, Network
+from tasks.network import Network
 from tasks.order import Window, positions, windows
 from tasks.room import Pool, aligned
 from tasks.rows import Labels, Rows
@@ -149,7 +150,7 @@ class Streamed(Feed):
 
     # Of MNIST's features 21,000 rows; three steps are in memory. To train on one takes as long as to read a window, for
     # which training does not wait then, and fifty times what Keras does around a step.
-    STEP = 64 * 2**20
+    STEP = BLOCK_BYTES
 
     @cached_property
     def _pixels(self) -> Pool:
@@ -159,7 +160,10 @@ class Streamed(Feed):
 
     def training(self, first_epoch: int) -> Any:
         """Return a `tf.data.Dataset` of that epoch, 0 for the very first, and of others after it without end."""
-        images = Pool((self._step, self._rows.table.pixels), np.uint8 if self._network.shifting else np.float32)
+        images = Pool(
+            (min(self._step, len(self._rows)), self._rows.table.pixels),
+            np.uint8 if self._network.shifting else np.float32,
+        )
 
         def elements() -> Iterator[tuple[Images, Labels]]:
             for epoch in self._epochs(first_epoch):
@@ -170,14 +174,15 @@ class Streamed(Feed):
     def validation(self) -> Any:
         """Return a `tf.data.Dataset` of the held-out rows, once."""
         # The blocks of the test step: their sums are then the same to the bit.
-        images = Pool((BLOCK, self._rows.table.pixels), np.float32)
+        block = self._network.trainee.block
+        images = Pool((min(block, len(self._held_out)), self._rows.table.pixels), np.float32)
 
         def elements() -> Iterator[tuple[Images, Labels]]:
             sizes = enumerate(self._held_out.sizes)
             groups = (Window((group,), np.arange(size, dtype=np.int32)) for group, size in sizes)
             return self._cut(self._held_out, groups, images)
 
-        return self._generated(elements, -(-len(self._held_out) // BLOCK), self._kinds(images))
+        return self._generated(elements, -(-len(self._held_out) // block), self._kinds(images))
 
     def _kinds(self, images: Pool) -> Kinds:
         return tf.TensorSpec((None, self._rows.table.pixels), images.dtype), LABELS

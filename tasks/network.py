@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from schemas.blocks import rows_within
 from schemas.training import Training
 from tasks.backend import keras, tf
 from tasks.noise import Dropout, draw_key, draw_shifts, move
 from tasks.optimizer import build_optimizer
 
 BLOCK = 4_000
-"""Rows that are validated at once."""
+"""Rows that are validated at once; fewer of large images, or of many classes (see `schemas.blocks`)."""
 
 CACHED = 500
 """Rows that are normalised at once: few enough to stay in the processor's cache."""
@@ -42,6 +43,7 @@ class EpochModel(keras.Model):  # type: ignore[misc]
 
     Args:
         batch_size: rows an update; the last one of an element takes what is left.
+        block:      rows that are scored at once.
         smoothing:  share of a label that is spread evenly over all classes, in [0, 1) (C. Szegedy et al., 2016).
         prepare:    makes features of a mini-batch, after so many updates, where the train step gets something else.
     """
@@ -50,12 +52,14 @@ class EpochModel(keras.Model):  # type: ignore[misc]
         self,
         *args: Any,
         batch_size: int,
+        block: int,
         smoothing: float,
         prepare: Callable[[Any, Any], Any] | None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.batch_size = batch_size
+        self.block = block
         self.smoothing = smoothing
         self.prepare = prepare
         # Sums in float64: an epoch may have a hundred thousand updates.
@@ -95,11 +99,11 @@ class EpochModel(keras.Model):  # type: ignore[misc]
         features, labels = data
 
         def score(start: Any) -> tuple[Any, Any]:
-            target = labels[start : start + BLOCK]
-            logits = self(features[start : start + BLOCK], training=False)
+            target = labels[start : start + self.block]
+            logits = self(features[start : start + self.block], training=False)
             return tf.nn.sparse_softmax_cross_entropy_with_logits(target, logits), _hits(logits, target)
 
-        return self._mean_over(tf.shape(labels)[0], BLOCK, score)
+        return self._mean_over(tf.shape(labels)[0], self.block, score)
 
     def _smoothed(self, labels: Any, logits: Any) -> Any:
         """Return the cross-entropy of each row with its smoothed label, float32 (n,)."""
@@ -213,6 +217,7 @@ def build_network(
         features,
         logits(_through(noisy, features)),
         batch_size=training.batch_size,
+        block=rows_within(BLOCK, 4 * max(mean.size, *training.hidden, classes)),
         smoothing=training.label_smoothing,
         prepare=shift if training.shift else None,
         name="trainee",

@@ -181,6 +181,10 @@ def digest_images(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
     The sum over little-endian words w_i of mix(mix(w_i) * GOLDEN^(i+1)) modulo 2^64, where mix folds the upper
     half of a word into the lower: without it, images that differ in few high bytes would often collide.
     """
+    return np.concatenate([np.empty(0, np.uint64), *map(_digest_block, blocks(image))])
+
+
+def _digest_block(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
     words = as_words(image)
     mixed = (words ^ (words >> np.uint64(32))) * np.cumprod(np.full(words.shape[1], GOLDEN))
     mixed ^= mixed >> np.uint64(32)

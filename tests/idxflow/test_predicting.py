@@ -97,7 +97,7 @@ def test_images_are_cut_as_evaluate_cuts_them(monkeypatch: pytest.MonkeyPatch) -
         return np.stack([block[:, 0] / 255, 1 - block[:, 0] / 255], axis=1).astype(np.float32)
 
     image = np.random.default_rng(5).integers(0, 256, (11, 12), np.uint8)
-    found = Classifier(graph, SHAPE, ("bright", "dark")).predict(image)
+    found = Classifier(evaluate.Graph(graph, (None, 2)), SHAPE, ("bright", "dark")).predict(image)
     assert blocks == [3, 2, 3, 2, 1]
     assert found.label.tolist() == (image[:, 0] < 128).astype(int).tolist()
     assert found.name == tuple("bright" if value >= 128 else "dark" for value in image[:, 0])

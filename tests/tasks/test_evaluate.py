@@ -20,7 +20,7 @@ from schemas.metrics import ClassMetrics, Metrics, SplitMetrics
 from schemas.training import Training
 from tasks import evaluate as module
 from tasks.backend import keras
-from tasks.evaluate import EvaluateSummary, as_graph, evaluate, predict, write_confusion
+from tasks.evaluate import EvaluateSummary, Graph, as_graph, evaluate, predict, write_confusion
 from tasks.network import build_network
 from tasks.scoring import Scores, score
 from tasks.validate import validate_table
@@ -164,6 +164,19 @@ def test_blocks_are_put_together_in_order(model: Ref, monkeypatch: pytest.Monkey
     for blocks in (predict(loaded, TRAIN), predict(as_graph(loaded), TRAIN)):
         np.testing.assert_array_equal(whole.predicted, blocks.predicted)
         np.testing.assert_allclose(whole.loss, blocks.loss, rtol=1e-5)
+
+
+def test_of_many_classes_fewer_images_are_scored_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block's probabilities take 64 MiB at most, and those of a whole row group are never in memory together."""
+    monkeypatch.setattr("schemas.blocks.BLOCK_BYTES", 4 * 70 * 10)
+    sizes = []
+
+    def model(image: Any) -> Any:
+        sizes.append(len(image))
+        return np.full((len(image), 70), 1 / 70, np.float32)
+
+    predict(Graph(model, (None, 70)), TRAIN)
+    assert sizes == [10] * 15
 
 
 def test_probabilities_that_are_no_numbers_are_refused(model: Ref) -> None:

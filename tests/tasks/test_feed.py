@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from schemas.errors import BadTable
@@ -18,6 +19,7 @@ from tasks.backend import keras
 from tasks.feed import Feed, Held, Streamed
 from tasks.holding import hold_out
 from tasks.network import Network, build_network
+from tasks.room import Pool
 from tests.tasks.by_hand import features, fit, learned_order, parted
 from tests.tasks.small_split import CLASSES, MEAN, SHAPE, STD, small_split, written
 
@@ -137,6 +139,22 @@ def test_the_model_is_one_of_keras(table: ImageTable, tmp_path: Path, kind: type
     other.trainee.load_weights(tmp_path / f"{best + 1}.weights.h5")
     for one, another in zip(network.trainee.get_weights(), other.trainee.get_weights(), strict=True):
         np.testing.assert_array_equal(one, another)
+
+
+def test_few_large_rows_take_no_room_for_many(table: ImageTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room for what is streamed is that of the rows there are, where a step or a block would have more."""
+    shapes = []
+
+    def room(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Pool:
+        shapes.append(shape)
+        return Pool(shape, dtype)
+
+    monkeypatch.setattr("tasks.feed.Pool", room)
+    training = Training.model_validate({**BRISK, "batch_size": 65_536})
+    feed = Streamed(*parted(table, training), fresh(training), training)
+    (images, _), (held_out, _) = next(iter(feed.training(0))), next(iter(feed.validation()))
+    assert (len(images), len(held_out)) == (120, 30)
+    assert set(shapes) == {(120, 6), (30, 6)}
 
 
 def test_rows_are_held_where_they_fit(table: ImageTable, caplog: pytest.LogCaptureFixture) -> None:
