@@ -26,6 +26,9 @@ from tasks.optimizer import build_optimizer
 BLOCK = 4_000
 """Rows that are validated at once; fewer of large images, or of many classes (see `schemas.blocks`)."""
 
+PLAIN = 65_536
+"""Pixels up to which the mean image is text in the model's configuration; of more, that text takes gigabytes."""
+
 CACHED = 500
 """Rows that are normalised at once: few enough to stay in the processor's cache."""
 
@@ -200,18 +203,15 @@ def build_network(
     dropouts = [Dropout(training.dropout, seed, lambda: optimizer.iterations) for seed in dropout_seeds]
     noisy = [layer for pair in zip(hidden, dropouts, strict=True) for layer in pair] if training.dropout else hidden
     # (2 x / 255 - 1 - mean) / std with the scale taken into its two constants: one subtraction, one division a pixel.
-    middle = (mean.ravel() + 1) * 127.5
-    normalize = keras.layers.Normalization(
-        mean=middle, variance=np.full(middle.shape, (std * 127.5) ** 2), name="normalize"
-    )
+    normalize = _normalization((mean.ravel() + 1) * 127.5, (std * 127.5) ** 2)
 
     def shift(pixels: Any, update: Any) -> Any:
         shifts = draw_shifts(tf.shape(pixels)[0], training.shift, draw_key(shift_seed, update))
         moved = move(tf.reshape(pixels, [-1, *mean.shape]), shifts, training.shift)
         return normalize(tf.reshape(moved, [-1, mean.size]))
 
-    pixels = keras.Input(middle.shape, dtype="uint8", name="pixels")
-    features = keras.Input(middle.shape, dtype="float32", name="features")
+    pixels = keras.Input((mean.size,), dtype="uint8", name="pixels")
+    features = keras.Input((mean.size,), dtype="float32", name="features")
     probabilities = keras.layers.Softmax(name="probabilities")
     trainee = EpochModel(
         features,
@@ -240,6 +240,22 @@ def content_digest(model: Any) -> str:
         digest.update(f"\n{weight.path} {value.dtype.str} {value.shape}\n".encode())
         digest.update(value.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
+
+
+def _normalization(mean: npt.NDArray[np.float64], variance: float) -> Any:
+    """
+    Return the layer that takes `mean` off and divides by the root of one variance.
+
+    The two are in its configuration, as a person would write it; of large images they are weights of it.
+    """
+    if mean.size <= PLAIN:
+        return keras.layers.Normalization(mean=mean, variance=np.full(mean.shape, variance), name="normalize")
+    layer = keras.layers.Normalization(name="normalize")
+    layer.build((None, mean.size))
+    layer.adapt_mean.assign(mean)
+    layer.adapt_variance.assign(np.full(mean.shape, variance, np.float32))
+    layer.finalize_state()
+    return layer
 
 
 def _dense(units: int, activation: str | None, seed: int, name: str) -> Any:

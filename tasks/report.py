@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 Image = npt.NDArray[np.uint8]
 MISTAKES = 12
 CONFUSIONS = 8
+SIDE = 256
+"""Pixels of an image's longer side in a figure, at most: of a larger one means of squares of pixels are drawn."""
 
 
 def nearest_profile(training: Training) -> tuple[str, dict[str, Any]]:
@@ -108,7 +110,7 @@ def first_of_each_class(table: ImageTable, classes: Collection[int]) -> dict[int
     """
     Return the first image of each of some classes, all of which have one; reads no further.
 
-    Returns: uint8 (rows, columns), by class index, ascending.
+    Returns: uint8 (rows, columns), a large one made smaller (`shrink`), by class index, ascending.
     """
     found: dict[int, Image] = {}
     for batch in table.batches():
@@ -121,7 +123,7 @@ def first_of_each_class(table: ImageTable, classes: Collection[int]) -> dict[int
 
 
 def find_images(table: ImageTable, sample_ids: Iterable[int]) -> dict[int, Image]:
-    """Return the images with these ids, uint8 (rows, columns)."""
+    """Return the images with these ids, uint8 (rows, columns), large ones made smaller (`shrink`)."""
     wanted = np.array(list(sample_ids), np.uint32)
     return {
         int(batch.sample_id[row]): _image(table, batch.image[row])
@@ -130,8 +132,19 @@ def find_images(table: ImageTable, sample_ids: Iterable[int]) -> dict[int, Image
     }
 
 
+def shrink(image: Image) -> Image:
+    """Return an image of 256 pixels a side at most: the same, or the mean of each square, the last ones filled up."""
+    step = -(-max(image.shape) // SIDE)
+    if step == 1:
+        return image
+    whole = np.pad(image, [(0, -side % step) for side in image.shape], mode="edge")
+    rows, columns = (side // step for side in whole.shape)
+    small: Image = np.rint(whole.reshape(rows, step, columns, step).mean(axis=(1, 3))).astype(np.uint8)
+    return small
+
+
 def _image(table: ImageTable, pixels: Image) -> Image:
-    return pixels.reshape(table.metadata.shape).copy()  # a view would keep its whole row group in memory
+    return shrink(pixels.reshape(table.metadata.shape)).copy()  # a view would keep its whole row group in memory
 
 
 def illustrate(

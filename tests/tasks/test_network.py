@@ -75,6 +75,20 @@ def test_the_saved_model_is_plain_and_loads_in_safe_mode(tmp_path: Path, activat
     assert content_digest(loaded) == content_digest(classifier)
 
 
+def test_a_large_mean_image_is_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond so many pixels the normalisation is no text of the configuration; it computes the same, loaded as well."""
+    text = network().classifier
+    monkeypatch.setattr("tasks.network.PLAIN", 5)
+    large = network()
+    assert len(large.classifier.to_json()) < len(text.to_json()) - 100
+    large.classifier.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    for model in (large.classifier, loaded):
+        np.testing.assert_array_equal(np.asarray(model(IMAGE)), np.asarray(text(IMAGE)))
+    assert content_digest(loaded) == content_digest(large.classifier)
+    np.testing.assert_array_equal(features(large, IMAGE), features(network(), IMAGE))
+
+
 def test_the_digest_tells_content_apart() -> None:
     """Equal networks have one digest, whatever was built before; a bit of a weight or the configuration changes it."""
     one, other = network().classifier, network().classifier

@@ -23,6 +23,7 @@ from tasks.report import (
     list_settings,
     most_confused,
     nearest_profile,
+    shrink,
     worst_mistakes,
 )
 from tests.tasks.report_inputs import Inputs, bind, build_inputs, write_history, write_scores
@@ -249,6 +250,15 @@ def test_images_are_found_by_class_and_by_id(inputs: Inputs) -> None:
     found = find_images(table, [1499, 3])
     assert found.keys() == {3, 1499}
     np.testing.assert_array_equal(found[1499], whole.image[1499].reshape(8, 8))
+
+
+def test_large_images_are_drawn_small() -> None:
+    """Above 256 pixels a side a picture has the means of squares, to the edge; a smaller one is drawn as it is."""
+    image = np.random.default_rng(7).integers(0, 256, (256, 3), np.uint8)
+    assert shrink(image) is image
+    large = np.kron(image, np.ones((4, 4), np.uint8))[:-1, :-3]
+    np.testing.assert_array_equal(shrink(large), image)
+    np.testing.assert_array_equal(shrink(np.array([[0, 255] * 2048], np.uint8)), np.full((1, 256), 128))
 
 
 def test_the_most_frequent_confusions() -> None:
