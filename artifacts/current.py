@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from artifacts.ref import Ref
 from artifacts.refresh import Refresh
 from artifacts.store import Store
 
@@ -32,6 +33,9 @@ class CurrentRun(Protocol):
 
     def submit(self, stage: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Start a stage."""
+
+    def reference(self, result: Any) -> Ref | None:
+        """Return the artifact that a stage's call returned, once it is there, bound to its files."""
 
     def require(self, *results: Any) -> None:
         """

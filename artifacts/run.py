@@ -96,6 +96,11 @@ class Run:
         """
         self._failures.await_all(results)
 
+    def reference(self, result: Any) -> Ref:
+        """Return the artifact that a stage's call returned, bound to its files; see `artifacts.current.CurrentRun`."""
+        ref = Ref.model_validate(result.result() if isinstance(result, PrefectFuture) else result)
+        return ref.at(self.store.folder(ref.stage, ref.version))
+
     def attempt(self, body: Callable[[], Outcome]) -> None:
         """
         Run the flow's body, and again when an artifact turns out damaged: that one is then made anew.
@@ -190,8 +195,8 @@ class Run:
                 "metrics": self._scores(done.scores) if done else {},
                 "caveats": find_caveats(self._metrics(done.scores)) if done else (),
                 "held_out": history.held_out if history else None,
-                "report": str(self._ref(done.report).file("report.html")) if done else None,
-                "model": str(self._ref(done.model).file("model.keras")) if done else None,
+                "report": str(self.reference(done.report).file("report.html")) if done else None,
+                "model": str(self.reference(done.model).file("model.keras")) if done else None,
                 "dashboard": redact(dashboard) if dashboard else None,
                 "flow_run": self.flow_run,
                 "training": self.training,
@@ -272,13 +277,8 @@ class Run:
             if (ref.stage, ref.version) not in self._rows:
                 raise uncommitted(ref)
 
-    def _ref(self, result: Any) -> Ref:
-        """Turn what a stage's call returned into a reference bound to the store."""
-        ref = Ref.model_validate(result.result() if isinstance(result, PrefectFuture) else result)
-        return ref.at(self.store.folder(ref.stage, ref.version))
-
     def _metrics(self, scores: Any) -> Metrics:
-        return Metrics.model_validate_json(self._ref(scores).file("metrics.json").read_bytes())
+        return Metrics.model_validate_json(self.reference(scores).file("metrics.json").read_bytes())
 
     def _scores(self, scores: Any) -> dict[str, Score]:
         metrics = self._metrics(scores)
@@ -288,7 +288,7 @@ class Run:
         }
 
     def _history(self, model: Any) -> History:
-        return History.model_validate_json(self._ref(model).file("history.json").read_bytes())
+        return History.model_validate_json(self.reference(model).file("history.json").read_bytes())
 
     def _place(self, row: StageRecord) -> tuple[int, int, str]:
         stage = STAGES.index(cast("Any", row.stage))

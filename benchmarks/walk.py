@@ -84,6 +84,10 @@ class Walk:
         for result in results:
             result.result()
 
+    def reference(self, result: Future[Ref]) -> Ref:
+        """Return an artifact that is there."""
+        return result.result()
+
     def _take(self, stage: Stage, arguments: dict[str, Any]) -> Ref:
         arguments = {name: _awaited(value) for name, value in arguments.items()}
         parts = stage.parts(arguments)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from artifacts.current import Outcome, current_run
 from schemas.datasets import Dataset
@@ -18,15 +19,23 @@ from tasks.validate import validate
 from tasks.verify import verify
 
 
-def dag(data: Dataset, training: Training, checked: Callable[[], None] = lambda: None) -> Outcome:
+def dag(
+    data: Dataset,
+    training: Training,
+    checked: Callable[[], None] = lambda: None,
+    sized: Callable[[Mapping[str, Any]], None] = lambda _: None,
+) -> Outcome:
     """
     Download, verify, decompress, parse, validate, normalize, train, evaluate, report.
 
-    Args: checked: called once both splits have passed every check, before anything is trained.
+    Args:
+        checked: called once both splits have passed every check, before anything is trained.
+        sized:   called with the IDX files, by name, before they are read: their headers tell how many images there are.
     """
     archives = {file.name: download(file) for file in data.files}
     proofs = {file.name: verify(file, archives[file.name]) for file in data.files}
     raw = {file.name: decompress(file, archives[file.name], proofs[file.name]) for file in data.files}
+    sized(raw)
     tables = {
         name: parse(
             images=[raw[shard.images.name] for shard in split.shards],

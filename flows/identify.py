@@ -241,6 +241,12 @@ def _lacking(folder: str, files: Sequence[RemoteFile]) -> list[str]:
     return [file.name for file in files if not _path_in(folder, file.name).exists()]
 
 
+def local_path(file: RemoteFile) -> Path | None:
+    """Return where a file lies on this machine; None where it does not."""
+    paths = (_path_in(mirror, file.name) for mirror in file.mirrors if _is_folder(mirror))
+    return next((path for path in paths if path.is_file()), None)
+
+
 def _path_in(folder: str, name: str) -> Path:
     try:
         return Path(url2pathname(urlsplit(address_of(folder, name)).path))

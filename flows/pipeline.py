@@ -11,6 +11,7 @@ from pydantic import Field
 from artifacts.current import Outcome, current_run
 from artifacts.recorded import recorded
 from artifacts.threads import StageThreads
+from flows.admit import Admission
 from flows.ahead import prepared
 from flows.choose import choose_dataset
 from flows.dag import dag
@@ -32,10 +33,11 @@ def pipeline(
     dataset: DatasetName | None = None,
     training: FormTraining = Training(),  # noqa: B008 - immutable
     mirrors: tuple[MirrorAddress, ...] = (),
-    refresh: tuple[StageName, ...] = (),  # noqa: ARG001 - read by `recorded` and `prepared`
+    refresh: tuple[StageName, ...] = (),
     *,
     revalidate: bool = False,
     alert_below: Annotated[float, Field(ge=0, le=1)] | None = None,  # noqa: ARG001 - read by `shown`
+    force: bool = False,
 ) -> Outcome:
     """
     Download, verify, decompress, parse, validate, normalize, train, evaluate, report: what is there is not redone.
@@ -51,11 +53,15 @@ def pipeline(
             anew what may have. Without it, what is stored and sound is not asked about.
         alert_below: Test accuracy, from 0 to 1, below which the run warns and emits idxflow.accuracy-below-bound, for
             an automation to act on. The run completes all the same.
+        force: Go on, with a warning, where more memory or disk is needed than is free.
     """
     data = take_unknown(current_run().store, choose_dataset(dataset, mirrors))
     if revalidate:
         ask_mirrors(data)
-    return dag(data, training, checked=partial(confirm, current_run().store, data))
+    store = current_run().store
+    admission = Admission(store, data, training, refresh, force=force)
+    admission.check()
+    return dag(data, training, checked=partial(confirm, store, data), sized=admission.sized)
 
 
 if __name__ == "__main__":

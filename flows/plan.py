@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from artifacts.archive.plan import Plan, Planning
 from artifacts.refresh import Refresh
 from artifacts.store import Store
+from flows.admit import Sizes, computed, estimate, headers_of, room_of
 from flows.choose import choose_dataset
 from flows.dag import dag
 from flows.revalidate import ask_mirrors
@@ -31,6 +34,10 @@ def plan_pipeline(
         data = choose_dataset(dataset, mirrors)
         if revalidate:
             ask_mirrors(data)
-        dag(data, training)
+        raw: dict[str, Any] = {}
+        dag(data, training, sized=raw.update)
+    found = planning.plan
+    sizes = Sizes(data, headers_of(data, raw, planning))
+    needs = estimate(sizes, training, computed(found), room_of(store.home).memory)
     held_out = planned(data.held_out, training.validation_fraction)
-    return planning.plan.model_copy(update={"held_out": held_out})
+    return found.model_copy(update={"held_out": held_out, "needs": needs})

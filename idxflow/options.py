@@ -60,6 +60,10 @@ Revalidate = Annotated[
         negative="", help="Ask each file's mirror whether it has changed, and download anew what may have. [false]"
     ),
 ]
+Force = Annotated[
+    bool | None,
+    Parameter(negative="", help="Go on, with a warning, where more memory or disk is needed than is free. [false]"),
+]
 Home = Annotated[str | None, Parameter(help="Folder of all run-time data. [.idxflow; IDXFLOW_HOME]")]
 Verbose = Annotated[bool | None, Parameter(negative="", help="Show logs, library messages and tracebacks.")]
 Json = Annotated[
@@ -79,6 +83,7 @@ class RunOptions:
     mirror: Mirror = None
     refresh: Refresh = None
     revalidate: Revalidate = None
+    force: Force = None
 
     def settings(self, **others: str | float | bool | None) -> Settings:
         """

@@ -51,6 +51,7 @@ class Flow(Protocol):
         *,
         revalidate: bool,
         alert_below: float | None,
+        force: bool,
     ) -> RunRecord:
         """Run it and return its record."""
 
@@ -80,7 +81,12 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
                     connection.wait()
                 wanted = settings.dataset, settings.training, settings.mirror, settings.refresh
                 with _without_heartbeats():
-                    record = flow(*wanted, revalidate=settings.revalidate, alert_below=settings.alert_below)
+                    record = flow(
+                        *wanted,
+                        revalidate=settings.revalidate,
+                        alert_below=settings.alert_below,
+                        force=settings.force,
+                    )
                 if connection.stop:  # of a server of somebody else's, somebody else takes care
                     forget_unchanged(record)
         except Exception as error:

@@ -91,6 +91,7 @@ class Settings(BaseSettings):
     )
     refresh: tuple[StageName, ...] = Field(default=(), description="stages to compute anew")
     revalidate: bool = Field(default=False, description="ask the mirrors whether their files have changed")
+    force: bool = Field(default=False, description="go on where more memory or disk is needed than is free")
     alert_below: float | None = Field(default=None, ge=0, le=1, description="test accuracy that a run warns below")
     home: Path = Field(
         default=Path(".idxflow"), validate_default=True, description="absolute folder of all run-time data"

@@ -12,6 +12,7 @@ Every error that idxflow raises on purpose, as one tree.
     │   ├── InvalidData       the table breaks its schema
     │   ├── TrainingDiverged  the loss is no longer a number
     │   └── UnforeseenError   a library failed, and nobody had thought of it
+    ├── TooLarge              a run would need more memory or disk than is free: no stage of it has begun (exit code 1)
     ├── StoreError            the artifact store cannot be read or written
     │   └── ArtifactDamaged   a stored artifact is not what its manifest says
     └── ServerError           the Prefect server cannot be found, started or stopped
@@ -86,6 +87,10 @@ class TrainingDiverged(StageError):
 
 class UnforeseenError(StageError):
     """A library failed in a way that nobody had thought of; its exception's type and text, without secrets."""
+
+
+class TooLarge(IdxflowError):
+    """What a run would compute needs more memory, or disk, than is free."""
 
 
 class StoreError(IdxflowError):

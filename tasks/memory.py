@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import resource
+import sys
 from pathlib import Path
 
 PROC = Path("/proc/meminfo")
@@ -33,6 +35,14 @@ def free_memory(proc: Path = PROC, group: Path = GROUP) -> int:
     if not available:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     return min(int(available[1]) * 1024, *(_left_in(group, *names) for names in FILES))
+
+
+def used_memory(proc: Path = Path("/proc/self/statm")) -> int:
+    """Return the bytes that this process has of the machine's memory; where no kernel tells, the most that it had."""
+    try:
+        return int(proc.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _left_in(group: Path, limit: str, used: str, content: str) -> int:

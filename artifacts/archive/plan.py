@@ -20,6 +20,7 @@ from artifacts.ref import Ref
 from artifacts.refresh import Refresh
 from artifacts.stage import Stage, inputs_of
 from artifacts.store import Store
+from schemas.needs import Needs
 from schemas.parameters import Parameters
 
 
@@ -50,6 +51,7 @@ class Plan(BaseModel):
     dataset: str
     stages: tuple[PlannedStage, ...] = Field(default=())
     held_out: str = Field(default="", description="which train rows are held out for validation, in words")
+    needs: Needs = Field(default=Needs(), description="memory and disk that it takes to compute what is not cached")
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,10 @@ class Planning:
             found, planned = self._look(stage, name, arguments)
         self._stages.append(planned)
         return found or Pending(f"{stage.stage} {name}".strip())
+
+    def reference(self, result: Ref | Pending) -> Ref | None:
+        """Return the artifact that a stage's call told of; None where it has to be computed."""
+        return result if isinstance(result, Ref) else None
 
     def require(self, *_: Ref | Pending) -> None:
         """Wait for nothing: nothing is computed."""

@@ -48,6 +48,8 @@ def plan(
         for line in plan_lines(row, console.width):
             console.line(line)
     console.line(f"\nHeld out: {found.held_out}")
+    if found.needs.stages:
+        console.line(f"Needs {found.needs}.")
     console.line(count(found))
     return DONE
 

@@ -61,6 +61,7 @@ def broken(
     *,
     revalidate: bool,
     alert_below: float | None,
+    force: bool,
 ) -> RunRecord:
     """Fail as the main job does: after the record has been written."""
     record_run(Path(os.environ["IDXFLOW_HOME"]), state="failed")
@@ -80,14 +81,15 @@ def test_the_flow_gets_the_settings_and_the_environment(settings: Settings, scre
         *,
         revalidate: bool,
         alert_below: float | None,
+        force: bool,
     ) -> RunRecord:
-        called.extend([dataset, training.epochs, mirrors, refresh, revalidate, alert_below])
+        called.extend([dataset, training.epochs, mirrors, refresh, revalidate, alert_below, force])
         called.append(os.environ["IDXFLOW_HOME"])
         emit(StageChanged("parse", "train", "cached", "1" * 16, 0.004, 9))
         return record_run(settings.home)
 
     run_pipeline(settings, screen, flow=flow)
-    assert called == [None, 3, ("http://one/",), ("train",), False, 0.9, str(settings.home)]
+    assert called == [None, 3, ("http://one/",), ("train",), False, 0.9, False, str(settings.home)]
     assert screen.text.getvalue().startswith("parse      train                       cached ")
     assert "Test accuracy:   90.00 %" in screen.text.getvalue()
 
@@ -105,6 +107,7 @@ def test_json_leaves_standard_output_to_the_record(
         *,
         revalidate: bool,
         alert_below: float | None,
+        force: bool,
     ) -> RunRecord:
         sys.stdout.write("chatter\n")
         warnings.warn("chatter", stacklevel=1)

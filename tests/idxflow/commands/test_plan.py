@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -62,12 +63,13 @@ def test_after_a_run_every_stage_is_cached_under_its_version(kept: Path, capsys:
 def test_what_would_run_is_told_with_its_reason(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Another seed trains anew; what takes the model waits for its content, unless it has a reason of its own."""
     assert main([*DIGITS, "--set", "training.seed=9", "--home", str(kept)]) == DONE
-    *cached, train, evaluate, report, empty, _, total = capsys.readouterr().out.splitlines()
+    *cached, train, evaluate, report, empty, _, needs, total = capsys.readouterr().out.splitlines()
     assert {line.split()[-2] for line in cached} == {"cached"}
     assert train.split(maxsplit=4)[:3] == ["train", "will", "run"]
     assert train.endswith("  training.seed 123 -> 9")
     assert evaluate.split() == ["evaluate", "depends", "on", "train"]
     assert report == f"report     {'':27} will run  {'':16}  training.seed 123 -> 9"
+    assert re.fullmatch(r"Needs about 1\.\d GB of memory and \d\.\d MB of disk\.", needs)
     assert (empty, total) == (
         "",
         "digits: 17 of 20 stages cached, 2 to be computed, 1 depending on what they turn out to be.",
@@ -119,10 +121,11 @@ def test_wrong_options_are_refused_as_those_of_a_run(
 def test_over_no_store_everything_is_to_be_made_and_nothing_is(desk: Path) -> None:
     """A plan before the first run makes no folder, and imports neither Prefect nor TensorFlow."""
     done = alone(desk, "plan", "--dataset", "digits")
-    *rows, empty, held_out, total = done.stdout.splitlines()
+    *rows, empty, held_out, needs, total = done.stdout.splitlines()
     assert len(rows) == 20
     assert {row.partition(" will run  ")[2][18:] for row in rows} == {"never run"}
     assert (empty, held_out) == ("", "Held out: the last 10 % of the train rows")
+    assert needs.startswith("Needs about 1.")
     assert total == "digits: 0 of 20 stages cached, 20 to be computed."
     loaded = set(done.stderr.split())
     assert "flows.plan" in loaded

@@ -1,0 +1,188 @@
+"""What a stage needs, estimated and measured: formulas beside real runs of sets that hypothesis draws."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from flows.size import HEAVY, LIGHT, Work, needs_of
+from schemas.needs import Needs
+from schemas.stages import STAGES, StageName
+from schemas.training import ProfileName, Training
+from tests.processes import PROJECT
+from tests.tasks.idx_bytes import idx_bytes
+
+DRAWS = int(os.environ.get("IDXFLOW_SIZE_DRAWS", "20"))
+MARGIN = 1.3
+"""How far the measured peak may be above the estimate."""
+LARGEST_TABLE = 200 * 10**6
+"""Bytes of pixels that a test writes at most; more rows need no more memory, but time."""
+PEAK = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:], stdout=sys.stderr)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
+sys.exit(code)
+"""
+"""Runs a command and prints the peak of its memory. A process of its own, as a child's peak is never below its parent's
+at the moment when it was started."""
+EVERY: tuple[tuple[StageName, str], ...] = tuple(
+    (stage, name) for stage in STAGES for name in (("train", "test") if stage in {"parse", "validate"} else ("",))
+)
+
+
+def work(**changes: object) -> Work:
+    """MNIST with the tutorial's network, or what differs from it."""
+    mnist = {"pixels": 784, "classes": 10, "train": 60_000, "test": 10_000, "files": {}, "training": Training()}
+    return Work(**{**mnist, "free": 16 * 10**9, **changes})  # type: ignore[arg-type]
+
+
+def memory_of(**changes: object) -> int:
+    """Return what all stages need at most."""
+    return Needs(stages=needs_of(work(**changes), EVERY)).memory
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"pixels": 4096**2, "train": 10, "test": 10},
+        {"classes": 65_536},
+        {"training": Training(hidden=(8192, 8192))},
+        {"training": Training(hidden=(8192, 8192), optimizer="adamw")},
+        {"train": 10_000_000},
+    ],
+    ids=["larger images", "more classes", "wider layers", "two states a weight", "more images"],
+)
+def test_what_is_larger_needs_more(more: dict[str, object]) -> None:
+    """Of each thing that the size depends on, more of it is more memory; and never less than the libraries take."""
+    assert HEAVY < memory_of() < memory_of(**more)
+
+
+def test_a_small_budget_makes_training_small() -> None:
+    """A table that is streamed needs a window of it, and not the table."""
+    held, streamed = (memory_of(train=2_000_000, training=Training(memory=memory)) for memory in (None, 10**6))
+    assert streamed < held - 10**9
+
+
+def test_only_what_is_computed_counts() -> None:
+    """Without training no TensorFlow is in the process; without any stage nothing is needed."""
+    (needs,) = needs_of(work(), [("verify", "train-images")])
+    assert needs.memory == LIGHT
+    assert Needs().memory == Needs().disk == 0
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A set and a network."""
+
+    rows: int
+    columns: int
+    classes: int
+    train: int
+    test: int
+    hidden: tuple[int, ...]
+    profile: ProfileName
+
+    def write(self, folder: Path) -> Path:
+        """Write it. Returns: its description."""
+        random = np.random.default_rng(self.train)
+        for name, images in (("train", self.train), ("test", self.test)):
+            pixels = random.integers(0, 256, (images, self.rows, self.columns), np.uint8)
+            labels = (np.arange(images) % self.classes).astype(np.uint8 if self.classes <= 256 else np.int32)
+            (folder / f"{name}-images.gz").write_bytes(gzip.compress(idx_bytes(pixels), 1))
+            (folder / f"{name}-labels.gz").write_bytes(gzip.compress(idx_bytes(labels), 1))
+        names = ", ".join(f'"{name}"' for name in range(self.classes))
+        shards = "".join(
+            f'[[{name}.shards]]\nimages.name = "{name}-images.gz"\nlabels.name = "{name}-labels.gz"\n'
+            for name in ("train", "test")
+        )
+        path = folder / "drawn.toml"
+        head = f'title = "Drawn"\nsource = "chance"\nshape = [{self.rows}, {self.columns}]\nclasses = [{names}]\n'
+        path.write_text(f'{head}mirrors = ["."]\n{shards}')
+        return path
+
+
+@st.composite
+def drawn(draw: st.DrawFn) -> Drawn:
+    """Draw within the documented bounds, small sets as often as large ones."""
+    size = st.integers(0, 12).map(lambda power: 2**power)
+    rows, columns = draw(size), draw(size)
+    classes = 2 + int(draw(st.floats(0, 1)) ** 4 * 65_534)
+    most = max(2 * classes, min(100_000, LARGEST_TABLE // (rows * columns)))
+    train = draw(st.integers(min(2 * classes, most), most))
+    width = st.integers(0, 11).map(lambda power: 2**power)
+    return Drawn(
+        rows=rows,
+        columns=columns,
+        classes=classes if 2 * classes * rows * columns <= 4 * LARGEST_TABLE else 2,
+        train=train if train * rows * columns <= 4 * LARGEST_TABLE else max(4, LARGEST_TABLE // (rows * columns)),
+        test=draw(st.integers(1, 200)),
+        hidden=tuple(draw(st.lists(width, max_size=3))),
+        profile=draw(st.sampled_from(["tutorial", "tuned"])),
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_the_peak_is_within_the_estimate(
+    prefect_server: None, tmp_path: Path, record_testsuite_property: Callable[[str, object], None]
+) -> None:
+    """Each set completes with a peak of memory of at most 1.3 times the estimate, or is refused before work."""
+    from prefect.settings import PREFECT_API_URL
+
+    environment = os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value() or "", "PYTHONPATH": str(PROJECT)}
+    ratios, refused = list[float](), 0
+
+    @settings(
+        max_examples=DRAWS,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        database=None,
+    )
+    @given(drawn())
+    def run(one: Drawn) -> None:
+        nonlocal refused
+        folder = tmp_path / "drawn"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        options = ["--dataset", str(one.write(folder)), "--home", str(folder / "home"), "--profile", one.profile]
+        options += ["--set", f"training.hidden={list(one.hidden)}", "training.epochs=1"]
+        command = [sys.executable, "-m", "idxflow"]
+        planned = subprocess.run(
+            [*command, "plan", "--json", *options], env=environment, capture_output=True, text=True, check=True
+        )
+        needs = Needs.model_validate_json(planned.stdout[planned.stdout.index('"needs":') + 8 :].rstrip()[:-1])
+        with (folder / "said").open("w") as said:
+            done = subprocess.run(
+                [sys.executable, "-c", PEAK, *command, "run", *options],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                text=True,
+                check=False,
+            )
+        text = (folder / "said").read_text()
+        if done.returncode:
+            assert "which is free" in text, (one, text[-2000:])
+            assert not (folder / "home" / "artifacts" / "download").exists(), (one, text[-2000:])
+            refused += 1
+            return
+        ratio = int(done.stdout.splitlines()[-1]) / needs.memory
+        ratios.append(ratio)
+        sys.stderr.write(f"{ratio:.2f} of {needs.memory / 1e9:.2f} GB: {one}\n")
+        assert ratio <= MARGIN, (one, needs)
+
+    run()
+    record_testsuite_property("ratios", sorted(ratios))
+    record_testsuite_property("refused", refused)
