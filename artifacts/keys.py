@@ -24,7 +24,7 @@ class KeyParts(BaseModel):
         stage:      its name.
         parameters: plain values and `Parameters` models, by argument; nothing that says where a thing lies.
         inputs:     content digests of the artifacts it takes, by argument, in lists and dicts as given.
-        code:       digest of each file that it runs or fills, as `tasks/page.py`.
+        code:       digest of each file that it runs or fills, as `tasks/explaining/page.py`.
         packages:   version of each package that decides the result's bits.
     """
 

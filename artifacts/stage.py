@@ -19,16 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from artifacts.code import code_digests
-from artifacts.current import CurrentRun, current_run
-from artifacts.disk import disk
+from artifacts.engine.current import CurrentRun, current_run
+from artifacts.engine.refresh import ASKED
 from artifacts.environment import current_environment, package_versions
-from artifacts.files import remove_folder
 from artifacts.keys import KeyParts, content_digest, plain, references
 from artifacts.manifest import Input, Manifest
-from artifacts.publishing import publish, seal_entries, staging
 from artifacts.ref import Ref
-from artifacts.refresh import ASKED
-from artifacts.store import Store
+from artifacts.store.disk import disk
+from artifacts.store.files import remove_folder
+from artifacts.store.publishing import publish, seal_entries, staging
+from artifacts.store.store import Store
 from schemas.errors import StoreError
 from schemas.events import StageChanged, emit
 from schemas.summary import Summary

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from artifacts.files import write_atomically
+from artifacts.store.files import write_atomically
 from benchmarks.harness import Report, Result, Setting
 from benchmarks.machine import describe_machine
 from benchmarks.mnist import open_folder

@@ -79,7 +79,7 @@ def measure(job: Job) -> Measured:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: job.cores])
     for name in LIBRARIES.get(job.stage, ()):
         import_module(name)
-    from artifacts.store import Store
+    from artifacts.store.store import Store
     from benchmarks.walk import Walk
     from flows.identify import identify
     from schemas.catalog import load_dataset

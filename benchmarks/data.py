@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from artifacts.store import Store
+from artifacts.store.store import Store
 from benchmarks.harness import Goal, Result, Setting, clock, interleave, ratio, summarize
 from benchmarks.processes import run_process
 from benchmarks.walk import Walk
@@ -25,7 +25,7 @@ def measure_data(setting: Setting) -> Result:
     Both as they come in a run, once in a process of their own; and again and again in this one, whose memory and
     libraries have served before.
     """
-    from tasks import backend  # noqa: F401 - quiet, before the tutorial imports Keras
+    from tasks.fitting import backend  # noqa: F401 - quiet, before the tutorial imports Keras
 
     from benchmarks import loading, tutorial  # isort: skip
 
@@ -70,7 +70,7 @@ def measure_data(setting: Setting) -> Result:
 
 def measure_evaluation(setting: Setting) -> Result:
     """Measure the evaluate stage: inputs hashed, model loaded, both splits scored, predictions written."""
-    from tasks.backend import keras
+    from tasks.fitting.backend import keras
 
     from benchmarks import tutorial  # isort: skip
 

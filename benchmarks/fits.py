@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from artifacts.store import Store
+from artifacts.store.store import Store
 from benchmarks.harness import Figure, Goal, Result, Setting, clock, interleave, ratio
 from benchmarks.walk import Walk
 from schemas.catalog import load_dataset
 from schemas.image_table import ImageTable
 from schemas.statistics import NormalizerFacts
 from schemas.training import Training
-from tasks.holding import hold_out
-from tasks.scoring import Tally
+from tasks.fitting.holding import hold_out
+from tasks.quality.scoring import Tally
 
 SEEDS = (1, 2, 3)
 PLAIN = "tutorial's fit"
@@ -36,7 +36,7 @@ class Ours:
 
     def fit(self, training: Training) -> Any:
         """Build the network, read the table, normalise it, and fit. Returns: the classifier."""
-        from tasks.network import build_network
+        from tasks.fitting.network import build_network
         from tasks.train import fit
 
         held = hold_out(self.train, "last", training)
@@ -49,7 +49,7 @@ class Plain:
     """The tutorial's own data, and its `fit`."""
 
     def __init__(self, setting: Setting) -> None:
-        from tasks.backend import keras  # quiet, and on the processor: for all contestants alike
+        from tasks.fitting.backend import keras  # quiet, and on the processor: for all contestants alike
 
         from benchmarks import tutorial  # isort: skip
 

@@ -11,7 +11,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from artifacts.store import Store
+from artifacts.store.store import Store
 from benchmarks.child import LIBRARIES
 from benchmarks.harness import clock
 from benchmarks.walk import Walk

@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 from artifacts.run_record import RunRecord
 from benchmarks.harness import Goal, Result, Setting, clock, interleave, ratio
 from benchmarks.mnist import mirror
-from idxflow.password import read_password
-from idxflow.server import find_server
+from idxflow.server.local import find_server
+from idxflow.server.password import read_password
 from schemas.errors import StageError
 
 HERE = Path(__file__).parent

@@ -89,7 +89,7 @@ class Scale:
 
 def count_images(home: Path, data: Dataset) -> dict[str, int]:
     """Return the number of images of each split, from its parsed table."""
-    from artifacts.store import Store
+    from artifacts.store.store import Store
     from benchmarks.walk import Walk
     from flows.identify import identify
     from schemas.image_table import ImageTable

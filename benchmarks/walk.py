@@ -13,13 +13,13 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import Any
 
-from artifacts.current import CURRENT
-from artifacts.integrity import PLAIN_JSON
-from artifacts.publishing import commit
+from artifacts.engine.current import CURRENT
+from artifacts.engine.refresh import Refresh
 from artifacts.ref import Ref
-from artifacts.refresh import Refresh
 from artifacts.stage import Stage
-from artifacts.store import Store
+from artifacts.store.integrity import PLAIN_JSON
+from artifacts.store.publishing import commit
+from artifacts.store.store import Store
 from flows.dag import dag
 from schemas.datasets import Dataset
 from schemas.stages import STAGES, StageName
@@ -71,7 +71,7 @@ class Walk:
         return self
 
     def submit(self, stage: Stage, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Ref]:
-        """Take an artifact from the store, or make it; see `artifacts.current.CurrentRun`."""
+        """Take an artifact from the store, or make it; see `artifacts.engine.current.CurrentRun`."""
         if stage.stage not in self._wanted:
             raise _Reached
         bound = stage.signature.bind(*args, **kwargs)

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from artifacts.archive.plan import Plan, Planning
-from artifacts.current import CurrentRun, current_run
-from artifacts.refresh import Refresh
-from artifacts.store import Store
+from artifacts.engine.current import CurrentRun, current_run
+from artifacts.engine.refresh import Refresh
+from artifacts.store.store import Store
 from flows.dag import dag
 from flows.identify import local_path
 from flows.size import Work, needs_of
@@ -29,10 +29,10 @@ from schemas.needs import Needs, StageNeeds
 from schemas.stages import StageName
 from schemas.training import Training
 from schemas.words import amount
-from tasks.idx import MAX_HEADER_BYTES, Header, read_header
-from tasks.inflate import inflate, inflate_library, unxz
-from tasks.kinds import GZIP, IDX, XZ, kind_of_file
-from tasks.memory import free_memory, used_memory
+from tasks.fitting.memory import free_memory, used_memory
+from tasks.formats.idx import MAX_HEADER_BYTES, Header, read_header
+from tasks.formats.inflate import inflate, inflate_library, unxz
+from tasks.formats.kinds import GZIP, IDX, XZ, kind_of_file
 
 logger = logging.getLogger("idxflow.size")
 

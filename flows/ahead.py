@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import ParamSpec
 
 from artifacts.archive.plan import Plan, Planning
-from artifacts.current import Outcome, current_run
-from artifacts.refresh import Refresh
-from artifacts.store import Store
+from artifacts.engine.current import Outcome, current_run
+from artifacts.engine.refresh import Refresh
+from artifacts.store.store import Store
 from flows.choose import find_dataset
 from flows.dag import dag
 from flows.garbage import lasting
@@ -85,7 +85,7 @@ def prepared(body: Callable[P, Outcome]) -> Callable[P, Outcome]:
     """
     Import ahead for each run of a recorded body, wherever it runs, unless who started it has done so already.
 
-    It stands below `artifacts.recorded.recorded`. The body takes `dataset`, `training`, `mirrors` and `refresh`.
+    It stands below `artifacts.engine.recorded.recorded`. The body takes `dataset`, `training`, `mirrors` and `refresh`.
     """
 
     @functools.wraps(body)

@@ -6,8 +6,8 @@ import logging
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from concurrent.futures import TimeoutError as NoAnswer
 
-from artifacts.current import current_run
-from artifacts.store import Store
+from artifacts.engine.current import current_run
+from artifacts.store.store import Store
 from flows.identify import identify
 from schemas.catalog import load_dataset
 from schemas.datasets import Dataset
@@ -49,7 +49,7 @@ def find_dataset(store: Store, name: str | None, mirrors: tuple[str, ...]) -> Da
 
 def any_answers(mirrors: tuple[str, ...], file: str, seconds: float = ANSWER_SECONDS) -> bool:
     """Tell whether one of the mirrors says, within `seconds`, that it has `file`."""
-    from tasks.freshness import has
+    from tasks.transport.freshness import has
 
     pool = ThreadPoolExecutor(len(mirrors) or 1, thread_name_prefix="probe")
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from artifacts.current import Outcome, current_run
+from artifacts.engine.current import Outcome, current_run
 from schemas.datasets import Dataset
 from schemas.training import Training
 from tasks.decompress import decompress

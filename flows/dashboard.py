@@ -24,9 +24,9 @@ from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from pydantic import ValidationError
 
-from artifacts.current import CURRENT, CurrentRun
-from artifacts.holds import lasting
+from artifacts.engine.current import CURRENT, CurrentRun
 from artifacts.run_record import RunRecord
+from artifacts.store.holds import lasting
 from flows.alarm import sound_alarm
 from flows.bars import Bars
 from flows.noticeboard import Noticeboard
@@ -160,8 +160,8 @@ def shown(body: Callable[P, RunRecord]) -> Callable[P, RunRecord]:
     """
     Show the runs of a recorded function in Prefect's dashboard.
 
-    It stands between `flow` and `artifacts.recorded.recorded`. The body takes, as keywords or not, `training` and
-    `alert_below`: the test accuracy in [0, 1] below which to raise the alarm of `flows.alarm`, or None.
+    It stands between `flow` and `recorded`. The body takes, as keywords or not, `training` and `alert_below`: the
+    test accuracy in [0, 1] below which to raise the alarm of `flows.alarm`, or None.
     """
 
     @functools.wraps(body)

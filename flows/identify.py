@@ -18,16 +18,16 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from artifacts.own_files import Content
-from artifacts.store import Store
-from artifacts.trust import FirstUse, Trusted, differing
+from artifacts.store.own_files import Content
+from artifacts.store.store import Store
+from artifacts.store.trust import FirstUse, Trusted, differing
 from schemas.addresses import redact
 from schemas.counts import counted
 from schemas.datasets import Dataset, RemoteFile
 from schemas.errors import ChecksumMismatch, DownloadFailed
-from tasks.address import address_of
-from tasks.kinds import TAKEN, kind_of_link
-from tasks.part import MirrorFault
+from tasks.formats.kinds import TAKEN, kind_of_link
+from tasks.transport.address import address_of
+from tasks.transport.part import MirrorFault
 
 NAMED = 3
 """Files that a message names; the others are counted."""
@@ -70,7 +70,7 @@ def take_unknown(store: Store, dataset: Dataset) -> Dataset:
     """
     if dataset.known:
         return dataset
-    from tasks.first_use import take_from
+    from tasks.transport.first_use import take_from
 
     files = [
         file.model_copy(update={"bytes": None}) if file.origin == "first use" else file
@@ -116,7 +116,7 @@ def confirm(store: Store, dataset: Dataset, now: datetime | None = None) -> None
     }
     if not used:
         return
-    from tasks.first_use import forget
+    from tasks.transport.first_use import forget
 
     with store.trust.changing():
         trusted = store.trust.find(dataset.place, dataset.identity)

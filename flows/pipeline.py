@@ -8,9 +8,9 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
-from artifacts.current import Outcome, current_run
-from artifacts.recorded import recorded
-from artifacts.threads import StageThreads
+from artifacts.engine.current import Outcome, current_run
+from artifacts.engine.recorded import recorded
+from artifacts.engine.threads import StageThreads
 from flows.admit import Admission
 from flows.ahead import prepared
 from flows.choose import choose_dataset

@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
-from artifacts.current import current_run
-from artifacts.integrity import Damage
-from artifacts.store import Store
+from artifacts.engine.current import current_run
+from artifacts.store.integrity import Damage
+from artifacts.store.store import Store
 from schemas.datasets import Dataset, RemoteFile
 from tasks.download import DownloadSummary, download
 
 if TYPE_CHECKING:
-    from tasks.freshness import Answer
+    from tasks.transport.freshness import Answer
 
 ANSWER_SECONDS = 10.0
 PARALLEL = 8
@@ -30,7 +30,7 @@ def ask_mirrors(dataset: Dataset) -> None:
     first use: what has changed fails the run, and what is stored stays. Where no mirror answers, or one does and then
     gives no file, the stored copy is used, with a warning.
     """
-    from tasks.freshness import Answer
+    from tasks.transport.freshness import Answer
 
     run = current_run()
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="revalidate") as pool:
@@ -48,7 +48,7 @@ def ask_mirrors(dataset: Dataset) -> None:
 
 def _ask(store: Store, file: RemoteFile) -> Answer | None:
     """Return what a file's mirror says; None for a file that is not stored and is downloaded anyway."""
-    from tasks.freshness import ask
+    from tasks.transport.freshness import ask
 
     version = download.parts({"file": file}).version
     try:

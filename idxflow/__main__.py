@@ -2,6 +2,6 @@
 
 import sys
 
-from idxflow.cli import main
+from idxflow.cli.main import main
 
 sys.exit(main())

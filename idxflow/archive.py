@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from artifacts.archive.lookup import find, find_artifact, find_run, stored_artifact
 from artifacts.archive.names import Names
 from artifacts.archive.runs import History, RunState, read_history, state_of, subject_of
-from artifacts.integrity import Stored
 from artifacts.run_record import RunRecord
-from artifacts.store import Store, existing_store
-from idxflow.images import Images, Kind, load_images
+from artifacts.store.integrity import Stored
+from artifacts.store.store import Store, existing_store
+from idxflow.comparing.images import Images, Kind, load_images
 from schemas.errors import UsageError
 from schemas.stages import STAGES, StageName
 from schemas.training import Training
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from artifacts.archive.lineage import Lineage
     from artifacts.archive.plan import Plan
     from idxflow.comparing.comparison import Comparison
+    from idxflow.comparing.predicting import Classifier, Predictions
     from idxflow.exporting.export import Exported
-    from idxflow.predicting import Classifier, Predictions
     from schemas.history import History as TrainingHistory
     from schemas.metrics import Metrics
 
@@ -128,7 +128,7 @@ class ArchivedRun:
         Raises: as `artifact`.
         """
         path = self.artifact("train").ref.file("model.keras")
-        from tasks.backend import keras
+        from tasks.fitting.backend import keras
 
         return keras.saving.load_model(path, compile=False, safe_mode=True)
 
@@ -148,7 +148,7 @@ class ArchivedRun:
 
     @cached_property
     def _classifier(self) -> Classifier:
-        from idxflow.predicting import Classifier
+        from idxflow.comparing.predicting import Classifier
         from schemas.image_table import ImageTable
         from tasks.evaluate import as_graph
 
@@ -248,7 +248,7 @@ def open_store(home: Path | str | None = None) -> Archive:
     Args:   home: None: what IDXFLOW_HOME or the settings files name, else `.idxflow` in the working folder.
     Raises: UsageError: there is none.
     """
-    from idxflow.options import home_of
+    from idxflow.cli.options import home_of
 
     return Archive(existing_store(home_of(None if home is None else str(home))))
 
@@ -272,7 +272,7 @@ def plan(
         raise UsageError("refresh", expected=expected, found=", ".join(map(repr, unknown)), way_out=way_out)
 
     from flows.plan import plan_pipeline
-    from idxflow.options import home_of
+    from idxflow.cli.options import home_of
 
     store = Store(home_of(None if home is None else str(home)), create=False)
     return plan_pipeline(store, dataset, training or Training(), mirrors, refresh=refresh, revalidate=revalidate)

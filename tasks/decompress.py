@@ -14,9 +14,21 @@ from artifacts.stage import stage
 from schemas.datasets import RemoteFile
 from schemas.errors import BadIdx
 from schemas.summary import Summary
-from tasks.idx import MAX_HEADER_BYTES, Header, disagreement, little_endian_header, read_header, wrong_size
-from tasks.inflate import BLOCK, inflate, inflate_library, unxz
-from tasks.kinds import EMPTY, GZIP, HEAD_BYTES, IDX, LITTLE_ENDIAN, NOTHING, TAKEN, XZ, Kind, kind_of, kind_of_file
+from tasks.formats.idx import MAX_HEADER_BYTES, Header, disagreement, little_endian_header, read_header, wrong_size
+from tasks.formats.inflate import BLOCK, inflate, inflate_library, unxz
+from tasks.formats.kinds import (
+    EMPTY,
+    GZIP,
+    HEAD_BYTES,
+    IDX,
+    LITTLE_ENDIAN,
+    NOTHING,
+    TAKEN,
+    XZ,
+    Kind,
+    kind_of,
+    kind_of_file,
+)
 
 COUNTED_TIMES, COUNTED_LEAST, COUNTED_MOST = 8, 64 * 2**20, 2**30
 """How far the bytes of a file are counted that are more than its header promises, so that a message can say how many:

@@ -9,18 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artifacts.locks import FlockManager
 from artifacts.stage import stage
+from artifacts.store.locks import FlockManager
 from schemas.addresses import redact
 from schemas.datasets import RemoteFile
 from schemas.errors import DownloadFailed
 from schemas.summary import Summary
-from tasks.address import address_of
-from tasks.kinds import TAKEN
-from tasks.part import AnotherFile, Expected, MirrorFault, Part, Validators
+from tasks.formats.kinds import TAKEN
+from tasks.transport.address import address_of
+from tasks.transport.part import AnotherFile, Expected, MirrorFault, Part, Validators
 
 if TYPE_CHECKING:
-    from tasks.transfer import Patience
+    from tasks.transport.transfer import Patience
 
 logger = logging.getLogger("idxflow.download")
 
@@ -63,8 +63,8 @@ def fetch(
 
     Raises: DownloadFailed: no mirror gave the file; `target` is not there.
     """
-    from tasks.first_use import waiting
-    from tasks.transfer import transfer
+    from tasks.transport.first_use import waiting
+    from tasks.transport.transfer import transfer
 
     expected = Expected(sha256=file.sha256, bytes=file.bytes)
     first = waiting(scratch, file.sha256 or "")
@@ -159,7 +159,7 @@ def download(
     spare: Callable[[str], Path | None],
 ) -> DownloadSummary:
     """Fetch one remote file; only the expected bytes ever reach `out`."""
-    from tasks.transfer import Patience
+    from tasks.transport.transfer import Patience
 
     target = out / file.file_name
     return fetch(file, target=target, scratch=scratch, known=known, spare=spare, patience=Patience())

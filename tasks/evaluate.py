@@ -20,8 +20,8 @@ from schemas.image_table import Batch, ImageTable
 from schemas.metrics import LISTED, Metrics, SplitMetrics
 from schemas.summary import Summary
 from schemas.visible import cell
-from tasks.leak import Leak, find_leak
-from tasks.scoring import Scores, Tally, score
+from tasks.quality.leak import Leak, find_leak
+from tasks.quality.scoring import Scores, Tally, score
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,7 +52,7 @@ class Graph:
 
 def as_graph(model: Any) -> Graph:
     """Return the graph of a Keras model."""
-    from tasks.backend import tf
+    from tasks.fitting.backend import tf
 
     pixels = tf.TensorSpec((None, model.input_shape[-1]), tf.uint8)
     return Graph(tf.function(model, input_signature=[pixels], autograph=False), model.output_shape)
@@ -192,7 +192,7 @@ def evaluate(model: Ref, train: Ref, test: Ref, profiles: dict[str, Ref], out: P
 
     `profiles`, validate's of both splits, tell which test images occur in the train split as well.
     """
-    from tasks.backend import keras
+    from tasks.fitting.backend import keras
 
     classifier = keras.saving.load_model(model.file("model.keras"), compile=False, safe_mode=True)
     graph = as_graph(classifier)

@@ -17,7 +17,7 @@ from schemas.errors import InvalidData
 from schemas.image_table import ImageTable
 from schemas.statistics import NormalizerFacts, Statistics
 from schemas.summary import Summary
-from tasks.profile import blocks, sum_of_squares, widen
+from tasks.quality.profile import blocks, sum_of_squares, widen
 
 
 @dataclass(frozen=True)

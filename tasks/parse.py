@@ -16,11 +16,11 @@ from schemas.datasets import TableSpec
 from schemas.errors import BadTable
 from schemas.image_table import Batch, TableMetadata, rows_per_group, write_table
 from schemas.summary import Summary
-from tasks.cut import rows_of, select
-from tasks.idx import IdxFile, open_idx
-from tasks.label_faults import check_label_header, misfit
-from tasks.labels import NUMBERS, LabelFile, class_indices
-from tasks.stratify import Mask
+from tasks.fitting.stratify import Mask
+from tasks.formats.cut import rows_of, select
+from tasks.formats.idx import IdxFile, open_idx
+from tasks.formats.label_faults import check_label_header, misfit
+from tasks.formats.labels import NUMBERS, LabelFile, class_indices
 
 
 class TableSummary(Summary):

@@ -22,7 +22,7 @@ from schemas.summary import Summary
 from schemas.training import PROFILES, Training
 
 if TYPE_CHECKING:
-    from tasks.page import Confusion, Illustration, Mistake, Setting
+    from tasks.explaining.page import Confusion, Illustration, Mistake, Setting
 
 Image = npt.NDArray[np.uint8]
 MISTAKES = 12
@@ -50,7 +50,7 @@ def nearest_profile(training: Training) -> tuple[str, dict[str, Any]]:
 
 def list_settings(training: Training, usual: dict[str, Any]) -> tuple[Setting, ...]:
     """Return a configuration for people, a row a field; `usual`: the profile's values where it differs."""
-    from tasks.page import Setting
+    from tasks.explaining.page import Setting
 
     return tuple(
         Setting(name, _show(getattr(training, name)), field.description or "", _show(usual.get(name)))
@@ -72,7 +72,7 @@ def _show(value: object) -> str:
 
 def most_confused(metrics: SplitMetrics, count: int = CONFUSIONS) -> tuple[Confusion, ...]:
     """Return the most frequent pairs of a true and a wrongly predicted class."""
-    from tasks.page import Confusion
+    from tasks.explaining.page import Confusion
 
     wrong = (one for one in metrics.pairs if one.true != one.predicted)
     return tuple(
@@ -92,7 +92,7 @@ def worst_mistakes(predictions: Path, count: int = MISTAKES) -> tuple[Mistake, .
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    from tasks.page import Mistake
+    from tasks.explaining.page import Mistake
 
     file = pq.ParquetFile(predictions)
     worst = file.schema_arrow.empty_table()
@@ -151,8 +151,8 @@ def illustrate(
     history: History, metrics: Metrics, mistakes: tuple[Mistake, ...], tables: dict[str, ImageTable]
 ) -> dict[str, Illustration]:
     """Draw every figure, with what it shows in words."""
-    from tasks.figures import Picture, columns_of, draw_confusion, draw_curve, draw_pictures, shorten
-    from tasks.page import Illustration, Page, percent
+    from tasks.explaining.figures import Picture, columns_of, draw_confusion, draw_curve, draw_pictures, shorten
+    from tasks.explaining.page import Illustration, Page, percent
 
     test, classes = metrics.test, [one.name for one in metrics.test.classes]
     first, last = history.epochs[0], history.epochs[-1]
@@ -219,7 +219,7 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
     out: Path,
 ) -> ReportSummary:
     """Write the page, and its figures beside it. Versions of artifacts and packages are left to the manifests."""
-    from tasks.page import Page, render
+    from tasks.explaining.page import Page, render
 
     history = History.model_validate_json(model.file("history.json").read_bytes())
     metrics = Metrics.model_validate_json(scores.file("metrics.json").read_bytes())

@@ -18,13 +18,13 @@ from schemas.numerics import Numerics
 from schemas.statistics import NormalizerFacts
 from schemas.summary import Summary
 from schemas.training import Training
-from tasks.holding import Holding, hold_out
-from tasks.memory import free_memory
-from tasks.rows import Rows
+from tasks.fitting.holding import Holding, hold_out
+from tasks.fitting.memory import free_memory
+from tasks.fitting.rows import Rows
 
 if TYPE_CHECKING:
-    from tasks.feed import Feed
-    from tasks.network import Network
+    from tasks.fitting.feed import Feed
+    from tasks.fitting.network import Network
 
 log = logging.getLogger("idxflow.train")
 
@@ -40,8 +40,8 @@ def fit(
         TrainingDiverged: a loss or a weight is no longer a finite number.
         BadTable:         a row group is damaged.
     """
-    from tasks.backend import keras
-    from tasks.course import Course
+    from tasks.fitting.backend import keras
+    from tasks.fitting.course import Course
 
     # A reader each: two threads read while an epoch ends and its validation begins.
     rows, held_out = Rows(table, ~held.rows), Rows(ImageTable(table.path), held.rows)
@@ -81,7 +81,7 @@ def write_curve(path: Path, history: History) -> None:
 
 
 def _choose_feed(rows: Rows, held_out: Rows, network: Network, training: Training) -> Feed:
-    from tasks.feed import Held, Streamed
+    from tasks.fitting.feed import Held, Streamed
 
     needed, budget = (
         Held.memory(rows, held_out, network),
@@ -117,8 +117,10 @@ def train(  # noqa: PLR0917 - what the engine hands over counts as well
     for finding in held.findings:
         log.warning("%s", finding)
 
-    from tasks.backend import numerics  # no sooner: it takes seconds, and what is refused above needs nothing of it
-    from tasks.network import build_network, content_digest
+    from tasks.fitting.backend import (
+        numerics,  # no sooner: it takes seconds, and what is refused above needs nothing of it
+    )
+    from tasks.fitting.network import build_network, content_digest
 
     facts = NormalizerFacts.model_validate_json(normalizer.file("normalizer.json").read_bytes())
     mean = np.load(normalizer.file("mean.npy"), allow_pickle=False)

@@ -19,9 +19,9 @@ from schemas.failure import Failure
 from schemas.image_table import ImageTable
 from schemas.statistics import SHOWN, CheckName, Drift, Finding, Statistics
 from schemas.summary import Summary
-from tasks.drift import measure_drift
-from tasks.duplicates import Duplicates, find_duplicates, find_shared
-from tasks.profile import PROFILE_TYPES, Moments, gather, profile_images, read_parts
+from tasks.quality.drift import measure_drift
+from tasks.quality.duplicates import Duplicates, find_duplicates, find_shared
+from tasks.quality.profile import PROFILE_TYPES, Moments, gather, profile_images, read_parts
 
 log = logging.getLogger("idxflow.validate")
 FEW = 5

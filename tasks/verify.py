@@ -14,7 +14,7 @@ from schemas.datasets import Origin, RemoteFile
 from schemas.errors import ChecksumMismatch
 from schemas.proof import SMALLEST, Proof
 from schemas.summary import Summary
-from tasks.kinds import GZIP, HEAD_BYTES, TAKEN, kind_of
+from tasks.formats.kinds import GZIP, HEAD_BYTES, TAKEN, kind_of
 
 SMALLEST_GZIP = 18
 """Bytes of a gzip header and trailer (RFC 1952)."""

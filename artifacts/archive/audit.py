@@ -17,12 +17,12 @@ from artifacts.archive.leftovers import FOREIGN, find_leftovers, is_foreign
 from artifacts.archive.names import Names
 from artifacts.archive.order import started_later
 from artifacts.archive.runs import list_runs, read_run, unreadable_runs
-from artifacts.files import size_of
-from artifacts.integrity import Damage, Stored
-from artifacts.links import linked_folders
 from artifacts.manifest import Manifest
 from artifacts.run_record import RunRecord
-from artifacts.store import Store
+from artifacts.store.files import size_of
+from artifacts.store.integrity import Damage, Stored
+from artifacts.store.links import linked_folders
+from artifacts.store.store import Store
 from schemas.errors import StoreError
 from schemas.events import Progress, emit
 from schemas.stages import STAGES

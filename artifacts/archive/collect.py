@@ -14,17 +14,17 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from artifacts import files
 from artifacts.archive.leftovers import FOREIGN, RESUMABLE, Leftover, LeftoverKind, find_leftovers, touched
 from artifacts.archive.names import Names
 from artifacts.archive.roots import Artifact, Graph, find_roots, read_graph
-from artifacts.disk import LinkRefused, disk
-from artifacts.flock import delete_unlocked
-from artifacts.holds import Held, forget_dead
-from artifacts.links import linked_folders, real_folders
-from artifacts.locks import FlockManager
-from artifacts.publishing import restore
-from artifacts.store import REPLACED_PREFIX, Store
+from artifacts.store import files
+from artifacts.store.disk import LinkRefused, disk
+from artifacts.store.flock import delete_unlocked
+from artifacts.store.holds import Held, forget_dead
+from artifacts.store.links import linked_folders, real_folders
+from artifacts.store.locks import FlockManager
+from artifacts.store.publishing import restore
+from artifacts.store.store import REPLACED_PREFIX, Store
 
 
 class Candidate(BaseModel):

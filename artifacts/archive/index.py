@@ -23,9 +23,9 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from artifacts.archive.runs import read_run, record_files
-from artifacts.disk import disk
-from artifacts.files import make_folder, read_plain
-from artifacts.store import Store
+from artifacts.store.disk import disk
+from artifacts.store.files import make_folder, read_plain
+from artifacts.store.store import Store
 from schemas.errors import StoreError
 
 LAYOUT = 1

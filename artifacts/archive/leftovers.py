@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from artifacts.files import TEMPORARY, read_plain, size_of
-from artifacts.links import real_folders
-from artifacts.quarantine import REASON
-from artifacts.store import CHECKPOINTS_PREFIX, REPLACED_PREFIX, STAGING_PREFIX, VERSION, Store
+from artifacts.store.files import TEMPORARY, read_plain, size_of
+from artifacts.store.links import real_folders
+from artifacts.store.quarantine import REASON
+from artifacts.store.store import CHECKPOINTS_PREFIX, REPLACED_PREFIX, STAGING_PREFIX, VERSION, Store
 
 LeftoverKind = Literal[
     "unfinished", "staging", "checkpoints", "download", "temporary", "trash", "quarantine", "foreign"

@@ -17,10 +17,10 @@ from artifacts.archive.index import RunIndex
 from artifacts.archive.order import Order
 from artifacts.archive.twins import Twins
 from artifacts.environment import Environment
-from artifacts.integrity import Stored
 from artifacts.keys import digest_of
 from artifacts.manifest import Input, Manifest
-from artifacts.store import Store
+from artifacts.store.integrity import Stored
+from artifacts.store.store import Store
 from schemas.datasets import Origin
 from schemas.stages import STAGES
 

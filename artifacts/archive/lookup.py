@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from artifacts.archive.index import RunIndex
 from artifacts.archive.name_records import LATEST, alias_files, find_alias
 from artifacts.archive.runs import ENDED, read_run, run_ids, state_of, subject_of
-from artifacts.disk import disk
-from artifacts.integrity import Damage, Stored
-from artifacts.publishing import settle
 from artifacts.run_record import RunRecord
-from artifacts.store import Store
+from artifacts.store.disk import disk
+from artifacts.store.integrity import Damage, Stored
+from artifacts.store.publishing import settle
+from artifacts.store.store import Store
 from schemas.errors import ArtifactDamaged, StoreError, UsageError
 
 logger = logging.getLogger("idxflow.lookup")

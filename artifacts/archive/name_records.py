@@ -16,10 +16,10 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from artifacts.disk import disk
-from artifacts.files import read_plain
 from artifacts.ref import StageWord, Version
-from artifacts.store import Store
+from artifacts.store.disk import disk
+from artifacts.store.files import read_plain
+from artifacts.store.store import Store
 from schemas.errors import StoreError
 from schemas.moment import Moment
 from schemas.stages import STAGES

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from artifacts import files
 from artifacts.archive.lookup import ANEW, find, stored_artifact
 from artifacts.archive.name_records import (
     Alias,
@@ -32,11 +31,12 @@ from artifacts.archive.name_records import (
     read_pin,
 )
 from artifacts.archive.runs import read_run
-from artifacts.disk import disk
-from artifacts.flock import locked
-from artifacts.integrity import Stored
 from artifacts.run_record import RunRecord
-from artifacts.store import Store
+from artifacts.store import files
+from artifacts.store.disk import disk
+from artifacts.store.flock import locked
+from artifacts.store.integrity import Stored
+from artifacts.store.store import Store
 from schemas.errors import StoreError, UsageError
 
 UNCHANGED = "Nothing has changed."

@@ -13,11 +13,11 @@ from datetime import datetime
 from typing import Protocol
 
 from artifacts.archive.index import RunIndex
-from artifacts.disk import disk
-from artifacts.files import make_folder
-from artifacts.flock import locked
 from artifacts.run_record import RunRecord
-from artifacts.store import Store
+from artifacts.store.disk import disk
+from artifacts.store.files import make_folder
+from artifacts.store.flock import locked
+from artifacts.store.store import Store
 
 
 class Numbered(Protocol):

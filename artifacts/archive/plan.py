@@ -11,15 +11,15 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from artifacts.archive.index import RunIndex
-from artifacts.current import CURRENT
-from artifacts.integrity import Damage
+from artifacts.archive.reasons import Change, explain, explain_unasked
+from artifacts.engine.current import CURRENT
+from artifacts.engine.refresh import Refresh
 from artifacts.keys import references
-from artifacts.publishing import settle
-from artifacts.reasons import Change, explain, explain_unasked
 from artifacts.ref import Ref
-from artifacts.refresh import Refresh
 from artifacts.stage import Stage, inputs_of
-from artifacts.store import Store
+from artifacts.store.integrity import Damage
+from artifacts.store.publishing import settle
+from artifacts.store.store import Store
 from schemas.needs import Needs
 from schemas.parameters import Parameters
 
@@ -62,7 +62,7 @@ class Pending:
 
 
 class Planning:
-    """A run that computes nothing; see `artifacts.current.CurrentRun`."""
+    """A run that computes nothing; see `artifacts.engine.current.CurrentRun`."""
 
     def __init__(self, store: Store, refresh: Refresh, dataset: str) -> None:
         self.store, self.refresh, self.dataset = store, refresh, dataset

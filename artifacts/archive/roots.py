@@ -12,7 +12,7 @@ from artifacts.archive.runs import read_history
 from artifacts.archive.twins import Twins
 from artifacts.manifest import Manifest
 from artifacts.run_record import RunRecord
-from artifacts.store import Store
+from artifacts.store.store import Store
 from schemas.errors import StoreError
 
 Artifact = tuple[str, str]

@@ -11,11 +11,11 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from artifacts.disk import disk
-from artifacts.files import read_plain
-from artifacts.holds import is_alive
 from artifacts.run_record import RunRecord
-from artifacts.store import Store
+from artifacts.store.disk import disk
+from artifacts.store.files import read_plain
+from artifacts.store.holds import is_alive
+from artifacts.store.store import Store
 from schemas.errors import StoreError
 
 NOT_FOR_ITS_OWN_SAKE = frozenset({errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE})

@@ -9,10 +9,10 @@ from typing import Any
 
 from artifacts.archive.lookup import find_stored
 from artifacts.archive.runs import state_of, subject_of
-from artifacts.disk import disk
-from artifacts.integrity import Stored
 from artifacts.run_record import RunRecord
-from artifacts.store import Store
+from artifacts.store.disk import disk
+from artifacts.store.integrity import Stored
+from artifacts.store.store import Store
 from schemas.errors import UsageError
 from schemas.metrics import Metrics
 

@@ -13,9 +13,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artifacts.flock import try_lock
-from idxflow.connection import connect
-from idxflow.console import Console
+from artifacts.store.flock import try_lock
+from idxflow.cli.settings import Settings
 from idxflow.deploying.automations import put_automations
 from idxflow.deploying.deployments import (
     FLOW,
@@ -29,9 +28,10 @@ from idxflow.deploying.deployments import (
 from idxflow.deploying.pool import make_pool
 from idxflow.deploying.runs import TakenRuns
 from idxflow.deploying.staying import stay
-from idxflow.environment import prepare_environment, user_api_url
-from idxflow.server import api_answers, password_command
-from idxflow.settings import Settings
+from idxflow.server.connection import connect
+from idxflow.server.environment import prepare_environment, user_api_url
+from idxflow.server.local import api_answers, password_command
+from idxflow.views.console import Console
 from schemas.addresses import redact
 from schemas.counts import counted
 from schemas.errors import UsageError

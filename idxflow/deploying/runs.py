@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from artifacts.holds import is_alive
+from artifacts.store.holds import is_alive
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient

@@ -16,13 +16,13 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from artifacts import files
 from artifacts.archive.lineage import trace
 from artifacts.archive.lookup import MODEL
-from artifacts.disk import disk
-from artifacts.holds import Hold
-from artifacts.integrity import Stored
-from artifacts.store import Store
+from artifacts.store import files
+from artifacts.store.disk import disk
+from artifacts.store.holds import Hold
+from artifacts.store.integrity import Stored
+from artifacts.store.store import Store
 from idxflow.exporting.material import Material, damaged, gather
 from schemas.errors import StoreError, UsageError
 from schemas.history import History

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from artifacts.archive.lineage import Lineage, Node, Source, trace
 from artifacts.archive.order import Order
 from artifacts.archive.runs import list_runs, read_run
-from artifacts.holds import Hold
-from artifacts.integrity import Damage, Stored
-from artifacts.store import Store
+from artifacts.store.holds import Hold
+from artifacts.store.integrity import Damage, Stored
+from artifacts.store.store import Store
 from schemas.datasets import TableSpec
 from schemas.errors import ArtifactDamaged, StoreError
 

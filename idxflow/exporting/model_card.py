@@ -18,7 +18,7 @@ from schemas.metrics import LISTED, Metrics
 from schemas.training import Training
 from schemas.visible import visible
 from schemas.words import amount, share
-from tasks.page import thousands
+from tasks.explaining.page import thousands
 from tasks.report import list_settings, most_confused, nearest_profile
 
 TEMPLATE = Path(__file__).with_suffix(".md")

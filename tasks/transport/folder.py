@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from tasks.part import MirrorFault
+from tasks.transport.part import MirrorFault
 
 KINDS = {
     stat.S_IFDIR: "a folder",

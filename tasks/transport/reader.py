@@ -21,8 +21,8 @@ from requests.utils import get_netrc_auth
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from schemas.secrets import remember_login
-from tasks.part import MirrorFault
 from tasks.transport.guard import Guard, GuardedAdapter
+from tasks.transport.part import MirrorFault
 from tasks.transport.patience import Patience
 
 # Below INFO it logs each address with its query, and at WARNING that of an answer whose headers do not read.

@@ -7,16 +7,16 @@ import os
 from pathlib import Path
 from typing import Any
 
-from artifacts.disk import disk
 from artifacts.environment import current_environment
-from artifacts.files import write_new
-from artifacts.integrity import PLAIN_JSON, identity, remember_hashed
 from artifacts.keys import KeyParts, content_digest
 from artifacts.manifest import Input, Manifest
-from artifacts.publishing import commit, seal_entries, staging
-from artifacts.publishing import publish as publish_folder
 from artifacts.ref import Ref
-from artifacts.store import Store
+from artifacts.store.disk import disk
+from artifacts.store.files import write_new
+from artifacts.store.integrity import PLAIN_JSON, identity, remember_hashed
+from artifacts.store.publishing import commit, seal_entries, staging
+from artifacts.store.publishing import publish as publish_folder
+from artifacts.store.store import Store
 
 PREFECT = {"serializer": PLAIN_JSON, "prefect_version": "3"}
 

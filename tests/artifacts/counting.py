@@ -11,12 +11,12 @@ from pathlib import Path
 
 from prefect import flow
 
-from artifacts.current import Outcome, current_run
-from artifacts.files import write_atomically
-from artifacts.recorded import recorded
+from artifacts.engine.current import Outcome, current_run
+from artifacts.engine.recorded import recorded
+from artifacts.engine.threads import StageThreads
 from artifacts.ref import Ref
 from artifacts.stage import stage
-from artifacts.threads import StageThreads
+from artifacts.store.files import write_atomically
 from schemas.errors import BadIdx
 from schemas.events import Progress, emit
 from schemas.history import EpochRow, History

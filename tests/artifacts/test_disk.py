@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.disk import Disk, disk
+from artifacts.store.disk import Disk, disk
 from schemas.errors import StoreError
 
 DISK = Disk()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from artifacts.failing import Failures, Stopped
+from artifacts.engine.failing import Failures, Stopped
 from schemas.errors import ArtifactDamaged, BadIdx, IdxflowError
 from schemas.events import Event, StageFailed, listening
 

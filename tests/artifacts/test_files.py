@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from artifacts import files
+from artifacts.store import files
 from tests.artifacts.together import at_once
 from tests.faults.disk import CountingDisk, Crash, CrashingDisk, FailingDisk, steps_of, using
 

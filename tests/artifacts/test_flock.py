@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.flock import delete_unlocked, is_locked, locked, try_lock
+from artifacts.store.flock import delete_unlocked, is_locked, locked, try_lock
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""artifacts/foreign.py: a library's exception ends at the stage, and nothing that it holds is kept anywhere."""
+"""artifacts/store/foreign.py: a library's exception ends at the stage, and nothing that it holds is kept anywhere."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, LogFilter, LogFilterFlowRunId
 from prefect.client.schemas.filters import FlowRunFilterId as Id
 
-from artifacts.failing import Stopped
-from artifacts.foreign import own_error
+from artifacts.engine.failing import Stopped
 from artifacts.run_record import RunRecord
+from artifacts.store.foreign import own_error
 from schemas.addresses import fill
 from schemas.errors import ArtifactDamaged, StoreError, UnforeseenError
 from tests.artifacts.counting import counting

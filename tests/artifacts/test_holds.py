@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-from artifacts.holds import Held, Hold, forget_dead, is_alive
+from artifacts.store.holds import Held, Hold, forget_dead, is_alive
 
 ONE, TWO = ("parse", "1" * 16), ("train", "2" * 16)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from prefect.locking.protocol import LockManager
 
-from artifacts.locks import FlockManager
+from artifacts.store.locks import FlockManager
 
 KEY = "parse/0123/result.json"
 

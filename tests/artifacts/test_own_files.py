@@ -1,4 +1,4 @@
-"""artifacts/own_files.py: files that may change at any time are hashed when they have, and only then."""
+"""artifacts/store/own_files.py: files that may change at any time are hashed when they have, and only then."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.own_files import Content, OwnFiles
+from artifacts.store.own_files import Content, OwnFiles
 from schemas.errors import StageError
 
 SETTLED = 0.05

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from artifacts import files
-from artifacts.integrity import Damage
 from artifacts.manifest import FileEntry
-from artifacts.publishing import commit, restore, seal_entries, staging
 from artifacts.ref import Ref
-from artifacts.store import Store
+from artifacts.store import files
+from artifacts.store.integrity import Damage
+from artifacts.store.publishing import commit, restore, seal_entries, staging
+from artifacts.store.store import Store
 from schemas.errors import StoreError
 from tests.artifacts.building import PREFECT, build, publish
 from tests.faults.disk import steps_of

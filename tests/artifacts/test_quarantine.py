@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from artifacts.quarantine import Quarantine
+from artifacts.store.quarantine import Quarantine
 
 
 def test_what_is_put_aside_keeps_its_reason(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from artifacts.engine.refresh import Refresh
 from artifacts.ref import Ref
-from artifacts.refresh import Refresh
 from artifacts.stage import Stage, stage
-from artifacts.store import Store
+from artifacts.store.store import Store
 from schemas.summary import Summary
 from tests.artifacts.building import build
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from artifacts import reasons
+from artifacts.archive import reasons
 from artifacts.archive.index import RunIndex
+from artifacts.archive.reasons import Change, sentence
 from artifacts.keys import KeyParts
 from artifacts.manifest import Input
-from artifacts.reasons import Change, sentence
 from artifacts.ref import Ref
-from artifacts.store import Store
+from artifacts.store.store import Store
 from tests.artifacts.archive.history import stage_record, write_run
 from tests.artifacts.building import build, publish
 
@@ -22,7 +22,7 @@ PARTS = KeyParts(
     stage="train",
     parameters={"training": {"epochs": 50, "hidden": [50, 50]}},
     inputs={"table": "a" * 64},
-    code={"tasks/train.py": "1" * 64, "tasks/network.py": "2" * 64},
+    code={"tasks/train.py": "1" * 64, "tasks/fitting/network.py": "2" * 64},
     packages={"keras": "3.14"},
 )
 TABLE = Input(argument="table", stage="parse", name="train", version="0" * 16, digest="a" * 64)
@@ -60,9 +60,13 @@ def changed(**changes: object) -> KeyParts:
     [
         (changed(parameters={"training": {"epochs": 10, "hidden": [50, 50]}}), "a", "training.epochs 50 -> 10"),
         (changed(parameters={"training": {"epochs": 50, "hidden": []}}), "a", "training.hidden [50, 50] -> []"),
-        (changed(code={**PARTS.code, "tasks/network.py": "3" * 64}), "a", "tasks/network.py changed"),
-        (changed(code={**PARTS.code, "tasks/page.html": "3" * 64}), "a", "tasks/page.html is new"),
-        (changed(code={"tasks/train.py": "1" * 64}), "a", "tasks/network.py is gone"),
+        (changed(code={**PARTS.code, "tasks/fitting/network.py": "3" * 64}), "a", "tasks/fitting/network.py changed"),
+        (
+            changed(code={**PARTS.code, "tasks/explaining/page.html": "3" * 64}),
+            "a",
+            "tasks/explaining/page.html is new",
+        ),
+        (changed(code={"tasks/train.py": "1" * 64}), "a", "tasks/fitting/network.py is gone"),
         (changed(packages={"keras": "3.15"}), "a", "keras 3.14 -> 3.15"),
         (changed(inputs={"table": "b" * 64}), "b", "parse train changed (content aaaaaaaa -> bbbbbbbb)"),
         (changed(format=3), "a", "the store's format 2 -> 3"),

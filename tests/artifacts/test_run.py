@@ -20,8 +20,8 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterFlowRunId
 
-from artifacts import integrity, records
 from artifacts.run_record import RunRecord
+from artifacts.store import integrity, records
 from schemas.errors import BadIdx, StoreError
 from schemas.events import Event, StageFailed, listening
 from schemas.training import Training

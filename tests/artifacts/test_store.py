@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artifacts import integrity
 from artifacts.ref import Ref
-from artifacts.store import Store
+from artifacts.store import integrity
+from artifacts.store.store import Store
 from schemas.errors import ArtifactDamaged, StoreError
 from tests.artifacts.building import PREFECT, build
 

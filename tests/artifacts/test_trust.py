@@ -1,4 +1,4 @@
-"""artifacts/trust.py: first uses are written together, and held to until a person accepts others."""
+"""artifacts/store/trust.py: first uses are written together, and held to until a person accepts others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.trust import FirstUse, Trust, Trusted, differing
+from artifacts.store.trust import FirstUse, Trust, Trusted, differing
 from schemas.errors import StoreError
 from tests.artifacts.together import at_once
 

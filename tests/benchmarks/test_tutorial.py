@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.processes import HERE, run_process
-from tasks import backend  # quiet, before Keras is imported
+from tasks.fitting import backend  # quiet, before Keras is imported
 from tasks.normalize import PixelSums, normalize_pixels
 from tests.benchmarks.digits import DIGITS, read_split
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.store import Store
+from artifacts.store.store import Store
 from benchmarks.walk import Walk
 from schemas.catalog import load_dataset
 from schemas.errors import BadTable

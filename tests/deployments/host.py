@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Self
 from unittest import mock
 
-from idxflow.environment import prepare_environment
-from idxflow.password import read_password
-from idxflow.server import Server, start_server, stop_server, wait_for_server
+from idxflow.server.environment import prepare_environment
+from idxflow.server.local import Server, start_server, stop_server, wait_for_server
+from idxflow.server.password import read_password
 from schemas.errors import ServerError
 from tests.processes import bare_environment
 

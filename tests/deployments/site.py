@@ -16,7 +16,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State
 
 from artifacts.run_record import RunRecord
-from idxflow.server import find_server
+from idxflow.server.local import find_server
 from tests.processes import PROJECT, bare_environment, run_python, start_python, until
 
 LONG = {"dataset": "digits", "training": {"epochs": 10000}}

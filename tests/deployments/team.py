@@ -13,7 +13,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from artifacts.run_record import RunRecord
-from idxflow.server import api_answers
+from idxflow.server.local import api_answers
 from tests.processes import PROJECT, bare_environment, ending, free_port, run_python, start_python, until
 
 POOL = "idxflow"
@@ -62,7 +62,7 @@ class Team:
     @contextmanager
     def server(self) -> Iterator[None]:
         """Keep the server, from when it answers and has the work pool and what prefect.yaml deploys."""
-        command = ("idxflow.guard", "--host", "127.0.0.1", "--port", str(self.port))
+        command = ("idxflow.server.guard", "--host", "127.0.0.1", "--port", str(self.port))
         with self._process("server", self.server_environment, *command) as process:
             until(lambda: api_answers(self.api) or process.poll() is not None, 120, lambda: self.log("server"))
             assert process.poll() is None, self.log("server")

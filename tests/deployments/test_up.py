@@ -12,8 +12,8 @@ import pytest
 from prefect.client.schemas.responses import DeploymentResponse
 
 from idxflow.deploying.runs import LOST
-from idxflow.password import read_password
-from idxflow.server import find_server, stop_server
+from idxflow.server.local import find_server, stop_server
+from idxflow.server.password import read_password
 from tests.deployments.site import QUICK, Site
 from tests.processes import bare_environment, run_python, until
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from artifacts.archive.names import Names
-from artifacts.store import Store
+from artifacts.store.store import Store
 from tests.faults.scenarios import NOW, OLD, ref_of, three_artifacts
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from artifacts import files
-from artifacts.disk import Disk
+from artifacts.store import files
+from artifacts.store.disk import Disk
 
 
 class Crash(BaseException):

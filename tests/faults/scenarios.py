@@ -16,14 +16,14 @@ from pathlib import Path
 
 from artifacts.archive.collect import collect
 from artifacts.archive.names import Names
-from artifacts.disk import disk
-from artifacts.files import write_atomically
-from artifacts.holds import Held, Hold
-from artifacts.publishing import restore
 from artifacts.ref import Ref
 from artifacts.run_record import RunRecord, StageRecord
-from artifacts.store import Store
-from artifacts.trust import FirstUse, Trusted
+from artifacts.store.disk import disk
+from artifacts.store.files import write_atomically
+from artifacts.store.holds import Held, Hold
+from artifacts.store.publishing import restore
+from artifacts.store.store import Store
+from artifacts.store.trust import FirstUse, Trusted
 from schemas.training import Training
 from tests.artifacts.building import build, key_parts
 

@@ -12,9 +12,9 @@ import pytest
 from artifacts.archive.audit import Auditor
 from artifacts.archive.collect import collect, survey
 from artifacts.archive.names import Names
-from artifacts.holds import Hold
 from artifacts.manifest import Input
-from artifacts.store import Store
+from artifacts.store.holds import Hold
+from artifacts.store.store import Store
 from schemas.errors import StoreError
 from tests.artifacts.building import build, publish
 from tests.faults.scenarios import NOW, OLD, content, ref_of
@@ -101,7 +101,7 @@ def test_an_alias_that_does_not_read_stops_clean_ups_only(store: Store) -> None:
 
 def test_a_resumed_download_is_left_alone(store: Store) -> None:
     """A part that a run goes on with is not taken, however old it was when the clean-up looked."""
-    from artifacts.locks import FlockManager
+    from artifacts.store.locks import FlockManager
 
     part = store.incoming / "1-x.part"
     part.write_bytes(b"part")

@@ -11,7 +11,7 @@ import pytest
 
 from artifacts.archive.collect import collect
 from artifacts.run_record import RunRecord
-from artifacts.store import Store
+from artifacts.store.store import Store
 from schemas.training import Training
 from tests.artifacts.counting import counting
 from tests.artifacts.test_run import ALL, counted, start

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from artifacts.archive.audit import Auditor
-from artifacts.store import Store
+from artifacts.store.store import Store
 from tests.faults.disk import Crash, CrashingDisk, steps_of, using
 from tests.faults.scenarios import SCENES, Scene
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from artifacts.archive.runs import list_runs, state_of
-from artifacts.store import Store
-from idxflow.machine import find_process
-from idxflow.server import Server
+from artifacts.store.store import Store
+from idxflow.server.local import Server
+from idxflow.server.machine import find_process
 from tests.processes import PROJECT, bare_environment, ending, until
 
 pytestmark = pytest.mark.slow

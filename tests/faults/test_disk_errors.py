@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from artifacts.archive.runs import list_runs, state_of
-from artifacts.holds import Hold
-from artifacts.store import Store
+from artifacts.store.holds import Hold
+from artifacts.store.store import Store
 from schemas.errors import StoreError
 from tests.artifacts.building import build
 from tests.faults.disk import FailingDisk, steps_of, using

@@ -17,7 +17,7 @@ import pytest
 from artifacts.archive.audit import Auditor
 from artifacts.archive.runs import list_runs, state_of
 from artifacts.run_record import RunRecord
-from artifacts.store import Store
+from artifacts.store.store import Store
 from tests.faults.dying import KILLED, Runner
 from tests.faults.test_crashes import assert_sound
 from tests.processes import PROJECT

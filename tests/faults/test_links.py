@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from artifacts.archive.names import Names
-from artifacts.disk import LinkRefused, parent_of
-from artifacts.files import move_folder, remove_folder, write_atomically
-from artifacts.store import Store
-from idxflow.cli import main
-from idxflow.environment import prepare_environment
+from artifacts.store.disk import LinkRefused, parent_of
+from artifacts.store.files import move_folder, remove_folder, write_atomically
+from artifacts.store.store import Store
+from idxflow.cli.main import main
+from idxflow.server.environment import prepare_environment
 from schemas.errors import IdxflowError, StoreError
 from tests.artifacts.building import build
 from tests.faults.scenarios import FIRST_USE, NOW, OLD, record, ref_of

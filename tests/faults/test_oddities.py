@@ -10,9 +10,9 @@ import pytest
 
 from artifacts.archive.audit import Auditor
 from artifacts.archive.collect import survey
-from artifacts.files import move_folder
-from artifacts.holds import Hold
-from artifacts.store import Store
+from artifacts.store.files import move_folder
+from artifacts.store.holds import Hold
+from artifacts.store.store import Store
 from schemas.errors import StoreError
 from tests.artifacts.building import build
 from tests.faults.scenarios import OLD, content, ref_of

@@ -21,8 +21,8 @@ from artifacts.archive.audit import Auditor
 from artifacts.archive.collect import collect
 from artifacts.archive.names import Names
 from artifacts.archive.runs import list_runs
-from artifacts.publishing import restore
-from artifacts.store import Store
+from artifacts.store.publishing import restore
+from artifacts.store.store import Store
 from schemas.errors import ArtifactDamaged, StoreError, UsageError
 from tests.faults.disk import Crash, CrashingDisk, using
 from tests.faults.dying import KILLED, Runner

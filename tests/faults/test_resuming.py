@@ -72,6 +72,6 @@ def test_a_killed_training_goes_on(tmp_path: Path) -> None:
 READ = """
 import sys
 from pathlib import Path
-from tasks.checkpoint import read_checkpoint
+from tasks.fitting.checkpoint import read_checkpoint
 print(len(read_checkpoint(Path(sys.argv[1])).epochs))
 """

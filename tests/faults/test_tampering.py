@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from artifacts.store import Store
+from artifacts.store.store import Store
 from tests.artifacts.counting import counting
 from tests.faults.test_crashes import assert_sound
 

@@ -16,10 +16,10 @@ import pytest
 from prefect import flow
 
 from artifacts.archive.collect import collect
-from artifacts.holds import lasting
-from artifacts.recorded import recorded
+from artifacts.engine.recorded import recorded
 from artifacts.run_record import RunRecord
-from artifacts.store import Store
+from artifacts.store.holds import lasting
+from artifacts.store.store import Store
 from flows.dashboard import shown
 from tests.artifacts.counting import counting
 from tests.flows.seeing import artifacts

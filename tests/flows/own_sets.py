@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from artifacts.archive.plan import PlannedStage
 from artifacts.run_record import RunRecord
-from artifacts.store import Store
+from artifacts.store.store import Store
 from flows.pipeline import pipeline
 from flows.plan import plan_pipeline
 from schemas.image_table import ImageTable

@@ -9,12 +9,12 @@ from typing import Any
 
 from prefect import flow
 
-from artifacts.current import Outcome
-from artifacts.recorded import recorded
+from artifacts.engine.current import Outcome
+from artifacts.engine.recorded import recorded
+from artifacts.engine.threads import StageThreads
 from artifacts.ref import Ref
 from artifacts.run_record import RunRecord
 from artifacts.stage import stage
-from artifacts.threads import StageThreads
 from flows.dashboard import shown
 from schemas.errors import BadIdx
 from schemas.events import Progress, emit

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from artifacts.store import Store
+from artifacts.store.store import Store
 from flows import admit
 from flows.admit import Admission, Room, Sizes, estimate, refuse, room_of
 from flows.identify import identify
@@ -21,7 +21,7 @@ from schemas.catalog import load_dataset
 from schemas.datasets import Dataset
 from schemas.errors import TooLarge
 from schemas.training import Training
-from tasks.memory import used_memory
+from tasks.fitting.memory import used_memory
 from tests.flows.walking import ROWS, TRAINING, digits_home
 from tests.tasks.idx_bytes import idx_bytes
 

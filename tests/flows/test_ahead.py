@@ -14,10 +14,10 @@ from threading import Event
 import pytest
 
 from artifacts.archive.plan import Planning
-from artifacts.current import Outcome
+from artifacts.engine.current import Outcome
+from artifacts.engine.refresh import Refresh
 from artifacts.ref import Ref
-from artifacts.refresh import Refresh
-from artifacts.store import Store
+from artifacts.store.store import Store
 from flows import ahead
 from flows.ahead import BEGUN, IMPORTS, import_ahead, imports_of, prepared
 from flows.plan import plan_pipeline

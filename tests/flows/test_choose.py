@@ -14,10 +14,10 @@ from uuid import uuid4
 
 import pytest
 
-from artifacts.current import CURRENT
-from artifacts.refresh import Refresh
-from artifacts.run import Run
-from artifacts.store import Store
+from artifacts.engine.current import CURRENT
+from artifacts.engine.refresh import Refresh
+from artifacts.engine.run import Run
+from artifacts.store.store import Store
 from flows import choose
 from flows.choose import any_answers, choose_dataset
 from schemas.catalog import load_dataset

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from artifacts.current import CURRENT
-from artifacts.refresh import Refresh
+from artifacts.engine.current import CURRENT
+from artifacts.engine.refresh import Refresh
 from artifacts.run_record import RunRecord
 from artifacts.stage import Stage
-from artifacts.store import Store
+from artifacts.store.store import Store
 from flows.dag import dag
 from schemas.catalog import load_dataset
 from schemas.training import Training
@@ -41,7 +41,7 @@ BAR = 2.0
 
 
 class Noted:
-    """A run that notes what is asked of it, in its order; see `artifacts.current.CurrentRun`."""
+    """A run that notes what is asked of it, in its order; see `artifacts.engine.current.CurrentRun`."""
 
     id, flow_run, dataset, dataset_id = "0" * 12, "", "digits", "digits"
 

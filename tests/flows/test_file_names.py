@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.store import Store
-from idxflow.app import call
+from artifacts.store.store import Store
+from idxflow.cli.app import call
 from tests.flows.own_sets import OwnSet, assert_own, computed, run
 
 pytestmark = pytest.mark.usefixtures("prefect_server")

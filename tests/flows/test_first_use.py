@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from artifacts.reasons import sentence
-from artifacts.store import Store
-from artifacts.trust import Trusted
-from idxflow.app import call
+from artifacts.archive.reasons import sentence
+from artifacts.store.store import Store
+from artifacts.store.trust import Trusted
+from idxflow.cli.app import call
 from schemas.catalog import load_dataset
 from schemas.errors import DownloadFailed, IdxflowError
 from tests.faults.mirror import Exchange, Mirror, whole

@@ -13,7 +13,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from artifacts.run_record import RunRecord
-from idxflow.server import api_answers
+from idxflow.server.local import api_answers
 from tests.flows.seeing import flow_run, posted
 from tests.processes import ending, free_port, until
 

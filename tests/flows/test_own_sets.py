@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from artifacts.archive.reasons import sentence
 from artifacts.archive.roots import find_roots, read_graph
-from artifacts.reasons import sentence
-from artifacts.store import Store
+from artifacts.store.store import Store
 from schemas.errors import ChecksumMismatch, DownloadFailed, IdxflowError
 from tests.flows.own_sets import OwnSet, assert_own, computed, make_set, plan, run
 from tests.tasks.idx_bytes import idx_bytes

@@ -133,7 +133,7 @@ def test_edits_recompute_what_they_touch(edited: Command) -> None:
     assert computed(edited.run(*QUICK)[0]) == ["normalize"]
 
     # Other first weights, from a function that train calls in another file.
-    replace(edited, "tasks/network.py", "GlorotUniform(seed=seed)", "GlorotUniform(seed=seed + 1)")
+    replace(edited, "tasks/fitting/network.py", "GlorotUniform(seed=seed)", "GlorotUniform(seed=seed + 1)")
     assert computed(edited.run(*QUICK)[0]) == ["train", "evaluate", "report"]
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from artifacts.archive.plan import PlannedStage
-from artifacts.current import CURRENT
-from artifacts.reasons import sentence
+from artifacts.archive.reasons import sentence
+from artifacts.engine.current import CURRENT
 from artifacts.run_record import RunRecord
-from artifacts.store import Store
+from artifacts.store.store import Store
 from flows import choose
 from flows.plan import plan_pipeline
 from schemas.catalog import load_dataset

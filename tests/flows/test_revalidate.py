@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from artifacts.reasons import sentence
-from artifacts.store import Store
+from artifacts.archive.reasons import sentence
+from artifacts.store.store import Store
 from flows.pipeline import pipeline
 from flows.plan import plan_pipeline
 from schemas.catalog import load_dataset

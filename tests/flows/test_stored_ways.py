@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from artifacts.store import Store
+from artifacts.store.store import Store
 from schemas.errors import DownloadFailed, IdxflowError
 from tests.flows.own_sets import OwnSet, assert_own, computed, make_set, plan, run
 

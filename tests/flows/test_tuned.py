@@ -14,10 +14,10 @@ import pytest
 
 from schemas.image_table import Batch, ImageTable, TableMetadata, write_table
 from schemas.training import Training
-from tasks.backend import keras
 from tasks.evaluate import predict
-from tasks.holding import count_train_rows
-from tasks.network import build_network
+from tasks.fitting.backend import keras
+from tasks.fitting.holding import count_train_rows
+from tasks.fitting.network import build_network
 from tasks.normalize import PixelSums, normalize_pixels
 from tests.tasks.by_hand import fit
 from tests.tasks.measured import measured

@@ -6,12 +6,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from artifacts.current import CURRENT
+from artifacts.engine.current import CURRENT
+from artifacts.engine.refresh import Refresh
 from artifacts.ref import Ref
-from artifacts.refresh import Refresh
 from artifacts.run_record import RunRecord, StageRecord
 from artifacts.stage import Stage
-from artifacts.store import Store
+from artifacts.store.store import Store
 from flows.dag import dag
 from schemas.catalog import load_dataset
 from schemas.metrics import Metrics
@@ -28,7 +28,7 @@ ROWS = {"train": 1500, "test": 297}
 
 
 class Walk:
-    """A run that computes what is not stored as soon as it is asked for; see `artifacts.current.CurrentRun`."""
+    """A run that computes what is not stored as soon as it is asked for; see `artifacts.engine.current.CurrentRun`."""
 
     def __init__(self, store: Store, run: str) -> None:
         self.store, self.id, self.flow_run, self.dataset = store, run, run, "digits"

@@ -10,12 +10,12 @@ from unittest import mock
 
 import pytest
 
-from artifacts.store import Store
-from idxflow import faithful
+from artifacts.store.store import Store
 from idxflow.archive import Archive, ArchivedRun, open_store
-from idxflow.cli import main
-from idxflow.console import Console
-from idxflow.ending import WRONG_USAGE
+from idxflow.cli import faithful
+from idxflow.cli.ending import WRONG_USAGE
+from idxflow.cli.main import main
+from idxflow.views.console import Console
 from tests.flows.walking import digits_home
 from tests.processes import FOREIGN
 

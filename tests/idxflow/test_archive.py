@@ -14,15 +14,15 @@ import pyarrow.compute as pc
 import pytest
 
 import idxflow
-from artifacts.holds import Hold
-from artifacts.integrity import Stored
 from artifacts.run_record import RunRecord
-from artifacts.store import Store
+from artifacts.store.holds import Hold
+from artifacts.store.integrity import Stored
+from artifacts.store.store import Store
 from idxflow.archive import Archive, ArchivedRun, open_store, plan
 from schemas.errors import ArtifactDamaged, UsageError
 from schemas.history import History
 from schemas.metrics import Metrics
-from tasks.scoring import score
+from tasks.quality.scoring import score
 from tests.artifacts.archive.history import write_run
 from tests.artifacts.building import flip_unseen
 from tests.faults.scenarios import NOW

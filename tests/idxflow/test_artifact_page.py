@@ -11,11 +11,11 @@ import pytest
 
 from artifacts.archive.lookup import stored_artifact
 from artifacts.archive.names import Names
-from artifacts.integrity import Stored
 from artifacts.keys import KeyParts
 from artifacts.manifest import Input
-from artifacts.store import Store
-from idxflow.artifact_page import ArtifactFacts, artifact_facts, print_artifact
+from artifacts.store.integrity import Stored
+from artifacts.store.store import Store
+from idxflow.views.artifact_page import ArtifactFacts, artifact_facts, print_artifact
 from tests.artifacts.archive.history import stage_record, write_run
 from tests.artifacts.building import build
 from tests.idxflow.conftest import Screen

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from artifacts.run_record import RunRecord
-from idxflow.ending import DONE, INTERRUPTED, WRONG_USAGE
+from idxflow.cli.ending import DONE, INTERRUPTED, WRONG_USAGE
 from tests.idxflow.conftest import assert_refused
 from tests.processes import PROJECT, bare_environment, ending
 
@@ -25,7 +25,7 @@ def count(event, _):
     if not left and event == "import":
         os.kill(os.getpid(), signal.SIGINT)
 
-from idxflow.cli import main
+from idxflow.cli.main import main
 sys.addaudithook(count)
 sys.exit(main())
 """
@@ -54,7 +54,7 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
 
 def test_wrong_usage_is_told_without_prefect(desk: Path) -> None:
     """A refusal comes before Prefect is imported, also when the program is started as a module."""
-    program = "import sys; from idxflow.cli import main; code = main(); print(code, 'prefect' in sys.modules)"
+    program = "import sys; from idxflow.cli.main import main; code = main(); print(code, 'prefect' in sys.modules)"
     arguments = ["run", "--json", "--set", "training.epochs=0"]
     environment = {"PYTHONPATH": str(PROJECT)}
     done = subprocess.run(

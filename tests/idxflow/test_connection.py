@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from idxflow.connection import connect
-from idxflow.ending import FAILED
-from idxflow.environment import prepare_environment
-from idxflow.machine import find_process
-from idxflow.server import api_answers, find_server, stop_server
+from idxflow.cli.ending import FAILED
+from idxflow.server.connection import connect
+from idxflow.server.environment import prepare_environment
+from idxflow.server.local import api_answers, find_server, stop_server
+from idxflow.server.machine import find_process
 from schemas.errors import ServerError
 from tests.idxflow.conftest import Screen
 from tests.processes import PROJECT, bare_environment, ending, free_port, run_python, start_python, until

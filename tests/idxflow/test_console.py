@@ -11,7 +11,7 @@ import signal
 import pytest
 from rich.console import Console as Terminal
 
-from idxflow.console import VIEW, Console, stage_line
+from idxflow.views.console import VIEW, Console, stage_line
 from schemas.events import Event, Progress, RunChanged, StageChanged, StageFailed, emit
 from tests.idxflow.conftest import Screen
 

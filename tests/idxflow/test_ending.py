@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from idxflow.ending import FAILED, HUNG_UP, INTERRUPTED, TERMINATED, WRONG_USAGE, tell
-from idxflow.interrupts import HungUp, Terminated
+from idxflow.cli.ending import FAILED, HUNG_UP, INTERRUPTED, TERMINATED, WRONG_USAGE, tell
+from idxflow.cli.interrupts import HungUp, Terminated
 from schemas.errors import BadIdx, UsageError
 from tests.idxflow.conftest import Screen
 from tests.processes import PROJECT, bare_environment, run_python
@@ -47,7 +47,7 @@ def test_verbose_shows_the_traceback(screen: Screen) -> None:
 
 LEAVING = """
 import atexit, sys, threading, time
-from idxflow.ending import leave
+from idxflow.cli.ending import leave
 if sys.argv[1] == "busy":
     threading.Thread(target=time.sleep, args=(60,)).start()
 atexit.register(print, "tidied up")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from idxflow.environment import prepare_environment, profile_api_url, user_api_url
+from idxflow.server.environment import prepare_environment, profile_api_url, user_api_url
 
 PROFILES = """
 active = "work"

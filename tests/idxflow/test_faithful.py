@@ -16,11 +16,11 @@ import httpx
 import pytest
 
 from artifacts.run_record import RunRecord
-from idxflow.connection import Connection
-from idxflow.faithful import is_gone, stay_faithful
-from idxflow.run import run_pipeline
-from idxflow.server import Server, find_server
-from idxflow.settings import load_settings
+from idxflow.cli.faithful import is_gone, stay_faithful
+from idxflow.cli.run import run_pipeline
+from idxflow.cli.settings import load_settings
+from idxflow.server.connection import Connection
+from idxflow.server.local import Server, find_server
 from schemas.errors import BadIdx, ServerError
 from schemas.events import RunChanged, emit
 from tests.idxflow.conftest import Screen
@@ -122,7 +122,7 @@ def test_a_run_whose_server_is_gone_ends_by_its_record(
 ) -> None:
     """A completed one is done, a failed one fails by its stage's error, one without an end by its server's."""
     home = desk / ".idxflow"
-    monkeypatch.setattr("idxflow.run.connect", lambda *_: Connection(lambda: None, "stop", started=True))
+    monkeypatch.setattr("idxflow.cli.run.connect", lambda *_: Connection(lambda: None, "stop", started=True))
 
     def flow(*_: object, **__: object) -> RunRecord:
         stay_faithful(home, dead_server(home, stranger.port), patient=False)

@@ -16,7 +16,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from websockets.sync.client import connect
 
-from idxflow.guard import guarded
+from idxflow.server.guard import guarded
 from tests.processes import until
 
 HANDSHAKE = {

@@ -14,12 +14,12 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from artifacts.store import Store
-from idxflow.cli import main
-from idxflow.ending import DONE
-from idxflow.history import NOTHING_CHANGED, forget_unchanged, trim_history
-from idxflow.password import private_folder, read_password
-from idxflow.server import stop_server
+from artifacts.store.store import Store
+from idxflow.cli.ending import DONE
+from idxflow.cli.main import main
+from idxflow.comparing.history import NOTHING_CHANGED, forget_unchanged, trim_history
+from idxflow.server.local import stop_server
+from idxflow.server.password import private_folder, read_password
 from tests.artifacts.building import build
 from tests.deployments.host import Host
 from tests.idxflow.recording import record_run

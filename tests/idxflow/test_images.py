@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from idxflow import images
 from idxflow.archive import ArchivedRun
-from idxflow.images import Images, load_images
+from idxflow.comparing import images
+from idxflow.comparing.images import Images, load_images
 from schemas.statistics import NormalizerFacts
 from tasks.normalize import normalize_pixels
 from tests.flows.walking import ROWS

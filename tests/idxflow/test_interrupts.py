@@ -13,7 +13,7 @@ from contextlib import suppress
 
 import pytest
 
-from idxflow.interrupts import KINDS, SIGNALS, Interrupted, end_at_once, held_back, interruptible
+from idxflow.cli.interrupts import KINDS, SIGNALS, Interrupted, end_at_once, held_back, interruptible
 
 
 @pytest.fixture(autouse=True)

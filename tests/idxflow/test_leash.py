@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from idxflow.server import LEASH
+from idxflow.server.local import LEASH
 from tests.processes import ending
 
 PROGRAM = """

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from idxflow import machine
-from idxflow.machine import find_process, reserved_port, start_process
+from idxflow.server import machine
+from idxflow.server.machine import find_process, reserved_port, start_process
 from tests.processes import PROJECT, bare_environment, run_python, until
 
 

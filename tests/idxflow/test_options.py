@@ -8,11 +8,11 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from idxflow import options
-from idxflow.app import app, run
-from idxflow.commands.plan import plan
-from idxflow.commands.registry import COMMANDS
-from idxflow.options import home_of
+from idxflow.cli import options
+from idxflow.cli.app import app, run
+from idxflow.cli.commands.plan import plan
+from idxflow.cli.commands.registry import COMMANDS
+from idxflow.cli.options import home_of
 from schemas.catalog import dataset_names
 from schemas.errors import UsageError
 from schemas.stages import STAGES

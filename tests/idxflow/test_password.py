@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from idxflow.app import call
-from idxflow.environment import prepare_environment
-from idxflow.password import keep_password, password_file, read_password
-from idxflow.server import Server, start_server, stop_server, wait_for_server
+from idxflow.cli.app import call
+from idxflow.server.environment import prepare_environment
+from idxflow.server.local import Server, start_server, stop_server, wait_for_server
+from idxflow.server.password import keep_password, password_file, read_password
 from schemas.errors import ServerError
 from tests.processes import PROJECT, bare_environment, run_python
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from idxflow.images import Images
-from idxflow.predicting import Classifier, raw_pixels
+from idxflow.comparing.images import Images
+from idxflow.comparing.predicting import Classifier, raw_pixels
 from schemas.errors import UsageError
 from tasks import evaluate
 

@@ -16,8 +16,8 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from artifacts.run_record import RunRecord
-from idxflow.run import run_pipeline
-from idxflow.settings import Settings, load_settings
+from idxflow.cli.run import run_pipeline
+from idxflow.cli.settings import Settings, load_settings
 from schemas.errors import BadIdx, ServerError
 from schemas.events import RunChanged, StageChanged, emit
 from schemas.stages import StageName
@@ -142,9 +142,9 @@ def test_a_chosen_api_has_to_answer(screen: Screen, monkeypatch: pytest.MonkeyPa
 
 def test_everything_before_the_flow_is_light() -> None:
     """What the command needs before the flow imports neither Prefect nor anything else that takes a second."""
-    program = "import sys, idxflow.run, idxflow.app; print(*sys.modules)"
+    program = "import sys, idxflow.cli.run, idxflow.cli.app; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
     ).stdout.split()
-    assert "idxflow.run" in loaded
+    assert "idxflow.cli.run" in loaded
     assert not {"prefect", "tensorflow", "pandas", "pyarrow", "numpy", "requests", "httpx"} & set(loaded)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from artifacts import files
 from artifacts.archive.names import Names
-from artifacts.holds import Hold
 from artifacts.ref import Ref
-from artifacts.store import Store
-from idxflow.run_page import RunFacts, print_run, run_facts
-from idxflow.times import local_time
+from artifacts.store import files
+from artifacts.store.holds import Hold
+from artifacts.store.store import Store
+from idxflow.views.run_page import RunFacts, print_run, run_facts
+from idxflow.views.times import local_time
 from schemas.caveats import LEAKED, Caveat
 from schemas.training import Training
 from tests.artifacts.archive.history import stage_record, write_run
@@ -194,7 +194,7 @@ def test_values_of_the_configuration_stand_below_each_other(store: Store, screen
 
 def test_a_page_fits_a_terminal(store: Store, refs: tuple[Ref, Ref, Ref]) -> None:
     """At 80 columns a stage of a file with a long name stays one line: its version is cut in half."""
-    from idxflow.terminal import Terminal
+    from idxflow.views.terminal import Terminal
 
     row = stage_record(refs[1]).model_copy(update={"stage": "decompress", "name": "train-images-idx3-ubyte.gz"})
     screen = Screen()

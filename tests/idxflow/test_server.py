@@ -15,9 +15,17 @@ from pathlib import Path
 
 import pytest
 
-from idxflow.environment import prepare_environment
-from idxflow.machine import find_process
-from idxflow.server import Server, api_answers, find_server, start_server, stop_command, stop_server, wait_for_server
+from idxflow.server.environment import prepare_environment
+from idxflow.server.local import (
+    Server,
+    api_answers,
+    find_server,
+    start_server,
+    stop_command,
+    stop_server,
+    wait_for_server,
+)
+from idxflow.server.machine import find_process
 from schemas.errors import ServerError
 from tests.processes import until
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from idxflow.server_page import ServerStatus, print_status, server_status
-from idxflow.times import local_time
+from idxflow.views.server_page import ServerStatus, print_status, server_status
+from idxflow.views.times import local_time
 
 
 def test_without_a_server_there_is_nothing_but_that(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:

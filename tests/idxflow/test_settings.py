@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from idxflow.settings import Settings, load_settings, mirror_address, parse_value
+from idxflow.cli.settings import Settings, load_settings, mirror_address, parse_value
 from schemas.errors import UsageError
 from schemas.training import Training
 

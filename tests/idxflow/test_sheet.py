@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from idxflow.sheet import COLUMNS, SHOWN, print_fact, print_list
+from idxflow.views.sheet import COLUMNS, SHOWN, print_fact, print_list
 from tests.idxflow.conftest import Screen
 
 

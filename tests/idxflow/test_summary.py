@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from idxflow.summary import print_summary, short_path
+from idxflow.views.summary import print_summary, short_path
 from schemas.caveats import LEAKED, Caveat
 from tests.idxflow.conftest import Screen
 from tests.idxflow.recording import record_run

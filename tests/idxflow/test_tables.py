@@ -6,7 +6,7 @@ import pytest
 from rich.cells import cell_len
 from rich.text import Text
 
-from idxflow.tables import below, shown_version, table_lines
+from idxflow.views.tables import below, shown_version, table_lines
 
 
 def test_columns_are_as_wide_as_what_stands_in_them() -> None:

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from idxflow.console import Console
-from idxflow.printing import put, put_json
+from idxflow.cli.printing import put, put_json
+from idxflow.views.console import Console
 from schemas.events import Progress, StageChanged
 
 BAD = "\x1b]0;owned\x07\x9b2J\u202e"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.store import Store
-from idxflow.times import local_time, time_taken
+from artifacts.store.store import Store
+from idxflow.views.times import local_time, time_taken
 from tests.artifacts.archive.history import FIRST, write_run
 
 

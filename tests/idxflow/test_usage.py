@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from idxflow.settings import load_settings
+from idxflow.cli.settings import load_settings
 from schemas.errors import UsageError
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from schemas.datasets import RemoteFile
 from tasks.download import DownloadSummary, fetch
-from tasks.transfer import Patience
+from tasks.transport.transfer import Patience
 from tests.faults.mirror import Fault, Mirror
 
 NAME = "t10k-labels-idx1-ubyte.gz"

@@ -12,10 +12,10 @@ from schemas.history import History
 from schemas.image_table import ImageTable
 from schemas.training import Training
 from tasks import train
-from tasks.holding import hold_out
-from tasks.network import Network
-from tasks.order import positions, windows
-from tasks.rows import Rows
+from tasks.fitting.holding import hold_out
+from tasks.fitting.network import Network
+from tasks.fitting.order import positions, windows
+from tasks.fitting.rows import Rows
 from tests.tasks.small_split import MEAN, STD
 
 Weights = list[npt.NDArray[np.float64]]

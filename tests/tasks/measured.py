@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from schemas.metrics import SplitMetrics
-from tasks.scoring import Scores, Tally
+from tasks.quality.scoring import Scores, Tally
 
 
 def measured(scores: Scores, classes: Sequence[str]) -> SplitMetrics:

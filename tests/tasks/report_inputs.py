@@ -20,8 +20,8 @@ from tasks.decompress import decompress
 from tasks.evaluate import write_predictions
 from tasks.normalize import normalize
 from tasks.parse import parse
+from tasks.quality.scoring import Scores, score
 from tasks.report import report
-from tasks.scoring import Scores, score
 from tasks.validate import validate
 from tasks.verify import verify
 from tests.tasks.measured import measured

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.backend import keras, numerics, quiet_loading, tf
+from tasks.fitting.backend import keras, numerics, quiet_loading, tf
 
 ROOT = Path(__file__).parents[2]
 

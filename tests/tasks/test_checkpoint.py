@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.history import EpochRow
-from tasks.checkpoint import NAME, Checkpoint, read_checkpoint, write_checkpoint
+from tasks.fitting.checkpoint import NAME, Checkpoint, read_checkpoint, write_checkpoint
 from tests.memory import peak_memory
 
 ROWS = tuple(EpochRow(epoch=number, loss=1 / 3, accuracy=0.1, validation_loss=2 / 7) for number in (1, 2))

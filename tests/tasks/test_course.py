@@ -13,7 +13,7 @@ from schemas.events import Event, Progress, listening
 from schemas.history import History
 from schemas.image_table import ImageTable
 from schemas.training import Training
-from tasks.network import Network, build_network
+from tasks.fitting.network import Network, build_network
 from tests.tasks.by_hand import fit
 from tests.tasks.small_split import CLASSES, MEAN, SHAPE, STD, small_split, written
 

@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from artifacts.ref import RESERVED, Ref
 from schemas.datasets import RemoteFile
 from schemas.errors import BadGzip, BadIdx, IdxflowError
-from tasks import inflate as module
 from tasks.decompress import DecompressSummary, decompress, extract, gunzip, raw_name
-from tasks.inflate import XZ_MEMORY, inflate, inflate_library, unxz
+from tasks.formats import inflate as module
+from tasks.formats.inflate import XZ_MEMORY, inflate, inflate_library, unxz
 from tests.memory import peak_memory
 from tests.tasks.idx_bytes import idx_bytes
 

@@ -1,4 +1,4 @@
-"""tasks/download.py and tasks/part.py: every fault of a mirror, and what reaches the artifact."""
+"""tasks/download.py and tasks/transport/part.py: every fault of a mirror, and what reaches the artifact."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from schemas.datasets import Origin, RemoteFile
 from schemas.errors import DownloadFailed
 from tasks.download import DownloadSummary, download, fetch
-from tasks.part import Validators
+from tasks.transport.part import Validators
 from tests.faults import mirror as faults
 from tests.faults.mirror import Exchange, Fault
 from tests.tasks.bench import BODY, CUT, HASTY, NAME, SHA256, Bench, broken, served

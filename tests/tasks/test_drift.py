@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from schemas.datasets import Checks
 from schemas.errors import InvalidData
 from schemas.image_table import Batch
-from tasks.drift import deciles, histogram, measure_drift, stability
+from tasks.quality.drift import deciles, histogram, measure_drift, stability
 from tests.tasks.splits import check, draw, spec_of, split
 
 counts = st.lists(st.integers(0, 10_000), min_size=2, max_size=12).filter(any)

@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.image_table import ROW_GROUP, Batch, ImageTable
-from tasks import duplicates
-from tasks.duplicates import Duplicates, bands, find_duplicates, find_shared, name_images, read_band, recut
-from tasks.profile import digest_images
+from tasks.quality import duplicates
+from tasks.quality.duplicates import Duplicates, bands, find_duplicates, find_shared, name_images, read_band, recut
+from tasks.quality.profile import digest_images
 from tests.memory import peak_memory
 from tests.tasks.splits import SHAPE, save
 

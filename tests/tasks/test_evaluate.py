@@ -19,10 +19,10 @@ from schemas.image_table import Batch, ImageTable
 from schemas.metrics import ClassMetrics, Metrics, SplitMetrics
 from schemas.training import Training
 from tasks import evaluate as module
-from tasks.backend import keras
 from tasks.evaluate import EvaluateSummary, Graph, as_graph, evaluate, predict, write_confusion
-from tasks.network import build_network
-from tasks.scoring import Scores, score
+from tasks.fitting.backend import keras
+from tasks.fitting.network import build_network
+from tasks.quality.scoring import Scores, score
 from tasks.validate import validate_table
 from tests.tasks.measured import measured
 from tests.tasks.small_split import CLASSES, MEAN, SHAPE, STD, artifact, small_split, table_artifact

@@ -15,10 +15,10 @@ import pytest
 
 from flows.choose import any_answers
 from schemas.datasets import RemoteFile
-from tasks import transfer
-from tasks.first_use import take_from
-from tasks.freshness import Answer, ask
-from tasks.part import Validators
+from tasks.transport import transfer
+from tasks.transport.first_use import take_from
+from tasks.transport.freshness import Answer, ask
+from tasks.transport.part import Validators
 from tasks.transport.patience import Patience
 from tests.faults.answers import ANSWERS
 from tests.faults.mirror import Mirror

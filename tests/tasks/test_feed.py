@@ -15,11 +15,11 @@ from schemas.history import History
 from schemas.image_table import ImageTable
 from schemas.training import Training
 from tasks import train
-from tasks.backend import keras
-from tasks.feed import Feed, Held, Streamed
-from tasks.holding import hold_out
-from tasks.network import Network, build_network
-from tasks.room import Pool
+from tasks.fitting.backend import keras
+from tasks.fitting.feed import Feed, Held, Streamed
+from tasks.fitting.holding import hold_out
+from tasks.fitting.network import Network, build_network
+from tasks.fitting.room import Pool
 from tests.tasks.by_hand import features, fit, learned_order, parted
 from tests.tasks.small_split import CLASSES, MEAN, SHAPE, STD, small_split, written
 
@@ -149,7 +149,7 @@ def test_few_large_rows_take_no_room_for_many(table: ImageTable, monkeypatch: py
         shapes.append(shape)
         return Pool(shape, dtype)
 
-    monkeypatch.setattr("tasks.feed.Pool", room)
+    monkeypatch.setattr("tasks.fitting.feed.Pool", room)
     training = Training.model_validate({**BRISK, "batch_size": 65_536})
     feed = Streamed(*parted(table, training), fresh(training), training)
     (images, _), (held_out, _) = next(iter(feed.training(0))), next(iter(feed.validation()))

@@ -1,4 +1,4 @@
-"""tasks/freshness.py: a mirror is asked whether its file has changed, and the file is not taken again."""
+"""tasks/transport/freshness.py: a mirror is asked whether its file has changed, and the file is not taken again."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from schemas.datasets import RemoteFile
-from tasks.freshness import Answer, ask
-from tasks.part import Validators
+from tasks.transport.freshness import Answer, ask
+from tasks.transport.part import Validators
 from tests.faults import mirror as faults
 from tests.faults.mirror import Mirror
 from tests.tasks.bench import BODY, NAME, SHA256, Bench, broken, served

@@ -14,7 +14,7 @@ from schemas.errors import StageError
 from schemas.held_out import Way
 from schemas.image_table import Batch, ImageTable
 from schemas.training import Training
-from tasks.holding import Holding, count_train_rows, hold_out
+from tasks.fitting.holding import Holding, count_train_rows, hold_out
 from tests.tasks.small_split import MEAN, SHAPE, STD, small_split, written
 
 CLASSES = tuple("abcdefghij")
@@ -135,9 +135,9 @@ def test_streamed_rows_are_those_of_memory(
     tmp_path: Path, rows: int, group: int, window: int, fraction: float, seed: int
 ) -> None:
     """Stratified or not, both feeds give the same train and held-out rows, in the same order, to the bit."""
-    from tasks.feed import Held, Streamed
-    from tasks.network import build_network
-    from tasks.rows import Rows
+    from tasks.fitting.feed import Held, Streamed
+    from tasks.fitting.network import build_network
+    from tasks.fitting.rows import Rows
 
     table = written(tmp_path / "table.parquet", small_split(rows, seed), group=group)
     training = Training(hidden=(2,), validation_fraction=fraction, seed=seed, shuffle_window=window, batch_size=8)

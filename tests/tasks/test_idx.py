@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from schemas.errors import BadIdx
-from tasks.idx import CORRECT, CUT, MAX_BYTES, REWRITE, Header, disagreement, open_idx, read_header
+from tasks.formats.idx import CORRECT, CUT, MAX_BYTES, REWRITE, Header, disagreement, open_idx, read_header
 from tests.memory import peak_memory
 from tests.tasks.idx_bytes import CODES, idx_bytes, write_idx
 

@@ -30,9 +30,9 @@ from artifacts.ref import Ref
 from schemas.datasets import RemoteFile
 from schemas.errors import DownloadFailed, StageError
 from tasks.decompress import decompress
-from tasks.first_use import take_from
-from tasks.idx import open_idx
-from tasks.kinds import EMPTY, MAGIC, kind_of
+from tasks.formats.idx import open_idx
+from tasks.formats.kinds import EMPTY, MAGIC, kind_of
+from tasks.transport.first_use import take_from
 from tasks.verify import prove
 from tests.tasks.bench import NAME, Bench, served
 from tests.tasks.idx_bytes import idx_bytes

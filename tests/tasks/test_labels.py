@@ -14,9 +14,9 @@ import pytest
 from schemas.datasets import TableSpec
 from schemas.errors import BadTable
 from schemas.image_table import ImageTable
-from tasks import labels as module
-from tasks.idx import open_idx
-from tasks.labels import LabelFile, class_indices, is_one_hot
+from tasks.formats import labels as module
+from tasks.formats.idx import open_idx
+from tasks.formats.labels import LabelFile, class_indices, is_one_hot
 from tasks.parse import build_table
 from tests.memory import peak_memory
 from tests.tasks.idx_bytes import write_idx

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.image_table import Batch
-from tasks import duplicates
 from tasks.evaluate import write_predictions
-from tasks.leak import Leak, find_leak
-from tasks.scoring import score
+from tasks.quality import duplicates
+from tasks.quality.leak import Leak, find_leak
+from tasks.quality.scoring import score
 from tests.memory import peak_memory
 
 in_one_folder = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

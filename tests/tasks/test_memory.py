@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.memory import FILES, free_memory
+from tasks.fitting.memory import FILES, free_memory
 
 PROC = "MemTotal:       16000000 kB\nMemFree:          900000 kB\nMemAvailable:    8000000 kB\n"
 

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pytest
 
 from schemas.training import Training
-from tasks.backend import keras
-from tasks.network import Network, build_network, content_digest
-from tasks.noise import Dropout
+from tasks.fitting.backend import keras
+from tasks.fitting.network import Network, build_network, content_digest
+from tasks.fitting.noise import Dropout
 from tests.tasks.by_hand import features
 
 RANDOM = np.random.default_rng(5)
@@ -78,7 +78,7 @@ def test_the_saved_model_is_plain_and_loads_in_safe_mode(tmp_path: Path, activat
 def test_a_large_mean_image_is_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond so many pixels the normalisation is no text of the configuration; it computes the same, loaded as well."""
     text = network().classifier
-    monkeypatch.setattr("tasks.network.PLAIN", 5)
+    monkeypatch.setattr("tasks.fitting.network.PLAIN", 5)
     large = network()
     assert len(large.classifier.to_json()) < len(text.to_json()) - 100
     large.classifier.save(tmp_path / "model.keras")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tasks.backend import tf
-from tasks.noise import Dropout, draw_key, draw_shifts, move
+from tasks.fitting.backend import tf
+from tasks.fitting.noise import Dropout, draw_key, draw_shifts, move
 
 IMAGES = np.random.default_rng(3).integers(1, 256, (5, 4, 3), np.uint8)
 

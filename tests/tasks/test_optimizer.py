@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from schemas.training import Training
-from tasks.backend import keras, tf
-from tasks.optimizer import build_optimizer
+from tasks.fitting.backend import keras, tf
+from tasks.fitting.optimizer import build_optimizer
 
 
 def rates(updates: int, **fields: Any) -> list[float]:

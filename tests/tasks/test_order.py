@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.order import positions, windows
+from tasks.fitting.order import positions, windows
 
 SIZES = st.lists(st.integers(1, 30), min_size=1, max_size=12)
 

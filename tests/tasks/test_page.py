@@ -12,7 +12,7 @@ from schemas.history import EpochRow, History
 from schemas.metrics import ClassMetrics, Metrics, SplitMetrics
 from schemas.statistics import Drift, DuplicateGroup, Finding, NormalizerFacts, Statistics
 from schemas.training import Training
-from tasks.page import Illustration, Page, Setting, percent, render, thousands
+from tasks.explaining.page import Illustration, Page, Setting, percent, render, thousands
 
 
 def split_statistics(*findings: Finding, duplicates: tuple[DuplicateGroup, ...] = ()) -> Statistics:

@@ -16,7 +16,7 @@ from schemas.datasets import TableSpec
 from schemas.errors import BadIdx, BadTable, StageError
 from schemas.image_table import ImageTable
 from tasks.decompress import gunzip
-from tasks.inflate import inflate_library
+from tasks.formats.inflate import inflate_library
 from tasks.parse import TableSummary, build_table, open_shard, parse, regroup
 from tests.memory import peak_memory
 from tests.tasks.idx_bytes import idx_bytes, write_idx

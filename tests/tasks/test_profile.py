@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from schemas.image_table import Batch
-from tasks.profile import (
+from tasks.quality.profile import (
     PROFILE_TYPES,
     Moments,
     Profile,

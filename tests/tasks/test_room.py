@@ -7,7 +7,7 @@ import gc
 import numpy as np
 import pytest
 
-from tasks.room import ALIGNMENT, Pool, aligned
+from tasks.fitting.room import ALIGNMENT, Pool, aligned
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32])
@@ -60,7 +60,7 @@ def test_memory_that_anything_still_reads_is_not_lent_again(keep: object) -> Non
 
 def test_tensorflow_keeps_what_it_reads() -> None:
     """A tensor that shares an array's memory keeps it, in a data set too, and shows what was written into it."""
-    from tasks.backend import tf
+    from tasks.fitting.backend import tf
 
     pool, seen = Pool((2, 16), np.float32), list[int]()
 

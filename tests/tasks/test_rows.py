@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tasks.room import Pool
-from tasks.rows import Rows
+from tasks.fitting.room import Pool
+from tasks.fitting.rows import Rows
 from tests.tasks.small_split import small_split, written
 
 DATA = small_split(150)

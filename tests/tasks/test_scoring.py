@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.metrics import LISTED, SplitMetrics
-from tasks.scoring import Scores, Tally, score
+from tasks.quality.scoring import Scores, Tally, score
 from tests.memory import peak_memory
 from tests.tasks.measured import measured
 

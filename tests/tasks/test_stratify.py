@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.stratify import apportion, choose, mix, share_of
+from tasks.fitting.stratify import apportion, choose, mix, share_of
 
 ORDERS = ("sorted", "blocks", "by writer", "shuffled")
 

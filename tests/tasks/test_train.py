@@ -17,9 +17,9 @@ from schemas.events import Event, Progress, listening
 from schemas.history import History
 from schemas.image_table import Batch, ImageTable
 from schemas.training import Training
-from tasks.backend import keras, tf
-from tasks.holding import count_train_rows
-from tasks.network import Network, build_network, content_digest
+from tasks.fitting.backend import keras, tf
+from tasks.fitting.holding import count_train_rows
+from tasks.fitting.network import Network, build_network, content_digest
 from tasks.train import TrainSummary, train
 from tests.processes import PROJECT, bare_environment, run_python
 from tests.tasks.by_hand import features, fit, learned_order, train_by_hand
@@ -115,7 +115,7 @@ def test_figures_are_those_of_plain_fit(table: ImageTable) -> None:
 def test_validation_is_measured_in_blocks(table: ImageTable, monkeypatch: pytest.MonkeyPatch) -> None:
     """Held-out rows are all scored when they do not fit into one block, or into a whole number of them."""
     whole = fit(fresh(BRISK), table, BRISK)
-    monkeypatch.setattr("tasks.network.BLOCK", 7)
+    monkeypatch.setattr("tasks.fitting.network.BLOCK", 7)
     blocks = fit(fresh(BRISK), table, BRISK)
     for one, other in zip(whole.epochs, blocks.epochs, strict=True):
         assert one.validation_loss == pytest.approx(other.validation_loss, rel=1e-6)

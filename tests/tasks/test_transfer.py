@@ -1,4 +1,4 @@
-"""tasks/transfer.py: tries, waits and resumption, against real HTTP mirrors that fail on demand."""
+"""tasks/transport/transfer.py: tries, waits and resumption, against real HTTP mirrors that fail on demand."""
 
 from __future__ import annotations
 

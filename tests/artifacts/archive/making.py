@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from artifacts.environment import Environment
-from artifacts.integrity import Stored
 from artifacts.keys import KeyParts, content_digest, plain, references
 from artifacts.manifest import Input, Manifest
-from artifacts.publishing import commit, publish, seal_entries, staging
 from artifacts.ref import Ref
-from artifacts.store import Store
+from artifacts.store.integrity import Stored
+from artifacts.store.publishing import commit, publish, seal_entries, staging
+from artifacts.store.store import Store
 from tests.artifacts.building import PREFECT
 
 MACHINE = Environment(

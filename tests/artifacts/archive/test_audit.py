@@ -9,7 +9,7 @@ import pytest
 
 from artifacts.archive.audit import Audit, Auditor
 from artifacts.archive.names import Names
-from artifacts.store import Store
+from artifacts.store.store import Store
 from schemas.events import Event, Progress, listening
 from tests.artifacts.building import flip_unseen, publish
 from tests.faults.scenarios import NOW, record, ref_of, three_artifacts

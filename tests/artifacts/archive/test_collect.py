@@ -12,10 +12,10 @@ import pytest
 from artifacts.archive.collect import Cleanup, collect, survey
 from artifacts.archive.names import Names
 from artifacts.archive.runs import list_runs
-from artifacts.holds import Hold
 from artifacts.manifest import Input
 from artifacts.ref import Ref
-from artifacts.store import Store
+from artifacts.store.holds import Hold
+from artifacts.store.store import Store
 from schemas.errors import StoreError
 from tests.artifacts.building import build
 from tests.faults.scenarios import NOW, record, ref_of

@@ -11,7 +11,7 @@ import pytest
 from artifacts.archive.index import LAYOUT, RunIndex
 from artifacts.archive.runs import list_runs, unreadable_runs
 from artifacts.ref import Ref
-from artifacts.store import Store
+from artifacts.store.store import Store
 from tests.artifacts.archive.history import stage_record, write_run
 
 MODEL = Ref(stage="train", name="", version="1" * 16, digest="", manifest="")

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from artifacts.archive.leftovers import RESUMABLE, SETTLED, Leftover, find_leftovers, is_foreign, touched
-from artifacts.files import temporary_name
-from artifacts.holds import Hold
-from artifacts.store import Store
+from artifacts.store.files import temporary_name
+from artifacts.store.holds import Hold
+from artifacts.store.store import Store
 from tests.artifacts.building import build, publish
 from tests.faults.scenarios import NOW, record, ref_of
 

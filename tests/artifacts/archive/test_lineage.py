@@ -11,7 +11,7 @@ import pytest
 
 from artifacts.archive.lineage import Edge, Lineage, Node, trace
 from artifacts.ref import Ref
-from artifacts.store import Store
+from artifacts.store.store import Store
 from tests.artifacts.archive.making import MACHINE, clean_up, make, stored
 
 FILE = {"file": {"name": "images.gz", "sha256": "0" * 64}}

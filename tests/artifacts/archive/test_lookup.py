@@ -9,10 +9,10 @@ import pytest
 
 from artifacts.archive.lookup import find, find_artifact, find_run, stored_artifact
 from artifacts.archive.names import Names
-from artifacts.integrity import Stored
 from artifacts.ref import Ref
 from artifacts.run_record import RunRecord
-from artifacts.store import Store
+from artifacts.store.integrity import Stored
+from artifacts.store.store import Store
 from schemas.errors import ArtifactDamaged, StoreError, UsageError
 from tests.artifacts.archive.history import stage_record, write_run
 from tests.artifacts.building import build, publish

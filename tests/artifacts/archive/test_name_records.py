@@ -23,7 +23,7 @@ from artifacts.archive.name_records import (
     read_alias,
     read_pin,
 )
-from artifacts.store import Store
+from artifacts.store.store import Store
 from schemas.errors import StoreError
 from schemas.stages import STAGES
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from artifacts import files
 from artifacts.archive.lookup import ANEW
 from artifacts.archive.name_records import ArtifactPin, RunPin
 from artifacts.archive.names import NameProblem, Names
-from artifacts.disk import Disk
 from artifacts.ref import Ref
-from artifacts.store import Store
+from artifacts.store import files
+from artifacts.store.disk import Disk
+from artifacts.store.store import Store
 from schemas.errors import ArtifactDamaged, StoreError, UsageError
 from tests.artifacts.archive.history import stage_record, write_run
 from tests.artifacts.building import build

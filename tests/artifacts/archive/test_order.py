@@ -15,14 +15,14 @@ from artifacts.archive.index import RunIndex
 from artifacts.archive.leftovers import find_leftovers, touched
 from artifacts.archive.lookup import find_artifact, find_run
 from artifacts.archive.order import Order, next_number
+from artifacts.archive.reasons import explain
 from artifacts.archive.runs import list_runs, read_run
 from artifacts.archive.twins import Twins
-from artifacts.holds import Hold, forget_dead
 from artifacts.manifest import Input
-from artifacts.reasons import explain
 from artifacts.ref import Ref
 from artifacts.run_record import RunRecord
-from artifacts.store import Store
+from artifacts.store.holds import Hold, forget_dead
+from artifacts.store.store import Store
 from schemas.errors import StoreError
 from tests.artifacts.archive.history import FIRST, stage_record, write_run
 from tests.artifacts.archive.making import make

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from artifacts.archive.plan import PlannedStage, Planning
-from artifacts.reasons import sentence
-from artifacts.refresh import Refresh
-from artifacts.store import Store
+from artifacts.archive.reasons import sentence
+from artifacts.engine.refresh import Refresh
+from artifacts.store.store import Store
 from schemas.training import Training
 from tests.artifacts.counting import counting, fetch, join
 

@@ -9,7 +9,7 @@ import pytest
 from artifacts.archive.names import Names
 from artifacts.archive.roots import Artifact, find_roots, read_graph
 from artifacts.ref import Ref
-from artifacts.store import Store
+from artifacts.store.store import Store
 from schemas.errors import StoreError
 from tests.artifacts.archive.history import stage_record, write_run
 from tests.artifacts.archive.making import clean_up, make

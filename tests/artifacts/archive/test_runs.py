@@ -8,9 +8,9 @@ import pytest
 
 from artifacts.archive.index import RunIndex
 from artifacts.archive.runs import list_runs, read_run, run_ids, state_of, subject_of, unreadable_runs
-from artifacts.holds import Hold
 from artifacts.ref import Ref
-from artifacts.store import Store
+from artifacts.store.holds import Hold
+from artifacts.store.store import Store
 from tests.artifacts.archive.history import stage_record, write_run
 
 

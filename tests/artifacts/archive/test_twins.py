@@ -10,7 +10,7 @@ from artifacts.archive.order import Order
 from artifacts.archive.twins import Twins
 from artifacts.manifest import Input
 from artifacts.ref import Ref
-from artifacts.store import Store
+from artifacts.store.store import Store
 from tests.artifacts.archive.making import make
 
 

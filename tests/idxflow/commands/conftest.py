@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from artifacts.ref import Ref
-from artifacts.store import Store
+from artifacts.store.store import Store
 from tests.artifacts.archive.history import stage_record, write_run
 from tests.artifacts.building import build
 

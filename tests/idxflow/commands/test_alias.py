@@ -8,10 +8,10 @@ import pytest
 
 from artifacts.archive.names import Names
 from artifacts.ref import Ref
-from artifacts.store import Store
-from idxflow.commands.alias import alias
-from idxflow.ending import DONE
-from idxflow.times import local_time
+from artifacts.store.store import Store
+from idxflow.cli.commands.alias import alias
+from idxflow.cli.ending import DONE
+from idxflow.views.times import local_time
 from schemas.errors import UsageError
 from tests.artifacts.archive.history import stage_record, write_run
 from tests.artifacts.building import build

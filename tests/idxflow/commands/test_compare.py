@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.files import remove_folder
 from artifacts.run_record import RunRecord
-from artifacts.store import Store
-from idxflow.cli import main
-from idxflow.commands.compare import compare, show
+from artifacts.store.files import remove_folder
+from artifacts.store.store import Store
+from idxflow.cli.commands.compare import compare, show
+from idxflow.cli.ending import DONE, WRONG_USAGE
+from idxflow.cli.main import main
 from idxflow.comparing.comparison import Comparison, compare_runs
-from idxflow.ending import DONE, WRONG_USAGE
-from idxflow.times import local_time
+from idxflow.views.times import local_time
 from schemas.errors import UsageError
 from schemas.training import Training
 from tests.idxflow.comparing.compared_runs import CODE, ENVIRONMENT, finished_run
@@ -33,8 +33,8 @@ Data: the same
 
 Code
                     A      B        used by
-  tasks/network.py  there  differs  5 stages
-  tasks/page.html   there  -        5 stages
+  tasks/fitting/network.py  there  differs  5 stages
+  tasks/explaining/page.html   there  -        5 stages
   tasks/new.py      -      there    5 stages
 
 Environment of the training: the same
@@ -74,7 +74,7 @@ def home(desk: Path) -> Path:
     """A home folder with two runs of one data set."""
     store = Store(desk / "home")
     finished_run(store, A)
-    code = {"tasks/network.py": "9" * 64, "tasks/new.py": "3" * 64}
+    code = {"tasks/fitting/network.py": "9" * 64, "tasks/new.py": "3" * 64}
     finished_run(store, B, (0, 0, 1, 0, 0, 0), training=Training(seed=7), code=code)
     return store.home
 

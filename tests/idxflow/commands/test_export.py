@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from artifacts.ref import Ref
-from artifacts.store import Store
-from idxflow.commands.export import export
+from artifacts.store.store import Store
+from idxflow.cli.commands.export import export
 from tests.artifacts.archive.making import clean_up
 from tests.idxflow.exporting.model_line import model_line
 

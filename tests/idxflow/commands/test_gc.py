@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.store import Store
-from idxflow.cli import main
-from idxflow.commands.gc import parse_age
-from idxflow.ending import DONE, FAILED, WRONG_USAGE
+from artifacts.store.store import Store
+from idxflow.cli.commands.gc import parse_age
+from idxflow.cli.ending import DONE, FAILED, WRONG_USAGE
+from idxflow.cli.main import main
 from schemas.words import amount
 from tests.artifacts.building import build
 from tests.faults.scenarios import record, ref_of

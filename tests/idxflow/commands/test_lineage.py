@@ -9,9 +9,9 @@ import pytest
 
 from artifacts.archive.lineage import Edge, Lineage, Node, trace
 from artifacts.ref import Ref
-from artifacts.store import Store
-from idxflow.commands.lineage import brief, flowchart, lineage
-from idxflow.times import local_time
+from artifacts.store.store import Store
+from idxflow.cli.commands.lineage import brief, flowchart, lineage
+from idxflow.views.times import local_time
 from schemas.errors import UsageError
 from tests.artifacts.archive.making import MACHINE, clean_up, make, stored
 

@@ -8,10 +8,10 @@ import pytest
 
 from artifacts.archive.names import Names
 from artifacts.ref import Ref
-from artifacts.store import Store
-from idxflow.commands.pin import pin
-from idxflow.ending import DONE
-from idxflow.times import local_time
+from artifacts.store.store import Store
+from idxflow.cli.commands.pin import pin
+from idxflow.cli.ending import DONE
+from idxflow.views.times import local_time
 from schemas.errors import UsageError
 
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from artifacts.archive.plan import Plan, PlannedStage
-from artifacts.reasons import Change
-from artifacts.store import Store
+from artifacts.archive.reasons import Change
+from artifacts.store.store import Store
 from flows import choose
-from idxflow.cli import main
-from idxflow.commands.plan import count, plan_lines
-from idxflow.ending import DONE
+from idxflow.cli.commands.plan import count, plan_lines
+from idxflow.cli.ending import DONE
+from idxflow.cli.main import main
 from tests.flows.test_choose import offline
 from tests.flows.walking import RUN, TRAINING, digits_home
 from tests.idxflow.conftest import assert_refused
@@ -41,7 +41,7 @@ def planned(stage: str, state: str, name: str = "", **facts: object) -> PlannedS
 def alone(desk: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own, which says on standard error what it has imported."""
     program = (
-        "import sys; from idxflow.cli import main; code = main(sys.argv[1:]); "
+        "import sys; from idxflow.cli.main import main; code = main(sys.argv[1:]); "
         "print(*sys.modules, file=sys.stderr); sys.exit(code)"
     )
     command = [sys.executable, "-c", program, *words]

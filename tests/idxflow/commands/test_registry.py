@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from idxflow.app import app
-from idxflow.commands.registry import COMMANDS, Command
+from idxflow.cli.app import app
+from idxflow.cli.commands.registry import COMMANDS, Command
 
 PROJECT = Path(__file__).parents[3]
 NAMES = [command.name for command in COMMANDS]
@@ -21,12 +21,12 @@ NAMES = [command.name for command in COMMANDS]
 
 def loaded_by(*words: str) -> set[str]:
     """Return the commands that a process imports which runs one with these words."""
-    program = "import sys; from idxflow.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
+    program = "import sys; from idxflow.cli.main import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
     command = [sys.executable, "-c", program, *words]
     done = subprocess.run(
         command, capture_output=True, text=True, check=True, env={"PYTHONPATH": str(PROJECT)}, cwd=Path.cwd()
     )
-    prefix = "idxflow.commands."
+    prefix = "idxflow.cli.commands."
     return {name.removeprefix(prefix) for name in done.stderr.split() if name.startswith(prefix)}
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.holds import Hold
 from artifacts.ref import Ref
-from artifacts.store import Store
-from idxflow.cli import main
-from idxflow.commands.runs import Row, computed, row_of, run_lines, runs
-from idxflow.ending import DONE, WRONG_USAGE
-from idxflow.times import local_time
+from artifacts.store.holds import Hold
+from artifacts.store.store import Store
+from idxflow.cli.commands.runs import Row, computed, row_of, run_lines, runs
+from idxflow.cli.ending import DONE, WRONG_USAGE
+from idxflow.cli.main import main
+from idxflow.views.times import local_time
 from schemas.caveats import LEAKED, Caveat
 from schemas.errors import UsageError
 from schemas.stages import STAGES

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from artifacts.ref import Ref
-from artifacts.store import Store
-from idxflow.commands.show import show
-from idxflow.ending import DONE
+from artifacts.store.store import Store
+from idxflow.cli.commands.show import show
+from idxflow.cli.ending import DONE
 from schemas.errors import ArtifactDamaged, UsageError
 
 

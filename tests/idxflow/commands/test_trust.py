@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.store import Store
-from artifacts.trust import FirstUse, Trusted
-from idxflow.commands.trust import trust
-from idxflow.ending import DONE
+from artifacts.store.store import Store
+from artifacts.store.trust import FirstUse, Trusted
+from idxflow.cli.commands.trust import trust
+from idxflow.cli.ending import DONE
 from schemas.catalog import digest_of
 from schemas.errors import UsageError
 

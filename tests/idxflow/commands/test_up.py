@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from idxflow.cli import main
-from idxflow.ending import WRONG_USAGE
+from idxflow.cli.ending import WRONG_USAGE
+from idxflow.cli.main import main
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "1.5"])

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from artifacts.archive.audit import Audit
-from artifacts.store import Store
-from idxflow.cli import main
-from idxflow.ending import DONE, FAILED, WRONG_USAGE
+from artifacts.store.store import Store
+from idxflow.cli.ending import DONE, FAILED, WRONG_USAGE
+from idxflow.cli.main import main
 from tests.artifacts.archive.history import write_run
 from tests.artifacts.building import build, publish
 from tests.faults.scenarios import ref_of
@@ -140,7 +140,7 @@ def test_progress_is_told_beside_the_document(
     store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Long work says how far it is: on standard output, or on standard error where that belongs to the document."""
-    monkeypatch.setattr("idxflow.console.PLAIN_SECONDS", -1.0)
+    monkeypatch.setattr("idxflow.views.console.PLAIN_SECONDS", -1.0)
     assert main(["verify"]) == DONE
     assert capsys.readouterr().out.count("verify     ") == 2
     assert main(["verify", "--json"]) == DONE

@@ -12,22 +12,22 @@ import numpy as np
 from artifacts.environment import Environment
 from artifacts.keys import KeyParts, content_digest
 from artifacts.manifest import Input, Manifest
-from artifacts.publishing import commit, publish, seal_entries, staging
 from artifacts.ref import Ref
 from artifacts.run_record import RunRecord, StageRecord
-from artifacts.store import Store
+from artifacts.store.publishing import commit, publish, seal_entries, staging
+from artifacts.store.store import Store
 from schemas.image_table import Batch
 from schemas.metrics import Metrics
 from schemas.training import Training
 from tasks.evaluate import write_predictions
-from tasks.scoring import Scores
+from tasks.quality.scoring import Scores
 from tests.artifacts.building import PREFECT
 from tests.tasks.measured import measured
 
 CLASSES = ("cat", "dog", "owl")
 LABELS = (0, 0, 1, 1, 2, 2)
 """Of the test split; the train split is the same images, all of them right."""
-CODE = {"tasks/network.py": "1" * 64, "tasks/page.html": "2" * 64}
+CODE = {"tasks/fitting/network.py": "1" * 64, "tasks/explaining/page.html": "2" * 64}
 ENVIRONMENT = Environment(
     python="3.11.7", platform="Linux x86_64", cores=2, packages={"keras": "3.12.0"}, numerics={},
     git_commit="c" * 40, git_dirty=False,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.files import remove_folder
 from artifacts.run_record import RunRecord
-from artifacts.store import Store
+from artifacts.store.files import remove_folder
+from artifacts.store.store import Store
 from idxflow.comparing.comparison import Comparison, Difference, compare_runs
 from schemas.training import Training
 from tests.idxflow.comparing.compared_runs import CODE, ENVIRONMENT, LABELS, finished_run
@@ -68,11 +68,11 @@ def test_a_stage_that_only_one_run_has_is_told_by_its_data(store: Store) -> None
 def test_code_that_differs_is_told_by_file(store: Store) -> None:
     """A file of code that changed has two digests, one that only one run has is absent from the other."""
     one = finished_run(store, A)
-    other = finished_run(store, B, code={"tasks/network.py": "9" * 64, "tasks/new.py": "3" * 64})
+    other = finished_run(store, B, code={"tasks/fitting/network.py": "9" * 64, "tasks/new.py": "3" * 64})
     stages = ("download", "parse", "normalize", "train", "evaluate")
     assert compare_runs(store, one, other).code == (
-        Difference(name="tasks/network.py", a=CODE["tasks/network.py"], b="9" * 64, stages=stages),
-        Difference(name="tasks/page.html", a=CODE["tasks/page.html"], b=None, stages=stages),
+        Difference(name="tasks/fitting/network.py", a=CODE["tasks/fitting/network.py"], b="9" * 64, stages=stages),
+        Difference(name="tasks/explaining/page.html", a=CODE["tasks/explaining/page.html"], b=None, stages=stages),
         Difference(name="tasks/new.py", a=None, b="3" * 64, stages=stages),
     )
 

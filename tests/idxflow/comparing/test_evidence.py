@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.store import Store
+from artifacts.store.store import Store
 from idxflow.comparing.evidence import gather
 from schemas.errors import ArtifactDamaged, UsageError
 from tests.artifacts.building import flip_unseen

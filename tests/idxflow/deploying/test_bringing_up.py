@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from idxflow.cli.settings import load_settings
 from idxflow.deploying.bringing_up import bring_up
-from idxflow.settings import load_settings
 from schemas.errors import ServerError
 from tests.idxflow.conftest import Screen
 

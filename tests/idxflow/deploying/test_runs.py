@@ -13,7 +13,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
 from prefect.states import Pending, Running
 
-from artifacts.holds import Hold
+from artifacts.store.holds import Hold
 from idxflow.deploying.runs import GIVEN_BACK, LOST, STOPPED, WORKER_LABEL, TakenRuns
 
 pytestmark = pytest.mark.usefixtures("prefect_server")

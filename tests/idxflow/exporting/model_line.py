@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from artifacts.ref import Ref
-from artifacts.store import Store
+from artifacts.store.store import Store
 from schemas.catalog import load_dataset
 from schemas.datasets import Dataset
 from schemas.history import EpochRow, History

@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from artifacts import files
 from artifacts.archive.lineage import Lineage
-from artifacts.disk import Disk
-from artifacts.integrity import Stored
 from artifacts.ref import Ref
-from artifacts.store import Store
+from artifacts.store import files
+from artifacts.store.disk import Disk
+from artifacts.store.integrity import Stored
+from artifacts.store.store import Store
 from idxflow.exporting.export import Exported, export
 from schemas.errors import ArtifactDamaged, StoreError, UsageError
 from schemas.image_table import ImageTable

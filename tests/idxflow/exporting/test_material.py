@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.holds import Held, Hold
-from artifacts.integrity import identity
 from artifacts.ref import Ref
-from artifacts.store import Store
+from artifacts.store.holds import Held, Hold
+from artifacts.store.integrity import identity
+from artifacts.store.store import Store
 from idxflow.exporting.material import Material, gather
 from schemas.errors import ArtifactDamaged, StoreError
 from tests.artifacts.archive.making import clean_up, make, stored

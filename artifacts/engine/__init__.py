@@ -1,0 +1,1 @@
+"""What runs stages: tasks, the run around them, and how it fails."""

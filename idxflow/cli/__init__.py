@@ -1,0 +1,1 @@
+"""The command line: commands, options, settings, and how each of them ends."""

@@ -1,0 +1,44 @@
+"""
+The entry of the command line: it starts what there is to start, and says how it ended.
+
+Until Ctrl-C has its meaning, which is at once, nothing is imported that takes a while.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from idxflow.cli.interrupts import end_at_once, held_back, interruptible
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Run a command.
+
+    Args:    arguments: as on the command line, without the program; None: those of this process, which then ends.
+    Returns: the exit code.
+    """
+    try:
+        try:
+            with interruptible():
+                with held_back():
+                    from idxflow.cli.app import call
+                    from idxflow.cli.ending import FAILED, leave
+                    from idxflow.cli.streams import lasting_streams
+                with lasting_streams():
+                    code = call(sys.argv[1:] if arguments is None else list(arguments))
+        finally:
+            if arguments is None:
+                end_at_once()
+        if arguments is None and code == FAILED:
+            leave(code)
+    except (Exception, KeyboardInterrupt) as error:
+        with held_back():
+            from idxflow.cli.ending import tell
+            from idxflow.cli.streams import lasting_streams
+            from idxflow.views.console import open_console
+
+            with lasting_streams():
+                return tell(open_console(), error)
+    return code

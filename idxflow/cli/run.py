@@ -1,0 +1,180 @@
+"""The work of `idxflow run`: environment, server, flow, summary."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import gc
+import os
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from artifacts.run_record import RunRecord
+from artifacts.store.holds import lasting
+from idxflow.cli.faithful import is_gone
+from idxflow.cli.interrupts import held_back
+from idxflow.cli.printing import put_json
+from idxflow.cli.settings import Settings
+from idxflow.comparing.history import forget_unchanged
+from idxflow.server.connection import connect, temporary_server
+from idxflow.server.environment import prepare_environment
+from idxflow.views.console import Console
+from idxflow.views.summary import print_summary
+from schemas.errors import IdxflowError, ServerError, StoreError, UnforeseenError
+from schemas.stages import StageName
+from schemas.training import Training
+from schemas.words import amount
+
+LEAST_FREE = 8 * 2**20
+"""Bytes on the home folder's disk below which an error is put down to that."""
+
+
+HEARTBEATS = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
+"""How often a flow says that it lives: only of a deployed one does anybody want to know."""
+
+
+class Flow(Protocol):
+    """The main job; see `flows.pipeline.pipeline`."""
+
+    def __call__(
+        self,
+        dataset: str | None,
+        training: Training,
+        mirrors: tuple[str, ...],
+        refresh: tuple[StageName, ...],
+        *,
+        revalidate: bool,
+        alert_below: float | None,
+        force: bool,
+    ) -> RunRecord:
+        """Run it and return its record."""
+
+
+def run_pipeline(settings: Settings, console: Console, *, json: bool = False, flow: Flow | None = None) -> None:
+    """
+    Run the flow, show it, and print the summary; with `json` also the record, on standard output.
+
+    Args:   flow: the main job, unless another one is given.
+    Raises: whatever ended the run, after the summary of what it did.
+    """
+    prepare_environment(settings.home, verbose=settings.verbose, ephemeral=settings.ephemeral)
+    record, stop = None, None
+    with contextlib.ExitStack() as ending:
+        ending.enter_context(lasting())  # the summary reads what the run holds
+        if not settings.verbose:
+            ending.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
+        try:
+            with console.watching(verbose=settings.verbose), _stdout_kept(json):
+                with held_back():  # a server that is started is written down, or nobody would stop it
+                    connection = temporary_server() if settings.ephemeral else connect(settings.home, console)
+                stop = connection.stop if connection.started else None
+                with console.doing("Prefect"):
+                    with held_back():  # an import drops Ctrl-C, or is left half done by it
+                        flow = flow or _main_job(settings)  # a server that was just started boots meanwhile
+                    connection.wait()
+                wanted = settings.dataset, settings.training, settings.mirror, settings.refresh
+                with _without_heartbeats():
+                    record = flow(
+                        *wanted,
+                        revalidate=settings.revalidate,
+                        alert_below=settings.alert_below,
+                        force=settings.force,
+                    )
+                if connection.stop:  # of a server of somebody else's, somebody else takes care
+                    forget_unchanged(record)
+        except Exception as error:
+            if not is_gone():
+                raise _full(settings.home, error) or error from error
+            record = _told_by_record(settings.home, console, error)
+        finally:
+            record = record or _saved(settings.home, console.run_id)
+            if record:
+                # Where the server ends with the run, or before it, there is no page to open.
+                gone = is_gone()
+                shown = record.model_copy(update={"dashboard": None}) if settings.ephemeral or gone else record
+                try:
+                    print_summary(console, shown, settings.home, None if gone else stop)
+                finally:
+                    if json:
+                        put_json(record.model_dump_json(indent=2))
+
+
+def _told_by_record(home: Path, console: Console, error: Exception) -> RunRecord:
+    """
+    Return the record of a run that completed, though its server did not live to hear it.
+
+    Raises: the error by which it failed; where it has no end in its record, the one at hand.
+    """
+    record = _saved(home, console.run_id)
+    if record is None or record.state not in {"completed", "failed"}:
+        raise error
+    if record.state == "failed":
+        raise _own(error) from error
+    console.warn("Prefect's server ended before the run did: its dashboard does not show the run's end.")
+    return record
+
+
+def _own(error: BaseException) -> BaseException:
+    """Return what ended the stages, where Prefect raised an error of its own while it told of that."""
+    while isinstance(error, ServerError) and error.__context__ is not None:
+        error = error.__context__
+    return error
+
+
+def _full(home: Path, error: Exception) -> StoreError | None:
+    """Return the error that a full disk deserves where a library told it as its own; None where there is space."""
+    foreseen = isinstance(error, IdxflowError) and not isinstance(error, UnforeseenError)
+    free = shutil.disk_usage(home).free if home.is_dir() else LEAST_FREE
+    if foreseen or free >= LEAST_FREE:
+        return None
+    return StoreError(
+        str(home),
+        expected="space for artifacts and for Prefect's database",
+        found=f"{amount(free, 'bytes')} left on its disk, and {type(error).__name__}",
+        way_out="Free space, or choose another folder with --home.",
+    )
+
+
+def _main_job(settings: Settings) -> Flow:
+    """Import the main job, and with it Prefect; go on with what its stages will need, while the run goes on as well."""
+    from flows.garbage import lasting
+
+    with lasting():
+        from flows.ahead import BEGUN, import_ahead
+        from flows.pipeline import pipeline
+    atexit.register(gc.freeze)  # the interpreter's end would look once more
+    import_ahead(settings.home, settings.dataset, settings.training, settings.mirror, settings.refresh)
+    BEGUN.set()
+    return pipeline
+
+
+@contextlib.contextmanager
+def _without_heartbeats() -> Iterator[None]:
+    """Send none unless a person wants them: at a flow's end Prefect waits up to a second for the thread that does."""
+    if HEARTBEATS in os.environ or "prefect" not in sys.modules:
+        yield
+        return
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield
+
+
+def _stdout_kept(json: bool) -> contextlib.AbstractContextManager[object]:
+    """Send what a library prints to standard error, where standard output belongs to the record."""
+    return contextlib.redirect_stdout(sys.stderr) if json else contextlib.nullcontext()
+
+
+def _saved(home: Path, run_id: str | None) -> RunRecord | None:
+    """Return the record that a run left."""
+    try:
+        return RunRecord.model_validate_json((home / "runs" / f"{run_id}.json").read_bytes()) if run_id else None
+    except (OSError, ValidationError):
+        return None

@@ -1,0 +1,1 @@
+"""The local Prefect server: its process, its password, its guard, and who talks to it."""

@@ -1,0 +1,139 @@
+"""Which Prefect API a command talks to: the one that a person has chosen, or a local server of the home folder."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+
+from idxflow.cli.faithful import stay_faithful
+from idxflow.server.environment import user_api_url
+from idxflow.server.local import (
+    Server,
+    api_answers,
+    find_server,
+    outlast_server,
+    password_command,
+    start_server,
+    stop_command,
+    wait_for_server,
+)
+from idxflow.server.password import read_password
+from idxflow.views.console import Console
+from schemas.addresses import redact
+from schemas.errors import ServerError
+
+REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+
+
+@dataclass(frozen=True)
+class Connection:
+    """
+    An API that answers, or is about to.
+
+    Args:
+        wait: returns when it answers. Raises ServerError: it does not, or lets nobody in with this password.
+        stop: the command that ends the local server; None where the server is somebody else's.
+        started: whether that server was started just now.
+    """
+
+    wait: Callable[[], None]
+    stop: str | None
+    started: bool = False
+
+
+def connect(home: Path, console: Console, *, patient: bool = False) -> Connection:
+    """
+    Find the API that a person has chosen, or the server of `home`; start one where there is none, and say so.
+
+    Args:   patient: as in `idxflow.cli.faithful.stay_faithful`.
+    Raises: ServerError: it cannot be started, or the one that was chosen does not answer.
+    """
+    if (url := user_api_url()) and not _is_own(home, url):
+        if not api_answers(url, 5.0, healthy=False):
+            raise ServerError(
+                f"Prefect API {redact(url)}",
+                expected="an answer",
+                found="none within 5 s",
+                way_out="Start that server, or unset PREFECT_API_URL for one of idxflow's own; --ephemeral needs none.",
+            )
+        return Connection(lambda: _ask_to_be_let_in(url), None)
+    server, started = start_server(home)
+    enter(home, server, patient=patient)
+    if started:
+        console.line(f"Prefect server started at {server.address}; it stays. Stop it with: {stop_command(home)}")
+        console.line(f"Its dashboard asks once for the password that this prints: {password_command(home)}")
+    return Connection(lambda: wait_for_server(home, server), stop_command(home), started)
+
+
+def temporary_server() -> Connection:
+    """
+    Start a server that ends with this process, but apart from it: Ctrl-C is for the run, which still has to say so.
+
+    It also ends where this process is killed: by itself, when it sees the pipe between them closed.
+
+    Raises: ServerError: it cannot be started.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="idxflow-server-"))
+    # Its history is the home folder's: only what tells it from other servers lies apart.
+    leash, held = os.pipe()  # what is held stays open until the end, or this process's death: no child inherits it
+    server, _ = start_server(folder, leash=leash)
+    os.close(leash)
+    enter(folder, server, patient=False)
+
+    def end() -> None:
+        os.close(held)  # the folder goes, then the server, also where nobody waits for them any more
+        outlast_server(server)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    # What is registered first runs last: Prefect, which is imported later, sends its last lines and events before.
+    atexit.register(end)
+    return Connection(lambda: wait_for_server(folder, server), None)
+
+
+def enter(home: Path, server: Server, *, patient: bool) -> None:
+    """Let the clients of this process, and of those that it starts, into the server of `home`; and into no other."""
+    stay_faithful(home, server, patient=patient)
+    os.environ |= {
+        "PREFECT_API_URL": server.api,
+        "PREFECT_API_AUTH_STRING": read_password(home),  # whatever a person has set is for another server
+        "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "true",
+    }
+
+
+def _ask_to_be_let_in(url: str) -> None:
+    """
+    Ask as Prefect's client will, with its password or key: `/health` answers everybody.
+
+    Raises: ServerError: that is not enough to be let in.
+    """
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import PrefectHTTPStatusError
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY
+
+    try:
+        with get_client(sync_client=True) as client:
+            client.hello()
+    except PrefectHTTPStatusError as error:
+        if (status := error.response.status_code) not in REFUSED:
+            raise
+        # A password wins over a key, as in Prefect's client.
+        given = next((each.name for each in (PREFECT_API_AUTH_STRING, PREFECT_API_KEY) if each.value()), None)
+        raise ServerError(
+            f"Prefect API {redact(url)}",
+            expected="a password or key that it knows",
+            found=f"{status} {HTTPStatus(status).phrase}, with {f'what {given} holds' if given else 'neither'}",
+            way_out="Set PREFECT_API_AUTH_STRING to its user:password, as docs/team.md tells, or PREFECT_API_KEY for "
+            "Prefect Cloud.",
+        ) from error
+
+
+def _is_own(home: Path, url: str) -> bool:
+    """Tell whether an address is that of the server of `home`, which may still be starting."""
+    server = find_server(home)
+    return server is not None and server.api == url

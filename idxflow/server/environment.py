@@ -1,0 +1,79 @@
+"""The process environment of a run, set before Prefect or TensorFlow is imported. What a person has set stays."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+
+from artifacts.store.links import refuse_links
+from idxflow.server.password import private_folder
+
+_DATABASE = (
+    "PREFECT_SERVER_DATABASE_CONNECTION_URL",
+    "PREFECT_API_DATABASE_CONNECTION_URL",
+    "PREFECT_SERVER_DATABASE_HOST",
+)
+
+
+def prepare_environment(home: Path, *, verbose: bool = False, ephemeral: bool = False) -> None:
+    """
+    Set the environment variables that the lower floors, Prefect and TensorFlow read.
+
+    Args:
+        home:      absolute path of the folder of all run-time data.
+        verbose:   let the libraries talk.
+        ephemeral: whatever API was chosen, the run brings a server of its own.
+    Raises: StoreError: a folder of the home folder is a link.
+    """
+    refuse_links(home)
+    os.environ["IDXFLOW_HOME"] = str(home)
+    prefect = home / "prefect"
+    if ephemeral:
+        private_folder(home)  # a server makes its database, but no folder for it
+        os.environ.pop("PREFECT_API_URL", None)
+    defaults = {
+        "PREFECT_SERVER_MEMO_STORE_PATH": str(prefect / "memo_store.toml"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        # A server that forgets its leases when it is restarted never gives back the places of runs that end meanwhile.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
+        # The console is ours: what Prefect logs goes to its API, and so do the lines of our own loggers.
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if verbose else "CRITICAL",
+        "PREFECT_LOGGING_INTERNAL_LEVEL": "ERROR" if verbose else "CRITICAL",  # it goes to the console alone
+        "PREFECT_LOGGING_LEVEL": "INFO",
+        # That a stage has finished, and how, its task run tells already.
+        "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL": "WARNING",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "idxflow",
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    }
+    # A Prefect profile that names an API stays in force, with its keys: Prefect finds it in its own home.
+    if ephemeral or profile_api_url() is None:
+        defaults["PREFECT_HOME"] = str(prefect)
+    if not any(name in os.environ for name in _DATABASE):
+        defaults[_DATABASE[0]] = f"sqlite+aiosqlite:///{prefect / 'prefect.db'}"
+    if not verbose:
+        defaults["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    if password := os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
+        defaults["PREFECT_API_AUTH_STRING"] = password
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+
+
+def user_api_url() -> str | None:
+    """Return the Prefect API that a person has chosen, by PREFECT_API_URL or by their Prefect profile."""
+    return os.environ.get("PREFECT_API_URL") or profile_api_url()
+
+
+def profile_api_url() -> str | None:
+    """Return PREFECT_API_URL of the active Prefect profile, without importing Prefect."""
+    folder = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
+    file = Path(os.environ.get("PREFECT_PROFILES_PATH") or folder / "profiles.toml")
+    try:
+        profiles = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    active = os.environ.get("PREFECT_PROFILE") or profiles.get("active")
+    url = profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL")
+    return str(url) if url else None

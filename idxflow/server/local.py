@@ -1,0 +1,286 @@
+"""
+The local Prefect server of a home folder: found, started, waited for, stopped.
+
+It outlives the run that starts it, and keeps its history in `<home>/prefect`. What runs is written down in
+`<home>/server.json`; a process is only believed to be it when its start time and its arguments agree. A lock on
+`<home>/server.lock` lets two runs at once start one server. It asks for the password of `idxflow.password`, and answers
+pages of its own address only; see `idxflow.server.guard`.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import shlex
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from artifacts.store.files import write_atomically
+from artifacts.store.flock import locked
+from idxflow.server.machine import Process, find_process, reserved_port, start_process
+from idxflow.server.password import CHOSEN, keep_password, private_folder
+from schemas.errors import ServerError
+
+HOST = "127.0.0.1"
+PORTS = range(4200, 4300)
+START_SECONDS = 120.0
+STOP_SECONDS = 10.0
+LEASH, GUARD = (Path(__file__).with_name(name) for name in ("leash.py", "guard.py"))
+DAYS = 90
+"""For how long the server keeps runs, with their logs and pages."""
+PASSING = (
+    *(f"prefect.task-run.{state}" for state in ("Pending", "Running", "Cached", "Completed")),
+    *(f"prefect.flow-run.{state}" for state in ("Pending", "Running", "heartbeat")),
+    "prefect.artifact.created",
+    # Each with its page.
+    *(f"prefect.artifact-collection.{what}" for what in ("created", "updated", "deleted")),
+)
+"""Events that are of use while they are news."""
+DEFAULTS = {
+    # Runs, and what their pages show, go by age. Prefect's own server keeps them for good.
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(DAYS * 24 * 3600),
+    # A cached run of 20 stages makes 60 of these, most of what would be kept of it. A stage's states are kept with it.
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES": json.dumps(dict.fromkeys(PASSING, 30)),
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "60",
+}
+"""What a person may have set otherwise."""
+
+
+class Server(BaseModel):
+    """
+    A running server, as `<home>/server.json` has it.
+
+    Args:
+        home:      the home folder that it is of: a copy of that folder has its state, but not its server. Empty in
+                   a state that an older idxflow wrote.
+        pid, port: of the process, which listens on 127.0.0.1.
+        started:   UTC, ISO 8601.
+        born:      as in `idxflow.server.machine.Process`.
+        log:       path of what it prints.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    home: str = ""
+    pid: int
+    port: int
+    started: str
+    born: str
+    log: str
+
+    @property
+    def address(self) -> str:
+        """The dashboard's address."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def api(self) -> str:
+        """What PREFECT_API_URL has to be."""
+        return f"{self.address}/api"
+
+
+def find_server(home: Path) -> Server | None:
+    """Return the server of `home` when its process is alive and really that server; it may still be starting."""
+    try:
+        server = Server.model_validate_json(_state(home).read_bytes())
+    except (OSError, ValidationError):
+        return None
+    process = find_process(server.pid)
+    is_it = (
+        server.home in {"", str(home)}
+        and process
+        and process.born == server.born
+        and (_is_guarded(process, server.port) or _is_open(process, server.port))
+    )
+    return server if is_it else None
+
+
+def lets_everybody_in(server: Server) -> bool:
+    """Tell whether a server is one that an older idxflow started: without a password."""
+    process = find_process(server.pid)
+    return process is not None and _is_open(process, server.port)
+
+
+def start_server(home: Path, *, ports: range = PORTS, leash: int | None = None) -> tuple[Server, bool]:
+    """
+    Find the server of `home`, or start one on the first free port, without waiting until it answers.
+
+    Args:
+        leash: the reading end of a pipe. When its other end is closed, by whatever death of who holds it, the server
+               that is started ends, and `home` goes with it; see `idxflow.server.leash`.
+    Returns: the server, and whether this call started it.
+    Raises:  ServerError: no free port, the process ended at once, or an older idxflow's server still runs.
+    """
+    private_folder(home)
+    with locked(home.resolve() / "server.lock"):
+        if found := find_server(home):
+            if lets_everybody_in(found):
+                raise ServerError(
+                    f"Prefect server {found.address}",
+                    expected="one that asks for a password",
+                    found=f"process {found.pid}, which an older idxflow started and which lets everybody in",
+                    way_out=f"Wait for its runs to end, then: {stop_command(home)}. The next command starts a new one.",
+                )
+            return found, False
+        with reserved_port(HOST, ports) as reserved:
+            if reserved is None:
+                raise ServerError(
+                    "Prefect server",
+                    expected=f"a free port from {ports.start} to {ports.stop - 1}",
+                    found="all in use",
+                    way_out="Free one, set PREFECT_API_URL to a server of yours, or use --ephemeral.",
+                )
+            server = _spawn(home, *reserved, leash)
+        write_atomically(_state(home), server.model_dump_json(indent=1).encode())
+        return server, True
+
+
+def wait_for_server(home: Path, server: Server, seconds: float = START_SECONDS) -> None:
+    """
+    Return when the server answers.
+
+    Raises: ServerError: it ended, or did not answer in time; it quotes the log's last lines.
+    """
+    deadline = time.monotonic() + seconds
+    while not api_answers(server.api):
+        if find_server(home) != server:
+            raise _failed(server, "the process ended")
+        if time.monotonic() > deadline:
+            raise _failed(server, f"no answer in {seconds:g} s")
+        time.sleep(0.05)
+
+
+def stop_server(home: Path, seconds: float = STOP_SECONDS) -> Server | None:
+    """
+    End the server of `home`, and no other process, and wait until it is gone.
+
+    Returns: the server that was stopped; None when none was running.
+    Raises:  ServerError: it does not end.
+    """
+    if not home.is_dir():
+        return None
+    with locked(home.resolve() / "server.lock"):
+        server = find_server(home)
+        if server and not any(_end(server, number, seconds) for number in (signal.SIGTERM, signal.SIGKILL)):
+            raise ServerError(
+                f"Prefect server {server.address}",
+                expected="the process to end",
+                found=f"process {server.pid} still alive",
+                way_out=f"End it by hand: kill -9 {server.pid}.",
+            )
+        _state(home).unlink(missing_ok=True)
+        return server
+
+
+def outlast_server(server: Server, seconds: float = 2 * STOP_SECONDS) -> None:
+    """Wait until a server whose leash was let go is gone; end it where it does not end by itself."""
+    if not _end(server, None, seconds):
+        _end(server, signal.SIGKILL, STOP_SECONDS)
+
+
+def api_answers(url: str, seconds: float = 2.0, *, healthy: bool = True) -> bool:
+    """
+    Ask an API's `/health`.
+
+    Args: healthy: only a good answer counts; otherwise any HTTP answer does.
+    """
+    address = urlsplit(url)
+    kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
+    connection = kind(address.hostname or "", address.port, timeout=seconds)
+    try:
+        connection.request("GET", f"{address.path.rstrip('/')}/health")
+        return connection.getresponse().status == http.HTTPStatus.OK or not healthy
+    except (OSError, http.client.HTTPException, ServerError):
+        return False
+    finally:
+        connection.close()
+
+
+def stop_command(home: Path) -> str:
+    """Return the command that stops the server of `home`."""
+    return f"idxflow server stop{_elsewhere(home)}"
+
+
+def password_command(home: Path) -> str:
+    """Return the command that prints the password of the server of `home`."""
+    return f"idxflow server password{_elsewhere(home)}"
+
+
+def _elsewhere(home: Path) -> str:
+    return "" if home == Path(".idxflow").absolute() else f" --home {shlex.quote(str(home))}"
+
+
+def _state(home: Path) -> Path:
+    return home.resolve() / "server.json"  # the home folder may be a link; nothing is written through others
+
+
+def _is_guarded(process: Process, port: int) -> bool:
+    """Tell whether a process has a server's arguments, wherever its idxflow is installed."""
+    place = re.escape("/".join(GUARD.parts[-2:]))
+    return re.search(rf"/{place} --listener \d+ --port {port}$", process.command) is not None
+
+
+def _is_open(process: Process, port: int) -> bool:
+    """Tell whether a process is a server as an older idxflow started it: without a password."""
+    return process.command.endswith(f" -m prefect server start --host {HOST} --port {port}")
+
+
+def _spawn(home: Path, port: int, listener: int, leash: int | None) -> Server:
+    log, api = home / "prefect" / "server.log", f"http://{HOST}:{port}/api"
+    environment = {
+        **DEFAULTS,
+        **os.environ,
+        # The dashboard asks the API at the address that it is told, not where it was loaded from.
+        "PREFECT_API_URL": api,
+        "PREFECT_SERVER_UI_API_URL": api,
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
+        CHOSEN: keep_password(home),
+        "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{HOST}:{port},http://localhost:{port}",
+    }
+    arguments = [str(GUARD), "--listener", str(listener), "--port", str(port)]
+    if leash is None:
+        pid = start_process([sys.executable, "-P", *arguments], environment, log, listener)
+    else:
+        command = [sys.executable, "-P", str(LEASH), str(home), *arguments]
+        pid = start_process(command, environment, log, listener, leash)
+    process, now = find_process(pid), datetime.now(UTC).isoformat(timespec="seconds")
+    server = Server(home=str(home), pid=pid, port=port, started=now, born=process.born if process else "", log=str(log))
+    if process is None:
+        raise _failed(server, "the process ended at once")
+    return server
+
+
+def _end(server: Server, number: signal.Signals | None, seconds: float) -> bool:
+    """Send a signal, if there is one to send, and tell whether the process is gone within `seconds`."""
+    deadline = time.monotonic() + seconds
+    try:
+        os.kill(server.pid, number or 0)
+    except ProcessLookupError:
+        return True
+    # Its arguments are gone before it is: only its birth tells to the end that it is still this one.
+    while (process := find_process(server.pid)) and process.born == server.born:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _failed(server: Server, found: str) -> ServerError:
+    """Make the error of a server that does not come up, with the end of its log."""
+    log = Path(server.log)
+    lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
+    return ServerError(
+        f"Prefect server {server.address}",
+        expected="it to answer",
+        found=f"{found}; its log ends: {' | '.join(lines[-3:]) or '(empty)'}",
+        way_out=f"The whole log is {log}. --ephemeral does without a server of its own.",
+    )

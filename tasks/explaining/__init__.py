@@ -1,0 +1,1 @@
+"""How a training is explained: figures and the report's page."""

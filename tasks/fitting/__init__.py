@@ -1,0 +1,1 @@
+"""How the perceptron is fitted: network, loop, feed, optimizer, checkpoints."""

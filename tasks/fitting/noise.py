@@ -1,0 +1,69 @@
+"""
+The noise of training: images that are moved, and units that are dropped.
+
+Every draw is a function of a seed and of the number of updates before it, never of a generator's state: runs repeat
+bit for bit, and one that goes on from a saved epoch draws what it would have drawn without the break.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tasks.fitting.backend import keras, tf
+
+
+def draw_key(seed: int, update: Any) -> Any:
+    """Return the key of TensorFlow's stateless draws after `update` updates, int64 (2,)."""
+    return tf.stack([tf.constant(seed, tf.int64), tf.cast(update, tf.int64)])
+
+
+def draw_shifts(count: Any, reach: int, key: Any) -> Any:
+    """Return how far each of `count` images goes down and to the right: int32 (count, 2), evenly in [-reach, reach]."""
+    shape = tf.stack([count, 2])
+    return tf.random.stateless_uniform(shape, key, -reach, reach + 1, tf.int32, alg="philox")
+
+
+def move(images: Any, shifts: Any, reach: int) -> Any:
+    """
+    Move each image by whole pixels. What leaves it is lost, and what comes in is 0, the pixel of a blank image.
+
+    Args:
+        images: uint8 (n, rows, columns), raw pixels.
+        shifts: int32 (n, 2), pixels down and to the right, in [-reach, reach].
+    Returns: the same dtype and shape.
+    """
+    _, rows, columns = images.shape
+    width = columns + 2 * reach
+    framed = tf.pad(images, [[0, 0], [reach, reach], [reach, reach]])
+    # Whatever the shift, an image is the same pattern of a framed one's pixels; only where it begins differs.
+    pattern = tf.reshape(tf.range(rows)[:, tf.newaxis] * width + tf.range(columns), [-1])
+    begins = (reach - shifts[:, 0]) * width + reach - shifts[:, 1]
+    pixels = tf.reshape(framed, [-1, (rows + 2 * reach) * width])
+    return tf.reshape(tf.gather(pixels, begins[:, tf.newaxis] + pattern, batch_dims=1), [-1, rows, columns])
+
+
+class Dropout(keras.layers.Layer):  # type: ignore[misc]
+    """
+    Dropout (N. Srivastava et al., 2014), in training only: units become 0, and those that stay are scaled to make up.
+
+    Keras's own layer draws from a counter that lives in the layer and that no optimizer's state restores.
+
+    Args:
+        rate:    share of the units that are dropped, in (0, 1).
+        seed:    of this layer's draws.
+        updates: tells the number of updates so far.
+    """
+
+    def __init__(self, rate: float, seed: int, updates: Callable[[], Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.rate = rate
+        self.seed = seed
+        self.updates = updates
+
+    def call(self, units: Any, training: bool = False) -> Any:
+        """Return the units, some dropped if `training`: float32 (n, units)."""
+        if not training:
+            return units
+        key = draw_key(self.seed, self.updates())
+        return tf.nn.experimental.stateless_dropout(units, self.rate, seed=key, rng_alg="philox")

@@ -1,0 +1,1 @@
+"""How good images and predictions are: profiles, duplicates, drift, leaks, scores."""
