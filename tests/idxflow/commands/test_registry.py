@@ -32,8 +32,8 @@ def loaded_by(*words: str) -> set[str]:
 
 def test_every_file_is_a_command() -> None:
     """Each file of the folder is one command, named like it, and none stands in the table twice."""
-    files = {path.stem for path in (PROJECT / "idxflow" / "commands").glob("*.py")} - {"__init__", "registry"}
-    assert files <= set(app)
+    files = {path.stem for path in (PROJECT / "idxflow" / "cli" / "commands").glob("*.py")} - {"__init__", "registry"}
+    assert files == set(NAMES) <= set(app)
     assert len(set(NAMES)) == len(NAMES)
 
 
