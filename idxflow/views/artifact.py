@@ -1,9 +1,9 @@
-"""Everything about one artifact: its manifest, who made and used it, and what keeps it."""
+"""The page of one artifact: its manifest, the runs that made and used it, and what keeps it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,22 +17,18 @@ from artifacts.manifest import Manifest
 from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
 from idxflow.views.console import Console
-from idxflow.views.sheet import print_fact, print_list
-from idxflow.views.summary import short_path
-from idxflow.views.tables import table_lines
-from idxflow.views.times import local_time
+from idxflow.views.layout import few, local_time, short_path, table_lines
+from schemas.counts import counted
 from schemas.words import amount, duration
 
 WIDTH = 50
-"""Columns within which a nested value stands in one line; a larger one is told part by part."""
-RUNS = 3
-"""Runs that are named at most."""
+"""Columns within which a nested value stands in one line; a larger one is shown part by part."""
 DIGITS = 16
 """Of a digest, that a person sees."""
 
 
 class ArtifactFacts(BaseModel):
-    """What `idxflow show` tells of an artifact."""
+    """What `idxflow show` shows of an artifact."""
 
     model_config = ConfigDict(frozen=True)
     kind: Literal["artifact"] = "artifact"
@@ -67,36 +63,32 @@ def artifact_facts(store: Store, stored: Stored) -> ArtifactFacts:
 def print_artifact(console: Console, facts: ArtifactFacts) -> None:
     """Print an artifact's page."""
     for label, value in _facts(facts):
-        print_fact(console, label, value)
+        console.paragraph(label, value)
     manifest = facts.manifest
-    print_list(console, "Parameters", list(_leaves(manifest.parts.parameters)))
-    print_list(
-        console,
-        "Inputs",
-        [(each.argument, f"{each.stage}/{each.version} {each.name}".rstrip()) for each in manifest.inputs],
-    )
-    print_list(console, "Result", list(_leaves(manifest.summary)))
+    console.section("Parameters", list(_leaves(manifest.parts.parameters)))
+    inputs = [(each.argument, f"{each.stage}/{each.version} {each.name}".rstrip()) for each in manifest.inputs]
+    console.section("Inputs", inputs)
+    console.section("Result", list(_leaves(manifest.summary)))
     console.line(Text("\nFiles, with their SHA-256", "bold"))
     sizes = [(f"  {name}", amount(entry.bytes, "bytes")) for name, entry in manifest.files.items()]
     _, *lines = table_lines(("", "size"), sizes, right=("size",))
     for line, entry in zip(lines, manifest.files.values(), strict=True):
-        console.line(line)
-        console.line(Text(f"    {entry.sha256}", "dim"))
+        console.lines((line, Text(f"    {entry.sha256}", "dim")))
 
 
 def _facts(facts: ArtifactFacts) -> Iterator[tuple[str, str]]:
     manifest, environment = facts.manifest, facts.manifest.environment
     yield "Artifact", " ".join(filter(None, [f"{manifest.stage}/{manifest.version}", manifest.name]))
     yield "Made", f"{local_time(manifest.created, seconds=True)} in {duration(manifest.seconds)} by run {manifest.run}"
-    yield "Used by", _few(facts.runs) or "no run whose record is there"
+    yield "Used by", few(facts.runs) or "no run in the history"
     if facts.aliases:
         yield "Aliases", ", ".join(facts.aliases)
     for pin in facts.pins:
         yield "Pin", pin.subject + (f": {pin.note}" if pin.note else "")
     yield "Folder", short_path(facts.folder)
-    yield "Size", f"{amount(facts.bytes, 'bytes')} in {_files(manifest.files)}"
+    yield "Size", f"{amount(facts.bytes, 'bytes')} in {counted(len(manifest.files), 'file')}"
     yield "Content", manifest.digest[:DIGITS]
-    yield "Code", _files(manifest.parts.code)
+    yield "Code", counted(len(manifest.parts.code), "file")
     if manifest.parts.packages:
         yield "Bits decided by", _versions(manifest.parts.packages)
     yield "Environment", f"Python {environment.python}, {environment.platform}, {environment.cores} cores"
@@ -124,12 +116,3 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 def _versions(packages: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {version}" for name, version in packages.items())
-
-
-def _files(names: Collection[str]) -> str:
-    return f"{len(names)} file{'s' * (len(names) != 1)}"
-
-
-def _few(runs: tuple[str, ...]) -> str:
-    more = f", and {len(runs) - RUNS} more" if len(runs) > RUNS else ""
-    return ", ".join(runs[:RUNS]) + more

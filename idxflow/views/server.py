@@ -1,4 +1,4 @@
-"""What `idxflow server status` tells."""
+"""The state of a home folder's server."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from idxflow.cli.printing import put
+from idxflow.cli.output import put
 from idxflow.server.environment import user_api_url
 from idxflow.server.local import api_answers, find_server
-from idxflow.views.times import local_time
+from idxflow.views.layout import local_time
 from schemas.addresses import redact
 
 
