@@ -10,13 +10,15 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from pydantic_core import to_json
+from pydantic import TypeAdapter
 
 from schemas.secrets import conceal
 from schemas.visible import in_json, visible
 
 GONE = frozenset({errno.EPIPE, errno.EIO})
 """What writing fails with once nobody reads: the pipe is closed, the terminal hung up."""
+
+ANY: TypeAdapter[object] = TypeAdapter(object)
 
 
 def put(text: str) -> None:
@@ -30,7 +32,7 @@ def put_json(document: object) -> None:
 
     Args: document: a pydantic model, a list or dict of such, or what JSON has.
     """
-    print(in_json(to_json(document, indent=2, inf_nan_mode="null").decode()), flush=True)  # noqa: T201 - as above
+    print(in_json(ANY.dump_json(document, indent=2).decode()), flush=True)  # noqa: T201 - as above
 
 
 @contextmanager
