@@ -35,3 +35,9 @@ def test_what_shadows_nothing_is_let_be(name: str, desk: Path) -> None:
     environment = bare_environment(PYTHONPATH=str(PROJECT))
     run_python("-m", "idxflow", "--version", cwd=desk, environment=environment, code=DONE)
     run_python("-c", "import idxflow; idxflow.open_store", cwd=desk, environment=environment)
+
+
+@pytest.mark.parametrize("floor", [*FLOORS, "idxflow"])
+def test_each_floor_says_that_it_is_typed(floor: str) -> None:
+    """Type checkers of other projects read our annotations; the test of the wheel sees that the mark is packed."""
+    assert (PROJECT / floor / "py.typed").is_file()
