@@ -15,10 +15,9 @@ from pathlib import Path
 
 from artifacts.run_record import RunRecord, StageRecord
 from schemas.caveats import unsaid
-from schemas.counts import counted
 from schemas.history import History
 from schemas.visible import visible
-from schemas.words import amount, duration, share
+from schemas.words import amount, counted, duration, share
 
 LARGEST = 950_000
 """Bytes of a page; Prefect asks for less than a million."""

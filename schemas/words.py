@@ -1,8 +1,17 @@
-"""Durations, amounts and figures as a person reads them."""
+"""Counts, durations, amounts and figures as a person reads them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+
+
+def counted(number: int, thing: str, form: str = "d") -> str:
+    """
+    Return `1 artifact`, `2 classes` or, in the form `,`, `60,000 images`.
+
+    Args: thing: in the singular; the plural adds an s, or es behind an s.
+    """
+    return f"{number:{form}} {thing if number == 1 else f'{thing}es' if thing.endswith('s') else f'{thing}s'}"
 
 
 def duration(seconds: float) -> str:
@@ -16,9 +25,9 @@ def duration(seconds: float) -> str:
 
 
 def amount(count: float, unit: str) -> str:
-    """Return `9.9 MB` for bytes (powers of 1000), else the count with its unit: `12 epochs`."""
+    """Return `9.9 MB` for bytes (powers of 1000), else the count with its unit: `12 epochs`, `1 epoch`."""
     if unit != "bytes":
-        return f"{count:.3g} {unit}" if isinstance(count, float) else f"{count} {unit}"
+        return f"{count:.3g} {unit}" if isinstance(count, float) else counted(int(count), unit.removesuffix("s"))
     if count < 1000:
         return f"{count:.0f} B"
     power = next((power for power in (1, 2, 3) if count < 999.95 * 1000**power), 4)
@@ -32,7 +41,7 @@ def progress_of(done: int, total: int | None, unit: str) -> str:
         return so_far
     whole = amount(total, unit)
     number, name = so_far.split(" ")
-    return f"{number if whole.endswith(f' {name}') else so_far}/{whole}"
+    return f"{number if unit != 'bytes' or whole.endswith(f' {name}') else so_far}/{whole}"
 
 
 def share(ratio: float) -> str:

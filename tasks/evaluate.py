@@ -20,6 +20,7 @@ from schemas.image_table import Batch, ImageTable
 from schemas.metrics import LISTED, Metrics, SplitMetrics
 from schemas.summary import Summary
 from schemas.visible import cell
+from schemas.words import counted
 from tasks.quality.leak import Leak, find_leak
 from tasks.quality.scoring import Scores, Tally, score
 
@@ -100,10 +101,11 @@ def check_fit(model: Any, table: ImageTable, name: str) -> None:
     """
     made_for, found = (model.input_shape[-1], model.output_shape[-1]), (table.pixels, len(table.metadata.classes))
     if made_for != found:
+        text = [f"{counted(pixels, 'pixel')} and {counted(classes, 'class')}" for pixels, classes in (made_for, found)]
         raise BadTable(
             f"the {name} table",
-            expected="{} pixels and {} classes, which the model was trained for".format(*made_for),
-            found="{} and {}".format(*found),
+            expected=f"{text[0]}, which the model was trained for",
+            found=text[1],
             way_out="Both splits of a data set need one shape and one list of classes.",
         )
 

@@ -17,6 +17,7 @@ from schemas.errors import InvalidData
 from schemas.image_table import ImageTable
 from schemas.statistics import NormalizerFacts, Statistics
 from schemas.summary import Summary
+from schemas.words import counted
 from tasks.quality.profile import blocks, sum_of_squares, widen
 
 
@@ -106,18 +107,21 @@ def fit_normalizer(table: ImageTable, statistics: Statistics) -> tuple[Normalize
     validated = statistics.samples, statistics.sum, statistics.sum_of_squares
     found = sums.samples, sums.sum, sums.squares
     if found != validated:
-        text = "{} images, pixel sum {}, sum of squares {}"
+
+        def text(samples: int, total: int, squares: int) -> str:
+            return f"{counted(samples, 'image')}, pixel sum {total}, sum of squares {squares}"
+
         raise InvalidData(
             subject,
-            expected=f"{text.format(*validated)}, as validated",
-            found=text.format(*found),
+            expected=f"{text(*validated)}, as validated",
+            found=text(*found),
             way_out="Run `idxflow run --refresh validate` to validate this table.",
         )
     if sums.std == 0:
         raise InvalidData(
             subject,
             expected="pixels that differ",
-            found=f"{sums.samples} images whose pixels are all {statistics.minimum}",
+            found=f"{counted(sums.samples, 'image')} whose pixels are all {statistics.minimum}",
             way_out="There is nothing to learn from them: check the image files of the train split.",
         )
     facts = NormalizerFacts(

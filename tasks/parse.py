@@ -16,6 +16,7 @@ from schemas.datasets import TableSpec
 from schemas.errors import BadTable
 from schemas.image_table import Batch, TableMetadata, rows_per_group, write_table
 from schemas.summary import Summary
+from schemas.words import counted
 from tasks.fitting.stratify import Mask
 from tasks.formats.cut import rows_of, select
 from tasks.formats.idx import IdxFile, open_idx
@@ -58,9 +59,9 @@ def open_shard(
     check_label_header(found := LabelFile(label_name, marks), spec)
     counts = pixels.header.shape[0], marks.header.shape[0]
     if counts[0] != counts[1]:
-        both, expected = f"{image_name} and {label_name}", f"a label for each of {counts[0]} images"
+        both, expected = f"{image_name} and {label_name}", f"a label for each of {counted(counts[0], 'image')}"
         way_out = spec.way_out(f"Name two files in {spec.described_in} that belong together, row by row.")
-        raise BadTable(both, expected=expected, found=f"{counts[1]} labels", way_out=way_out)
+        raise BadTable(both, expected=expected, found=counted(counts[1], "label"), way_out=way_out)
     return pixels, found
 
 
@@ -161,7 +162,7 @@ def build_table(
     ]
     total = sum(image.header.shape[0] for image, _ in shards)
     if spec.samples not in (None, total):
-        subject, expected = f"{spec.dataset} {spec.split}", f"{spec.samples} images, as published"
+        subject, expected = f"{spec.dataset} {spec.split}", f"{counted(spec.samples, 'image')}, as published"
         way_out = spec.way_out(f"Correct samples below [{spec.split}] of {spec.described_in}, or its files.")
         raise BadTable(subject, expected=expected, found=f"{total}", way_out=way_out)
     counts = count_classes([label for _, label in shards], spec)

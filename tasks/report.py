@@ -20,6 +20,7 @@ from schemas.proof import Proof
 from schemas.statistics import NormalizerFacts, Statistics
 from schemas.summary import Summary
 from schemas.training import PROFILES, Training
+from schemas.words import counted
 
 if TYPE_CHECKING:
     from tasks.explaining.page import Confusion, Illustration, Mistake, Setting
@@ -49,13 +50,18 @@ def nearest_profile(training: Training) -> tuple[str, dict[str, Any]]:
 
 
 def list_settings(training: Training, usual: dict[str, Any]) -> tuple[Setting, ...]:
-    """Return a configuration for people, a row a field; `usual`: the profile's values where it differs."""
+    """
+    Return a configuration for people, a row per field that decides the result: those outside of the key may differ
+    between two runs that share one page.
+
+    Args: usual: the profile's values where it differs.
+    """
     from tasks.explaining.page import Setting
 
     return tuple(
         Setting(name, _show(getattr(training, name)), field.description or "", _show(usual.get(name)))
         for name, field in Training.model_fields.items()
-        if name != "profile"
+        if name not in Training.outside_key
     )
 
 
@@ -159,7 +165,9 @@ def illustrate(
     kept = f" The model is from epoch {history.kept}." if history.kept < last.epoch else ""
     occurring = [label for label in metrics.train.largest(Page.SAMPLES) if metrics.train.classes[label].support]
     samples = first_of_each_class(tables["train"], occurring)
-    told = f"Confusion matrix of {test.samples} test images, {percent(test.accuracy)} of them on the diagonal."
+    told = (
+        f"Confusion matrix of {counted(test.samples, 'test image')}, {percent(test.accuracy)} of them on the diagonal."
+    )
     each = "each class" if len(classes) <= Page.SAMPLES else f"the {Page.SAMPLES} largest classes each"
     drawn: Sequence[int] = range(len(classes))
     if len(classes) > LISTED:
@@ -195,7 +203,8 @@ def illustrate(
             for one in mistakes
         ]
         columns = min(4, len(pictures))
-        alt = f"The {len(pictures)} misclassified test images with the highest loss, as in the table that follows."
+        shown = counted(len(pictures), "misclassified test image")
+        alt = f"{shown} with the highest loss, as in the table that follows."
         figures["mistakes"] = Illustration(draw_pictures(pictures, columns), alt)
     return figures
 

@@ -19,6 +19,7 @@ from schemas.failure import Failure
 from schemas.image_table import ImageTable
 from schemas.statistics import SHOWN, CheckName, Drift, Finding, Statistics
 from schemas.summary import Summary
+from schemas.words import counted
 from tasks.quality.drift import measure_drift
 from tasks.quality.duplicates import Duplicates, find_duplicates, find_shared
 from tasks.quality.profile import PROFILE_TYPES, Moments, gather, profile_images, read_parts
@@ -167,11 +168,11 @@ def refuse(errors: list[Failure], table: ImageTable, spec: TableSpec) -> None:
     Raises: InvalidData: there is an error.
     """
     if errors:
-        count = "1 failure" if len(errors) == 1 else f"{len(errors)} failures"
         raise InvalidData(
             f"{spec.dataset} {spec.split} table",
             expected="a table that passes every check",
-            found=f"{count} in {table.samples} images:\n  - " + ";\n  - ".join(map(str, errors)),
+            found=f"{counted(len(errors), 'failure')} in {counted(table.samples, 'image')}:\n  - "
+            + ";\n  - ".join(map(str, errors)),
             way_out=spec.way_out(own_way_out(errors, spec)),
         )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from schemas.counts import counted
 from schemas.errors import UsageError
+from schemas.words import counted
 
 if TYPE_CHECKING:
     import numpy as np

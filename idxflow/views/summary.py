@@ -13,9 +13,8 @@ from artifacts.manifest import Manifest
 from artifacts.run_record import RunRecord
 from idxflow.views.console import CAVEAT, Console
 from schemas.caveats import unsaid
-from schemas.counts import counted
 from schemas.metrics import Metrics
-from schemas.words import duration, share
+from schemas.words import counted, duration, share
 
 
 def print_summary(console: Console, record: RunRecord, home: Path, stop_server: str | None = None) -> None:

@@ -22,6 +22,7 @@ from schemas.metrics import LISTED, ClassMetrics, Metrics
 from schemas.proof import Proof
 from schemas.statistics import NormalizerFacts, Statistics
 from schemas.training import Training
+from schemas.words import counted
 
 TEMPLATE, STYLE = (Path(__file__).with_suffix(suffix) for suffix in (".html", ".css"))
 
@@ -169,6 +170,6 @@ def thousands(number: int) -> str:
 def render(page: Page) -> str:
     """Fill the template `page.html` and put `page.css` into it; every value of the page is escaped."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"percent": percent, "thousands": thousands}
+    environment.filters |= {"percent": percent, "thousands": thousands, "counted": counted}
     environment.globals |= {"wilson_interval": wilson_interval, "style": STYLE.read_text(encoding="utf-8")}
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(page=page) + "\n"

@@ -21,6 +21,7 @@ from artifacts.store.files import read_plain, write_atomically
 from artifacts.store.locks import FlockManager
 from schemas.addresses import redact
 from schemas.datasets import RemoteFile
+from schemas.words import counted
 from tasks.transport.address import address_of
 from tasks.transport.part import Expected, MirrorFault, Part, Validators
 
@@ -101,7 +102,7 @@ def _take(mirror: str, scratch: Path, file: RemoteFile) -> Taken | MirrorFault:
     except MirrorFault as fault:
         if file.bytes is None:
             return fault
-        said = f"{fault}, where {file.described_in} says {file.bytes} bytes"
+        said = f"{fault}, where {file.described_in} says {counted(file.bytes, 'byte')}"
         return MirrorFault(said, tries=fault.tries, wait=fault.wait, next_step=fault.next_step)
     finally:
         locks.release_lock(name, "first use")

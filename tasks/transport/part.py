@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from artifacts.store.disk import open_plainly
 from artifacts.store.files import write_atomically
+from schemas.words import counted
 from tasks.formats.kinds import HEAD_BYTES, kind_of
 
 BLOCK = 2**20
@@ -133,7 +134,7 @@ class Part:
         """
         if self.size + len(block) > self.limit:
             self._file.write(block[: self.limit - self.size])
-            fault = self._fault(f"more than {self.limit} bytes")
+            fault = self._fault(f"more than {counted(self.limit, 'byte')}")
             self.restart()
             raise fault
         self._file.write(block)
@@ -146,7 +147,7 @@ class Part:
 
         Of a file of which nothing is published only the first bytes are judged: decompress checks the rest.
         """
-        fault = self._fault(f"{self.size} bytes")
+        fault = self._fault(counted(self.size, "byte"))
         if not isinstance(fault, AnotherFile) or self.size != (self.expected.bytes or self.size):
             return fault
         return None if self._may_be_expected() else AnotherFile(f"SHA-256 {self.sha256[:16]}...")

@@ -1,10 +1,16 @@
-"""Durations, amounts and figures as a person reads them."""
+"""Counts, durations, amounts and figures as a person reads them."""
 
 from __future__ import annotations
 
 import pytest
 
-from schemas.words import amount, duration, facts_line, progress_of, share
+from schemas.words import amount, counted, duration, facts_line, progress_of, share
+
+
+def test_one_thing_is_told_in_the_singular() -> None:
+    """Of one there is one thing, of none or several there are things."""
+    assert [counted(number, "artifact") for number in (0, 1, 2)] == ["0 artifacts", "1 artifact", "2 artifacts"]
+    assert (counted(2, "class"), counted(60_000, "image", ",")) == ("2 classes", "60,000 images")
 
 
 @pytest.mark.parametrize(
@@ -36,6 +42,7 @@ def test_a_duration_never_rounds_into_the_next_unit(seconds: float, words: str) 
         (9_912_422, "bytes", "9.9 MB"),
         (3 * 10**15, "bytes", "3000.0 TB"),
         (12, "epochs", "12 epochs"),
+        (1, "epochs", "1 epoch"),
         (4.2134, "epochs", "4.21 epochs"),
     ],
 )
@@ -48,6 +55,8 @@ def test_an_amount_has_its_unit(count: float, unit: str, words: str) -> None:
     ("done", "total", "unit", "words"),
     [
         (12, 50, "epochs", "12/50 epochs"),
+        (1, 50, "epochs", "1/50 epochs"),
+        (1, 1, "epochs", "1/1 epoch"),
         (3_100_000, 9_912_422, "bytes", "3.1/9.9 MB"),
         (31_000, 9_912_422, "bytes", "31.0 kB/9.9 MB"),
         (31_000, None, "bytes", "31.0 kB"),

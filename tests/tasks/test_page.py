@@ -93,6 +93,15 @@ def test_a_changed_setting_shows_the_usual_value(page: Page) -> None:
     assert "Exactly the profile tutorial" in render(replace(page, settings=page.settings[1:]))
 
 
+def test_one_thing_is_in_the_singular(page: Page) -> None:
+    """A training of one epoch and one update, on one row, speaks of one each."""
+    history = page.history.model_copy(update={"epochs": page.history.epochs[:1], "updates": 1, "train_rows": 1})
+    shown = render(replace(page, history=history))
+    assert "After 1 epoch the train rows" in shown
+    assert "(1 update)" in shown
+    assert "classes from 1 image, and names" in shown
+
+
 def test_the_best_epoch_is_the_first_of_equals(page: Page) -> None:
     """The lowest validation loss counts, and the earliest epoch that has it."""
     assert page.best is not None

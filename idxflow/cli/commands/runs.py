@@ -24,10 +24,9 @@ from idxflow.views.console import open_console
 from idxflow.views.summary import short_path
 from idxflow.views.tables import table_lines
 from idxflow.views.times import CLOCK, local_time, time_taken
-from schemas.counts import counted
 from schemas.errors import UsageError
 from schemas.stages import STAGES
-from schemas.words import duration, share
+from schemas.words import counted, duration, share
 
 STATE_STYLES = {"completed": "green", "running": "cyan", "failed": "red", "interrupted": "yellow", "killed": "red"}
 VOID = " !"
