@@ -31,7 +31,8 @@ class Ours:
         refs = Walk(Store(folder), "normalize").through(data, Training()).refs
         self.train, self.test = (ImageTable(refs["parse", split].file()) for split in ("train", "test"))
         normalizer = refs["normalize", ""]
-        self._mean = np.load(normalizer.file("mean.npy"), allow_pickle=False).reshape(data.splits["train"].spec.shape)
+        shape = data.splits["train"].spec.shape.array
+        self._mean = np.load(normalizer.file("mean.npy"), allow_pickle=False).reshape(shape)
         self._std = NormalizerFacts.model_validate_json(normalizer.file("normalizer.json").read_bytes()).std
 
     def fit(self, training: Training) -> Any:

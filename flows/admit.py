@@ -237,10 +237,9 @@ def _least(needs: Needs) -> str:
 
 def _size(work: Work, data: Dataset) -> str:
     """Say what makes a run large."""
-    rows, columns = data.splits["train"].spec.shape
     images = f"{work.rows:,} images of " if work.rows else "images of "
     layers = ", ".join(map(str, work.training.hidden)) or "none"
-    return f"{images}{rows} x {columns}, {work.classes:,} classes, hidden layers: {layers}"
+    return f"{images}{data.splits['train'].spec.shape}, {work.classes:,} classes, hidden layers: {layers}"
 
 
 def _smaller(needs: StageNeeds, work: Work) -> str:

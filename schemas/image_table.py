@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from schemas.blocks import rows_within
 from schemas.content import TableWriter
 from schemas.errors import BadTable
+from schemas.image_spec import ImageSpec
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,7 +39,7 @@ class TableMetadata(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     split: str
-    shape: tuple[int, int]
+    shape: ImageSpec
     classes: tuple[str, ...]
     label_offset: int = 0
     label_values: tuple[int, ...] | None = None
@@ -92,8 +93,7 @@ class ImageTable:
     @property
     def pixels(self) -> int:
         """Pixels of an image."""
-        rows, columns = self.metadata.shape
-        return rows * columns
+        return self.metadata.shape.pixels
 
     @property
     def group_sizes(self) -> tuple[int, ...]:
@@ -183,12 +183,11 @@ def arrow_schema(metadata: TableMetadata) -> pa.Schema:
     """Return the Arrow schema of a table with this metadata."""
     import pyarrow as pa
 
-    rows, columns = metadata.shape
     return pa.schema(
         [
             pa.field("sample_id", pa.uint32(), nullable=False),
             pa.field("label", pa.uint16(), nullable=False),
-            pa.field("image", pa.binary(rows * columns), nullable=False),
+            pa.field("image", pa.binary(metadata.shape.pixels), nullable=False),
         ],
         metadata={METADATA_KEY: json.dumps(metadata.model_dump(mode="json"), sort_keys=True)},
     )

@@ -6,6 +6,8 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.image_spec import ImageSpec
+
 CheckName = Literal["blank", "duplicate", "leak", "missing_class", "imbalance", "drift"]
 Feature = Literal["label", "mean", "ink"]
 FEATURES: tuple[Feature, ...] = get_args(Feature)
@@ -53,7 +55,7 @@ class Statistics(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     samples: int
-    shape: tuple[int, int] = Field(description="rows and columns of an image")
+    shape: ImageSpec = Field(description="of an image")
     classes: tuple[str, ...] = Field(description="class names, in label order")
     class_counts: tuple[int, ...] = Field(description="images of each class, in label order")
     imbalance: float = Field(description="largest class over smallest, of the classes that occur")
@@ -83,7 +85,7 @@ class NormalizerFacts(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     samples: int = Field(description="n, the images that it was fitted on")
-    shape: tuple[int, int] = Field(description="rows and columns of an image")
+    shape: ImageSpec = Field(description="of an image")
     sum: int = Field(description="sum of all raw pixels, exact")
     sum_of_squares: int = Field(description="q, sum of the squares of all raw pixels, exact")
     std: float = Field(gt=0, le=1, description="one standard deviation for all pixels, on the scale of [-1, 1]")

@@ -14,6 +14,7 @@ from artifacts.ref import Ref
 from artifacts.stage import stage
 from schemas.datasets import TableSpec
 from schemas.errors import BadTable
+from schemas.image_spec import ImageSpec
 from schemas.image_table import Batch, TableMetadata, rows_per_group, write_table
 from schemas.summary import Summary
 from schemas.words import counted
@@ -28,7 +29,7 @@ class TableSummary(Summary):
     """What the table holds."""
 
     rows: int
-    shape: tuple[int, int]
+    shape: ImageSpec
     bytes: int
     per_class: dict[str, int]
 
@@ -67,19 +68,18 @@ def open_shard(
 
 def _check_images(pixels: IdxFile, name: str, spec: TableSpec) -> None:
     dtype, inner = pixels.header.dtype, pixels.header.shape[1:]
-    if dtype == np.uint8 and inner == spec.stored_shape:
+    if dtype == np.uint8 and inner == spec.stored_shape.array:
         return
-    rows, columns = spec.stored_shape
     if dtype != np.uint8:
         own = "Write the pixels as uint8, from 0 to 255."
     elif len(inner) != 2:
-        own = f"Write grey images, n x {rows} x {columns}."
+        own = f"Write grey images, n x {spec.stored_shape}."
     else:
         shape = list(reversed(inner)) if spec.transpose else list(inner)
         own = f"Set shape = {shape} in {spec.described_in}" + (
-            ", or add transpose = true if its images lie on their side." if inner == spec.shape[::-1] else "."
+            ", or add transpose = true if its images lie on their side." if inner == spec.shape.turned.array else "."
         )
-    expected = f"uint8 images of shape n x {rows} x {columns}"
+    expected = f"uint8 images of shape n x {spec.stored_shape}"
     raise BadTable(name, expected=expected, found=f"{pixels.header}", way_out=spec.way_out(own))
 
 

@@ -150,7 +150,7 @@ def shrink(image: Image) -> Image:
 
 
 def _image(table: ImageTable, pixels: Image) -> Image:
-    return shrink(pixels.reshape(table.metadata.shape)).copy()  # a view would keep its whole row group in memory
+    return shrink(pixels.reshape(table.metadata.shape.array)).copy()  # a view would keep its whole row group in memory
 
 
 def illustrate(

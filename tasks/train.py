@@ -124,7 +124,7 @@ def train(  # noqa: PLR0917 - what the engine hands over counts as well
 
     facts = NormalizerFacts.model_validate_json(normalizer.file("normalizer.json").read_bytes())
     mean = np.load(normalizer.file("mean.npy"), allow_pickle=False)
-    image = mean.reshape(data.metadata.shape)
+    image = mean.reshape(data.metadata.shape.array)
     network = build_network(training, image, facts.std, len(data.metadata.classes), held.trained)
     history = fit(network, data, training, held, checkpoints)
     network.classifier.save(out / "model.keras")

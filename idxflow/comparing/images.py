@@ -58,7 +58,7 @@ def load_images(table: Ref, normalizer: Ref | None = None) -> Images:
     opened = ImageTable(table.file("table.parquet"))
     batch, shape = opened.read(), opened.metadata.shape
     pixels: Any = _normalize(batch.image, normalizer) if normalizer else batch.image
-    return Images(batch.sample_id, batch.label, pixels.reshape(-1, *shape), opened.metadata.classes)
+    return Images(batch.sample_id, batch.label, pixels.reshape(-1, *shape.array), opened.metadata.classes)
 
 
 def _normalize(image: npt.NDArray[np.uint8], normalizer: Ref) -> npt.NDArray[np.float32]:

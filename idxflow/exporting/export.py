@@ -145,7 +145,7 @@ def _compose(material: Material) -> tuple[dict[str, bytes], tuple[str, ...]]:
         "classes": spec.classes,
         "label_offset": spec.label_offset,
         "label_values": spec.stored_labels,
-        "shape": spec.shape,
+        "shape": spec.shape.array,
     }
     content["labels.json"] = _lines(json.dumps(labels, indent=2, ensure_ascii=False))
     content["manifest.json"] = _read(model, "manifest.json", model.ref.manifest)

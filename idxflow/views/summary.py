@@ -13,6 +13,7 @@ from artifacts.manifest import Manifest
 from artifacts.run_record import RunRecord
 from idxflow.views.console import CAVEAT, Console
 from schemas.caveats import unsaid
+from schemas.image_spec import ImageSpec
 from schemas.metrics import Metrics
 from schemas.words import counted, duration, share
 
@@ -46,7 +47,7 @@ def _figures(record: RunRecord) -> Iterator[tuple[str, str]]:
     with suppress(OSError, ValidationError):  # whoever has taken it away since, the run did complete
         metrics = Metrics.model_validate_json((folders["evaluate", ""] / "metrics.json").read_bytes())
         table = Manifest.model_validate_json((folders["parse", "train"] / "manifest.json").read_bytes())
-        rows, labels = _rows(metrics, *table.summary["shape"]), _labels(metrics)
+        rows, labels = _rows(metrics, ImageSpec.model_validate(table.summary["shape"])), _labels(metrics)
     if rows:
         yield "Train rows", rows
     if record.held_out:
@@ -72,8 +73,8 @@ def _places(record: RunRecord, home: Path, stop_server: str | None) -> Iterator[
         yield "Stop the server", stop_server
 
 
-def _rows(metrics: Metrics, rows: int, columns: int) -> str:
-    pixels = f"columns: {rows * columns} ({rows} x {columns} pixels)"
+def _rows(metrics: Metrics, shape: ImageSpec) -> str:
+    pixels = f"columns: {shape.pixels} ({shape} pixels)"
     return f"{metrics.train.samples}, {pixels}; test rows: {metrics.test.samples}"
 
 

@@ -192,7 +192,9 @@ def test_probabilities_that_are_no_numbers_are_refused(model: Ref) -> None:
 def test_a_table_of_another_kind_is_refused(model: Ref, tables: tuple[Ref, Ref], tmp_path: Path) -> None:
     """A split with other classes than the model's is refused with both numbers."""
     odd = table_artifact(tmp_path / "odd", "test", TEST, classes=(*CLASSES, "blinding"))
-    with pytest.raises(BadTable, match=r"the test table: expected 6 pixels and 3 classes.* found 6 pixels and 4 classes"):
+    with pytest.raises(
+        BadTable, match=r"the test table: expected 6 pixels and 3 classes.* found 6 pixels and 4 classes"
+    ):
         run(model, (tables[0], odd), tmp_path / "out")
 
 
