@@ -25,10 +25,9 @@ from flows.identify import local_path
 from flows.size import Work, needs_of
 from schemas.datasets import Dataset, RemoteFile, Split
 from schemas.errors import IdxflowError, TooLarge
-from schemas.needs import Needs, StageNeeds
-from schemas.stages import StageName
+from schemas.stages import Needs, StageName, StageNeeds
+from schemas.text import amount
 from schemas.training import Training
-from schemas.words import amount
 from tasks.fitting.memory import free_memory, used_memory
 from tasks.formats.idx import MAX_HEADER_BYTES, Header, read_header
 from tasks.formats.inflate import inflate, inflate_library, unxz

@@ -24,7 +24,7 @@ from artifacts.store.trust import FirstUse, Trusted, differing
 from schemas.addresses import redact
 from schemas.datasets import Dataset, RemoteFile
 from schemas.errors import ChecksumMismatch, DownloadFailed
-from schemas.words import counted
+from schemas.text import counted
 from tasks.formats.kinds import TAKEN, kind_of_link
 from tasks.transport.address import address_of
 from tasks.transport.part import MirrorFault

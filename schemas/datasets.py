@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, Strict, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Strict, model_validator
 
 from schemas.file_name import FileName, printable, stored_name
 from schemas.held_out import Way
@@ -85,6 +85,36 @@ class RemoteFile(Parameters):
     def file_name(self) -> str:
         """What the file is called where it is stored: no folder, no query; see `schemas.file_name.stored_name`."""
         return stored_name(self.name)
+
+
+PROOF = "proof.json"
+"""What verify calls the file that it leaves, a `Proof`."""
+SMALLEST = 9
+"""Bytes of the smallest IDX file, raw: a header of one dimension and one value."""
+
+
+class Proof(BaseModel, frozen=True, extra="forbid"):
+    """
+    What a downloaded file is, read from the disk, beside what it had to be.
+
+    Args:
+        bytes, sha256:     of the file, and the expected ones; `expected_bytes` is None where no size is published.
+        crc32:             CRC-32 of the decompressed data, 8 hexadecimal digits, as the gzip trailer states it.
+        raw_size_mod_2_32: size of the decompressed data modulo 2^32, in bytes, as the gzip trailer (ISIZE) states it.
+        origin:            who said what it has to be.
+
+    The trailer is that of the last member; decompress holds the data against it. Both fields are None where the last
+    bytes are no trailer: of a raw or `.xz` file, and of a `.gz` that is padded with zeros, where the size tells.
+    """
+
+    name: str
+    bytes: int = Field(ge=SMALLEST)
+    sha256: Sha256
+    crc32: str | None = Field(default=None, pattern=r"^[0-9a-f]{8}$")
+    raw_size_mod_2_32: int | None = Field(default=None, ge=0, lt=2**32)
+    origin: Origin
+    expected_bytes: int | None
+    expected_sha256: Sha256
 
 
 class Shard(Parameters):

@@ -14,8 +14,8 @@ from artifacts.store.locks import FlockManager
 from schemas.addresses import redact
 from schemas.datasets import RemoteFile
 from schemas.errors import DownloadFailed
-from schemas.summary import Summary
-from schemas.words import counted
+from schemas.parameters import Summary
+from schemas.text import counted
 from tasks.formats.kinds import TAKEN
 from tasks.transport.address import address_of
 from tasks.transport.part import AnotherFile, Expected, MirrorFault, Part, Validators

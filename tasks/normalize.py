@@ -15,9 +15,10 @@ from artifacts.stage import stage
 from schemas.content import array_content
 from schemas.errors import InvalidData
 from schemas.image_table import ImageTable
-from schemas.statistics import NormalizerFacts, Statistics
-from schemas.summary import Summary
-from schemas.words import counted
+from schemas.parameters import Summary
+from schemas.results import STATISTICS, Statistics
+from schemas.text import counted
+from schemas.training import MEAN, NORMALIZER, NormalizerFacts
 from tasks.quality.profile import blocks, sum_of_squares, widen
 
 
@@ -146,12 +147,12 @@ def normalize(table: Ref, profile: Ref, out: Path) -> NormalizeSummary:
     `profile` is the proof that this table was validated: it makes validate come first, and its sums are compared
     with those found here. Nothing else is taken from it.
     """
-    statistics = Statistics.model_validate_json(profile.file("statistics.json").read_bytes())
+    statistics = Statistics.model_validate_json(profile.file(STATISTICS).read_bytes())
     facts, mean = fit_normalizer(ImageTable(table.file()), statistics)
-    (out / "normalizer.json").write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    np.save(out / "mean.npy", mean, allow_pickle=False)
+    (out / NORMALIZER).write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    np.save(out / MEAN, mean, allow_pickle=False)
     return NormalizeSummary(
-        content={"mean.npy": array_content(mean)},
+        content={MEAN: array_content(mean)},
         samples=facts.samples,
         mean=float(mean.mean()),
         std=facts.std,

@@ -15,9 +15,9 @@ from artifacts.stage import stage
 from schemas.datasets import TableSpec
 from schemas.errors import BadTable
 from schemas.image_spec import ImageSpec
-from schemas.image_table import Batch, TableMetadata, rows_per_group, write_table
-from schemas.summary import Summary
-from schemas.words import counted
+from schemas.image_table import TABLE, Batch, TableMetadata, rows_per_group, write_table
+from schemas.parameters import Summary
+from schemas.text import counted
 from tasks.fitting.stratify import Mask
 from tasks.formats.cut import rows_of, select
 from tasks.formats.idx import IdxFile, open_idx
@@ -194,4 +194,4 @@ def parse(images: list[Ref], labels: list[Ref], spec: TableSpec, out: Path) -> T
     """Join one split's images and labels, a pair a shard, into a Parquet table; or its part of them, if it is cut."""
     names = [(image.name, label.name) for image, label in zip(images, labels, strict=True)]
     paths = [ref.file() for ref in images], [ref.file() for ref in labels]
-    return build_table(*paths, spec, out / "table.parquet", names)
+    return build_table(*paths, spec, out / TABLE, names)

@@ -12,15 +12,12 @@ import numpy.typing as npt
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
-from schemas.datasets import Dataset
-from schemas.history import History
-from schemas.image_table import ImageTable
-from schemas.metrics import LISTED, Metrics, SplitMetrics
-from schemas.proof import Proof
-from schemas.statistics import NormalizerFacts, Statistics
-from schemas.summary import Summary
-from schemas.training import PROFILES, Training
-from schemas.words import counted
+from schemas.datasets import PROOF, Dataset, Proof
+from schemas.image_table import TABLE, ImageTable
+from schemas.parameters import Summary
+from schemas.results import LISTED, METRICS, PREDICTIONS, REPORT, STATISTICS, Metrics, SplitMetrics, Statistics
+from schemas.text import counted
+from schemas.training import HISTORY, NORMALIZER, PROFILES, History, NormalizerFacts, Training
 
 if TYPE_CHECKING:
     from tasks.explaining.page import Confusion, Illustration, Mistake, Setting
@@ -230,14 +227,12 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
     """Write the page, and its figures beside it. Versions of artifacts and packages are left to the manifests."""
     from tasks.explaining.page import Page, render
 
-    history = History.model_validate_json(model.file("history.json").read_bytes())
-    metrics = Metrics.model_validate_json(scores.file("metrics.json").read_bytes())
-    mistakes = worst_mistakes(scores.file("predictions.parquet"))
+    history = History.model_validate_json(model.file(HISTORY).read_bytes())
+    metrics = Metrics.model_validate_json(scores.file(METRICS).read_bytes())
+    mistakes = worst_mistakes(scores.file(PREDICTIONS))
     profile, usual = nearest_profile(training)
     splits = ("train", "test")
-    figures = illustrate(
-        history, metrics, mistakes, {split: ImageTable(tables[split].file("table.parquet")) for split in splits}
-    )
+    figures = illustrate(history, metrics, mistakes, {split: ImageTable(tables[split].file(TABLE)) for split in splits})
     page = Page(
         dataset=dataset,
         training=training,
@@ -246,11 +241,10 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
         history=history,
         metrics=metrics,
         statistics={
-            split: Statistics.model_validate_json(profiles[split].file("statistics.json").read_bytes())
-            for split in splits
+            split: Statistics.model_validate_json(profiles[split].file(STATISTICS).read_bytes()) for split in splits
         },
-        normalizer=NormalizerFacts.model_validate_json(normalizer.file("normalizer.json").read_bytes()),
-        proofs=tuple(Proof.model_validate_json(proof.file("proof.json").read_bytes()) for proof in proofs),
+        normalizer=NormalizerFacts.model_validate_json(normalizer.file(NORMALIZER).read_bytes()),
+        proofs=tuple(Proof.model_validate_json(proof.file(PROOF).read_bytes()) for proof in proofs),
         contents={
             **{f"{split} table": tables[split].digest for split in splits},
             **{f"{split} profile and statistics": profiles[split].digest for split in splits},
@@ -264,6 +258,6 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
     )
     for name, figure in figures.items():
         (out / f"{name}.svg").write_bytes(figure.svg)
-    target = out / "report.html"
+    target = out / REPORT
     target.write_text(render(page), encoding="utf-8", newline="\n")
     return ReportSummary(bytes=target.stat().st_size)

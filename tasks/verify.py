@@ -10,11 +10,10 @@ from typing import BinaryIO
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
-from schemas.datasets import Origin, RemoteFile
+from schemas.datasets import PROOF, SMALLEST, Origin, Proof, RemoteFile
 from schemas.errors import ChecksumMismatch
-from schemas.proof import SMALLEST, Proof
-from schemas.summary import Summary
-from schemas.words import counted
+from schemas.parameters import Summary
+from schemas.text import counted
 from tasks.formats.kinds import GZIP, HEAD_BYTES, TAKEN, kind_of
 
 SMALLEST_GZIP = 18
@@ -82,5 +81,5 @@ def _mismatch(file: RemoteFile, expected: str, found: str) -> ChecksumMismatch:
 def verify(file: RemoteFile, archive: Ref, out: Path) -> VerifySummary:
     """Prove that the stored archive is the expected one."""
     proof = prove(file, archive.file())
-    (out / "proof.json").write_text(proof.model_dump_json(indent=2) + "\n")
+    (out / PROOF).write_text(proof.model_dump_json(indent=2) + "\n")
     return VerifySummary(bytes=proof.bytes, sha256=proof.sha256, origin=proof.origin)

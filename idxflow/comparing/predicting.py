@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.errors import UsageError
 from schemas.image_spec import ImageSpec
-from schemas.words import counted
+from schemas.text import counted
 
 if TYPE_CHECKING:
     import numpy as np

@@ -34,7 +34,7 @@ from idxflow.server.local import api_answers, password_command
 from idxflow.views.console import Console
 from schemas.addresses import redact
 from schemas.errors import UsageError
-from schemas.words import counted
+from schemas.text import counted
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient

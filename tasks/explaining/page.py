@@ -14,15 +14,10 @@ from typing import ClassVar
 
 from jinja2 import Environment, StrictUndefined
 
-from schemas.caveats import Caveat, find_caveats
-from schemas.datasets import Dataset
-from schemas.history import EpochRow, History
-from schemas.intervals import wilson_interval
-from schemas.metrics import LISTED, ClassMetrics, Metrics
-from schemas.proof import Proof
-from schemas.statistics import NormalizerFacts, Statistics
-from schemas.training import Training
-from schemas.words import counted
+from schemas.datasets import Dataset, Proof
+from schemas.results import LISTED, Caveat, ClassMetrics, Metrics, Statistics, find_caveats, wilson_interval
+from schemas.text import counted
+from schemas.training import EpochRow, History, NormalizerFacts, Training
 
 TEMPLATE, STYLE = (Path(__file__).with_suffix(suffix) for suffix in (".html", ".css"))
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from schemas.errors import StageError
 from schemas.held_out import Way
 from schemas.image_table import ImageTable
+from schemas.text import counted
 from schemas.training import Training
-from schemas.words import counted
 from tasks.fitting.stratify import Counts, Mask, choose, share_of
 from tasks.quality.profile import digest_images
 

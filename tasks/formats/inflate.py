@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import BinaryIO
 
 from schemas.errors import BadGzip
-from schemas.words import counted
+from schemas.text import counted
 
 # Small enough for malloc to reuse: blocks of 128 KiB and more are mapped, and faulted in, one by one (58 -> 88 ms).
 CHUNK = 2**15

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from schemas.datasets import TableSpec
 from schemas.errors import BadTable
-from schemas.words import counted
+from schemas.text import counted
 from tasks.formats.labels import NUMBERS, OUTSIDE, LabelFile, hot, is_one_hot, stored_labels, to_indices
 
 SHOWN = 6

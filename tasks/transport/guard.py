@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from schemas.words import counted
+from schemas.text import counted
 from tasks.transport.part import MirrorFault
 from tasks.transport.patience import Patience
 

@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from artifacts.store.disk import open_plainly
 from artifacts.store.files import write_atomically
-from schemas.words import counted
+from schemas.text import counted
 from tasks.formats.kinds import HEAD_BYTES, kind_of
 
 BLOCK = 2**20
@@ -37,15 +37,14 @@ class AnotherFile(MirrorFault):
     """A mirror gave a file to its end, or beyond it, and it is not the expected one."""
 
 
-class Source(BaseModel):
+class Source(BaseModel, frozen=True):
     """Where a part's bytes came from: an address, without secrets, and its ETag or else Last-Modified."""
 
-    model_config = ConfigDict(frozen=True)
     address: str
     validator: str
 
 
-class Validators(BaseModel):
+class Validators(BaseModel, frozen=True):
     """
     By what a mirror can be asked whether its file is still the one that was taken (RFC 9110, 13.1).
 
@@ -55,16 +54,14 @@ class Validators(BaseModel):
         last_modified: as the mirror wrote it.
     """
 
-    model_config = ConfigDict(frozen=True)
     address: str
     etag: str | None
     last_modified: str | None
 
 
-class Expected(BaseModel):
+class Expected(BaseModel, frozen=True):
     """What a file has to be; None for what is not known of it."""
 
-    model_config = ConfigDict(frozen=True)
     sha256: str | None
     bytes: int | None
 

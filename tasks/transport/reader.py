@@ -21,7 +21,7 @@ from requests.utils import get_netrc_auth
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from schemas.secrets import remember_login
-from schemas.words import counted
+from schemas.text import counted
 from tasks.transport.guard import Guard, GuardedAdapter
 from tasks.transport.part import MirrorFault
 from tasks.transport.patience import Patience

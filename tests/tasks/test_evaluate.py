@@ -16,7 +16,7 @@ from artifacts.ref import Ref
 from schemas.datasets import Checks, TableSpec
 from schemas.errors import BadTable, TrainingDiverged
 from schemas.image_table import Batch, ImageTable
-from schemas.metrics import ClassMetrics, Metrics, SplitMetrics
+from schemas.results import ClassMetrics, Metrics, SplitMetrics
 from schemas.training import Training
 from tasks import evaluate as module
 from tasks.evaluate import EvaluateSummary, Graph, as_graph, evaluate, predict, write_confusion
@@ -168,7 +168,7 @@ def test_blocks_are_put_together_in_order(model: Ref, monkeypatch: pytest.Monkey
 
 def test_of_many_classes_fewer_images_are_scored_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A block's probabilities take 64 MiB at most, and those of a whole row group are never in memory together."""
-    monkeypatch.setattr("schemas.blocks.BLOCK_BYTES", 4 * 70 * 10)
+    monkeypatch.setattr("schemas.image_table.BLOCK_BYTES", 4 * 70 * 10)
     sizes = []
 
     def model(image: Any) -> Any:

@@ -19,7 +19,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from schemas.datasets import Checks
 from schemas.errors import InvalidData
-from schemas.statistics import NormalizerFacts, Statistics
+from schemas.results import Statistics
+from schemas.training import NormalizerFacts
 from tasks.normalize import PixelSums, merge, normalize, normalize_pixels
 from tasks.validate import validate_table
 from tests.tasks.splits import bind, draw, save, spec_of

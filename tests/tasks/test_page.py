@@ -8,10 +8,8 @@ from dataclasses import replace
 import pytest
 
 from schemas.catalog import load_dataset
-from schemas.history import EpochRow, History
-from schemas.metrics import ClassMetrics, Metrics, SplitMetrics
-from schemas.statistics import Drift, DuplicateGroup, Finding, NormalizerFacts, Statistics
-from schemas.training import Training
+from schemas.results import ClassMetrics, Drift, DuplicateGroup, Finding, Metrics, SplitMetrics, Statistics
+from schemas.training import EpochRow, History, NormalizerFacts, Training
 from tasks.explaining.page import Illustration, Page, Setting, percent, render, thousands
 
 

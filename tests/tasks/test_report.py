@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from artifacts.keys import plain
+from schemas.datasets import Proof
 from schemas.image_table import ImageTable
-from schemas.metrics import ClassMetrics, Metrics, SplitMetrics
 from schemas.parameters import Parameters
-from schemas.proof import Proof
+from schemas.results import ClassMetrics, Metrics, SplitMetrics
 from schemas.training import PROFILES, Training
 from tasks.report import (
     find_images,

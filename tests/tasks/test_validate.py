@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from schemas.datasets import Checks
 from schemas.errors import BadTable, InvalidData
 from schemas.image_table import Batch
-from schemas.statistics import Statistics
+from schemas.results import Statistics
 from schemas.tables import failures, image_profile
 from tasks.validate import ValidateSummary, validate, validate_table
 from tests.tasks.splits import BREAKS, CLASSES, SAMPLES, Break, bind, check, draw, save, spec_of, split

@@ -18,7 +18,7 @@ from idxflow.server.local import DAYS
 from idxflow.views.console import Console, open_console
 from idxflow.views.tables import table_lines
 from schemas.errors import UsageError
-from schemas.words import amount, counted
+from schemas.text import amount, counted
 
 if TYPE_CHECKING:
     from artifacts.archive.collect import Cleanup

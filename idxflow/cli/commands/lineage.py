@@ -19,7 +19,7 @@ from idxflow.cli.printing import put, put_json
 from idxflow.views.console import open_console
 from idxflow.views.times import local_time
 from schemas.errors import UsageError
-from schemas.words import amount, counted
+from schemas.text import amount, counted
 
 DIGITS = 12
 """How many digits of a digest a person is shown."""

@@ -26,7 +26,7 @@ from idxflow.views.tables import table_lines
 from idxflow.views.times import CLOCK, local_time, time_taken
 from schemas.errors import UsageError
 from schemas.stages import STAGES
-from schemas.words import counted, duration, share
+from schemas.text import counted, duration, share
 
 STATE_STYLES = {"completed": "green", "running": "cyan", "failed": "red", "interrupted": "yellow", "killed": "red"}
 VOID = " !"

@@ -20,7 +20,7 @@ from idxflow.views.tables import table_lines
 from idxflow.views.times import local_time
 from schemas.catalog import load_dataset
 from schemas.errors import UsageError
-from schemas.words import amount, counted
+from schemas.text import amount, counted
 
 DIGITS = 16
 """Of a SHA-256, as many as a person is shown."""
