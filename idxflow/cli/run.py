@@ -28,8 +28,8 @@ from idxflow.views.console import Console
 from idxflow.views.run import print_summary
 from schemas.errors import IdxflowError, ServerError, StoreError, UnforeseenError
 from schemas.stages import StageName
+from schemas.text import amount
 from schemas.training import Training
-from schemas.words import amount
 
 LEAST_FREE = 8 * 2**20
 """Bytes on the home folder's disk below which an error is put down to that."""

@@ -18,7 +18,7 @@ from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
 from idxflow.comparing.significance import Disagreement, disagreement
 from schemas.errors import UsageError
-from schemas.metrics import Metrics, SplitMetrics
+from schemas.results import METRICS, PREDICTIONS, Metrics, SplitMetrics
 
 DATA = ("download", "parse")
 """Stages whose content is the data: the bytes as they came, and the tables that all else is made from."""
@@ -178,7 +178,7 @@ def gather(store: Store, record: RunRecord) -> Evidence:
     metrics = None
     if "evaluate" in stored:
         with disk(folder := stored["evaluate"].folder):
-            metrics = Metrics.model_validate_json((folder / "metrics.json").read_bytes())
+            metrics = Metrics.model_validate_json((folder / METRICS).read_bytes())
     return Evidence(record, {name: row.version for name, row in stages.items()}, stored, metrics)
 
 
@@ -283,7 +283,7 @@ def _disagreement(a: Evidence, b: Evidence) -> tuple[Disagreement | None, str | 
         return None, "the models were tested on different images: the content of the test tables differs"
     classes = [each.name for each in a.metrics.test.classes]
     with disk(a.evaluation), disk(b.evaluation):
-        found = disagreement(a.evaluation / "predictions.parquet", b.evaluation / "predictions.parquet", classes)
+        found = disagreement(a.evaluation / PREDICTIONS, b.evaluation / PREDICTIONS, classes)
     return found, None if found else "the stored predictions are of different images: sample ids or labels differ"
 
 

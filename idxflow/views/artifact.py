@@ -18,8 +18,7 @@ from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
 from idxflow.views.console import Console
 from idxflow.views.layout import few, local_time, short_path, table_lines
-from schemas.counts import counted
-from schemas.words import amount, duration
+from schemas.text import amount, counted, duration
 
 WIDTH = 50
 """Columns within which a nested value stands in one line; a larger one is shown part by part."""

@@ -27,8 +27,7 @@ from idxflow.views.layout import COLUMNS, LABEL, below, table_lines, wrapped
 from idxflow.views.stages import INDENT, stage_line
 from schemas.events import Event, Progress, RunChanged, StageChanged, StageFailed, listening
 from schemas.secrets import conceal
-from schemas.visible import visible
-from schemas.words import amount, facts_line, progress_of
+from schemas.text import amount, facts_line, progress_of, visible
 
 PLAIN_SECONDS = 5.0
 """Without a terminal, how often long work says how far it is."""

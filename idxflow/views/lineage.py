@@ -12,8 +12,7 @@ from rich.tree import Tree
 from artifacts.archive.lineage import Edge, Lineage, Making, Node, Source
 from idxflow.views.console import Console
 from idxflow.views.layout import local_time
-from schemas.counts import counted
-from schemas.words import amount
+from schemas.text import amount, counted
 
 DIGITS = 12
 """How many digits of a digest a person is shown."""

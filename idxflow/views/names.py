@@ -14,8 +14,7 @@ from artifacts.store.store import Store
 from artifacts.store.trust import Trusted
 from idxflow.views.console import Console
 from idxflow.views.layout import local_time
-from schemas.counts import counted
-from schemas.words import amount, share
+from schemas.text import amount, counted, share
 
 DIGITS = 16
 """Of a SHA-256, as many as a person is shown."""

@@ -22,13 +22,12 @@ from artifacts.store.store import Store
 from idxflow.views.console import CAVEAT, Console
 from idxflow.views.layout import below, local_time, short_path, shown_version, table_lines
 from idxflow.views.stages import STYLES
-from schemas.caveats import Caveat, unsaid
-from schemas.counts import counted
 from schemas.held_out import HeldOut
-from schemas.metrics import Metrics
+from schemas.image_spec import ImageSpec
+from schemas.results import METRICS, REPORT, Caveat, Metrics, unsaid
 from schemas.stages import STAGES
-from schemas.training import Training
-from schemas.words import amount, duration, share
+from schemas.text import amount, counted, duration, share
+from schemas.training import MODEL, Training
 
 INDENT = 12
 """Columns before what stands below the row of a stage."""
@@ -145,8 +144,8 @@ def run_facts(store: Store, record: RunRecord, now: datetime) -> RunFacts:
         held_out=record.held_out,
         warnings=record.warnings,
         error=record.error,
-        model=_place(store, record, "train", "model.keras"),
-        report=_place(store, record, "report", "report.html"),
+        model=_place(store, record, "train", MODEL),
+        report=_place(store, record, "report", REPORT),
         record=store.runs / f"{record.id}.json",
         dashboard=record.dashboard,
         flow_run=record.flow_run,
@@ -283,9 +282,9 @@ def print_summary(console: Console, record: RunRecord, home: Path, stop_server: 
     if record.state == "completed" and ("evaluate", "") in folders:
         rows = labels = None
         with suppress(OSError, ValidationError):  # whoever has deleted it since, the run did complete
-            metrics = Metrics.model_validate_json((folders["evaluate", ""] / "metrics.json").read_bytes())
+            metrics = Metrics.model_validate_json((folders["evaluate", ""] / METRICS).read_bytes())
             table = Manifest.model_validate_json((folders["parse", "train"] / "manifest.json").read_bytes())
-            rows, labels = _rows(metrics, *table.summary["shape"]), _labels(metrics)
+            rows, labels = _rows(metrics, ImageSpec.model_validate(table.summary["shape"])), _labels(metrics)
         for label, value in (("Train rows", rows), ("Held out", record.held_out), ("First 3 labels", labels)):
             if value:
                 console.fact(label, str(value))
@@ -310,8 +309,8 @@ def _figures(run: RunFacts | RunRecord) -> Iterator[tuple[str, str]]:
         yield CAVEAT, caveat.message
 
 
-def _rows(metrics: Metrics, rows: int, columns: int) -> str:
-    pixels = f"columns: {rows * columns} ({rows} x {columns} pixels)"
+def _rows(metrics: Metrics, shape: ImageSpec) -> str:
+    pixels = f"columns: {shape.pixels} ({shape} pixels)"
     return f"{metrics.train.samples}, {pixels}; test rows: {metrics.test.samples}"
 
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from idxflow.views.layout import below, shown_version
 from schemas.events import StageChanged
-from schemas.words import amount, duration
+from schemas.text import amount, duration
 
 if TYPE_CHECKING:
     from artifacts.archive.plan import Plan, PlannedStage

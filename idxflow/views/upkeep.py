@@ -8,8 +8,7 @@ from idxflow.server.history import History
 from idxflow.server.local import DAYS
 from idxflow.views.console import Console
 from idxflow.views.layout import CLOCK, few
-from schemas.counts import counted
-from schemas.words import amount, duration
+from schemas.text import amount, counted, duration
 
 
 def print_audit(console: Console, found: Audit, *, everything: bool, repaired: bool) -> None:

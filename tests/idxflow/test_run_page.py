@@ -17,7 +17,7 @@ from artifacts.store.store import Store
 from idxflow.views.console import Terminal
 from idxflow.views.layout import local_time
 from idxflow.views.run import RunFacts, print_run, print_summary, run_facts, time_taken
-from schemas.caveats import LEAKED, Caveat
+from schemas.results import LEAKED, Caveat
 from schemas.training import Training
 from tests.artifacts.archive.history import FIRST, stage_record, write_run
 from tests.artifacts.building import build

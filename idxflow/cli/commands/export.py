@@ -26,8 +26,7 @@ from idxflow.cli.output import put_json
 from idxflow.exporting.export import CARD, SUMS
 from idxflow.views.console import open_console
 from idxflow.views.layout import short_path
-from schemas.counts import counted
-from schemas.words import amount
+from schemas.text import amount, counted
 
 
 def export(

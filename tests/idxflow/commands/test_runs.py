@@ -20,8 +20,8 @@ from idxflow.cli.ending import DONE, WRONG_USAGE
 from idxflow.cli.main import main
 from idxflow.views.layout import local_time
 from idxflow.views.run import Row, computed, row_of, run_lines
-from schemas.caveats import LEAKED, Caveat
 from schemas.errors import UsageError
+from schemas.results import LEAKED, Caveat
 from schemas.stages import STAGES
 from tests.artifacts.archive.history import FIRST, stage_record, write_long_history, write_run
 
