@@ -74,7 +74,7 @@ def start(*, home: Home = None) -> int:
 
 @server.command
 def password(*, home: Home = None) -> int:
-    """Print the password of the home folder's server, which the dashboard asks for once: keep it to yourself."""
+    """Print the password of the home folder's server, which the dashboard asks for once. It is a secret."""
     from idxflow.server.password import read_password
 
     put(read_password(home_of(home)))

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 Kind = Literal["raw", "normalized"]
 ROWS = 1_000
-"""Images that are normalised at once: few enough to stay in the processor's cache."""
+"""Images normalised at once: few enough for the processor's cache."""
 
 
-# Arrays have no one truth value: a comparison of two splits would fail. And nobody wants to read them.
+# Arrays have no one truth value: comparing two splits would fail. And they are too long to print.
 @dataclass(frozen=True, eq=False, repr=False)
 class Images:
     """
@@ -71,7 +71,7 @@ def _normalize(image: npt.NDArray[np.uint8], normalizer: Ref) -> npt.NDArray[np.
     facts = NormalizerFacts.model_validate_json(normalizer.file(NORMALIZER).read_bytes())
     mean = np.load(normalizer.file(MEAN), allow_pickle=False)
     normalized = np.empty(image.shape, np.float32)
-    # The work is done in float64: of a whole split at once that is four times the result, and eight times as slow.
+    # float64 for a whole split would take four times the memory of the result, and eight times as long.
     for start in range(0, len(image), ROWS):
         rows = slice(start, start + ROWS)
         normalized[rows] = normalize_pixels(image[rows], mean, facts.std)

@@ -1,4 +1,4 @@
-"""The living part of a terminal: what runs right now, with a bar where there is something to count."""
+"""The live part of a terminal: what runs now, with a bar where there is something to count."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ SHORTEST, LONGEST = 4, 40
 
 
 class Board:
-    """The living part of a terminal: what runs right now."""
+    """The live part of a terminal: what runs now."""
 
     def __init__(self, terminal: Terminal) -> None:
-        # The bar, the only column that wraps, gets what is left of the width by names and figures.
+        # The bar, the only column that wraps, gets the width that names and figures leave.
         columns = (
             SpinnerColumn(table_column=Column(no_wrap=True)),
             TextColumn("{task.description}"),
@@ -54,7 +54,7 @@ class Board:
             self._facts[event.subject] = facts
 
     def finish(self, event: StageChanged | StageFailed) -> None:
-        """Take a row away; its line stands above from now on."""
+        """Remove a row; its line is printed above."""
         for key in ((event.stage, event.name), ("", event.name or event.stage)):
             if key in self._rows:
                 self._bars.remove_task(self._rows.pop(key))
@@ -83,7 +83,7 @@ class _Elastic(ProgressBar):
 
 
 class _Figures(ProgressColumn):
-    """How much, how fast, how long still; the time so far where nothing is counted."""
+    """Amount, speed and time left; the time so far where nothing is counted."""
 
     def render(self, task: Task) -> Text:
         """Return the figures of one row."""

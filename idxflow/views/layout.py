@@ -21,7 +21,7 @@ NARROW = 88
 LEAST = 20
 """Columns that a text below a row has at least, however narrow the terminal is."""
 CLOCK = "The clock was wrong then, or is now; the order of runs does not depend on it."
-"""Of records that name a moment which is still to come."""
+"""About records that are dated in the future."""
 
 
 def table_lines(

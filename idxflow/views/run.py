@@ -49,7 +49,7 @@ class Row(BaseModel):
     id: str
     started: str = Field(description="UTC, ISO 8601")
     dataset: str
-    dataset_id: str = Field(description="tells it from another data set of that name")
+    dataset_id: str = Field(description="identifies it among data sets of that name")
     profile: str
     state: RunState
     seconds: float | None
@@ -61,11 +61,11 @@ class Row(BaseModel):
 
 class StageFacts(BaseModel):
     """
-    A stage of a run, and what has become of its artifact.
+    A stage of a run, and the state of its artifact.
 
     Args:
         reason: why it was computed; empty when cached.
-        store:  whether the artifact is still there and, as far as a quick check tells, what it was.
+        store:  whether the artifact is still there and passes a quick check.
         damage: what is wrong with it.
     """
 
@@ -163,7 +163,7 @@ def run_facts(store: Store, record: RunRecord, now: datetime) -> RunFacts:
 
 
 def time_taken(record: RunRecord, state: RunState, now: datetime) -> float | None:
-    """Return the seconds that a run took, or has been running for; None for one that was killed: nobody knows."""
+    """Return the seconds that a run took, or has been running for; None for one that was killed: unknown."""
     if state == "running":
         return max((now - datetime.fromisoformat(record.started).astimezone()).total_seconds(), 0.0)
     return None if state == "killed" else record.seconds
@@ -267,7 +267,7 @@ def print_run(console: Console, facts: RunFacts) -> None:
 
 def print_summary(console: Console, record: RunRecord, home: Path, stop_server: str | None = None) -> None:
     """
-    Print what a run did; its warnings once more, where they have scrolled away.
+    Print what a run did, and again the warnings that have scrolled out of view.
 
     Args: stop_server: the command that stops the server which this run started, if it did.
     """
@@ -281,7 +281,7 @@ def print_summary(console: Console, record: RunRecord, home: Path, stop_server: 
     folders = {(stage.stage, stage.name): Path(stage.path) for stage in record.stages}
     if record.state == "completed" and ("evaluate", "") in folders:
         rows = labels = None
-        with suppress(OSError, ValidationError):  # whoever has deleted it since, the run did complete
+        with suppress(OSError, ValidationError):  # deleted since: the run did complete
             metrics = Metrics.model_validate_json((folders["evaluate", ""] / METRICS).read_bytes())
             table = Manifest.model_validate_json((folders["parse", "train"] / "manifest.json").read_bytes())
             rows, labels = _rows(metrics, ImageSpec.model_validate(table.summary["shape"])), _labels(metrics)
@@ -352,7 +352,7 @@ def _places(facts: RunFacts) -> Iterator[tuple[str, str]]:
 
 
 def _stage_lines(facts: RunFacts, width: int | None) -> Iterator[Text]:
-    """Yield the table of stages; below a stage stands why it was computed, and what has become of its artifact."""
+    """Yield the table of stages; below a stage, why it was computed, and whether its artifact is gone or damaged."""
     header, *lines = table_lines(
         ("stage", "of", "state", "time", "size", "version"),
         [

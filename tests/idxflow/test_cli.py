@@ -137,4 +137,4 @@ def test_ctrl_c_while_a_run_starts_is_one_line_and_exit_code_130(imports: int, d
     with ending(process):
         _, errors = process.communicate(timeout=120)
     assert process.returncode == INTERRUPTED
-    assert errors == "ERROR Interrupted. What was finished is stored; run again to go on.\n"
+    assert errors == "ERROR Interrupted. Finished stages are stored; run again to continue.\n"

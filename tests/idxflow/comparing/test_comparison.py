@@ -1,4 +1,4 @@
-"""Two runs held against each other."""
+"""Two runs compared."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_predictions_that_are_not_of_the_same_images_are_not_compared(store: Sto
 def test_classes_that_only_one_run_knows_are_not_compared(
     store: Store, classes: tuple[str, ...], told: list[str] | None
 ) -> None:
-    """Recalls are held against each other by the class's name; without a common class there is nothing to tell."""
+    """Recalls are compared by the class's name; without a common class there is nothing to compare."""
     one, other = finished_run(store, A), finished_run(store, B, (0, 0, 0, 0, 0, 0), table=b"x", classes=classes)
     found = compare_runs(store, one, other).classes
     assert (found and [each.name for each in found]) == told
@@ -183,7 +183,7 @@ def test_what_a_clean_up_has_taken_is_said_and_the_rest_compared(store: Store) -
     assert all(told[each.split, each.metric] == each for each in found.metrics)
     assert (found.classes, found.disagreement) == (None, None)
     assert found.no_classes == found.no_disagreement
-    assert found.no_classes == "what evaluate left of A is no longer in the store, and the predictions with it"
+    assert found.no_classes == "the evaluation of A is no longer in the store"
     assert Comparison.model_validate_json(found.model_dump_json()) == found
 
 
