@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from artifacts.ref import Ref
+from schemas.text import counted
 from schemas.training import MEAN, NORMALIZER
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Images:
 
     def __repr__(self) -> str:
         count, rows, columns = self.image.shape
-        return f"<{count} images of {rows} x {columns}, {self.image.dtype}, {len(self.classes)} classes>"
+        return f"<{counted(count, 'image')} of {rows} x {columns}, {self.image.dtype}, {len(self.classes)} classes>"
 
     @property
     def flat(self) -> npt.NDArray[np.uint8] | npt.NDArray[np.float32]:

@@ -90,7 +90,7 @@ def _facts(facts: ArtifactFacts) -> Iterator[tuple[str, str]]:
     yield "Code", counted(len(manifest.parts.code), "file")
     if manifest.parts.packages:
         yield "Bits decided by", _versions(manifest.parts.packages)
-    yield "Environment", f"Python {environment.python}, {environment.platform}, {environment.cores} cores"
+    yield "Environment", f"Python {environment.python}, {environment.platform}, {counted(environment.cores, 'core')}"
     others = {name: each for name, each in environment.packages.items() if name not in manifest.parts.packages}
     yield "Packages", _versions(others)
     if environment.numerics:

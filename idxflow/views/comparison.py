@@ -149,5 +149,5 @@ def _users(difference: Difference) -> str:
     """Return the stages that depend on something, and their one subject: `verify parse of test`."""
     stages = list(dict.fromkeys(stage.split()[0] for stage in difference.stages))
     names = {name for _, _, name in (stage.partition(" ") for stage in difference.stages)}
-    users = " ".join(stages) if len(stages) <= FEW else f"{len(stages)} stages"
+    users = " ".join(stages) if len(stages) <= FEW else counted(len(stages), "stage")
     return f"{users} of {name}" if len(names) == 1 and (name := names.pop()) else users

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from idxflow.views.layout import below, shown_version
 from schemas.events import StageChanged
-from schemas.text import amount, duration
+from schemas.text import amount, counted, duration
 
 if TYPE_CHECKING:
     from artifacts.archive.plan import Plan, PlannedStage
@@ -77,8 +77,9 @@ def plan_lines(row: PlannedStage, width: int | None = None) -> Iterator[Text]:
 def plan_total(plan: Plan) -> str:
     """Sum a plan up in one sentence."""
     states = [row.state for row in plan.stages]
-    cached, waiting = states.count("cached"), states.count("depends")
+    cached, ahead, waiting = (states.count(state) for state in ("cached", "will run", "depends"))
+    stages = counted(len(states), "stage")
     if cached == len(states):
-        return f"{plan.dataset}: all {cached} stages are cached; a run computes nothing."
+        return f"{plan.dataset}: all {stages} are cached; a run computes nothing."
     rest = f", {waiting} dependent on the content of earlier stages" if waiting else ""
-    return f"{plan.dataset}: {cached} of {len(states)} stages cached, {states.count('will run')} to be computed{rest}."
+    return f"{plan.dataset}: {cached} of {stages} cached, {ahead} to be computed{rest}."
