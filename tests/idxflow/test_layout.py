@@ -151,5 +151,5 @@ def test_one_thing_is_counted_in_the_singular() -> None:
         for text in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.JoinedStr)):
             for figure, after in pairwise(text.values):
                 if isinstance(after, ast.Constant) and re.match(countable, str(after.value)):
-                    offenders.append(f"{path.name}: {ast.unparse(figure)}{after.value}")
+                    offenders.append(f"{path.name}: {ast.unparse(figure)}{after.value!s}")
     assert not offenders
