@@ -97,10 +97,7 @@ def status(*, home: Home = None, json: Json = False) -> int:
     from idxflow.views.server import print_status, server_status
 
     found = server_status(home_of(home))
-    if json:
-        put_json(found)
-    else:
-        print_status(found)
+    put_json(found) if json else print_status(found)
     return DONE if found.running else FAILED
 
 

@@ -83,3 +83,10 @@ def local_time(moment: str, *, seconds: bool = False) -> str:
 def short_path(path: Path) -> str:
     """Return a path as seen from the working folder when it lies below it."""
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def present(*rows: tuple[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield the labelled values that are there, each as text; a path as seen from the working folder."""
+    for label, value in rows:
+        if value:
+            yield label, short_path(value) if isinstance(value, Path) else str(value)

@@ -20,7 +20,7 @@ from artifacts.run_record import RunRecord, Score, StageRecord
 from artifacts.store.integrity import Damage
 from artifacts.store.store import Store
 from idxflow.views.console import CAVEAT, Console
-from idxflow.views.layout import below, local_time, short_path, shown_version, table_lines
+from idxflow.views.layout import below, local_time, present, shown_version, table_lines
 from idxflow.views.stages import STYLES
 from schemas.held_out import HeldOut
 from schemas.image_spec import ImageSpec
@@ -130,36 +130,26 @@ def run_facts(store: Store, record: RunRecord, now: datetime) -> RunFacts:
     settings = [Setting(name=name, value=value, profile=profile[name]) for name, value in given.items()]
     made = {(row.stage, row.version) for row in record.stages}
     names = Names(store)
-    return RunFacts(
-        id=record.id,
-        state=state,
-        started=record.started,
-        seconds=time_taken(record, state, now),
-        dataset=record.dataset,
-        profile=record.profile,
-        configuration=tuple(sorted(settings, key=lambda setting: not setting.changed)),
-        stages=tuple(_stage_facts(store, row) for row in record.stages),
-        metrics=record.metrics,
-        caveats=record.caveats,
-        held_out=record.held_out,
-        warnings=record.warnings,
-        error=record.error,
-        model=_place(store, record, "train", MODEL),
-        report=_place(store, record, "report", REPORT),
-        record=store.runs / f"{record.id}.json",
-        dashboard=record.dashboard,
-        flow_run=record.flow_run,
-        aliases=tuple(
+    own = {
+        "state": state,
+        "seconds": time_taken(record, state, now),
+        "configuration": sorted(settings, key=lambda setting: not setting.changed),
+        "stages": [_stage_facts(store, row) for row in record.stages],
+        "model": _place(store, record, "train", MODEL),
+        "report": _place(store, record, "report", REPORT),
+        "record": store.runs / f"{record.id}.json",
+        "aliases": [
             f"{alias.name} of {'/'.join(alias.artifact)}"
             for alias in names.aliases()
             if alias.artifact and alias.artifact in made
-        ),
-        pins=tuple(
+        ],
+        "pins": [
             pin.subject + (f": {pin.note}" if pin.note else "")
             for pin in names.pins()
             if ((pin.stage, pin.version) in made if isinstance(pin, ArtifactPin) else pin.run == record.id)
-        ),
-    )
+        ],
+    }
+    return RunFacts.model_validate(record.model_dump() | own)
 
 
 def time_taken(record: RunRecord, state: RunState, now: datetime) -> float | None:
@@ -240,16 +230,20 @@ def print_run(console: Console, facts: RunFacts) -> None:
     console.paragraph("Run", f"{facts.id}: {facts.state}{took}")
     console.paragraph("Started", local_time(facts.started, seconds=True))
     console.paragraph("Data set", facts.dataset or "not chosen yet")
-    for label, value in _figures(facts):
+    rows = present(
+        *_figures(facts),
+        ("Held out", facts.held_out),
+        ("Model", facts.model),
+        ("Report", facts.report),
+        ("Record", facts.record),
+        ("Dashboard", facts.dashboard),
+        *(("Alias", alias) for alias in facts.aliases),
+        *(("Pin", pin) for pin in facts.pins),
+        ("Error", facts.error),
+        *(("Warning", warning) for warning in unsaid(facts.warnings, facts.caveats)),
+    )
+    for label, value in rows:
         console.paragraph(label, value)
-    if facts.held_out:
-        console.paragraph("Held out", str(facts.held_out))
-    for label, value in _places(facts):
-        console.paragraph(label, value)
-    if facts.error:
-        console.paragraph("Error", facts.error)
-    for warning in unsaid(facts.warnings, facts.caveats):
-        console.paragraph("Warning", warning)
     console.line(Text(f"\nConfiguration: the {facts.profile} profile", "bold"))
     wide = max((len(_value(setting.value)) for setting in facts.configuration if setting.changed), default=0)
     for setting in facts.configuration:
@@ -273,30 +267,30 @@ def print_summary(console: Console, record: RunRecord, home: Path, stop_server: 
     """
     cached = sum(stage.cached for stage in record.stages)
     what = f"{record.dataset}, {record.profile} profile, seed {record.seed}"
-    console.line()
-    console.fact("Run", f"{what}: {record.state} in {duration(record.seconds)}")
-    console.fact(
-        "Artifacts", f"{counted(len(record.stages), 'stage')}: {cached} cached, {len(record.stages) - cached} computed"
-    )
+    counts = f"{cached} cached, {len(record.stages) - cached} computed"
+    rows = labels = None
     folders = {(stage.stage, stage.name): Path(stage.path) for stage in record.stages}
-    if record.state == "completed" and ("evaluate", "") in folders:
-        rows = labels = None
+    done = record.state == "completed" and ("evaluate", "") in folders
+    if done:
         with suppress(OSError, ValidationError):  # deleted since: the run did complete
             metrics = Metrics.model_validate_json((folders["evaluate", ""] / METRICS).read_bytes())
             table = Manifest.model_validate_json((folders["parse", "train"] / "manifest.json").read_bytes())
             rows, labels = _rows(metrics, ImageSpec.model_validate(table.summary["shape"])), _labels(metrics)
-        for label, value in (("Train rows", rows), ("Held out", record.held_out), ("First 3 labels", labels)):
-            if value:
-                console.fact(label, str(value))
-        for label, figure in _figures(record):
-            console.fact(label, figure)
-    places = (("Model", record.model), ("Report", record.report), ("Record", home / "runs" / f"{record.id}.json"))
-    for label, path in places:
-        if path:
-            console.fact(label, short_path(Path(path)))
-    for label, value in (("Dashboard", record.dashboard), ("Stop the server", stop_server)):
-        if value:
-            console.fact(label, value)
+    console.line()
+    for label, value in present(
+        ("Run", f"{what}: {record.state} in {duration(record.seconds)}"),
+        ("Artifacts", f"{counted(len(record.stages), 'stage')}: {counts}"),
+        ("Train rows", rows),
+        ("Held out", done and record.held_out),
+        ("First 3 labels", labels),
+        *(_figures(record) if done else ()),
+        ("Model", record.model and Path(record.model)),
+        ("Report", record.report and Path(record.report)),
+        ("Record", home / "runs" / f"{record.id}.json"),
+        ("Dashboard", record.dashboard),
+        ("Stop the server", stop_server),
+    ):
+        console.fact(label, value)
     for warning in unsaid(record.warnings, record.caveats):
         console.remind(warning)
 
@@ -337,18 +331,6 @@ def _place(store: Store, record: RunRecord, stage: str, file: str) -> Path | Non
     """Return the path of a file of a completed run, if it is there. (The record's own path is of its time.)"""
     paths = [store.folder(stage, row.version) / file for row in record.stages if row.stage == stage]
     return paths[-1] if paths and paths[-1].is_file() else None
-
-
-def _places(facts: RunFacts) -> Iterator[tuple[str, str]]:
-    for label, path in (("Model", facts.model), ("Report", facts.report), ("Record", facts.record)):
-        if path:
-            yield label, short_path(path)
-    if facts.dashboard:
-        yield "Dashboard", facts.dashboard
-    for alias in facts.aliases:
-        yield "Alias", alias
-    for pin in facts.pins:
-        yield "Pin", pin
 
 
 def _stage_lines(facts: RunFacts, width: int | None) -> Iterator[Text]:

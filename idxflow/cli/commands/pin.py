@@ -53,10 +53,7 @@ def pin(
     names, now = archive.names, datetime.now(UTC)
     if word is None:
         pins = names.pins()
-        if json:
-            put_json(pins)
-        else:
-            print_pins(console, pins)
+        put_json(pins) if json else print_pins(console, pins)
         return DONE
     if remove:
         changed = names.unpin(word)
