@@ -22,7 +22,7 @@ from tests.processes import PROJECT, bare_environment, ending, free_port, run_py
 def test_a_chosen_api_has_to_answer(desk: Path, screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
     """With PREFECT_API_URL set to nobody there is an error with a way out, and no server is started."""
     monkeypatch.setitem(os.environ, "PREFECT_API_URL", "http://127.0.0.1:9/api")
-    with pytest.raises(ServerError, match=r"Prefect API http://127.0.0.1:9/api: expected an answer"):
+    with pytest.raises(ServerError, match=r"Prefect API http://127.0.0.1:9/api: expected an answer, .*--ephemeral"):
         connect(desk / "home", screen)
     assert not (desk / "home").exists()
 

@@ -7,7 +7,6 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -19,12 +18,6 @@ from idxflow.exporting.export import Material, gather
 from schemas.errors import ArtifactDamaged, StoreError
 from tests.artifacts.archive.making import clean_up, make, stored
 from tests.idxflow.exporting.model_line import DIGITS, FINDING, evaluation, model_line
-
-
-@pytest.fixture
-def store(desk: Path) -> Store:
-    """An empty store."""
-    return Store(desk / ".idxflow")
 
 
 @pytest.fixture
