@@ -100,7 +100,7 @@ def test_a_failed_run_is_summed_up_and_recorded_too(
     with pytest.raises(BadIdx):
         run_pipeline(settings, screen, json=True, flow=broken)
     assert RunRecord.model_validate_json(capsys.readouterr().out).error == "it broke"
-    assert "failed in 28.4 s" in screen.text.getvalue()
+    assert "failed in 30.0 s" in screen.text.getvalue()
 
 
 def test_everything_before_the_flow_is_light() -> None:

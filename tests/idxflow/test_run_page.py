@@ -27,17 +27,17 @@ from tests.idxflow.recording import record_run
 NOW = datetime(2026, 1, 1, 0, 2, tzinfo=UTC)
 RUN = "0123456789ab"
 SUMMARY = """
-Run:             digits, tutorial profile, seed 123: completed in 28.4 s
+Run:             digits, tutorial profile, seed 123: completed in 30.0 s
 Artifacts:       3 stages: 1 cached, 2 computed
 Train rows:      1500, columns: 64 (8 x 8 pixels); test rows: 297
 Held out:        150 of 1,500 train rows, stratified
 First 3 labels:  5, 0, 4; predictions: 5, 0, 9
-Train accuracy:  98.77 % (loss 0.0500)
-Test accuracy:   90.00 % (loss 0.0500)
-Model:           .idxflow/artifacts/train/2222222222222222/model.keras
-Report:          .idxflow/artifacts/report/x/report.html
+Train accuracy:  99.00 % (loss 0.0468)
+Test accuracy:   90.00 % (loss 0.1330)
+Model:           .idxflow/artifacts/train/{version}/model.keras
+Report:          /elsewhere/report.html
 Record:          .idxflow/runs/0123456789ab.json
-Dashboard:       http://127.0.0.1:4200/runs/flow-run/x
+Dashboard:       http://127.0.0.1:4200/runs/flow-run/0123456789ab
 Stop the server: idxflow server stop
 WARNING NOT MNIST
 """
@@ -234,8 +234,9 @@ def test_a_running_run_takes_the_time_since_its_start(tmp_path: Path) -> None:
 def test_the_summary_has_the_tutorials_figures_and_every_place(desk: Path, screen: Screen) -> None:
     """A completed run: figures, what was cached, where things are, and its warnings once more."""
     home = desk / ".idxflow"
-    print_summary(screen, record_run(home, warnings=("NOT MNIST",)), home, "idxflow server stop")
-    assert screen.text.getvalue() == SUMMARY
+    record = record_run(home, warnings=("NOT MNIST",))
+    print_summary(screen, record, home, "idxflow server stop")
+    assert screen.text.getvalue() == SUMMARY.format(version=record.stages[1].version)
 
 
 def test_what_voids_the_accuracy_stands_below_it_in_the_summary(desk: Path, screen: Screen) -> None:
@@ -244,7 +245,7 @@ def test_what_voids_the_accuracy_stands_below_it_in_the_summary(desk: Path, scre
     leak = Caveat(kind="leak", message="99 of 297 test images (33.33 %) occur in the train split")
     print_summary(screen, record_run(home, caveats=(leak,), warnings=(f"own test: {LEAKED}: 99", "NOT MNIST")), home)
     lines = screen.text.getvalue().splitlines()
-    place = lines.index("Test accuracy:   90.00 % (loss 0.0500)")
+    place = lines.index("Test accuracy:   90.00 % (loss 0.1330)")
     assert lines[place + 1] == f"Caveat:          {leak.message}"
     assert [line for line in lines if "WARNING" in line] == ["WARNING NOT MNIST"]
 
@@ -256,7 +257,7 @@ def test_a_run_whose_artifacts_are_gone_is_summed_up_from_its_record(desk: Path,
     shutil.rmtree(home / "artifacts")
     print_summary(screen, record, home)
     lines = screen.text.getvalue().splitlines()
-    assert "Test accuracy:   90.00 % (loss 0.0500)" in lines
+    assert "Test accuracy:   90.00 % (loss 0.1330)" in lines
     assert not any(line.startswith(("Train rows", "First 3 labels")) for line in lines)
 
 
@@ -266,4 +267,4 @@ def test_a_failed_run_has_no_figures(desk: Path, screen: Screen) -> None:
     print_summary(screen, record_run(home, state="failed"), home)
     labels = [line.partition(":")[0] for line in screen.text.getvalue().splitlines() if line]
     assert labels == ["Run", "Artifacts", "Record", "Dashboard"]
-    assert "failed in 28.4 s" in screen.text.getvalue()
+    assert "failed in 30.0 s" in screen.text.getvalue()
