@@ -129,12 +129,6 @@ def test_a_value_cannot_be_a_level_too() -> None:
         load_settings({}, ["training=3", "training.epochs=3"])
 
 
-def test_an_unknown_data_set_is_refused_before_anything_runs() -> None:
-    """A data set that the catalog does not have: the error lists those that it has."""
-    with pytest.raises(UsageError, match=r"expected one of digits, .*mnist.*, found 'mnits'"):
-        load_settings({"dataset": "mnits"})
-
-
 def test_a_broken_file_is_named(desk: Path) -> None:
     """A settings file that is not TOML is named, with the place of the mistake."""
     (desk / "idxflow.toml").write_text("home = 3 x")

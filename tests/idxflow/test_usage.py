@@ -35,6 +35,7 @@ def refusal(flags: dict[str, object] | None = None, *assignments: str) -> str:
         ("training=3", "a table with activation, batch_size, decay, dropout, epochs,"),
         ("ephemeral=perhaps", "true or false, found 'perhaps'."),
         ("home=3", "a text, found 3."),
+        ("training.seeds=3", "one of activation, batch_size, decay, dropout, epochs,"),
     ],
 )
 def test_a_wrong_value_is_told_with_what_is_allowed(assignment: str, words: str) -> None:
