@@ -13,10 +13,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from schemas.events import Event, Progress, listening
-from schemas.stages import StageName
 from schemas.training import Training
 
-LIBRARIES: dict[StageName, tuple[str, ...]] = {
+LIBRARIES: dict[str, tuple[str, ...]] = {
     "parse": ("pyarrow.parquet",),
     "validate": ("pyarrow.parquet", "schemas.tables"),
     "normalize": ("pyarrow.parquet",),
@@ -40,7 +39,7 @@ class Job(BaseModel):
     model_config = ConfigDict(frozen=True)
     home: Path
     dataset: str
-    stage: StageName
+    stage: str
     cores: int | None
     training: Training
 

@@ -11,11 +11,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
+from flows.dag import STAGES
 from schemas.blocks import BLOCK_BYTES, rows_within
 from schemas.image_table import ROW_GROUP
 from schemas.metrics import LISTED
 from schemas.needs import StageNeeds
-from schemas.stages import STAGES, StageName
 from schemas.training import Training
 
 MB = 10**6
@@ -83,13 +83,13 @@ class Work:
         return self.pixels * min(rows, rows_within(ROW_GROUP, self.pixels))
 
 
-def needs_of(work: Work, stages: Collection[tuple[StageName, str]]) -> tuple[StageNeeds, ...]:
+def needs_of(work: Work, stages: Collection[tuple[str, str]]) -> tuple[StageNeeds, ...]:
     """
     Estimate what some stages need, in the order of the graph.
 
     Args: stages: those that are to be computed, each with what it is of: a file, a split, or nothing.
     """
-    disk: dict[StageName, int] = {}
+    disk: dict[str, int] = {}
     for stage, name in stages:
         disk[stage] = disk.get(stage, 0) + _disk(work, stage, name)
     return tuple(
@@ -99,7 +99,7 @@ def needs_of(work: Work, stages: Collection[tuple[StageName, str]]) -> tuple[Sta
     )
 
 
-def _memory(work: Work, stage: StageName, run: Collection[StageName]) -> int:
+def _memory(work: Work, stage: str, run: Collection[str]) -> int:
     """Return what the process takes while `stage` is at work, of those that are `run` in it."""
     base = HEAVY if {"train", "evaluate"} & set(run) else LIGHT  # it is imported while the data comes
     group, groups = work.group(max(work.train, work.test)), work.group(work.train) + work.group(work.test)
@@ -156,7 +156,7 @@ def _pairs(work: Work) -> int:
     return PAIR * min(work.rows, work.classes**2) if work.classes > LISTED else 0
 
 
-def _disk(work: Work, stage: StageName, name: str) -> int:
+def _disk(work: Work, stage: str, name: str) -> int:
     """Return what a stage leaves on the disk."""
     rows = {"train": work.train, "test": work.test}.get(name, 0)
     return (

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from artifacts.stage import stage
-from artifacts.store.locks import FlockManager
+from artifacts.store.locks import Locks
 from schemas.addresses import redact
 from schemas.datasets import RemoteFile
 from schemas.errors import DownloadFailed
@@ -112,13 +112,9 @@ def fetch(
 def _part(file: RemoteFile, expected: Expected, scratch: Path, largest: int) -> Iterator[Part]:
     """Open the part of a file of this content, once no other run holds it."""
     identity = hashlib.sha256(f"{expected.sha256}".encode()).hexdigest()[:16]
-    name, locks = f"{identity}-{file.file_name}.part", FlockManager(scratch / "locks")
-    locks.acquire_lock(name, "download")
-    try:
-        with Part(scratch / name, expected, largest) as part:
-            yield part
-    finally:
-        locks.release_lock(name, "download")
+    name = f"{identity}-{file.file_name}.part"
+    with Locks(scratch / "locks").held(name), Part(scratch / name, expected, largest) as part:
+        yield part
 
 
 def _failed(file: RemoteFile, expected: Expected, failures: list[str], next_step: str) -> DownloadFailed:
@@ -150,7 +146,7 @@ def _way_out(file: RemoteFile) -> str:
     return f"{tried}see --mirror, or take --dataset digits."
 
 
-@stage("download", name="{file.name}")
+@stage(name="{file.name}", imports="requests")
 def download(
     file: RemoteFile,
     out: Path,

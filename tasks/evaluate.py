@@ -185,7 +185,7 @@ class EvaluateSummary(Summary):
     leaked: int
 
 
-@stage("evaluate", packages=("tensorflow", "keras", "numpy"))
+@stage(packages=("tensorflow", "keras", "numpy"), imports="tasks.fitting.backend")
 def evaluate(model: Ref, train: Ref, test: Ref, profiles: dict[str, Ref], out: Path) -> EvaluateSummary:
     """
     Score every image of both splits once; the confusion matrix as CSV is the test split's.

@@ -188,7 +188,7 @@ def build_table(
     )
 
 
-@stage("parse", name="{spec.split}")
+@stage(name="{spec.split}", imports="pyarrow.parquet")
 def parse(images: list[Ref], labels: list[Ref], spec: TableSpec, out: Path) -> TableSummary:
     """Join one split's images and labels, a pair a shard, into a Parquet table; or its part of them, if it is cut."""
     names = [(image.name, label.name) for image, label in zip(images, labels, strict=True)]

@@ -206,7 +206,7 @@ class ReportSummary(Summary):
     bytes: int
 
 
-@stage("report")
+@stage(imports="tasks.explaining.figures")
 def report(  # noqa: PLR0917 - it takes what every stage leaves
     dataset: Dataset,
     training: Training,

@@ -107,7 +107,7 @@ class TrainSummary(Summary):
     numerics: Numerics
 
 
-@stage("train", packages=("tensorflow", "keras", "numpy"), on_main_thread=True)
+@stage(packages=("tensorflow", "keras", "numpy"), on_main_thread=True, imports="tasks.fitting.backend")
 def train(  # noqa: PLR0917 - what the engine hands over counts as well
     table: Ref, normalizer: Ref, training: Training, held_out: Way, checkpoints: Path, out: Path
 ) -> TrainSummary:

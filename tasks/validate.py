@@ -242,7 +242,7 @@ class ValidateSummary(Summary):
     findings: tuple[str, ...]
 
 
-@stage("validate", name="{spec.split}")
+@stage(name="{spec.split}", imports="schemas.tables")
 def validate(table: Ref, spec: TableSpec, checks: Checks, reference: Ref | None, out: Path) -> ValidateSummary:
     """Check one split's table, and compare it with the train split's profile (`reference`) if there is one."""
     train = reference.file("profile.parquet") if reference else None

@@ -8,9 +8,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, computed_field
 
 from artifacts.keys import canonical_json, leaves
-from artifacts.run_record import RunRecord
 from artifacts.store.disk import disk
 from artifacts.store.store import Store
+from flows.run_record import RunRecord
 from idxflow.comparing.evidence import Evidence, Facts, gather
 from idxflow.comparing.significance import Disagreement, disagreement
 from schemas.metrics import SplitMetrics

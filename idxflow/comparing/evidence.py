@@ -9,10 +9,10 @@ from typing import Any
 
 from artifacts.archive.lookup import find_stored
 from artifacts.archive.runs import state_of, subject_of
-from artifacts.run_record import RunRecord
 from artifacts.store.disk import disk
 from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
+from flows.run_record import RunRecord
 from schemas.errors import UsageError
 from schemas.metrics import Metrics
 
@@ -55,7 +55,7 @@ class Evidence:
 
     def parameters(self, names: Collection[str]) -> Facts:
         """Return the run's data set and configuration, and the parameters of some of its stages."""
-        run = {"dataset": self.record.identity, "training": self.record.training.model_dump(mode="json")}
+        run = {"dataset": self.record.identity, "training": self.record.training}
         return {"": run} | {name: each.manifest.parts.parameters for name, each in self._among(names).items()}
 
     def data(self, names: Collection[str]) -> Facts:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from rich.text import Text
@@ -14,9 +14,10 @@ from rich.text import Text
 from artifacts.archive.name_records import ArtifactPin
 from artifacts.archive.names import Names
 from artifacts.archive.runs import RunState, state_of
-from artifacts.run_record import RunRecord, Score, StageRecord
+from artifacts.run_record import StageRecord
 from artifacts.store.integrity import Damage
 from artifacts.store.store import Store
+from flows.run_record import RunRecord, Score
 from idxflow.views.console import CAVEAT, Console
 from idxflow.views.sheet import print_fact
 from idxflow.views.summary import short_path
@@ -24,7 +25,7 @@ from idxflow.views.tables import below, shown_version, table_lines
 from idxflow.views.times import local_time, time_taken
 from schemas.caveats import Caveat, unsaid
 from schemas.held_out import HeldOut
-from schemas.training import Training
+from schemas.training import PROFILES, Training
 from schemas.words import amount, duration, share
 
 INDENT = 12
@@ -94,12 +95,17 @@ class RunFacts(BaseModel):
     pins: tuple[str, ...] = Field(description="of itself and of its artifacts, with their notes")
 
 
+def _usual(profile: str) -> dict[str, Any]:
+    """Return the configuration of a profile; of an unknown one none."""
+    return Training.model_validate({"profile": profile}).model_dump(mode="json") if profile in PROFILES else {}
+
+
 def run_facts(store: Store, record: RunRecord, now: datetime) -> RunFacts:
     """Gather everything about a run."""
     state = state_of(store, record)
-    given = record.training.model_dump(mode="json", exclude=set(Training.outside_key))
-    profile = Training(profile=record.training.profile).model_dump(mode="json")
-    settings = [Setting(name=name, value=value, profile=profile[name]) for name, value in given.items()]
+    given = {name: value for name, value in record.training.items() if name not in Training.outside_key}
+    profile = _usual(record.profile)  # a newer idxflow may know other names
+    settings = [Setting(name=name, value=value, profile=profile.get(name)) for name, value in given.items()]
     made = {(row.stage, row.version) for row in record.stages}
     names = Names(store)
     return RunFacts(

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from artifacts.manifest import Manifest
-from artifacts.run_record import RunRecord
+from flows.run_record import RunRecord
 from idxflow.views.console import CAVEAT, Console
 from schemas.caveats import unsaid
 from schemas.counts import counted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from artifacts.archive.runs import RunState
-from artifacts.run_record import RunRecord
+from flows.run_record import RunRecord
 
 CLOCK = "The clock was wrong then, or is now; the order of runs does not depend on it."
 """Of records that name a moment which is still to come."""

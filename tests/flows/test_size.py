@@ -16,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from flows.dag import STAGES
 from flows.size import HEAVY, LIGHT, Work, needs_of
 from schemas.needs import Needs
-from schemas.stages import STAGES, StageName
 from schemas.training import ProfileName, Training
 from tests.processes import PROJECT
 from tests.tasks.idx_bytes import idx_bytes
@@ -36,7 +36,7 @@ sys.exit(code)
 """
 """Runs a command and prints the peak of its memory. A process of its own, as a child's peak is never below its parent's
 at the moment when it was started."""
-EVERY: tuple[tuple[StageName, str], ...] = tuple(
+EVERY: tuple[tuple[str, str], ...] = tuple(
     (stage, name) for stage in STAGES for name in (("train", "test") if stage in {"parse", "validate"} else ("",))
 )
 

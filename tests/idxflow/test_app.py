@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from cyclopts import App
 
+from flows.dag import STAGES
 from idxflow.cli.app import app
 from idxflow.cli.ending import DONE, FAILED
 from idxflow.cli.main import main
 from idxflow.cli.settings import Settings
 from idxflow.views.times import local_time
 from schemas.catalog import dataset_names
-from schemas.stages import STAGES
 from schemas.training import Training
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.run_record import RunRecord
+from flows.run_record import RunRecord
 from idxflow.cli.ending import DONE, INTERRUPTED, WRONG_USAGE
 from tests.idxflow.conftest import assert_refused
 from tests.processes import PROJECT, bare_environment, ending

@@ -8,6 +8,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
+from flows.dag import STAGES
 from idxflow.cli import options
 from idxflow.cli.app import app, run
 from idxflow.cli.commands.plan import plan
@@ -15,7 +16,6 @@ from idxflow.cli.commands.registry import COMMANDS
 from idxflow.cli.options import home_of
 from schemas.catalog import dataset_names
 from schemas.errors import UsageError
-from schemas.stages import STAGES
 from schemas.training import PROFILES, Training
 
 

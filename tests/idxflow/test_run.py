@@ -11,17 +11,17 @@ import warnings
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from artifacts.run_record import RunRecord
+from flows.job import Job
+from flows.run_record import RunRecord
 from idxflow.cli.run import run_pipeline
 from idxflow.cli.settings import Settings, load_settings
 from schemas.errors import BadIdx, ServerError
 from schemas.events import RunChanged, StageChanged, emit
-from schemas.stages import StageName
-from schemas.training import Training
 from tests.idxflow.conftest import Screen
 from tests.idxflow.recording import record_run
 
@@ -53,16 +53,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
         thread.join()
 
 
-def broken(
-    dataset: str | None,
-    training: Training,
-    mirrors: tuple[str, ...],
-    refresh: tuple[StageName, ...],
-    *,
-    revalidate: bool,
-    alert_below: float | None,
-    force: bool,
-) -> RunRecord:
+def broken(**_: Any) -> RunRecord:
     """Fail as the main job does: after the record has been written."""
     record_run(Path(os.environ["IDXFLOW_HOME"]), state="failed")
     emit(RunChanged("0123456789ab", "failed"))
@@ -73,17 +64,10 @@ def test_the_flow_gets_the_settings_and_the_environment(settings: Settings, scre
     """The flow is called with what was set, in the environment that it needs; the summary closes the run."""
     called: list[object] = []
 
-    def flow(
-        dataset: str | None,
-        training: Training,
-        mirrors: tuple[str, ...],
-        refresh: tuple[StageName, ...],
-        *,
-        revalidate: bool,
-        alert_below: float | None,
-        force: bool,
-    ) -> RunRecord:
-        called.extend([dataset, training.epochs, mirrors, refresh, revalidate, alert_below, force])
+    def flow(**given: Any) -> RunRecord:
+        job = Job(**given)
+        called.extend([job.dataset, job.training.epochs, job.mirrors, job.refresh, job.revalidate])
+        called.extend([job.alert_below, job.force])
         called.append(os.environ["IDXFLOW_HOME"])
         emit(StageChanged("parse", "train", "cached", "1" * 16, 0.004, 9))
         return record_run(settings.home)
@@ -99,16 +83,7 @@ def test_json_leaves_standard_output_to_the_record(
 ) -> None:
     """With `json` standard output is the record and nothing else, whatever libraries print."""
 
-    def flow(
-        dataset: str | None,
-        training: Training,
-        mirrors: tuple[str, ...],
-        refresh: tuple[StageName, ...],
-        *,
-        revalidate: bool,
-        alert_below: float | None,
-        force: bool,
-    ) -> RunRecord:
+    def flow(**_: Any) -> RunRecord:
         sys.stdout.write("chatter\n")
         warnings.warn("chatter", stacklevel=1)
         logging.getLogger("idxflow").warning("look")

@@ -13,6 +13,7 @@ from artifacts.archive.index import RunIndex
 from artifacts.archive.name_records import Alias, Placement
 from artifacts.archive.runs import read_run
 from artifacts.store.store import Store
+from flows.run_record import RunRecord
 from idxflow.archive import open_store
 from idxflow.cli.ending import DONE
 from idxflow.cli.options import Home, Json
@@ -124,7 +125,8 @@ def _row(placement: Placement, store: Store, index: RunIndex) -> Row:
     accuracy = None
     if placement.stage == "train" and placement.version:
         using = filter(None, (read_run(store, run.id) for run in index.users(placement.stage, placement.version)))
-        accuracy = next((run.metrics["test"].accuracy for run in using if "test" in run.metrics), None)
+        metrics = (RunRecord.of(run).metrics for run in using)
+        accuracy = next((each["test"].accuracy for each in metrics if "test" in each), None)
     return Row(
         stage=placement.stage,
         version=placement.version,

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from rich.text import Text
 
 from artifacts.archive.name_records import Pin
-from artifacts.run_record import RunRecord
+from flows.run_record import RunRecord
 from idxflow.archive import open_store
 from idxflow.cli.ending import DONE
 from idxflow.cli.options import Home, Json

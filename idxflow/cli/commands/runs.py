@@ -14,8 +14,8 @@ from rich.text import Text
 from artifacts.archive.index import Entry, RunIndex
 from artifacts.archive.order import started_later
 from artifacts.archive.runs import RunState, read_run, state_of
-from artifacts.run_record import RunRecord
 from artifacts.store.store import Store
+from flows.run_record import RunRecord
 from idxflow.archive import open_store
 from idxflow.cli.ending import DONE
 from idxflow.cli.options import Home, Json, count_from
@@ -26,7 +26,6 @@ from idxflow.views.tables import table_lines
 from idxflow.views.times import CLOCK, local_time, time_taken
 from schemas.counts import counted
 from schemas.errors import UsageError
-from schemas.stages import STAGES
 from schemas.words import duration, share
 
 STATE_STYLES = {"completed": "green", "running": "cyan", "failed": "red", "interrupted": "yellow", "killed": "red"}
@@ -53,6 +52,7 @@ class Row(BaseModel):
     seconds: float | None
     stages: int
     computed: tuple[str, ...] = Field(description="names of the stages that were computed and not cached")
+    order: tuple[str, ...] = Field(default=(), exclude=True, description="the stages of its graph, in their order")
     test_accuracy: float | None
     caveats: tuple[str, ...] = Field(default=(), description="what voids or weakens the test accuracy, a sentence each")
 
@@ -87,7 +87,7 @@ def runs(
     listed = chosen if all_ else chosen[:number]
     shown = list(filter(None, (read_run(archive.store, run.id) for run in listed)))
     now = datetime.now(UTC)
-    rows = [row_of(archive.store, record, now) for record in shown]
+    rows = [row_of(archive.store, RunRecord.of(record), now) for record in shown]
     if json:
         put_json(TypeAdapter(list[Row]).dump_json(rows, indent=2).decode())
     elif rows:
@@ -123,6 +123,7 @@ def row_of(store: Store, record: RunRecord, now: datetime) -> Row:
         seconds=time_taken(record, state, now),
         stages=len(record.stages),
         computed=tuple(row.stage for row in record.stages if not row.cached),
+        order=tuple(dict.fromkeys(row.stage for row in record.stages)),
         test_accuracy=test.accuracy if test else None,
         caveats=tuple(caveat.message for caveat in record.caveats),
     )
@@ -175,9 +176,9 @@ def computed(row: Row) -> str:
     if len(row.computed) == row.stages and row.state == "completed":
         return f"all {row.stages}"
     counts = Counter(row.computed)
-    places = [STAGES.index(stage) for stage in STAGES if stage in counts]
+    places = [place for place, stage in enumerate(row.order) if stage in counts]
     if len(places) == len(counts) > 3 and places[-1] - places[0] == len(places) - 1:
-        return f"{STAGES[places[0]]} to {STAGES[places[-1]]}"
+        return f"{row.order[places[0]]} to {row.order[places[-1]]}"
     return " ".join(name if count == 1 else f"{name} x {count}" for name, count in counts.items())
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.run_record import RunRecord
 from artifacts.store.files import remove_folder
 from artifacts.store.store import Store
+from flows.run_record import RunRecord
 from idxflow.comparing.comparison import Comparison, Difference, compare_runs
 from schemas.training import Training
 from tests.idxflow.comparing.compared_runs import CODE, ENVIRONMENT, LABELS, finished_run

@@ -116,7 +116,7 @@ def test_a_normaliser_that_was_made_anew_differently_is_not_the_models(
     found = store.inspect(*profile)
     assert found
     again = make(
-        store, "normalize", inputs={"table": refs["table"], "profile": found[0].ref},
+        store, "normalize", inputs={"table": refs["table"], "profile": found.ref},
         files={"normalizer.json": b"{}", "mean.npy": b"another mean"},
     )  # fmt: skip
     assert again.version == refs["normalize"].version
