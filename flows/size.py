@@ -124,7 +124,7 @@ def _train(work: Work) -> int:
     batch, hidden = min(work.training.batch_size, work.train), sum(work.training.hidden)
     of_pixels = 5 if work.training.shift else 1  # where images are moved: indexes, moved ones and features of them
     update = 4 * batch * (of_pixels * work.pixels + 5 * (hidden + work.classes))
-    validated = rows_within(4_000, 4 * max(work.widths)) * 4 * (hidden + work.classes) * 2
+    validated = rows_within(4_000, 4 * max(*work.widths, 8 * work.classes)) * 4 * (2 * hidden + 10 * work.classes)
     return weights + 17 * work.pixels + 7 * work.group(work.train) // 2 + _table(work) + update + validated
 
 

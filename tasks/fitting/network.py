@@ -217,7 +217,8 @@ def build_network(
         features,
         logits(_through(noisy, features)),
         batch_size=training.batch_size,
-        block=rows_within(BLOCK, 4 * max(mean.size, *training.hidden, classes)),
+        # Validation takes ten values for each row and class.
+        block=rows_within(BLOCK, 4 * max(mean.size, *training.hidden, 8 * classes)),
         smoothing=training.label_smoothing,
         prepare=shift if training.shift else None,
         name="trainee",
