@@ -33,9 +33,9 @@ IMPORTS = {
     "download": "requests",
     "parse": "pyarrow.parquet",
     "validate": "schemas.tables",
-    "train": "tasks.backend",
-    "evaluate": "tasks.backend",
-    "report": "tasks.figures",
+    "train": "tasks.fitting.backend",
+    "evaluate": "tasks.fitting.backend",
+    "report": "tasks.explaining.figures",
 }
 """The heaviest of what a stage imports inside its body, in the order of the graph."""
 BEGUN = threading.Event()

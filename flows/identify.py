@@ -26,8 +26,7 @@ from schemas.datasets import Dataset, RemoteFile
 from schemas.errors import ChecksumMismatch, DownloadFailed
 from schemas.text import counted
 from tasks.formats.kinds import TAKEN, kind_of_link
-from tasks.transport.address import address_of
-from tasks.transport.part import MirrorFault
+from tasks.transport.mirror import MirrorFault, address_of
 
 NAMED = 3
 """Files that a message names; the others are counted."""

@@ -17,8 +17,8 @@ from schemas.errors import DownloadFailed
 from schemas.parameters import Summary
 from schemas.text import counted
 from tasks.formats.kinds import TAKEN
-from tasks.transport.address import address_of
-from tasks.transport.part import AnotherFile, Expected, MirrorFault, Part, Validators
+from tasks.transport.mirror import AnotherFile, MirrorFault, address_of
+from tasks.transport.part import Expected, Part, Validators
 
 if TYPE_CHECKING:
     from tasks.transport.transfer import Patience

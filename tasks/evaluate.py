@@ -20,7 +20,7 @@ from schemas.parameters import Summary
 from schemas.results import CONFUSION, LISTED, METRICS, PREDICTIONS, PROFILE, Metrics, SplitMetrics
 from schemas.text import cell, counted
 from schemas.training import MODEL
-from tasks.quality.leak import Leak, find_leak
+from tasks.quality.duplicates import Leak, find_leak
 from tasks.quality.scoring import Scores, Tally, score
 
 if TYPE_CHECKING:

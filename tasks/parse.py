@@ -21,8 +21,7 @@ from schemas.text import counted
 from tasks.fitting.stratify import Mask
 from tasks.formats.cut import rows_of, select
 from tasks.formats.idx import IdxFile, open_idx
-from tasks.formats.label_faults import check_label_header, misfit
-from tasks.formats.labels import NUMBERS, LabelFile, class_indices
+from tasks.formats.labels import NUMBERS, LabelFile, check_label_header, class_indices, misfit
 
 
 class TableSummary(Summary):

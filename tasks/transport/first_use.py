@@ -22,8 +22,8 @@ from artifacts.store.locks import FlockManager
 from schemas.addresses import redact
 from schemas.datasets import RemoteFile
 from schemas.text import counted
-from tasks.transport.address import address_of
-from tasks.transport.part import Expected, MirrorFault, Part, Validators
+from tasks.transport.mirror import MirrorFault, address_of
+from tasks.transport.part import Expected, Part, Validators
 
 PARALLEL = 8
 """Files that are taken at once."""

@@ -12,9 +12,8 @@ from urllib.request import url2pathname
 
 from schemas.addresses import redact
 from schemas.datasets import RemoteFile
-from tasks.transport.address import address_of
-from tasks.transport.part import MirrorFault, Validators
-from tasks.transport.patience import answering_within
+from tasks.transport.mirror import MirrorFault, address_of, answering_within
+from tasks.transport.part import Validators
 from tasks.transport.reader import opened
 
 
