@@ -169,7 +169,7 @@ def _refuse_another_generation(dataset: Dataset, trusted: Trusted, found: dict[s
         dataset.name,
         expected=f"files of one generation, as first used by {trusted.since[:10]}",
         found=f"{_named(changed)} changed since" + "".join(f", {each}" for each in rest),
-        way_out=f"If the set was published anew on purpose: `idxflow trust {trusted.place} --renew` has the next run "
+        way_out=f"If the set was republished on purpose: `idxflow trust {trusted.place} --renew` has the next run "
         "accept all its files as they are then.",
     )
 

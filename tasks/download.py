@@ -143,7 +143,7 @@ def _way_out(file: RemoteFile) -> str:
             return "It was changed or taken away while the run began: run again."
         case "first use":
             return (
-                f"{tried}see --mirror. If the set was published anew on purpose: "
+                f"{tried}see --mirror. If the set was republished on purpose: "
                 f"`idxflow trust {file.trusted_as} --renew` accepts all its files as they are now."
             )
     if file.described_in:

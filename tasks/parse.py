@@ -190,7 +190,7 @@ def build_table(
 
 @stage("parse", name="{spec.split}")
 def parse(images: list[Ref], labels: list[Ref], spec: TableSpec, out: Path) -> TableSummary:
-    """Join one split's images and labels, a pair a shard, into a Parquet table; or its part of them, if it is cut."""
+    """Join one split's images and labels, one pair per shard, into a Parquet table; of files that are cut, its part."""
     names = [(image.name, label.name) for image, label in zip(images, labels, strict=True)]
     paths = [ref.file() for ref in images], [ref.file() for ref in labels]
     return build_table(*paths, spec, out / TABLE, names)

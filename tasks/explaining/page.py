@@ -77,10 +77,10 @@ class Page:
 
     Args:
         profile:    the profile that the configuration is nearest to.
-        settings:   the configuration, a row a field.
+        settings:   the configuration, one row per field.
         statistics: of each split, train first.
         proofs:     of each file, in the catalog's order.
-        contents:   SHA-256 of the content of each artifact that the page tells of, by its name for people.
+        contents:   SHA-256 of the content of each artifact that the page shows, by its name for people.
         confusions: of test images, the most frequent first.
         mistakes:   of test images, the highest loss first.
         figures:    loss, accuracy, samples, confusion; and mistakes, if there are any.

@@ -28,7 +28,7 @@ def free_memory(proc: Path = PROC, group: Path = GROUP) -> int:
     """
     Return the bytes that are free: what the kernel calls available, or less where a control group limits a container.
 
-    Where no kernel tells, as on macOS, half of the machine's memory is taken to be free.
+    Where no kernel reports it, as on macOS, half of the machine's memory is taken to be free.
 
     Args:
         proc:  the kernel's account, of Linux's form.
@@ -44,7 +44,7 @@ def free_memory(proc: Path = PROC, group: Path = GROUP) -> int:
 
 
 def used_memory(proc: Path = Path("/proc/self/statm")) -> int:
-    """Return the bytes that this process has of the machine's memory; where no kernel tells, the most that it had."""
+    """Return the bytes of memory that this process has; where no kernel reports it, the most that it had."""
     try:
         return int(proc.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:

@@ -31,7 +31,7 @@ class Rows:
     Chosen rows of a table, in its order.
 
     Args:
-        table:  from which they are read anew each time that they are asked for.
+        table:  from which they are read again each time that they are asked for.
         chosen: bool (n,), a value per row of the table.
     """
 

@@ -77,7 +77,7 @@ def to_indices(stored: npt.NDArray[Any], spec: TableSpec) -> npt.NDArray[np.int6
 
 def is_one_hot(labels: LabelFile) -> bool:
     """
-    Tell whether rows have one 1 and are 0 elsewhere, in two columns or more, of whatever type.
+    Return whether rows have one 1 and are 0 elsewhere, in two columns or more, of whatever type.
 
     Nearly all of them: a few blank or doubled rows make one-hot labels no numbers.
     """

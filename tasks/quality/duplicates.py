@@ -1,7 +1,7 @@
 """
 Which images are the same, in a split and in two of them: by 64-bit digests first, then by SHA-256.
 
-What is in memory does not grow with the images, but for 36 bytes a digest that occurs more than once, however often.
+What is in memory does not grow with the images, but for 36 bytes per digest that occurs more than once, however often.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Digests = npt.NDArray[np.uint64]
 BAND = 1 << 21
-"""Digests that are sorted at once, or few more. For each band all of them are read again, at 5 ns an image."""
+"""Digests that are sorted at once, or few more. For each band all of them are read again, at 5 ns per image."""
 NAME = 16
 """Bytes of its SHA-256 that an image goes by: two images that agree in them have never been found."""
 
@@ -51,7 +51,7 @@ class Duplicates:
 
 class Copies(NamedTuple):
     """
-    Images that may be copies of others, one value an image.
+    Images that may be copies of others, one value per image.
 
     Args:
         row:   int64, of the split.
@@ -124,7 +124,7 @@ def find_duplicates(profile: Path, table: ImageTable) -> Duplicates:
 
 
 def show(groups: list[tuple[np.uint64, Digests]], profile: Path, table: ImageTable) -> tuple[DuplicateGroup, ...]:
-    """Return all that is told of some groups, each given by digest and name."""
+    """Describe some groups, each given by digest and name."""
     digests = np.unique(np.array([digest for digest, _ in groups], np.uint64))
     images, ids = [0] * len(groups), [list[int]() for _ in groups]
     labels = [set[int]() for _ in groups]

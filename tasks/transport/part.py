@@ -140,7 +140,7 @@ class Part:
         return self.expected.sha256 in (None, self.sha256)
 
     def _fault(self, length: str) -> MirrorFault:
-        """Tell words of the mirror's own, which say nothing of the file, from another file."""
+        """Distinguish a mirror's own words, which say nothing about the file, from another file."""
         self._file.seek(0)
         kind = kind_of(self._file.read(HEAD_BYTES), self._file.seek(0, os.SEEK_END))
         if kind.taken:

@@ -193,7 +193,7 @@ def _drop_redirect_body(response: requests.Response, **_: object) -> None:
 
 def _fault(error: Exception, guard: Guard, patience: Patience, cut: str = "") -> MirrorFault:
     """
-    Tell what failed.
+    Return the fault for what failed.
 
     Args: cut: what to say where the connection broke off in the middle of the body.
     """
