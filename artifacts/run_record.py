@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from artifacts.ref import StageWord, Version
-from schemas.moment import Moment
+from schemas.text import Moment
 
 FORMAT = 1
 """Number of the form of records. Fields that are added do not change it: every version keeps those it does not know."""

@@ -21,7 +21,7 @@ from artifacts.engine.current import current_run
 from artifacts.environment import package_versions
 from artifacts.keys import KeyParts, plain, references
 from artifacts.manifest import Input
-from schemas.summary import Summary
+from schemas.parameters import Summary
 
 INJECTED = frozenset({"out", "scratch", "checkpoints", "known", "spare"})
 

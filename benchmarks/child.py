@@ -19,9 +19,9 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "parse": ("pyarrow.parquet",),
     "validate": ("pyarrow.parquet", "schemas.tables"),
     "normalize": ("pyarrow.parquet",),
-    "train": ("pyarrow.parquet", "tasks.network"),
-    "evaluate": ("pyarrow.parquet", "tasks.backend"),
-    "report": ("pyarrow.parquet", "tasks.figures", "tasks.page"),
+    "train": ("pyarrow.parquet", "tasks.fitting.network"),
+    "evaluate": ("pyarrow.parquet", "tasks.fitting.backend"),
+    "report": ("pyarrow.parquet", "tasks.explaining.figures", "tasks.explaining.page"),
 }
 """What a stage imports when it begins. Here that is before the clock runs: those seconds do not grow with the data."""
 

@@ -20,7 +20,7 @@ from artifacts.stage import Stage
 from artifacts.store.store import Store
 from flows.dag import STAGES, dag
 from schemas.datasets import Dataset
-from schemas.summary import Summary
+from schemas.parameters import Summary
 from schemas.training import Training
 
 

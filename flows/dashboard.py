@@ -29,7 +29,8 @@ from flows.noticeboard import Noticeboard
 from flows.run_record import RunRecord
 from flows.summary import headline, metrics_table, nothing_changed, report_place, summary_page
 from schemas.events import Event, Progress, StageChanged, listening
-from schemas.words import share
+from schemas.results import METRICS
+from schemas.text import share
 
 TICK = 1.0
 """Seconds between two looks at what has changed; a run that ends before the first one is shown once, when it has."""
@@ -139,7 +140,7 @@ class Dashboard:
         """Hold the test accuracy against the bound, once."""
         if self._bound is not None and not self._judged:
             self._judged = True
-            metrics = run.store.folder(event.stage, event.version) / "metrics.json"
+            metrics = run.store.folder(event.stage, event.version) / METRICS
             sound_alarm(metrics, self._bound, self._flow_run, run.dataset, self._profile)
 
     def _record(self) -> RunRecord | None:

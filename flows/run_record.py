@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from artifacts.run_record import Record
-from schemas.caveats import Caveat, find_caveats
 from schemas.held_out import HeldOut
-from schemas.history import History
-from schemas.metrics import Metrics
-from schemas.training import Training
+from schemas.results import Caveat, Metrics, find_caveats
+from schemas.training import History, Training
 
 if TYPE_CHECKING:
     from artifacts.engine.recorder import Recorder
@@ -77,14 +75,14 @@ def asked(job: Job) -> dict[str, Any]:
 def found(run: Recorder, outcome: Outcome) -> dict[str, Any]:
     """Return what a completed run has come to; what is odd about a model is said of one that is cached, too."""
     model, page = run.reference(outcome.model), run.reference(outcome.report)
-    metrics = Metrics.model_validate_json(run.reference(outcome.scores).file("metrics.json").read_bytes())
-    history = History.model_validate_json(model.file("history.json").read_bytes())
+    metrics = Metrics.model_validate_json(run.reference(outcome.scores).file(METRICS).read_bytes())
+    history = History.model_validate_json(model.file(HISTORY).read_bytes())
     run.warnings.extend(history.findings)
     splits = {"train": metrics.train, "test": metrics.test}
     return {
         "metrics": {name: Score(accuracy=split.accuracy, loss=split.loss) for name, split in splits.items()},
         "caveats": find_caveats(metrics),
         "held_out": history.held_out,
-        "report": str(page.file("report.html")),
-        "model": str(model.file("model.keras")),
+        "report": str(page.file(REPORT)),
+        "model": str(model.file(MODEL)),
     }

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from flows.dag import STAGES
-from schemas.blocks import BLOCK_BYTES, rows_within
-from schemas.image_table import ROW_GROUP
-from schemas.metrics import LISTED
+from schemas.image_table import BLOCK_BYTES, ROW_GROUP, rows_within
 from schemas.needs import StageNeeds
+from schemas.results import LISTED
 from schemas.training import Training
 
 MB = 10**6

@@ -21,12 +21,12 @@ Every error that idxflow raises on purpose, as one tree.
 from __future__ import annotations
 
 from schemas.secrets import conceal
-from schemas.visible import visible
+from schemas.text import visible
 
 
 class IdxflowError(Exception):
     """
-    An expected failure, told in four parts: text without secrets, and fit for a terminal.
+    An expected failure, in four parts: text without secrets, and fit for a terminal.
 
     Args:
         subject:  what the error is about: a file, an option, an artifact.

@@ -11,7 +11,7 @@ from pydantic import AfterValidator
 
 from schemas.addresses import redact
 from schemas.parameters import Wanted
-from schemas.visible import visible
+from schemas.text import visible
 
 LONGEST = 255
 """Bytes of a name on the usual file systems."""
@@ -68,7 +68,7 @@ def _wanted_path(path: str, name: str) -> str:
 
 def printable(text: str) -> bool:
     """
-    Tell whether a text can be shown in one line as it is.
+    Return whether a text can be shown in one line as it is.
 
     It has no control characters, line breaks, half characters, or marks that change the direction of what follows.
     """

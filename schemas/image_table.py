@@ -1,5 +1,5 @@
 """
-The Parquet table of a split: one row an image, packed pixels, its meaning in the schema metadata.
+The Parquet table of a split: one row per image, packed pixels, its meaning in the schema metadata.
 
 Columns: `sample_id` uint32, 0 to n - 1 in file order; `label` uint16, the class index from 0; `image`
 FixedSizeBinary(rows * columns), uint8 pixels, row-major, 0 to 255. FixedSizeBinary reads without a copy
@@ -16,29 +16,41 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from schemas.blocks import rows_within
 from schemas.content import TableWriter
 from schemas.errors import BadTable
+from schemas.image_spec import ImageSpec
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+TABLE = "table.parquet"
+"""What parse calls the table that it leaves."""
 METADATA_KEY = b"idxflow.table"
 ROW_GROUP = 20_000
+BLOCK_BYTES = 64 * 2**20
+"""
+Of one block of rows, as they are stored or as what a layer makes of them; a single row may be larger.
+
+The largest image, 4096 x 4096, is 16 MiB as it is stored, and 64 MiB as floats.
+"""
 
 
-class TableMetadata(BaseModel):
+def rows_within(most: int, row_bytes: int) -> int:
+    """Return how many rows of so many bytes make a block: `most`, or as many as 64 MiB hold, and at least one."""
+    return max(1, min(most, BLOCK_BYTES // row_bytes))
+
+
+class TableMetadata(BaseModel, frozen=True):
     """
     What the columns alone do not say. Not the data set's name: under another one the same rows are the same table.
 
     Keys that it does not know are ignored: older tables have the name.
     """
 
-    model_config = ConfigDict(frozen=True)
     split: str
-    shape: tuple[int, int]
+    shape: ImageSpec
     classes: tuple[str, ...]
     label_offset: int = 0
     label_values: tuple[int, ...] | None = None
@@ -92,8 +104,7 @@ class ImageTable:
     @property
     def pixels(self) -> int:
         """Pixels of an image."""
-        rows, columns = self.metadata.shape
-        return rows * columns
+        return self.metadata.shape.pixels
 
     @property
     def group_sizes(self) -> tuple[int, ...]:
@@ -117,7 +128,7 @@ class ImageTable:
 
     def batches(self) -> Iterator[Batch]:
         """
-        Yield one batch a row group, so that memory does not grow with the table.
+        Yield one batch per row group, so that memory does not grow with the table.
 
         Raises: BadTable: a row group is damaged.
         """
@@ -156,7 +167,7 @@ class ImageTable:
         return whole
 
     def _bad(self, expected: str, found: object) -> BadTable:
-        way_out = "Run `idxflow run --refresh parse` to write it anew."
+        way_out = "Run `idxflow run --refresh parse` to rebuild it."
         return BadTable(self._name, expected=expected, found=str(found).splitlines()[0], way_out=way_out)
 
 
@@ -183,12 +194,11 @@ def arrow_schema(metadata: TableMetadata) -> pa.Schema:
     """Return the Arrow schema of a table with this metadata."""
     import pyarrow as pa
 
-    rows, columns = metadata.shape
     return pa.schema(
         [
             pa.field("sample_id", pa.uint32(), nullable=False),
             pa.field("label", pa.uint16(), nullable=False),
-            pa.field("image", pa.binary(rows * columns), nullable=False),
+            pa.field("image", pa.binary(metadata.shape.pixels), nullable=False),
         ],
         metadata={METADATA_KEY: json.dumps(metadata.model_dump(mode="json"), sort_keys=True)},
     )

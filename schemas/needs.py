@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.words import amount
+from schemas.text import amount
 
 
 class StageNeeds(BaseModel):

@@ -14,10 +14,11 @@ from artifacts.store.locks import Locks
 from schemas.addresses import redact
 from schemas.datasets import RemoteFile
 from schemas.errors import DownloadFailed
-from schemas.summary import Summary
+from schemas.parameters import Summary
+from schemas.text import counted
 from tasks.formats.kinds import TAKEN
-from tasks.transport.address import address_of
-from tasks.transport.part import AnotherFile, Expected, MirrorFault, Part, Validators
+from tasks.transport.mirror import AnotherFile, MirrorFault, address_of
+from tasks.transport.part import Expected, Part, Validators
 
 if TYPE_CHECKING:
     from tasks.transport.transfer import Patience
@@ -118,7 +119,7 @@ def _part(file: RemoteFile, expected: Expected, scratch: Path, largest: int) -> 
 
 
 def _failed(file: RemoteFile, expected: Expected, failures: list[str], next_step: str) -> DownloadFailed:
-    size = f"{expected.bytes} bytes" if expected.bytes else ""
+    size = counted(expected.bytes, "byte") if expected.bytes else ""
     digest = f"SHA-256 {expected.sha256[:16]}..." if expected.sha256 else ""
     if next_step:
         return DownloadFailed(file.name, expected=TAKEN, found="; ".join(failures), way_out=next_step)
@@ -132,13 +133,13 @@ def _failed(file: RemoteFile, expected: Expected, failures: list[str], next_step
 
 
 def _way_out(file: RemoteFile) -> str:
-    tried = f"Tried {len(file.mirrors)} of {len(file.mirrors)} mirrors; "
+    tried = f"Tried {counted(len(file.mirrors), 'mirror')}; "
     match file.origin:
         case "own file":
             return "It was changed or taken away while the run began: run again."
         case "first use":
             return (
-                f"{tried}see --mirror. If the set was published anew on purpose: "
+                f"{tried}see --mirror. If the set was republished on purpose: "
                 f"`idxflow trust {file.trusted_as} --renew` accepts all its files as they are now."
             )
     if file.described_in:

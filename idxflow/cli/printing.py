@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas.secrets import conceal
-from schemas.visible import in_json, visible
+from schemas.text import in_json, visible
 
 
 def put(text: str) -> None:

@@ -27,7 +27,7 @@ from idxflow.server.environment import prepare_environment
 from idxflow.views.console import Console
 from idxflow.views.summary import print_summary
 from schemas.errors import IdxflowError, ServerError, StoreError, UnforeseenError
-from schemas.words import amount
+from schemas.text import amount
 
 LEAST_FREE = 8 * 2**20
 """Bytes on the home folder's disk below which an error is put down to that."""

@@ -13,7 +13,7 @@ from artifacts.store.store import Store
 from flows.run_record import RunRecord
 from idxflow.comparing.evidence import Evidence, Facts, gather
 from idxflow.comparing.significance import Disagreement, disagreement
-from schemas.metrics import SplitMetrics
+from schemas.results import PREDICTIONS, SplitMetrics
 
 
 class Side(BaseModel):
@@ -192,7 +192,7 @@ def _disagreement(a: Evidence, b: Evidence) -> tuple[Disagreement | None, str | 
         return None, "the models were tested on different images: the content of the test tables differs"
     classes = [each.name for each in a.metrics.test.classes]
     with disk(a.evaluation), disk(b.evaluation):
-        found = disagreement(a.evaluation / "predictions.parquet", b.evaluation / "predictions.parquet", classes)
+        found = disagreement(a.evaluation / PREDICTIONS, b.evaluation / PREDICTIONS, classes)
     return found, None if found else "the stored predictions are of different images: sample ids or labels differ"
 
 

@@ -14,7 +14,7 @@ from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
 from flows.run_record import RunRecord
 from schemas.errors import UsageError
-from schemas.metrics import Metrics
+from schemas.results import METRICS, Metrics
 
 DATA = ("download", "parse")
 """Stages whose content is the data: the bytes as they came, and the tables that all else is made from."""
@@ -99,5 +99,5 @@ def gather(store: Store, record: RunRecord) -> Evidence:
     metrics = None
     if "evaluate" in stored:
         with disk(folder := stored["evaluate"].folder):
-            metrics = Metrics.model_validate_json((folder / "metrics.json").read_bytes())
+            metrics = Metrics.model_validate_json((folder / METRICS).read_bytes())
     return Evidence(record, {name: row.version for name, row in stages.items()}, stored, metrics)

@@ -17,7 +17,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from artifacts.archive.lineage import trace
-from artifacts.archive.lookup import MODEL
+from artifacts.archive.lookup import MODEL as STAGE
 from artifacts.store import files
 from artifacts.store.disk import disk
 from artifacts.store.holds import Hold
@@ -25,20 +25,19 @@ from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
 from idxflow.exporting.material import Material, damaged, gather
 from schemas.errors import StoreError, UsageError
-from schemas.history import History
-from schemas.metrics import Metrics
-from schemas.training import Training
+from schemas.results import CONFUSION, METRICS, Metrics
+from schemas.training import HISTORY, MEAN, MODEL, NORMALIZER, History, Training
 
 CARD, SUMS = "README.md", "SHA256SUMS"
 MODE = 0o644
 MEANINGS = {
-    "model.keras": "the model, with its normalisation: raw pixels in, probabilities out",
-    "normalizer.json": "the normaliser in figures and formulas",
-    "mean.npy": "its mean image, float64, a value a pixel, row by row, on the scale of -1 to 1",
+    MODEL: "the model, with its normalisation: raw pixels in, probabilities out",
+    NORMALIZER: "the normaliser in figures and formulas",
+    MEAN: "its mean image, float64, a value a pixel, row by row, on the scale of -1 to 1",
     "labels.json": "class names in label order, what the data set's files call each, rows and columns of an image",
-    "metrics.json": "all metrics of both splits",
-    "confusion.csv": "test images by true and by predicted class",
-    "history.json": "loss and accuracy of each epoch",
+    METRICS: "all metrics of both splits",
+    CONFUSION: "test images by true and by predicted class",
+    HISTORY: "loss and accuracy of each epoch",
     "manifest.json": "the model's own entry: inputs, parameters, code, environment, files",
     "lineage.json": "all that it was made from, and what measured it",
     SUMS: "SHA-256 of every other file",
@@ -93,10 +92,10 @@ def export(store: Store, stored: Stored, target: Path) -> Exported:
 
 
 def _refuse_other_stages(store: Store, stored: Stored) -> None:
-    if stored.manifest.stage == MODEL:
+    if stored.manifest.stage == STAGE:
         return
     lineage = trace(store, stored)
-    models = [node.id for node in (*lineage.above(), *lineage.below()) if node.stage == MODEL and node.made]
+    models = [node.id for node in (*lineage.above(), *lineage.below()) if node.stage == STAGE and node.made]
     way_out = f"Export {' or '.join(models)}." if models else "`idxflow runs` lists runs; a run stands for its model."
     expected = "a model, that is an artifact of stage train"
     found = f"one of stage {stored.manifest.stage}"
@@ -130,9 +129,9 @@ def _compose(material: Material) -> tuple[dict[str, bytes], tuple[str, ...]]:
 
     model, scores, spec = material.model, material.scores, material.spec
     wanted = [
-        (model, ("model.keras", "history.json")),
-        (material.normalizer, ("normalizer.json", "mean.npy")),
-        (scores, ("metrics.json", "confusion.csv")),
+        (model, (MODEL, HISTORY)),
+        (material.normalizer, (NORMALIZER, MEAN)),
+        (scores, (METRICS, CONFUSION)),
     ]
     content = {
         name: _read(stored, name, stored.manifest.files[name].sha256)
@@ -145,7 +144,7 @@ def _compose(material: Material) -> tuple[dict[str, bytes], tuple[str, ...]]:
         "classes": spec.classes,
         "label_offset": spec.label_offset,
         "label_values": spec.stored_labels,
-        "shape": spec.shape,
+        "shape": spec.shape.array,
     }
     content["labels.json"] = _lines(json.dumps(labels, indent=2, ensure_ascii=False))
     content["manifest.json"] = _read(model, "manifest.json", model.ref.manifest)
@@ -159,8 +158,8 @@ def _compose(material: Material) -> tuple[dict[str, bytes], tuple[str, ...]]:
         files=material.files,
         findings=material.findings,
         training=Training.model_validate(model.manifest.parts.parameters["training"]),
-        history=History.model_validate_json(content["history.json"]),
-        metrics=Metrics.model_validate_json(content["metrics.json"]) if scores else None,
+        history=History.model_validate_json(content[HISTORY]),
+        metrics=Metrics.model_validate_json(content[METRICS]) if scores else None,
         contents={name: meaning for name, meaning in MEANINGS.items() if name in {*content, SUMS}},
     )
     content[CARD] = _lines(render(card))

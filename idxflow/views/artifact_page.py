@@ -21,7 +21,7 @@ from idxflow.views.sheet import print_fact, print_list
 from idxflow.views.summary import short_path
 from idxflow.views.tables import table_lines
 from idxflow.views.times import local_time
-from schemas.words import amount, duration
+from schemas.text import amount, duration
 
 WIDTH = 50
 """Columns within which a nested value stands in one line; a larger one is told part by part."""

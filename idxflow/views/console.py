@@ -23,7 +23,7 @@ from idxflow.views.tables import below
 from idxflow.views.terminal import Terminal
 from schemas.events import Event, Progress, RunChanged, StageChanged, StageFailed, listening
 from schemas.secrets import conceal
-from schemas.words import amount, duration, facts_line, progress_of
+from schemas.text import amount, duration, facts_line, progress_of
 
 PLAIN_SECONDS = 5.0
 """Without a terminal, how often long work says how far it is."""

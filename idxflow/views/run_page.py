@@ -23,10 +23,10 @@ from idxflow.views.sheet import print_fact
 from idxflow.views.summary import short_path
 from idxflow.views.tables import below, shown_version, table_lines
 from idxflow.views.times import local_time, time_taken
-from schemas.caveats import Caveat, unsaid
 from schemas.held_out import HeldOut
-from schemas.training import PROFILES, Training
-from schemas.words import amount, duration, share
+from schemas.results import REPORT, Caveat, unsaid
+from schemas.text import amount, duration, share
+from schemas.training import MODEL, PROFILES, Training
 
 INDENT = 12
 """Columns before what stands below the row of a stage."""
@@ -122,8 +122,8 @@ def run_facts(store: Store, record: RunRecord, now: datetime) -> RunFacts:
         held_out=record.held_out,
         warnings=record.warnings,
         error=record.error,
-        model=_place(store, record, "train", "model.keras"),
-        report=_place(store, record, "report", "report.html"),
+        model=_place(store, record, "train", MODEL),
+        report=_place(store, record, "report", REPORT),
         record=store.runs / f"{record.id}.json",
         dashboard=record.dashboard,
         flow_run=record.flow_run,

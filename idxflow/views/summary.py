@@ -12,10 +12,9 @@ from pydantic import ValidationError
 from artifacts.manifest import Manifest
 from flows.run_record import RunRecord
 from idxflow.views.console import CAVEAT, Console
-from schemas.caveats import unsaid
-from schemas.counts import counted
-from schemas.metrics import Metrics
-from schemas.words import duration, share
+from schemas.image_spec import ImageSpec
+from schemas.results import METRICS, Metrics, unsaid
+from schemas.text import counted, duration, share
 
 
 def print_summary(console: Console, record: RunRecord, home: Path, stop_server: str | None = None) -> None:
@@ -45,9 +44,9 @@ def _figures(record: RunRecord) -> Iterator[tuple[str, str]]:
         return
     rows = labels = None
     with suppress(OSError, ValidationError):  # whoever has taken it away since, the run did complete
-        metrics = Metrics.model_validate_json((folders["evaluate", ""] / "metrics.json").read_bytes())
+        metrics = Metrics.model_validate_json((folders["evaluate", ""] / METRICS).read_bytes())
         table = Manifest.model_validate_json((folders["parse", "train"] / "manifest.json").read_bytes())
-        rows, labels = _rows(metrics, *table.summary["shape"]), _labels(metrics)
+        rows, labels = _rows(metrics, ImageSpec.model_validate(table.summary["shape"])), _labels(metrics)
     if rows:
         yield "Train rows", rows
     if record.held_out:
@@ -73,8 +72,8 @@ def _places(record: RunRecord, home: Path, stop_server: str | None) -> Iterator[
         yield "Stop the server", stop_server
 
 
-def _rows(metrics: Metrics, rows: int, columns: int) -> str:
-    pixels = f"columns: {rows * columns} ({rows} x {columns} pixels)"
+def _rows(metrics: Metrics, shape: ImageSpec) -> str:
+    pixels = f"columns: {shape.pixels} ({shape} pixels)"
     return f"{metrics.train.samples}, {pixels}; test rows: {metrics.test.samples}"
 
 

@@ -8,7 +8,7 @@ import rich.console
 from rich.console import ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from schemas.visible import visible
+from schemas.text import visible
 
 
 class Terminal(rich.console.Console):

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from schemas.datasets import TableSpec
 from schemas.parameters import Wanted
-from schemas.visible import in_a_line
+from schemas.text import in_a_line
 
 WANTED = {
     "string_type": "a text",
@@ -44,7 +44,7 @@ Problem = Mapping[str, Any]
 
 def mistakes(error: OSError | ValueError, known: Collection[str], top: Collection[str]) -> list[str]:
     """
-    Say what is wrong, a phrase a mistake, each once.
+    Say what is wrong, one phrase per mistake, each once.
 
     Args:
         known: every name that a description may have, whatever its place.

@@ -2,8 +2,8 @@
 The IDX format: a typed, rectangular array in a file, as LeCun's MNIST page defines it.
 
 Bytes 0-1 are zero, byte 2 is the type, byte 3 the rank, then one big-endian uint32 a dimension, outermost first;
-then the body, row-major and big-endian. Nothing here takes memory on the word of a header: it is first held against
-the size of the file.
+then the body, row-major and big-endian. Nothing here takes memory on the word of a header: it is first compared
+with the size of the file.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from schemas.counts import counted
 from schemas.errors import BadIdx
+from schemas.text import counted
 
 TYPES: dict[int, np.dtype[Any]] = {
     code: np.dtype(name) for code, name in ((8, "u1"), (9, "i1"), (11, ">i2"), (12, ">i4"), (13, ">f4"), (14, ">f8"))
@@ -122,11 +122,11 @@ def wrong_size(name: str, header: Header, found: int, *, more: bool = False) -> 
 
     Args: found: bytes of the body.  more: it has more than these, and nobody counted on.
     """
-    expected = f"{header}: a body of {header.body} bytes"
+    expected = f"{header}: a body of {counted(header.body, 'byte')}"
     if more:
-        return _bad(name, f"body from byte {header.offset}", expected, f"more than {found} bytes", CORRECT)
+        return _bad(name, f"body from byte {header.offset}", expected, f"more than {counted(found, 'byte')}", CORRECT)
     looks, way_out = _looks(header, found)
-    return _bad(name, f"body from byte {header.offset}", expected, f"{found} bytes{looks}", way_out)
+    return _bad(name, f"body from byte {header.offset}", expected, f"{counted(found, 'byte')}{looks}", way_out)
 
 
 def _looks(header: Header, found: int) -> tuple[str, str]:
@@ -179,7 +179,7 @@ class IdxFile:
 
 def open_idx(path: Path) -> IdxFile:
     """
-    Read the header of an IDX file and hold it against the file.
+    Read the header of an IDX file and compare it with the size of the file.
 
     Raises: BadIdx: as `read_header`; the body is shorter or longer than promised.
     """

@@ -19,10 +19,9 @@ from flows.job import Job
 from flows.run_record import RunRecord, asked, found
 from schemas.errors import BadIdx
 from schemas.events import Progress, emit
-from schemas.history import EpochRow, History
-from schemas.metrics import Metrics, SplitMetrics
-from schemas.summary import Summary
-from schemas.training import Training
+from schemas.parameters import Summary
+from schemas.results import Metrics, SplitMetrics
+from schemas.training import EpochRow, History, Training
 
 EPOCHS = 20
 

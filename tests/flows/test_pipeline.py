@@ -16,7 +16,7 @@ import pytest
 
 from flows.dag import STAGES
 from flows.run_record import RunRecord
-from schemas.metrics import Metrics
+from schemas.results import Metrics
 from tests.processes import PROJECT, ending, until
 
 FLOORS = ("idxflow", "flows", "tasks", "artifacts", "schemas")

@@ -16,7 +16,7 @@ from artifacts.store.store import Store
 from flows.dag import dag
 from flows.run_record import RunRecord
 from schemas.catalog import load_dataset
-from schemas.metrics import Metrics
+from schemas.results import Metrics
 from schemas.training import Training
 from tests.artifacts.archive.history import stage_record, write_run
 

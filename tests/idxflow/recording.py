@@ -9,9 +9,8 @@ from artifacts.keys import KeyParts, content_digest
 from artifacts.manifest import Manifest
 from artifacts.run_record import StageRecord
 from flows.run_record import RunRecord, Score
-from schemas.caveats import Caveat
 from schemas.held_out import HeldOut
-from schemas.metrics import ClassMetrics, Metrics, SplitMetrics
+from schemas.results import Caveat, ClassMetrics, Metrics, SplitMetrics
 from schemas.training import Training
 
 

@@ -15,7 +15,7 @@ from artifacts.store.holds import Hold
 from artifacts.store.store import Store
 from idxflow.views.run_page import RunFacts, print_run, run_facts
 from idxflow.views.times import local_time
-from schemas.caveats import LEAKED, Caveat
+from schemas.results import LEAKED, Caveat
 from schemas.training import Training
 from tests.artifacts.archive.history import stage_record, write_run
 from tests.artifacts.building import build

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from idxflow.views.summary import print_summary, short_path
-from schemas.caveats import LEAKED, Caveat
+from schemas.results import LEAKED, Caveat
 from tests.idxflow.conftest import Screen
 from tests.idxflow.recording import record_run
 

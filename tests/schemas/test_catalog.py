@@ -137,7 +137,7 @@ def test_a_set_of_ones_own(own: Path) -> None:
     train, test = dataset.splits["train"], dataset.splits["test"]
     assert (dataset.name, dataset.classes, dataset.checks.duplicate) == ("own-set", ("left", "right"), "error")
     assert [file.name for file in train.files] == ["a-images.gz", "a-labels.gz", "b-images.gz", "b-labels.gz"]
-    assert (train.spec.split, train.spec.shape, train.spec.samples) == ("train", (2, 3), None)
+    assert (train.spec.split, train.spec.shape.array, train.spec.samples) == ("train", (2, 3), None)
     assert (test.spec.split, test.spec.samples, test.shards[0].images.bytes) == ("test", 4, 30)
     assert {file.sha256 for file in dataset.files} == {None}
     assert {file.mirrors for file in dataset.files} == {
@@ -169,7 +169,7 @@ def test_the_documented_description_is_one(tmp_path: Path) -> None:
 
 def test_an_unknown_name_is_told_the_known_ones() -> None:
     """An unknown name is refused with the known ones, the nearest, and the way to describe one's own."""
-    with pytest.raises(UsageError, match=r"Did you mean mnist\? docs/datasets.md tells how"):
+    with pytest.raises(UsageError, match=r"Did you mean mnist\? docs/datasets.md shows how"):
         load_dataset("mnits")
     with pytest.raises(UsageError) as caught:
         load_dataset("emnist")
@@ -258,7 +258,7 @@ def test_a_broken_description_names_the_field(own: Path, right: str, wrong: str,
 
 
 def test_a_wrong_value_is_one_mistake(own: Path) -> None:
-    """Several mistakes are a line each, and none is told once a split, a shard or a file."""
+    """Several mistakes are one line each, and none is repeated per split, shard or file."""
     own.write_text(
         OWN.replace("[2, 3]", "[2, 0]").replace('"left", "right"', '"left"').replace("bytes = 30", "bytes = 0")
     )

@@ -8,14 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.held_out import Way
-from schemas.history import History
 from schemas.image_table import ImageTable
-from schemas.training import Training
+from schemas.training import History, Training
 from tasks import train
 from tasks.fitting.holding import hold_out
 from tasks.fitting.network import Network
-from tasks.fitting.order import positions, windows
-from tasks.fitting.rows import Rows
+from tasks.fitting.rows import Rows, positions, windows
 from tests.tasks.small_split import MEAN, STD
 
 Weights = list[npt.NDArray[np.float64]]

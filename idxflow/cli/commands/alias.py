@@ -22,7 +22,7 @@ from idxflow.views.console import Console, open_console
 from idxflow.views.tables import table_lines
 from idxflow.views.times import local_time
 from schemas.errors import UsageError
-from schemas.words import share
+from schemas.text import share
 
 
 class Row(BaseModel):

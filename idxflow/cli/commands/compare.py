@@ -18,9 +18,8 @@ from idxflow.comparing.significance import Image
 from idxflow.views.console import Console, open_console
 from idxflow.views.tables import table_lines
 from idxflow.views.times import local_time
-from schemas.counts import counted
-from schemas.metrics import LISTED
-from schemas.words import share
+from schemas.results import LISTED
+from schemas.text import counted, share
 
 ROWS = 20
 """Differences that a section shows; the JSON document has all."""

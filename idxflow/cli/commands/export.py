@@ -15,8 +15,7 @@ from idxflow.cli.printing import put_json
 from idxflow.exporting.export import CARD, SUMS
 from idxflow.views.console import open_console
 from idxflow.views.summary import short_path
-from schemas.counts import counted
-from schemas.words import amount
+from schemas.text import amount, counted
 
 
 def export(

@@ -17,9 +17,8 @@ from idxflow.comparing.history import History, trim_history
 from idxflow.server.local import DAYS
 from idxflow.views.console import Console, open_console
 from idxflow.views.tables import table_lines
-from schemas.counts import counted
 from schemas.errors import UsageError
-from schemas.words import amount
+from schemas.text import amount, counted
 
 if TYPE_CHECKING:
     from artifacts.archive.collect import Cleanup

@@ -18,9 +18,8 @@ from idxflow.cli.options import Home, Json
 from idxflow.cli.printing import put, put_json
 from idxflow.views.console import open_console
 from idxflow.views.times import local_time
-from schemas.counts import counted
 from schemas.errors import UsageError
-from schemas.words import amount
+from schemas.text import amount, counted
 
 DIGITS = 12
 """How many digits of a digest a person is shown."""

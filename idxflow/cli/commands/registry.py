@@ -140,7 +140,7 @@ A file on this machine is hashed whenever it changes, and needs no trust.""",
         """Examples:
   idxflow trust                        all sets
   idxflow trust leaves                 the files of one
-  idxflow trust leaves.toml --renew    the set was published anew: accept all its files as they are now
+  idxflow trust leaves.toml --renew    the set was republished: accept all its files as they are now
   idxflow trust leaves.toml --forget""",
     ),
     Command(

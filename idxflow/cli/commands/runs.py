@@ -24,9 +24,8 @@ from idxflow.views.console import open_console
 from idxflow.views.summary import short_path
 from idxflow.views.tables import table_lines
 from idxflow.views.times import CLOCK, local_time, time_taken
-from schemas.counts import counted
 from schemas.errors import UsageError
-from schemas.words import duration, share
+from schemas.text import counted, duration, share
 
 STATE_STYLES = {"completed": "green", "running": "cyan", "failed": "red", "interrupted": "yellow", "killed": "red"}
 VOID = " !"

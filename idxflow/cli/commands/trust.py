@@ -19,9 +19,8 @@ from idxflow.views.console import Console, open_console
 from idxflow.views.tables import table_lines
 from idxflow.views.times import local_time
 from schemas.catalog import load_dataset
-from schemas.counts import counted
 from schemas.errors import UsageError
-from schemas.words import amount
+from schemas.text import amount, counted
 
 DIGITS = 16
 """Of a SHA-256, as many as a person is shown."""

@@ -12,8 +12,7 @@ from idxflow.cli.options import Home, Json
 from idxflow.cli.printing import put_json
 from idxflow.views.console import open_console
 from idxflow.views.times import CLOCK
-from schemas.counts import counted
-from schemas.words import amount, duration
+from schemas.text import amount, counted, duration
 
 SHOWN = 3
 """Records that a line names."""

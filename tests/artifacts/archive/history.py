@@ -10,7 +10,7 @@ from artifacts.run_record import StageRecord
 from artifacts.store.store import Store
 from flows.dag import STAGES
 from flows.run_record import RunRecord, Score
-from schemas.caveats import Caveat
+from schemas.results import Caveat
 from schemas.training import Training
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)

@@ -12,7 +12,7 @@ from artifacts.store.store import Store
 from idxflow.cli.commands.gc import parse_age
 from idxflow.cli.ending import DONE, FAILED, WRONG_USAGE
 from idxflow.cli.main import main
-from schemas.words import amount
+from schemas.text import amount
 from tests.artifacts.building import build
 from tests.faults.scenarios import record, ref_of
 

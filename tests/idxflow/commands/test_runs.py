@@ -20,8 +20,8 @@ from idxflow.cli.commands.runs import Row, computed, row_of, run_lines, runs
 from idxflow.cli.ending import DONE, WRONG_USAGE
 from idxflow.cli.main import main
 from idxflow.views.times import local_time
-from schemas.caveats import LEAKED, Caveat
 from schemas.errors import UsageError
+from schemas.results import LEAKED, Caveat
 from tests.artifacts.archive.history import FIRST, stage_record, write_long_history, write_run
 
 PROJECT = Path(__file__).parents[3]
