@@ -35,12 +35,6 @@ WHOLE = {
 
 
 @pytest.fixture
-def store(desk: Path) -> Store:
-    """An empty store."""
-    return Store(desk / "home")
-
-
-@pytest.fixture
 def refs(store: Store) -> dict[str, Ref]:
     """The artifacts of a run, whose files came from a folder of somebody's."""
     return model_line(store, mirror="file:///home/somebody/digits/")

@@ -7,7 +7,6 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,16 +14,10 @@ from artifacts.ref import Ref
 from artifacts.store.holds import Held, Hold
 from artifacts.store.integrity import identity
 from artifacts.store.store import Store
-from idxflow.exporting.material import Material, gather
+from idxflow.exporting.export import Material, gather
 from schemas.errors import ArtifactDamaged, StoreError
 from tests.artifacts.archive.making import clean_up, make, stored
 from tests.idxflow.exporting.model_line import DIGITS, FINDING, evaluation, model_line
-
-
-@pytest.fixture
-def store(desk: Path) -> Store:
-    """An empty store."""
-    return Store(desk / ".idxflow")
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
-"""Everything about one artifact: its manifest, who made and used it, and what keeps it."""
+"""The page of one artifact: its manifest, the runs that made and used it, and what keeps it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,22 +17,17 @@ from artifacts.manifest import Manifest
 from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
 from idxflow.views.console import Console
-from idxflow.views.sheet import print_fact, print_list
-from idxflow.views.summary import short_path
-from idxflow.views.tables import table_lines
-from idxflow.views.times import local_time
-from schemas.text import amount, duration
+from idxflow.views.layout import few, local_time, present, table_lines
+from schemas.text import amount, counted, duration
 
 WIDTH = 50
-"""Columns within which a nested value stands in one line; a larger one is told part by part."""
-RUNS = 3
-"""Runs that are named at most."""
+"""Columns within which a nested value stands in one line; a larger one is shown part by part."""
 DIGITS = 16
 """Of a digest, that a person sees."""
 
 
 class ArtifactFacts(BaseModel):
-    """What `idxflow show` tells of an artifact."""
+    """What `idxflow show` shows of an artifact."""
 
     model_config = ConfigDict(frozen=True)
     kind: Literal["artifact"] = "artifact"
@@ -67,45 +62,40 @@ def artifact_facts(store: Store, stored: Stored) -> ArtifactFacts:
 def print_artifact(console: Console, facts: ArtifactFacts) -> None:
     """Print an artifact's page."""
     for label, value in _facts(facts):
-        print_fact(console, label, value)
+        console.paragraph(label, value)
     manifest = facts.manifest
-    print_list(console, "Parameters", list(_leaves(manifest.parts.parameters)))
-    print_list(
-        console,
-        "Inputs",
-        [(each.argument, f"{each.stage}/{each.version} {each.name}".rstrip()) for each in manifest.inputs],
-    )
-    print_list(console, "Result", list(_leaves(manifest.summary)))
+    console.section("Parameters", list(_leaves(manifest.parts.parameters)))
+    inputs = [(each.argument, f"{each.stage}/{each.version} {each.name}".rstrip()) for each in manifest.inputs]
+    console.section("Inputs", inputs)
+    console.section("Result", list(_leaves(manifest.summary)))
     console.line(Text("\nFiles, with their SHA-256", "bold"))
     sizes = [(f"  {name}", amount(entry.bytes, "bytes")) for name, entry in manifest.files.items()]
     _, *lines = table_lines(("", "size"), sizes, right=("size",))
     for line, entry in zip(lines, manifest.files.values(), strict=True):
-        console.line(line)
-        console.line(Text(f"    {entry.sha256}", "dim"))
+        console.lines((line, Text(f"    {entry.sha256}", "dim")))
 
 
 def _facts(facts: ArtifactFacts) -> Iterator[tuple[str, str]]:
     manifest, environment = facts.manifest, facts.manifest.environment
-    yield "Artifact", " ".join(filter(None, [f"{manifest.stage}/{manifest.version}", manifest.name]))
-    yield "Made", f"{local_time(manifest.created, seconds=True)} in {duration(manifest.seconds)} by run {manifest.run}"
-    yield "Used by", _few(facts.runs) or "no run whose record is there"
-    if facts.aliases:
-        yield "Aliases", ", ".join(facts.aliases)
-    for pin in facts.pins:
-        yield "Pin", pin.subject + (f": {pin.note}" if pin.note else "")
-    yield "Folder", short_path(facts.folder)
-    yield "Size", f"{amount(facts.bytes, 'bytes')} in {_files(manifest.files)}"
-    yield "Content", manifest.digest[:DIGITS]
-    yield "Code", _files(manifest.parts.code)
-    if manifest.parts.packages:
-        yield "Bits decided by", _versions(manifest.parts.packages)
-    yield "Environment", f"Python {environment.python}, {environment.platform}, {environment.cores} cores"
-    others = {name: each for name, each in environment.packages.items() if name not in manifest.parts.packages}
-    yield "Packages", _versions(others)
-    if environment.numerics:
-        yield "Variables", ", ".join(f"{name}={value}" for name, value in environment.numerics.items())
-    if environment.git_commit:
-        yield "Git commit", environment.git_commit + (" with changes" if environment.git_dirty else "")
+    decisive = manifest.parts.packages
+    made = f"{local_time(manifest.created, seconds=True)} in {duration(manifest.seconds)} by run {manifest.run}"
+    others = {name: each for name, each in environment.packages.items() if name not in decisive}
+    return present(
+        ("Artifact", f"{manifest.stage}/{manifest.version} {manifest.name}".rstrip()),
+        ("Made", made),
+        ("Used by", few(facts.runs) or "no run in the history"),
+        ("Aliases", ", ".join(facts.aliases)),
+        *(("Pin", pin.subject + (f": {pin.note}" if pin.note else "")) for pin in facts.pins),
+        ("Folder", facts.folder),
+        ("Size", f"{amount(facts.bytes, 'bytes')} in {counted(len(manifest.files), 'file')}"),
+        ("Content", manifest.digest[:DIGITS]),
+        ("Code", counted(len(manifest.parts.code), "file")),
+        ("Bits decided by", _versions(decisive)),
+        ("Environment", f"Python {environment.python}, {environment.platform}, {counted(environment.cores, 'core')}"),
+        ("Packages", _versions(others)),
+        ("Variables", ", ".join(f"{name}={value}" for name, value in environment.numerics.items())),
+        ("Git commit", f"{environment.git_commit or ''}{' with changes' * bool(environment.git_dirty)}"),
+    )
 
 
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
@@ -124,12 +114,3 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 def _versions(packages: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {version}" for name, version in packages.items())
-
-
-def _files(names: Collection[str]) -> str:
-    return f"{len(names)} file{'s' * (len(names) != 1)}"
-
-
-def _few(runs: tuple[str, ...]) -> str:
-    more = f", and {len(runs) - RUNS} more" if len(runs) > RUNS else ""
-    return ", ".join(runs[:RUNS]) + more

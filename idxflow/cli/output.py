@@ -1,4 +1,4 @@
-"""Output that outlasts its reader: a pipe or a terminal that goes away must not end the work that writes to it."""
+"""Standard output: lines and JSON documents that do not steer a terminal, and streams that outlast their reader."""
 
 from __future__ import annotations
 
@@ -10,13 +10,34 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO, cast
 
+from pydantic import TypeAdapter
+
+from schemas.secrets import conceal
+from schemas.text import in_json, visible
+
 GONE = frozenset({errno.EPIPE, errno.EIO})
 """What writing fails with once nobody reads: the pipe is closed, the terminal hung up."""
+
+ANY: TypeAdapter[object] = TypeAdapter(object)
+
+
+def put(text: str) -> None:
+    """Print lines without colours, with control characters written out."""
+    print(visible(conceal(text)), flush=True)  # noqa: T201 - the only one
+
+
+def put_json(document: object) -> None:
+    """
+    Print a JSON document; control characters in its texts are escaped.
+
+    Args: document: a pydantic model, a list or dict of such, or what JSON has.
+    """
+    print(in_json(ANY.dump_json(document, indent=2).decode()), flush=True)  # noqa: T201 - as above
 
 
 @contextmanager
 def lasting_streams() -> Iterator[None]:
-    """Let standard output and error fall silent, and not fail, once nobody reads them; all is written at the end."""
+    """Silence standard output and error, without an error, once nobody reads them; flush both at the end."""
     with redirect_stdout(_lasting(sys.stdout)) as out, redirect_stderr(_lasting(sys.stderr)) as err:
         try:
             yield
