@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from artifacts.archive.lookup import find, find_artifact, find_run, stored_artifact
 from artifacts.archive.names import Names
 from artifacts.archive.runs import History, RunState, read_history, state_of, subject_of
-from artifacts.run_record import RunRecord
+from artifacts.run_record import Record
 from artifacts.store.integrity import Stored
 from artifacts.store.store import Store, existing_store
+from flows.run_record import RunRecord
 from idxflow.comparing.images import Images, Kind, load_images
 from schemas.errors import UsageError
 from schemas.results import METRICS, PREDICTIONS
-from schemas.stages import STAGES, StageName
 from schemas.training import HISTORY, MODEL, Training
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class Archive:
 
     def runs(self) -> list[ArchivedRun]:
         """List the runs, newest first."""
-        return [ArchivedRun(self.store, record) for record in self.history().records]
+        return [ArchivedRun(self.store, RunRecord.of(record)) for record in self.history().records]
 
     def run(self, word: str = "latest") -> ArchivedRun:
         """
@@ -192,7 +192,7 @@ class Archive:
 
         Raises: UsageError: none, or more than one.
         """
-        return ArchivedRun(self.store, find_run(self.store, word))
+        return ArchivedRun(self.store, RunRecord.of(find_run(self.store, word)))
 
     def artifact(self, word: str) -> Stored:
         """Find an artifact: by the beginning of its version, an alias; a run's word stands for its model."""
@@ -205,7 +205,8 @@ class Archive:
         Args:   completed: `latest` is the newest completed run, and not the newest in any state.
         Raises: UsageError; ArtifactDamaged.
         """
-        return find(self.store, word, completed=completed)
+        found = find(self.store, word, completed=completed)
+        return RunRecord.of(found) if isinstance(found, Record) else found
 
     def lineage(self, word: str) -> Lineage:
         """Return what an artifact was made from, and what was made from it."""
@@ -217,7 +218,8 @@ class Archive:
         """Compare two runs."""
         from idxflow.comparing.comparison import compare_runs
 
-        return compare_runs(self.store, find_run(self.store, a), find_run(self.store, b))
+        first, second = (RunRecord.of(find_run(self.store, word)) for word in (a, b))
+        return compare_runs(self.store, first, second)
 
     def export(self, word: str, folder: Path | str) -> Exported:
         """Write a model, and everything needed to use it, to a new or empty folder."""
@@ -255,7 +257,7 @@ def plan(
     training: Training | None = None,
     *,
     mirrors: tuple[str, ...] = (),
-    refresh: tuple[StageName, ...] = (),
+    refresh: tuple[str, ...] = (),
     revalidate: bool = False,
     home: Path | str | None = None,
 ) -> Plan:
@@ -264,12 +266,16 @@ def plan(
 
     Raises: UsageError: no such data set or stage.
     """
-    if unknown := [name for name in refresh if name not in STAGES]:
-        expected, way_out = f"stages: {', '.join(STAGES)}", "Nothing was looked at."
-        raise UsageError("refresh", expected=expected, found=", ".join(map(repr, unknown)), way_out=way_out)
-
+    from flows.dag import STAGES
+    from flows.job import Job
     from flows.plan import plan_pipeline
     from idxflow.cli.options import home_of
 
     store = Store(home_of(None if home is None else str(home)), create=False)
-    return plan_pipeline(store, dataset, training or Training(), mirrors, refresh=refresh, revalidate=revalidate)
+    if unknown := [name for name in refresh if name not in STAGES]:
+        expected, way_out = f"stages: {', '.join(STAGES)}", "Nothing was looked at."
+        raise UsageError("refresh", expected=expected, found=", ".join(map(repr, unknown)), way_out=way_out)
+    job = Job.model_construct(
+        dataset=dataset, training=training or Training(), mirrors=mirrors, refresh=refresh, revalidate=revalidate
+    )
+    return plan_pipeline(store, job)

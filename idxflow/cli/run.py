@@ -11,12 +11,12 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from artifacts.run_record import RunRecord
 from artifacts.store.holds import lasting
+from flows.run_record import RunRecord
 from idxflow.cli.interrupts import held_back
 from idxflow.cli.output import put_json
 from idxflow.cli.settings import Settings
@@ -27,9 +27,7 @@ from idxflow.server.history import forget_unchanged
 from idxflow.views.console import Console
 from idxflow.views.run import print_summary
 from schemas.errors import IdxflowError, ServerError, StoreError, UnforeseenError
-from schemas.stages import StageName
 from schemas.text import amount
-from schemas.training import Training
 
 LEAST_FREE = 8 * 2**20
 """Free bytes on the home folder's disk below which an error counts as caused by a full disk."""
@@ -41,17 +39,7 @@ HEARTBEATS = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
 class Flow(Protocol):
     """The main job; see `flows.pipeline.pipeline`."""
 
-    def __call__(
-        self,
-        dataset: str | None,
-        training: Training,
-        mirrors: tuple[str, ...],
-        refresh: tuple[StageName, ...],
-        *,
-        revalidate: bool,
-        alert_below: float | None,
-        force: bool,
-    ) -> RunRecord:
+    def __call__(self, **parameters: Any) -> RunRecord:
         """Run it and return its record."""
 
 
@@ -78,14 +66,8 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
                     with held_back():  # an import drops Ctrl-C, or is left half done by it
                         flow = flow or _main_job(settings)  # a server that was just started boots meanwhile
                     connection.wait()
-                wanted = settings.dataset, settings.training, settings.mirror, settings.refresh
                 with _without_heartbeats():
-                    record = flow(
-                        *wanted,
-                        revalidate=settings.revalidate,
-                        alert_below=settings.alert_below,
-                        force=settings.force,
-                    )
+                    record = flow(**settings.job.parameters)
                 if connection.stop:  # other servers are not ours to trim
                     forget_unchanged(record)
         except Exception as error:
@@ -146,11 +128,10 @@ def _main_job(settings: Settings) -> Flow:
     from flows.garbage import lasting
 
     with lasting():
-        from flows.ahead import BEGUN, import_ahead
+        from flows.ahead import import_ahead
         from flows.pipeline import pipeline
     atexit.register(gc.freeze)  # or the interpreter's exit would collect once more
-    import_ahead(settings.home, settings.dataset, settings.training, settings.mirror, settings.refresh)
-    BEGUN.set()
+    import_ahead(settings.home, settings.job)
     return pipeline
 
 

@@ -11,11 +11,21 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_after_validator_function
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -29,8 +39,10 @@ from idxflow.cli.usage import FILES, NOTHING_RAN, explain, refuse_misspelt_varia
 from schemas.addresses import below_home, redact, refuse_secrets, refuse_windows_path
 from schemas.catalog import load_dataset
 from schemas.errors import UsageError
-from schemas.stages import StageName
 from schemas.training import PROFILES, ProfileName, Training
+
+if TYPE_CHECKING:
+    from flows.job import Job
 
 
 def parse_value(text: str) -> Any:
@@ -70,6 +82,23 @@ class _Environment(EnvSettingsSource):
         return parse_value(value)
 
 
+class _OfTheGraph:
+    """Marks the name of a stage. The graph, which knows them, is imported only where there is one to look at."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        from flows.dag import STAGES
+
+        return {**handler(core), "enum": [*STAGES]}
+
+    def _check(self, name: str) -> str:
+        from flows.job import stage_of_graph
+
+        return stage_of_graph(name)
+
+
 class Settings(BaseSettings):
     """The options of a run."""
 
@@ -89,7 +118,7 @@ class Settings(BaseSettings):
     mirror: tuple[Annotated[str, AfterValidator(mirror_address)], ...] = Field(
         default=(), description="base addresses to try before the catalog's: http, https or file"
     )
-    refresh: tuple[StageName, ...] = Field(default=(), description="stages to recompute")
+    refresh: tuple[Annotated[str, _OfTheGraph()], ...] = Field(default=(), description="stages to recompute")
     revalidate: bool = Field(default=False, description="ask the mirrors whether their files have changed")
     force: bool = Field(default=False, description="continue where more memory or disk is needed than is free")
     alert_below: float | None = Field(default=None, ge=0, le=1, description="test accuracy below which a run warns")
@@ -98,6 +127,14 @@ class Settings(BaseSettings):
     )
     ephemeral: bool = Field(default=False, description="use Prefect's temporary server")
     verbose: bool = Field(default=False, description="show logs, library messages and tracebacks")
+
+    @property
+    def job(self) -> Job:
+        """What a run with these settings is asked for."""
+        from flows.job import Job
+
+        shared = {name: getattr(self, name) for name in Job.model_fields if name != "mirrors"}
+        return Job(mirrors=self.mirror, **shared)
 
     @classmethod
     def settings_customise_sources(

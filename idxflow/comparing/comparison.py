@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, computed_field
 from artifacts.archive.lookup import find_stored
 from artifacts.archive.runs import state_of, subject_of
 from artifacts.keys import canonical_json, leaves
-from artifacts.run_record import RunRecord
 from artifacts.store.disk import disk
 from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
+from flows.run_record import RunRecord
 from idxflow.comparing.significance import Disagreement, disagreement
 from schemas.errors import UsageError
 from schemas.results import METRICS, PREDICTIONS, Metrics, SplitMetrics
@@ -134,7 +134,7 @@ class Evidence:
 
     def parameters(self, names: Collection[str]) -> Facts:
         """Return the run's data set and configuration, and the parameters of some of its stages."""
-        run = {"dataset": self.record.identity, "training": self.record.training.model_dump(mode="json")}
+        run = {"dataset": self.record.identity, "training": self.record.training}
         return {"": run} | {name: each.manifest.parts.parameters for name, each in self._among(names).items()}
 
     def data(self, names: Collection[str]) -> Facts:

@@ -168,7 +168,7 @@ def _take(store: Store, hold: Hold, node: Node) -> Stored:
         raise damaged(node.id, str(damage)) from damage
     if found is None:
         raise damaged(node.id, "nothing: it was deleted meanwhile")
-    return found[0]
+    return found
 
 
 def damaged(artifact: str, found: str) -> ArtifactDamaged:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from artifacts.run_record import RunRecord
+from flows.run_record import RunRecord
 from idxflow.server.connection import enter
 from idxflow.server.environment import prepare_environment, user_api_url
 from idxflow.server.local import api_answers, find_server

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from rich.text import Text
@@ -16,18 +16,18 @@ from artifacts.archive.name_records import ArtifactPin
 from artifacts.archive.names import Names
 from artifacts.archive.runs import RunState, state_of
 from artifacts.manifest import Manifest
-from artifacts.run_record import RunRecord, Score, StageRecord
+from artifacts.run_record import StageRecord
 from artifacts.store.integrity import Damage
 from artifacts.store.store import Store
+from flows.run_record import RunRecord, Score
 from idxflow.views.console import CAVEAT, Console
 from idxflow.views.layout import below, local_time, present, shown_version, table_lines
 from idxflow.views.stages import STYLES
 from schemas.held_out import HeldOut
 from schemas.image_spec import ImageSpec
 from schemas.results import METRICS, REPORT, Caveat, Metrics, unsaid
-from schemas.stages import STAGES
 from schemas.text import amount, counted, duration, share
-from schemas.training import MODEL, Training
+from schemas.training import MODEL, PROFILES, Training
 
 INDENT = 12
 """Columns before what stands below the row of a stage."""
@@ -55,6 +55,7 @@ class Row(BaseModel):
     seconds: float | None
     stages: int
     computed: tuple[str, ...] = Field(description="names of the stages that were computed and not cached")
+    order: tuple[str, ...] = Field(default=(), exclude=True, description="the stages of its graph, in their order")
     test_accuracy: float | None
     caveats: tuple[str, ...] = Field(default=(), description="what voids or weakens the test accuracy, a sentence each")
 
@@ -125,9 +126,9 @@ class RunFacts(BaseModel):
 def run_facts(store: Store, record: RunRecord, now: datetime) -> RunFacts:
     """Gather everything about a run."""
     state = state_of(store, record)
-    given = record.training.model_dump(mode="json", exclude=set(Training.outside_key))
-    profile = Training(profile=record.training.profile).model_dump(mode="json")
-    settings = [Setting(name=name, value=value, profile=profile[name]) for name, value in given.items()]
+    given = {name: value for name, value in record.training.items() if name not in Training.outside_key}
+    profile = _usual(record.profile)
+    settings = [Setting(name=name, value=value, profile=profile.get(name)) for name, value in given.items()]
     made = {(row.stage, row.version) for row in record.stages}
     names = Names(store)
     own = {
@@ -159,6 +160,11 @@ def time_taken(record: RunRecord, state: RunState, now: datetime) -> float | Non
     return None if state == "killed" else record.seconds
 
 
+def _usual(profile: str) -> dict[str, Any]:
+    """Return the configuration of a profile; none of one that only another version of idxflow knows."""
+    return Training.model_validate({"profile": profile}).model_dump(mode="json") if profile in PROFILES else {}
+
+
 def row_of(store: Store, record: RunRecord, now: datetime) -> Row:
     """Sum up a run."""
     state = state_of(store, record)
@@ -173,6 +179,7 @@ def row_of(store: Store, record: RunRecord, now: datetime) -> Row:
         seconds=time_taken(record, state, now),
         stages=len(record.stages),
         computed=tuple(row.stage for row in record.stages if not row.cached),
+        order=tuple(dict.fromkeys(row.stage for row in record.stages)),
         test_accuracy=test.accuracy if test else None,
         caveats=tuple(caveat.message for caveat in record.caveats),
     )
@@ -218,9 +225,9 @@ def computed(row: Row) -> str:
     if len(row.computed) == row.stages and row.state == "completed":
         return f"all {row.stages}"
     counts = Counter(row.computed)
-    places = [STAGES.index(stage) for stage in STAGES if stage in counts]
+    places = [place for place, stage in enumerate(row.order) if stage in counts]
     if len(places) == len(counts) > 3 and places[-1] - places[0] == len(places) - 1:
-        return f"{STAGES[places[0]]} to {STAGES[places[-1]]}"
+        return f"{row.order[places[0]]} to {row.order[places[-1]]}"
     return " ".join(name if count == 1 else f"{name} x {count}" for name, count in counts.items())
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from artifacts.run_record import RunRecord
 from artifacts.store.store import Store
+from flows.run_record import RunRecord
 from schemas.held_out import HeldOut
 from schemas.results import Caveat, ClassMetrics, Metrics, SplitMetrics
 from tests.artifacts.archive.history import stage_record, write_run

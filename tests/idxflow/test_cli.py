@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.run_record import RunRecord
+from flows.run_record import RunRecord
 from idxflow.cli.ending import DONE, FAILED, HUNG_UP, INTERRUPTED, TERMINATED, WRONG_USAGE, report_error
 from idxflow.cli.interrupts import HungUp, Terminated
 from idxflow.cli.output import lasting_streams

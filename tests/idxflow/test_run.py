@@ -8,11 +8,13 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from artifacts.run_record import RunRecord
+from flows.job import Job
+from flows.run_record import RunRecord
 from idxflow.cli.run import run_pipeline
 from idxflow.cli.settings import Settings, load_settings
 from schemas.errors import BadIdx
@@ -45,14 +47,14 @@ def test_the_flow_gets_the_settings_and_the_environment(settings: Settings, scre
     """The flow is called with what was set, in the environment that it needs; the summary closes the run."""
     called: list[object] = []
 
-    def flow(dataset: str | None, training: Training, *wanted: object, **options: object) -> RunRecord:
-        called.extend([dataset, training.epochs, *wanted, options, os.environ["IDXFLOW_HOME"]])
+    def flow(**given: Any) -> RunRecord:
+        called.extend([Job(**given), os.environ["IDXFLOW_HOME"]])
         emit(StageChanged("parse", "train", "cached", "1" * 16, 0.004, 9))
         return record_run(settings.home)
 
     run_pipeline(settings, screen, flow=flow)
-    options = {"revalidate": False, "alert_below": 0.9, "force": False}
-    assert called == [None, 3, ("http://one/",), ("train",), options, str(settings.home)]
+    wanted = Job(training=Training(epochs=3), mirrors=("http://one/",), refresh=("train",), alert_below=0.9)
+    assert called == [wanted, str(settings.home)]
     assert screen.text.getvalue().startswith("parse      train                       cached ")
     assert "Test accuracy:   90.00 %" in screen.text.getvalue()
 

@@ -18,7 +18,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from artifacts.run_record import RunRecord
+from flows.run_record import RunRecord
 from idxflow.archive import open_store
 from idxflow.cli.ending import DONE
 from idxflow.cli.options import Home, Json, flag

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.run_record import RunRecord
 from artifacts.store.files import remove_folder
 from artifacts.store.store import Store
+from flows.run_record import RunRecord
 from idxflow.cli.commands.compare import compare
 from idxflow.cli.ending import DONE, WRONG_USAGE
 from idxflow.cli.main import main

@@ -13,6 +13,7 @@ from artifacts.archive.runs import RunState
 from artifacts.ref import Ref
 from artifacts.store.holds import Hold
 from artifacts.store.store import Store
+from flows.dag import STAGES
 from idxflow.cli.commands.runs import runs
 from idxflow.cli.ending import DONE, WRONG_USAGE
 from idxflow.cli.main import main
@@ -20,7 +21,6 @@ from idxflow.views.layout import local_time
 from idxflow.views.run import Row, computed, row_of, run_lines
 from schemas.errors import UsageError
 from schemas.results import LEAKED, Caveat
-from schemas.stages import STAGES
 from tests.artifacts.archive.history import FIRST, stage_record, write_long_history, write_run
 from tests.processes import PROJECT, bare_environment, run_python
 
@@ -29,7 +29,7 @@ def row(*stages: str, of: int = 20, state: RunState = "completed") -> Row:
     """A run that computed these stages."""
     return Row(
         id="0123456789ab", started=FIRST.isoformat(), dataset="mnist", dataset_id="mnist", profile="tutorial",
-        state=state, seconds=1.0, stages=of, computed=stages, test_accuracy=None,
+        state=state, seconds=1.0, stages=of, computed=stages, test_accuracy=None, order=STAGES,
     )  # fmt: skip
 
 

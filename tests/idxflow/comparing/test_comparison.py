@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from artifacts.run_record import RunRecord
 from artifacts.store.files import remove_folder
 from artifacts.store.store import Store
+from flows.run_record import RunRecord
 from idxflow.comparing.comparison import Comparison, Difference, compare_runs, gather
 from idxflow.comparing.significance import LEVEL, disagreement, mcnemar
 from schemas.errors import ArtifactDamaged, UsageError

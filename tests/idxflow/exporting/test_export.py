@@ -173,7 +173,7 @@ def test_what_is_made_anew_meanwhile_is_not_mixed(store: Store, refs: dict[str, 
     """A file that changes between its check and its copy is noticed, and nothing is exported."""
 
     class Busy(Store):
-        def inspect(self, stage: str, version: str, *, fully: bool = False) -> tuple[Stored, dict[str, object]] | None:
+        def inspect(self, stage: str, version: str, *, fully: bool = False) -> Stored | None:
             found = super().inspect(stage, version, fully=fully)
             if stage == "normalize":
                 path = self.folder(stage, version) / "mean.npy"
@@ -226,7 +226,7 @@ def test_a_stranger_can_use_it(store: Store, target: Path) -> None:
     refs = {(stage["stage"], stage["name"]): stage["version"] for stage in json.loads(ran.stdout)["stages"]}
     model = store.inspect("train", refs["train", ""])
     assert model
-    export(store, model[0], target)
+    export(store, model, target)
 
     checked = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=target, capture_output=True, text=True, check=True)
     assert checked.stdout.count(": OK\n") == len(WHOLE) - 1
@@ -336,7 +336,7 @@ def test_a_normaliser_that_was_made_anew_differently_is_not_the_models(
     found = store.inspect(*profile)
     assert found
     again = make(
-        store, "normalize", inputs={"table": refs["table"], "profile": found[0].ref},
+        store, "normalize", inputs={"table": refs["table"], "profile": found.ref},
         files={"normalizer.json": b"{}", "mean.npy": b"another mean"},
     )  # fmt: skip
     assert again.version == refs["normalize"].version
