@@ -102,7 +102,7 @@ def test_what_was_cleaned_up_is_left_out(store: Store, refs: dict[str, Ref], tar
     assert done.left_out == missing
     assert check_sums(target) == WHOLE - {*missing}
     card = (target / "README.md").read_text()
-    assert "Its metrics are not here" in card
+    assert "**No metrics**: no evaluation" in card
     assert not [name for name in missing if f"({name})" in card]
 
 
