@@ -149,10 +149,7 @@ def judge(failed: list[Failure], checks: Checks) -> tuple[list[Failure], list[Fi
     severity = {name: getattr(checks, name) for name in get_args(CheckName)}
     return [one for one in failed if severity.get(one.check, "error") == "error"], [
         Finding(
-            check=one.check,
-            message=str(one),
-            count=one.count,
-            sample_ids=one.where if one.index == "sample_id" else (),
+            check=one.check, message=str(one), count=one.count, sample_ids=one.where if one.index == "sample_id" else ()
         )
         for one in failed
         if severity.get(one.check) == "warn"

@@ -125,11 +125,7 @@ class _Groups:
 
     @classmethod
     def of(
-        cls,
-        order: npt.NDArray[np.int64],
-        labels: Labels,
-        starts: npt.NDArray[np.int64],
-        sizes: npt.NDArray[np.int64],
+        cls, order: npt.NDArray[np.int64], labels: Labels, starts: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]
     ) -> _Groups:
         """Count the classes of each group."""
         group = np.repeat(np.arange(len(starts)), sizes)

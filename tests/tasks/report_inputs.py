@@ -93,11 +93,7 @@ def write_history(folder: Path, *, epochs: int = 4, held_out: bool = True, kept:
         for epoch in range(1, epochs + 1)
     )
     history = History(
-        train_rows=1350,
-        validation_rows=150 * held_out,
-        updates=22 * epochs,
-        kept=kept or epochs,
-        epochs=rows,
+        train_rows=1350, validation_rows=150 * held_out, updates=22 * epochs, kept=kept or epochs, epochs=rows
     )
     (folder / "history.json").write_text(history.model_dump_json())
     return bind("train", folder)

@@ -174,11 +174,7 @@ def test_secrets_of_an_address_stay_secret(bench: Bench, caplog: pytest.LogCaptu
 @pytest.mark.parametrize(
     ("origin", "said", "way_out"),
     [
-        (
-            "published",
-            "...",
-            "Tried 1 mirror; bring one that has it with --mirror, or correct its sha256 and bytes",
-        ),
+        ("published", "...", "Tried 1 mirror; bring one that has it with --mirror, or correct its sha256 and bytes"),
         ("own file", "...", "It was changed or taken away while the run began: run again."),
         ("first use", "... as on its first use", "`idxflow trust 0123456789abcdef --renew` accepts all its files"),
     ],
