@@ -57,11 +57,7 @@ def refuse_secrets(address: str) -> str:
 
 
 def refuse_windows_path(subject: str, path: str) -> None:
-    r"""
-    Refuse what only Windows would find: `C:\data`, `\\server\data`.
-
-    Raises: UsageError: it is such a path.
-    """
+    r"""Refuse what only Windows would find: `C:\data`, `\\server\data`. Raises: UsageError: it is such a path."""
     if re.match(r"[A-Za-z]:[\\/]|\\\\", path):
         raise UsageError(
             subject,

@@ -157,11 +157,7 @@ def judge(failed: list[Failure], checks: Checks) -> tuple[list[Failure], list[Fi
 
 
 def refuse(errors: list[Failure], table: ImageTable, spec: TableSpec) -> None:
-    """
-    Raise all errors as one.
-
-    Raises: InvalidData: there is an error.
-    """
+    """Raise all errors as one. Raises: InvalidData: there is an error."""
     if errors:
         raise InvalidData(
             f"{spec.dataset} {spec.split} table",
