@@ -14,6 +14,15 @@ from schemas.text import share
 
 PROFILE, STATISTICS = "profile.parquet", "statistics.json"
 """What validate leaves: a row per image, and the split in figures."""
+PROFILE_TYPES = {
+    "sample_id": "uint32", "label": "uint16", "minimum": "uint8", "maximum": "uint8", "mean": "float32",
+    "ink": "float32", "digest": "uint64",
+}  # fmt: skip
+"""
+Columns of the profile, by Arrow's names; none has nulls.
+
+Intensities are raw pixel values, 0 to 255; ink is the share of pixels that are not 0; digest is a 64-bit hash of them.
+"""
 METRICS, PREDICTIONS, CONFUSION = "metrics.json", "predictions.parquet", "confusion.csv"
 """What evaluate leaves: `Metrics`, a row per image, and the confusion matrix of the test split."""
 REPORT = "report.html"

@@ -16,11 +16,22 @@ from schemas.datasets import Checks, TableSpec
 from schemas.errors import InvalidData
 from schemas.image_table import ImageTable
 from schemas.parameters import Summary
-from schemas.results import LEAKED, PROFILE, SHOWN, STATISTICS, CheckName, Drift, Failure, Finding, Statistics
+from schemas.results import (
+    LEAKED,
+    PROFILE,
+    PROFILE_TYPES,
+    SHOWN,
+    STATISTICS,
+    CheckName,
+    Drift,
+    Failure,
+    Finding,
+    Statistics,
+)
 from schemas.text import counted
 from tasks.quality.drift import measure_drift
 from tasks.quality.duplicates import Duplicates, find_duplicates, find_shared
-from tasks.quality.profile import PROFILE_TYPES, Moments, gather, profile_images, read_parts
+from tasks.quality.profile import Moments, gather, profile_images, read_parts
 
 log = logging.getLogger("idxflow.validate")
 FEW = 5
