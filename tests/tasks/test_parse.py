@@ -81,27 +81,24 @@ def test_content_is_rows_and_meaning(out: Path, monkeypatch: pytest.MonkeyPatch)
     assert out.read_bytes() != whole
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32"])
-def test_labels_of_any_integer_type(out: Path, dtype: str) -> None:
-    """Labels of every integer type give the same table."""
-    build(out, labels=LABELS.astype(dtype))
-    assert ImageTable(out).read().label.tolist() == LABELS.tolist()
+COLUMNS = np.stack([LABELS + 100, LABELS, LABELS + 200], axis=1).astype(np.int32)
 
 
-def test_label_column(out: Path) -> None:
-    """Of a two-dimensional label file, the named column is the label."""
-    labels = np.stack([LABELS + 100, LABELS, LABELS + 200], axis=1).astype(np.int32)
-    build(out, spec_with(label_column=1), labels=labels)
-    assert ImageTable(out).read().label.tolist() == LABELS.tolist()
-
-
-@pytest.mark.parametrize("offset", [-3, 1])
-def test_label_offset(out: Path, offset: int) -> None:
-    """Labels that begin at another number become class indices from 0, and the metadata keeps the number."""
-    build(out, spec_with(label_offset=offset), labels=LABELS.astype(np.int8) + np.int8(offset))
+@pytest.mark.parametrize(
+    ("labels", "fields"),
+    [
+        *((LABELS.astype(dtype), {}) for dtype in ("uint8", "int8", "int16", "int32")),
+        (COLUMNS, {"label_column": 1}),
+        *((LABELS.astype(np.int8) + np.int8(offset), {"label_offset": offset}) for offset in (-3, 1)),
+    ],
+    ids=["uint8", "int8", "int16", "int32", "column", "from -3", "from 1"],
+)
+def test_labels_become_class_indices(out: Path, labels: npt.NDArray[Any], fields: dict[str, int]) -> None:
+    """Labels of every integer type, in a named column, or that begin at another number, which the metadata keeps."""
+    build(out, spec_with(**fields), labels=labels)
     table = ImageTable(out)
     assert table.read().label.tolist() == LABELS.tolist()
-    assert table.metadata.label_offset == offset
+    assert table.metadata.label_offset == fields.get("label_offset", 0)
 
 
 @pytest.mark.parametrize("cuts", [(), (2, 5)])
