@@ -172,11 +172,7 @@ def reach(bench: Bench, folder: Path) -> Path:
 
 @pytest.mark.parametrize(("body", "named", "step"), KINDS.values(), ids=KINDS)
 def test_what_is_something_else_is_named(body: bytes, named: str, step: str, bench: Bench, tmp_path: Path) -> None:
-    """
-    The message names it, gives its length and the next step in less than three lines of 120, and no other advice.
-
-    Nothing of the refused file stays: the right one in its place is read at once.
-    """
+    """The message names it, with its length and the next step, in two lines; the right file in its place is read."""
     folder = tmp_path / "own"
     folder.mkdir()
     (folder / NAME).write_bytes(body)

@@ -81,12 +81,7 @@ def cut_untagged(exchange: Exchange) -> None:
     ids=["the rest", "Range ignored", "another range", "Range refused", "no validator any more", "no validator"],
 )
 def test_a_cut_is_resumed_where_it_was(bench: Bench, queue: list[Fault], tagged: bool, asked: list[str | None]) -> None:
-    """
-    The same mirror is asked for the rest only, on condition that the file has not changed.
-
-    Without a validator, or where that range is not given, the whole file comes again; no validator holds for the bytes
-    of another answer.
-    """
+    """The rest only is asked for, if the file has not changed; without a validator, or that range, all of it comes."""
     with served(*queue, tagged=tagged) as mirror:
         summary = bench.get(mirror.url)
     assert [request.headers.get("Range") for request in mirror.requests] == asked
@@ -102,11 +97,7 @@ def test_a_cut_is_resumed_where_it_was(bench: Bench, queue: list[Fault], tagged:
 def test_a_later_run_resumes_what_an_earlier_one_left(
     bench: Bench, left: bytes | None, asked: list[str | None]
 ) -> None:
-    """
-    A run that gives up leaves its part; the next run fetches only the rest, and nothing where the part is whole.
-
-    One that was damaged on the disk is not blamed on the mirror: the file is fetched once more, whole, from it.
-    """
+    """The next run fetches the rest of a part, nothing of a whole one, and all where the disk has damaged it."""
     with served(faults.cut(CUT), faults.status(404)) as mirror:
         with pytest.raises(DownloadFailed):
             bench.get(mirror.url)
