@@ -68,7 +68,7 @@ def refuse_windows_path(subject: str, path: str) -> None:
 
 
 def below_home(path: str) -> Path:
-    """Return a path, with `~` for the user's home folder; a `~` of nobody stays as it is."""
+    """Return a path, with `~` for the user's home folder; a `~` of an unknown user stays as it is."""
     try:
         return Path(path).expanduser()
     except RuntimeError:

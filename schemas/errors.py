@@ -68,7 +68,7 @@ class TrainingDiverged(StageError):
 
 
 class UnforeseenError(StageError):
-    """A library failed in a way that nobody had thought of; its exception's type and text, without secrets."""
+    """A library failed in a way that was not foreseen; its exception's type and text, without secrets."""
 
 
 class TooLarge(IdxflowError):

@@ -205,7 +205,7 @@ def write_table(path: Path, metadata: TableMetadata, batches: Iterable[Batch]) -
 
     schema = arrow_schema(metadata)
     width = schema.field("image").type.byte_width
-    # No dictionary and no statistics of pixels: they do not repeat, and nobody searches for an image by its bytes.
+    # No dictionary and no statistics of pixels: they do not repeat, and no image is searched for by its bytes.
     # LZ4: five stages read what one writes, and it is read twice as fast as zstd for a third more on the disk.
     with TableWriter(path, schema, metadata, compression="lz4", write_statistics=["sample_id", "label"]) as writer:
         for batch in batches:

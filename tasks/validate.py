@@ -156,7 +156,7 @@ def check_drift(drift: tuple[Drift, ...], max_drift: float) -> list[Failure]:
 
 
 def judge(failed: list[Failure], checks: Checks) -> tuple[list[Failure], list[Finding]]:
-    """Part what failed into errors and findings, as `checks` says; what it does not speak of is an error."""
+    """Sort what failed into errors and findings, as `checks` says; a check that it does not name is an error."""
     severity = {name: getattr(checks, name) for name in get_args(CheckName)}
     return [one for one in failed if severity.get(one.check, "error") == "error"], [
         Finding(
@@ -214,7 +214,7 @@ def validate_table(table: ImageTable, spec: TableSpec, checks: Checks, train: Pa
 
     Args:
         spec:   what it has to be.
-        checks: how grave each finding is.
+        checks: how serious each finding is.
         train:  the profile of the train split, for one that is compared with it.
         target: the file that takes the profile.
     Raises: InvalidData: the table breaks its schema; every failure is reported, with counts and the first sample ids.

@@ -29,7 +29,7 @@ class Holding:
     Args:
         rows:     bool (n,), True where a row is held out.
         way:      how they were chosen.
-        findings: what is odd about them, a sentence each for people.
+        findings: what is unusual about them, one sentence each.
     """
 
     rows: Mask

@@ -1,8 +1,8 @@
 """
-Part a set in two: in the proportions of its classes, equal images on one side, whatever the order of its rows.
+Split a set in two: in the proportions of its classes, equal images on one side, whatever the order of its rows.
 
 The choice follows from the images alone: each has a rank, a number drawn from its digest and a seed, and low ranks are
-chosen. The same images in another order, or cut into other files, are parted in the same way.
+chosen. The same images in another order, or cut into other files, are split in the same way.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ class _Groups:
 
 @dataclass(frozen=True)
 class _State:
-    """What is held out of each class so far, beside what it should come to: its share, and that in whole rows."""
+    """What is held out of each class so far, beside its target: its share, and that in whole rows."""
 
     counts: Counts
     shares: npt.NDArray[np.float64]
