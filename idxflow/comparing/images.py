@@ -41,8 +41,6 @@ class Images:
     def __repr__(self) -> str:
         count, rows, columns = self.image.shape
         return f"<{counted(count, 'image')} of {rows} x {columns}, {self.image.dtype}, {len(self.classes)} classes>"
-        count, *shape = self.image.shape
-        return f"<{count} images of {' x '.join(map(str, shape))}, {self.image.dtype}, {len(self.classes)} classes>"
 
     @property
     def flat(self) -> npt.NDArray[np.uint8] | npt.NDArray[np.float32]:

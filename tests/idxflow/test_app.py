@@ -18,7 +18,7 @@ from idxflow.cli import options
 from idxflow.cli.app import COMMANDS, app
 from idxflow.cli.commands.plan import plan
 from idxflow.cli.commands.run import run
-from idxflow.cli.ending import DONE, FAILED
+from idxflow.cli.ending import DONE, FAILED, WRONG_USAGE
 from idxflow.cli.main import main
 from idxflow.cli.options import home_of
 from idxflow.cli.settings import Settings
@@ -219,3 +219,11 @@ def test_a_server_is_started_described_and_stopped(desk: Path, capsys: pytest.Ca
         assert main(["server", "stop"]) == DONE
     assert capsys.readouterr().out == f"Prefect server at {address} stopped\n"
     assert main(["server", "status"]) == FAILED
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "1.5"])
+def test_a_limit_of_nothing_is_refused(limit: str, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A limit that is no whole number from one is a wrong word, and nothing is started."""
+    assert main(["up", "--limit", limit]) == WRONG_USAGE
+    assert f"--limit: expected a whole number at least 1, found '{limit}'" in capsys.readouterr().err
+    assert not list(desk.iterdir())
