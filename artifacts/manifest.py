@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from artifacts.environment import Environment
 from artifacts.keys import KeyParts, content_digest
 from artifacts.ref import StageWord, Version
-from schemas.moment import Moment
+from schemas.text import Moment
 
 
 class FileEntry(BaseModel):

@@ -7,9 +7,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from artifacts.ref import StageWord, Version
-from schemas.caveats import Caveat
 from schemas.held_out import HeldOut
-from schemas.moment import Moment
+from schemas.results import Caveat
+from schemas.text import Moment
 from schemas.training import Training
 
 

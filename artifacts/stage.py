@@ -31,7 +31,7 @@ from artifacts.store.publishing import publish, seal_entries, staging
 from artifacts.store.store import Store
 from schemas.errors import StoreError
 from schemas.events import StageChanged, emit
-from schemas.summary import Summary
+from schemas.parameters import Summary
 
 INJECTED = frozenset({"out", "scratch", "checkpoints", "known", "spare"})
 

@@ -22,8 +22,8 @@ from artifacts.store.publishing import commit
 from artifacts.store.store import Store
 from flows.dag import dag
 from schemas.datasets import Dataset
+from schemas.parameters import Summary
 from schemas.stages import STAGES, StageName
-from schemas.summary import Summary
 from schemas.training import Training
 
 

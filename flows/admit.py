@@ -25,10 +25,9 @@ from flows.identify import local_path
 from flows.size import Work, needs_of
 from schemas.datasets import Dataset, RemoteFile, Split
 from schemas.errors import IdxflowError, TooLarge
-from schemas.needs import Needs, StageNeeds
-from schemas.stages import StageName
+from schemas.stages import Needs, StageName, StageNeeds
+from schemas.text import amount
 from schemas.training import Training
-from schemas.words import amount
 from tasks.fitting.memory import free_memory, used_memory
 from tasks.formats.idx import MAX_HEADER_BYTES, Header, read_header
 from tasks.formats.inflate import inflate, inflate_library, unxz
@@ -237,10 +236,9 @@ def _least(needs: Needs) -> str:
 
 def _size(work: Work, data: Dataset) -> str:
     """Say what makes a run large."""
-    rows, columns = data.splits["train"].spec.shape
     images = f"{work.rows:,} images of " if work.rows else "images of "
     layers = ", ".join(map(str, work.training.hidden)) or "none"
-    return f"{images}{rows} x {columns}, {work.classes:,} classes, hidden layers: {layers}"
+    return f"{images}{data.splits['train'].spec.shape}, {work.classes:,} classes, hidden layers: {layers}"
 
 
 def _smaller(needs: StageNeeds, work: Work) -> str:

@@ -32,7 +32,8 @@ from flows.bars import Bars
 from flows.noticeboard import Noticeboard
 from flows.summary import headline, metrics_table, nothing_changed, report_place, summary_page
 from schemas.events import Event, Progress, StageChanged, listening
-from schemas.words import share
+from schemas.results import METRICS
+from schemas.text import share
 
 P = ParamSpec("P")
 TICK = 1.0
@@ -143,7 +144,7 @@ class Dashboard:
         """Hold the test accuracy against the bound, once."""
         if self._bound is not None and not self._judged:
             self._judged = True
-            metrics = run.store.folder(event.stage, event.version) / "metrics.json"
+            metrics = run.store.folder(event.stage, event.version) / METRICS
             sound_alarm(metrics, self._bound, self._flow_run, run.dataset, self._profile)
 
     def _record(self) -> RunRecord | None:

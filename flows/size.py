@@ -11,11 +11,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from schemas.blocks import BLOCK_BYTES, rows_within
-from schemas.image_table import ROW_GROUP
-from schemas.metrics import LISTED
-from schemas.needs import StageNeeds
-from schemas.stages import STAGES, StageName
+from schemas.image_table import BLOCK_BYTES, ROW_GROUP, rows_within
+from schemas.results import LISTED
+from schemas.stages import STAGES, StageName, StageNeeds
 from schemas.training import Training
 
 MB = 10**6

@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artifacts.run_record import RunRecord, StageRecord
-from schemas.caveats import unsaid
-from schemas.counts import counted
-from schemas.history import History
-from schemas.visible import visible
-from schemas.words import amount, duration, share
+from schemas.results import unsaid
+from schemas.text import amount, counted, duration, share, visible
+from schemas.training import HISTORY, History
 
 LARGEST = 950_000
 """Bytes of a page; Prefect asks for less than a million."""
@@ -141,7 +139,7 @@ def _epochs(record: RunRecord) -> tuple[str, str]:
     model = next((row for row in record.stages if row.stage == "train"), None)
     if not record.training.patience or not model:
         return wanted, ""
-    history = History.model_validate_json((Path(model.path) / "history.json").read_bytes())
+    history = History.model_validate_json((Path(model.path) / HISTORY).read_bytes())
     return f"{len(history.epochs)} of {wanted}", f", the model from epoch {history.kept}"
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from idxflow.floors import refuse_shadows
+
 if TYPE_CHECKING:
     from idxflow.archive import Archive, ArchivedRun, Images, open_store, plan
 
+refuse_shadows()
 __all__ = ["Archive", "ArchivedRun", "Images", "open_store", "plan"]
 
 

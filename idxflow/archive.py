@@ -28,8 +28,9 @@ from artifacts.store.integrity import Stored
 from artifacts.store.store import Store, existing_store
 from idxflow.comparing.images import Images, Kind, load_images
 from schemas.errors import UsageError
+from schemas.results import METRICS, PREDICTIONS
 from schemas.stages import STAGES, StageName
-from schemas.training import Training
+from schemas.training import HISTORY, MODEL, Training
 
 if TYPE_CHECKING:
     import keras
@@ -42,8 +43,8 @@ if TYPE_CHECKING:
     from idxflow.comparing.comparison import Comparison
     from idxflow.comparing.predicting import Classifier, Predictions
     from idxflow.exporting.export import Exported
-    from schemas.history import History as TrainingHistory
-    from schemas.metrics import Metrics
+    from schemas.results import Metrics
+    from schemas.training import History as TrainingHistory
 
 __all__ = ["Archive", "ArchivedRun", "Images", "open_store", "plan"]
 SplitName = Literal["train", "test"]
@@ -93,16 +94,16 @@ class ArchivedRun:
     @cached_property
     def metrics(self) -> Metrics:
         """What evaluate measured, of both splits. Raises: as `artifact`."""
-        from schemas.metrics import Metrics
+        from schemas.results import Metrics
 
-        return Metrics.model_validate_json(self.artifact("evaluate").ref.file("metrics.json").read_bytes())
+        return Metrics.model_validate_json(self.artifact("evaluate").ref.file(METRICS).read_bytes())
 
     @cached_property
     def history(self) -> TrainingHistory:
         """The course of the training, a row an epoch. Raises: as `artifact`."""
-        from schemas.history import History as TrainingHistory
+        from schemas.training import History as TrainingHistory
 
-        return TrainingHistory.model_validate_json(self.artifact("train").ref.file("history.json").read_bytes())
+        return TrainingHistory.model_validate_json(self.artifact("train").ref.file(HISTORY).read_bytes())
 
     def table(self, split: SplitName, kind: Kind = "raw") -> Images:
         """
@@ -127,7 +128,7 @@ class ArchivedRun:
 
         Raises: as `artifact`.
         """
-        path = self.artifact("train").ref.file("model.keras")
+        path = self.artifact("train").ref.file(MODEL)
         from tasks.fitting.backend import keras
 
         return keras.saving.load_model(path, compile=False, safe_mode=True)
@@ -149,10 +150,10 @@ class ArchivedRun:
     @cached_property
     def _classifier(self) -> Classifier:
         from idxflow.comparing.predicting import Classifier
-        from schemas.image_table import ImageTable
+        from schemas.image_table import TABLE, ImageTable
         from tasks.evaluate import as_graph
 
-        meaning = ImageTable(self.artifact("parse", "train").ref.file("table.parquet")).metadata
+        meaning = ImageTable(self.artifact("parse", "train").ref.file(TABLE)).metadata
         return Classifier(as_graph(self.model()), meaning.shape, meaning.classes)
 
     def predictions(self) -> Any:
@@ -164,7 +165,7 @@ class ArchivedRun:
         """
         import pyarrow.parquet as pq
 
-        return pq.read_table(self.artifact("evaluate").ref.file("predictions.parquet"))
+        return pq.read_table(self.artifact("evaluate").ref.file(PREDICTIONS))
 
 
 @dataclass(frozen=True, repr=False)

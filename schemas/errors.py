@@ -21,7 +21,7 @@ Every error that idxflow raises on purpose, as one tree.
 from __future__ import annotations
 
 from schemas.secrets import conceal
-from schemas.visible import visible
+from schemas.text import visible
 
 
 class IdxflowError(Exception):

@@ -16,29 +16,41 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from schemas.blocks import rows_within
 from schemas.content import TableWriter
 from schemas.errors import BadTable
+from schemas.image_spec import ImageSpec
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+TABLE = "table.parquet"
+"""What parse calls the table that it leaves."""
 METADATA_KEY = b"idxflow.table"
 ROW_GROUP = 20_000
+BLOCK_BYTES = 64 * 2**20
+"""
+Of one block of rows, as they are stored or as what a layer makes of them; a single row may be larger.
+
+The largest image, 4096 x 4096, is 16 MiB as it is stored, and 64 MiB as floats.
+"""
 
 
-class TableMetadata(BaseModel):
+def rows_within(most: int, row_bytes: int) -> int:
+    """Return how many rows of so many bytes make a block: `most`, or as many as 64 MiB hold, and at least one."""
+    return max(1, min(most, BLOCK_BYTES // row_bytes))
+
+
+class TableMetadata(BaseModel, frozen=True):
     """
     What the columns alone do not say. Not the data set's name: under another one the same rows are the same table.
 
     Keys that it does not know are ignored: older tables have the name.
     """
 
-    model_config = ConfigDict(frozen=True)
     split: str
-    shape: tuple[int, int]
+    shape: ImageSpec
     classes: tuple[str, ...]
     label_offset: int = 0
     label_values: tuple[int, ...] | None = None
@@ -92,8 +104,7 @@ class ImageTable:
     @property
     def pixels(self) -> int:
         """Pixels of an image."""
-        rows, columns = self.metadata.shape
-        return rows * columns
+        return self.metadata.shape.pixels
 
     @property
     def group_sizes(self) -> tuple[int, ...]:
@@ -183,12 +194,11 @@ def arrow_schema(metadata: TableMetadata) -> pa.Schema:
     """Return the Arrow schema of a table with this metadata."""
     import pyarrow as pa
 
-    rows, columns = metadata.shape
     return pa.schema(
         [
             pa.field("sample_id", pa.uint32(), nullable=False),
             pa.field("label", pa.uint16(), nullable=False),
-            pa.field("image", pa.binary(rows * columns), nullable=False),
+            pa.field("image", pa.binary(metadata.shape.pixels), nullable=False),
         ],
         metadata={METADATA_KEY: json.dumps(metadata.model_dump(mode="json"), sort_keys=True)},
     )

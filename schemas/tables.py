@@ -14,8 +14,7 @@ import pandas as pd
 import pandera.backends.pandas.builtin_checks  # noqa: F401 - else the first check loads it, for a tenth of a second
 import pandera.pandas as pa
 
-from schemas.failure import Failure
-from schemas.statistics import SHOWN
+from schemas.results import SHOWN, Failure
 
 
 class ImageProfile(pa.DataFrameModel):

@@ -1,14 +1,20 @@
-"""The one configuration of a training run, and the named profiles that it starts from."""
+"""A training: its one configuration and the named profiles, the normaliser it stands on, and what it leaves."""
 
 from __future__ import annotations
 
 import math
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import ByteSize, Field, model_validator
+from pydantic import BaseModel, ByteSize, Field, model_validator
 
+from schemas.held_out import HeldOut, Way
+from schemas.image_spec import ImageSpec
 from schemas.parameters import Parameters
 
+NORMALIZER, MEAN = "normalizer.json", "mean.npy"
+"""What normalize leaves: `NormalizerFacts`, and the mean image, float64 (pixels,), row-major, in [-1, 1]."""
+MODEL, HISTORY, CURVE = "model.keras", "history.json", "curve.csv"
+"""What train leaves: the model from raw pixels to probabilities, its `History`, and that as CSV, a row per epoch."""
 ProfileName = Literal["tutorial", "tuned"]
 
 
@@ -127,3 +133,71 @@ PROFILES: dict[str, dict[str, Any]] = {
     },
 }
 """What each profile says differently from the field defaults. How `tuned` was chosen: docs/tuned.md."""
+
+
+class EpochRow(BaseModel, frozen=True, extra="forbid"):
+    """
+    One epoch, as Keras's `fit` reports it.
+
+    Loss and accuracy are means over the epoch's rows, each scored just before the update it takes part in, and as that
+    update sees it: moved, and with units dropped, if the configuration says so. The validation twins are measured after
+    the epoch's last update, without any of that, and None where no rows are held out. Labels are never smoothed here.
+    """
+
+    epoch: int = Field(ge=1, description="1 for the first")
+    loss: float = Field(description="mean categorical cross-entropy, in nats")
+    accuracy: float = Field(ge=0, le=1, description="share of right predictions")
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+
+
+class History(BaseModel, frozen=True, extra="forbid"):
+    """Every epoch, in order, and the rows that the figures are of."""
+
+    train_rows: int = Field(ge=1, description="rows that the model was fitted to")
+    validation_rows: int = Field(ge=0, description="rows of the train table held out")
+    way: Way = Field(default="last", description="which rows were held out; histories without it held out the last")
+    findings: tuple[str, ...] = Field(
+        default=(), description="what is odd about the held-out rows, a sentence each for people"
+    )
+    updates: int = Field(ge=1, description="updates of the weights in all epochs")
+    kept: int = Field(ge=1, description="the epoch that the model is from: the last one, or the best one of validation")
+    epochs: tuple[EpochRow, ...] = Field(min_length=1)
+
+    @property
+    def held_out(self) -> HeldOut:
+        """How many rows were held out, and which."""
+        return HeldOut(way=self.way, rows=self.validation_rows, of=self.train_rows + self.validation_rows)
+
+
+class Numerics(BaseModel, frozen=True):
+    """What training depends on beside data and configuration: the same here means bit-identical weights."""
+
+    tensorflow: str
+    keras: str
+    numpy: str
+    machine: str = Field(description="instruction set, as the operating system names it")
+    onednn: str = Field(description="TF_ENABLE_ONEDNN_OPTS: 0, 1, or default")
+    deterministic_ops: str = Field(description="TF_DETERMINISTIC_OPS: 0, 1, or default")
+    intra_op_threads: int = Field(description="threads inside one operation; 0 is one a core")
+    inter_op_threads: int = Field(description="operations at once; 0 is one a core")
+
+
+class NormalizerFacts(BaseModel, frozen=True):
+    """
+    The fitted normaliser, next to `mean.npy` (float64, one value a pixel, row-major, in [-1, 1]).
+
+    With c the column sums of the n train images, q the sum of all squares and N = n * rows * columns:
+    mean = 2 (c / n) / 255 - 1 and std = (2 / 255) sqrt(q / N - (sum c / N)^2). They are the mean image and the
+    global standard deviation of the scaled pixels (x / 255 - 0.5) * 2 before that mean is taken off.
+    """
+
+    samples: int = Field(description="n, the images that it was fitted on")
+    shape: ImageSpec = Field(description="of an image")
+    sum: int = Field(description="sum of all raw pixels, exact")
+    sum_of_squares: int = Field(description="q, sum of the squares of all raw pixels, exact")
+    std: float = Field(gt=0, le=1, description="one standard deviation for all pixels, on the scale of [-1, 1]")
+    scale_formula: str = "scaled = (x / 255 - 0.5) * 2, for a raw pixel x from 0 to 255"
+    mean_formula: str = "mean[pixel] = 2 * (column_sum[pixel] / samples) / 255 - 1"
+    std_formula: str = "std = 2 / 255 * sqrt(sum_of_squares / N - (sum / N) ** 2), N = samples * rows * columns"
+    normalize_formula: str = "(scaled - mean[pixel]) / std"

@@ -14,7 +14,8 @@ from artifacts.store.locks import FlockManager
 from schemas.addresses import redact
 from schemas.datasets import RemoteFile
 from schemas.errors import DownloadFailed
-from schemas.summary import Summary
+from schemas.parameters import Summary
+from schemas.text import counted
 from tasks.formats.kinds import TAKEN
 from tasks.transport.address import address_of
 from tasks.transport.part import AnotherFile, Expected, MirrorFault, Part, Validators
@@ -122,7 +123,7 @@ def _part(file: RemoteFile, expected: Expected, scratch: Path, largest: int) -> 
 
 
 def _failed(file: RemoteFile, expected: Expected, failures: list[str], next_step: str) -> DownloadFailed:
-    size = f"{expected.bytes} bytes" if expected.bytes else ""
+    size = counted(expected.bytes, "byte") if expected.bytes else ""
     digest = f"SHA-256 {expected.sha256[:16]}..." if expected.sha256 else ""
     if next_step:
         return DownloadFailed(file.name, expected=TAKEN, found="; ".join(failures), way_out=next_step)
@@ -136,7 +137,7 @@ def _failed(file: RemoteFile, expected: Expected, failures: list[str], next_step
 
 
 def _way_out(file: RemoteFile) -> str:
-    tried = f"Tried {len(file.mirrors)} of {len(file.mirrors)} mirrors; "
+    tried = f"Tried {counted(len(file.mirrors), 'mirror')}; "
     match file.origin:
         case "own file":
             return "It was changed or taken away while the run began: run again."

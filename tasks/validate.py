@@ -11,14 +11,13 @@ import numpy as np
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
-from schemas.caveats import LEAKED
 from schemas.content import TableWriter
 from schemas.datasets import Checks, TableSpec
 from schemas.errors import InvalidData
-from schemas.failure import Failure
 from schemas.image_table import ImageTable
-from schemas.statistics import SHOWN, CheckName, Drift, Finding, Statistics
-from schemas.summary import Summary
+from schemas.parameters import Summary
+from schemas.results import LEAKED, PROFILE, SHOWN, STATISTICS, CheckName, Drift, Failure, Finding, Statistics
+from schemas.text import counted
 from tasks.quality.drift import measure_drift
 from tasks.quality.duplicates import Duplicates, find_duplicates, find_shared
 from tasks.quality.profile import PROFILE_TYPES, Moments, gather, profile_images, read_parts
@@ -167,11 +166,11 @@ def refuse(errors: list[Failure], table: ImageTable, spec: TableSpec) -> None:
     Raises: InvalidData: there is an error.
     """
     if errors:
-        count = "1 failure" if len(errors) == 1 else f"{len(errors)} failures"
         raise InvalidData(
             f"{spec.dataset} {spec.split} table",
             expected="a table that passes every check",
-            found=f"{count} in {table.samples} images:\n  - " + ";\n  - ".join(map(str, errors)),
+            found=f"{counted(len(errors), 'failure')} in {counted(table.samples, 'image')}:\n  - "
+            + ";\n  - ".join(map(str, errors)),
             way_out=spec.way_out(own_way_out(errors, spec)),
         )
 
@@ -245,13 +244,13 @@ class ValidateSummary(Summary):
 @stage("validate", name="{spec.split}")
 def validate(table: Ref, spec: TableSpec, checks: Checks, reference: Ref | None, out: Path) -> ValidateSummary:
     """Check one split's table, and compare it with the train split's profile (`reference`) if there is one."""
-    train = reference.file("profile.parquet") if reference else None
-    facts, content = validate_table(ImageTable(table.file()), spec, checks, train, out / "profile.parquet")
-    (out / "statistics.json").write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    train = reference.file(PROFILE) if reference else None
+    facts, content = validate_table(ImageTable(table.file()), spec, checks, train, out / PROFILE)
+    (out / STATISTICS).write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
     for finding in facts.findings:
         log.warning("%s %s: %s", spec.dataset, spec.split, finding.message)
     return ValidateSummary(
-        content={"profile.parquet": content},
+        content={PROFILE: content},
         samples=facts.samples,
         per_class=dict(zip(facts.classes, facts.class_counts, strict=True)),
         mean=facts.mean,

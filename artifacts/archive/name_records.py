@@ -21,8 +21,8 @@ from artifacts.store.disk import disk
 from artifacts.store.files import read_plain
 from artifacts.store.store import Store
 from schemas.errors import StoreError
-from schemas.moment import Moment
 from schemas.stages import STAGES
+from schemas.text import Moment
 
 ALIAS = re.compile(r"[a-z][a-z0-9-]{0,63}")
 """What an alias may look like."""

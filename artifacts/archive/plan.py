@@ -20,8 +20,8 @@ from artifacts.stage import Stage, inputs_of
 from artifacts.store.integrity import Damage
 from artifacts.store.publishing import settle
 from artifacts.store.store import Store
-from schemas.needs import Needs
 from schemas.parameters import Parameters
+from schemas.stages import Needs
 
 
 class PlannedStage(BaseModel):

@@ -34,13 +34,11 @@ from artifacts.store.locks import FlockManager
 from artifacts.store.records import RecordStorage
 from artifacts.store.store import Store
 from schemas.addresses import redact
-from schemas.caveats import find_caveats
 from schemas.errors import ArtifactDamaged, IdxflowError, StageError, StoreError
 from schemas.events import Event, RunChanged, StageChanged, emit, listening
-from schemas.history import History
-from schemas.metrics import Metrics
+from schemas.results import Metrics, find_caveats
 from schemas.stages import STAGES
-from schemas.training import Training
+from schemas.training import History, Training
 
 ATTEMPTS = 3
 """How often a flow's body runs when artifacts turn out damaged while they are used."""

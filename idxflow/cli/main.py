@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 with held_back():
                     from idxflow.cli.app import call
                     from idxflow.cli.ending import FAILED, leave
-                    from idxflow.cli.streams import lasting_streams
+                    from idxflow.cli.output import lasting_streams
                 with lasting_streams():
                     code = call(sys.argv[1:] if arguments is None else list(arguments))
         finally:
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Exception, KeyboardInterrupt) as error:
         with held_back():
             from idxflow.cli.ending import tell
-            from idxflow.cli.streams import lasting_streams
+            from idxflow.cli.output import lasting_streams
             from idxflow.views.console import open_console
 
             with lasting_streams():

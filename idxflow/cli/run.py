@@ -17,23 +17,22 @@ from pydantic import ValidationError
 
 from artifacts.run_record import RunRecord
 from artifacts.store.holds import lasting
-from idxflow.cli.faithful import is_gone
 from idxflow.cli.interrupts import held_back
-from idxflow.cli.printing import put_json
+from idxflow.cli.output import put_json
 from idxflow.cli.settings import Settings
-from idxflow.comparing.history import forget_unchanged
 from idxflow.server.connection import connect, temporary_server
 from idxflow.server.environment import prepare_environment
+from idxflow.server.faithful import is_gone
+from idxflow.server.history import forget_unchanged
 from idxflow.views.console import Console
-from idxflow.views.summary import print_summary
+from idxflow.views.run import print_summary
 from schemas.errors import IdxflowError, ServerError, StoreError, UnforeseenError
 from schemas.stages import StageName
+from schemas.text import amount
 from schemas.training import Training
-from schemas.words import amount
 
 LEAST_FREE = 8 * 2**20
 """Bytes on the home folder's disk below which an error is put down to that."""
-
 
 HEARTBEATS = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
 """How often a flow says that it lives: only of a deployed one does anybody want to know."""
@@ -103,7 +102,7 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
                     print_summary(console, shown, settings.home, None if gone else stop)
                 finally:
                     if json:
-                        put_json(record.model_dump_json(indent=2))
+                        put_json(record)
 
 
 def _told_by_record(home: Path, console: Console, error: Exception) -> RunRecord:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from artifacts.ref import Ref
+from schemas.training import MEAN, NORMALIZER
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,22 +54,22 @@ def load_images(table: Ref, normalizer: Ref | None = None) -> Images:
     Args:   table:      an artifact of parse.  normalizer: one of normalize; None for raw pixels.
     Raises: BadTable: the table is none of idxflow's.
     """
-    from schemas.image_table import ImageTable
+    from schemas.image_table import TABLE, ImageTable
 
-    opened = ImageTable(table.file("table.parquet"))
+    opened = ImageTable(table.file(TABLE))
     batch, shape = opened.read(), opened.metadata.shape
     pixels: Any = _normalize(batch.image, normalizer) if normalizer else batch.image
-    return Images(batch.sample_id, batch.label, pixels.reshape(-1, *shape), opened.metadata.classes)
+    return Images(batch.sample_id, batch.label, pixels.reshape(-1, *shape.array), opened.metadata.classes)
 
 
 def _normalize(image: npt.NDArray[np.uint8], normalizer: Ref) -> npt.NDArray[np.float32]:
     import numpy as np
 
-    from schemas.statistics import NormalizerFacts
+    from schemas.training import NormalizerFacts
     from tasks.normalize import normalize_pixels
 
-    facts = NormalizerFacts.model_validate_json(normalizer.file("normalizer.json").read_bytes())
-    mean = np.load(normalizer.file("mean.npy"), allow_pickle=False)
+    facts = NormalizerFacts.model_validate_json(normalizer.file(NORMALIZER).read_bytes())
+    mean = np.load(normalizer.file(MEAN), allow_pickle=False)
     normalized = np.empty(image.shape, np.float32)
     # The work is done in float64: of a whole split at once that is four times the result, and eight times as slow.
     for start in range(0, len(image), ROWS):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from schemas.counts import counted
 from schemas.errors import UsageError
+from schemas.image_spec import ImageSpec
+from schemas.text import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,12 +44,12 @@ class Classifier:
 
     Args:
         graph:   of uint8 (n, rows * columns) to float32 (n, classes); see `tasks.evaluate.as_graph`.
-        shape:   rows and columns of an image.
+        shape:   of an image.
         classes: names, in label order.
     """
 
     graph: Any
-    shape: tuple[int, int]
+    shape: ImageSpec
     classes: tuple[str, ...]
 
     def predict(self, images: npt.ArrayLike) -> Predictions:
@@ -71,14 +72,14 @@ class Classifier:
         return Predictions(label, tuple(self.classes[index] for index in label.tolist()), probabilities)
 
 
-def raw_pixels(images: npt.ArrayLike, shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
+def raw_pixels(images: npt.ArrayLike, shape: ImageSpec) -> npt.NDArray[np.uint8]:
     """
     Check that images are raw pixels of a shape.
 
     Args:
         images: (n, rows, columns), (n, rows * columns) or one image, (rows, columns); uint8, or integers of another
                 type that are all from 0 to 255, which are the same numbers.
-        shape:  rows and columns.
+        shape:  of an image.
     Returns: uint8 (n, rows * columns), at least one row.
     Raises:  UsageError: of another shape or type, none at all, or out of range.
     """
@@ -91,29 +92,29 @@ def raw_pixels(images: npt.ArrayLike, shape: tuple[int, int]) -> npt.NDArray[np.
     _check_shape(given, shape)
     if given.dtype != np.uint8:
         _check_values(given)
-    return given.astype(np.uint8, copy=False).reshape(-1, shape[0] * shape[1])
+    return given.astype(np.uint8, copy=False).reshape(-1, shape.pixels)
 
 
-def _check_shape(given: npt.NDArray[Any], shape: tuple[int, int]) -> None:
+def _check_shape(given: npt.NDArray[Any], shape: ImageSpec) -> None:
     if given.dtype.kind not in "buif":
         found = given.item() if given.ndim == 0 else given.dtype
         name = type(found).__name__ if given.ndim == 0 else f"an array of {found}"
         raise _refused(WHOLE, name, 'Hand over numbers in an array, as `run.table("test").image` is one.')
     if not given.size:
         raise _refused("at least one image", "none", "Nothing was predicted.")
-    (rows, columns), sizes = shape, given.shape
-    if sizes != shape and not (sizes[1:] in {shape, (rows * columns,)} and len(sizes) > 1):
-        expected = f"shape (n, {rows}, {columns}), (n, {rows * columns}) or, of one image, ({rows}, {columns})"
+    sizes, one = given.shape, shape.array
+    if sizes != one and not (sizes[1:] in {one, (shape.pixels,)} and len(sizes) > 1):
+        listed = ", ".join(map(str, one))
+        expected = f"shape (n, {listed}), (n, {shape.pixels}) or, of one image, ({listed})"
         raise _refused(expected, str(sizes), _shape_way_out(sizes, shape))
 
 
-def _shape_way_out(sizes: tuple[int, ...], shape: tuple[int, int]) -> str:
-    rows, columns = shape
-    if sizes == (rows * columns,):
+def _shape_way_out(sizes: tuple[int, ...], shape: ImageSpec) -> str:
+    if sizes == (shape.pixels,):
         return "One image in a row is `images.reshape(1, -1)`."
-    if sizes[-3:] == (rows, columns, 1):
+    if sizes[-3:] == (*shape.array, 1):
         return "Take the axis of the one channel off: `images[..., 0]`."
-    if sizes[-3:] in {(rows, columns, 3), (rows, columns, 4)}:
+    if sizes[-3:] in {(*shape.array, 3), (*shape.array, 4)}:
         return "These look like colours, and the model was trained on grey pixels: convert them as its data set was."
     return "Bring them to the size of the data set's images, as they were cut out and scaled there."
 

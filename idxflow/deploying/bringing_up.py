@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from artifacts.store.flock import try_lock
 from idxflow.cli.settings import Settings
-from idxflow.deploying.automations import put_automations
 from idxflow.deploying.deployments import (
     FLOW,
     HEARTBEAT_SECONDS,
@@ -23,9 +22,10 @@ from idxflow.deploying.deployments import (
     described,
     described_for,
     ids,
+    make_pool,
+    put_automations,
     served,
 )
-from idxflow.deploying.pool import make_pool
 from idxflow.deploying.runs import TakenRuns
 from idxflow.deploying.staying import stay
 from idxflow.server.connection import connect
@@ -33,8 +33,8 @@ from idxflow.server.environment import prepare_environment, user_api_url
 from idxflow.server.local import api_answers, password_command
 from idxflow.views.console import Console
 from schemas.addresses import redact
-from schemas.counts import counted
 from schemas.errors import UsageError
+from schemas.text import counted
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient

@@ -1,12 +1,16 @@
 """
-The deployments of prefect.yaml: put on a server with Prefect's own command, or made to be served by this process.
+What `idxflow up` sets up on a server: a work pool, the deployments of prefect.yaml, and the automations.
 
-The link beside this file is prefect.yaml itself: an installed package has the file, too.
+By Prefect's own template each run may name the command that a worker runs as its user. By that of pool.json the command
+is Prefect's, in the worker's folder, and the one job variable is `env`; of that, only names which neither Python nor
+the loader of programs knows: prefect.yaml's, and `MIRROR_...` for `${NAME}` in a mirror's address. The server refuses
+all else. The link beside this file is prefect.yaml itself: an installed package has the file, too.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -27,7 +31,9 @@ if TYPE_CHECKING:
     from prefect.client.schemas.responses import DeploymentResponse
     from prefect.deployments.runner import RunnerDeployment
 
-PREFECT_FILE = Path(__file__).with_name("prefect.yaml")
+PREFECT_FILE, POOL_FILE, AUTOMATIONS_FILE = (
+    Path(__file__).with_name(name) for name in ("prefect.yaml", "pool.json", "automations.yaml")
+)
 FLOW = "idxflow"
 HEARTBEAT_SECONDS = 30
 
@@ -170,3 +176,57 @@ def _schedule(given: dict[str, Any]) -> Any:
 
     options = {name: given[name] for name in ("timezone", "slug", "active", "parameters") if name in given}
     return Cron(given["cron"], **options)
+
+
+def base_job_template() -> dict[str, Any]:
+    """Return the pool's template, in Prefect's own words."""
+    template: dict[str, Any] = json.loads(POOL_FILE.read_text("utf-8"))
+    return template
+
+
+def make_pool(client: SyncPrefectClient, name: str) -> bool:
+    """
+    Make the process work pool, unless it is there; one that has Prefect's own template gets ours.
+
+    Returns: whether it was made.
+    """
+    from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
+    from prefect.exceptions import ObjectAlreadyExists
+    from prefect.workers.process import ProcessWorker
+
+    template, prefects = base_job_template(), ProcessWorker.get_default_base_job_template()
+    try:
+        client.create_work_pool(WorkPoolCreate(name=name, type="process", base_job_template=template))
+    except ObjectAlreadyExists:
+        there = client.read_work_pool(name).base_job_template
+        if _variables(there) in (set(), _variables(prefects), _variables(template)):
+            client.update_work_pool(name, WorkPoolUpdate(base_job_template=template))
+        return False
+    return True
+
+
+def _variables(template: dict[str, Any]) -> set[str]:
+    return set(template.get("variables", {}).get("properties", {}))
+
+
+def put_automations(client: SyncPrefectClient, file: Path = AUTOMATIONS_FILE) -> tuple[int, int]:
+    """
+    Make or update each automation of the file; by name, so that a second time changes nothing.
+
+    What a person has changed stays: whether it is switched on, and its actions, where a notification goes.
+
+    Returns: how many were made, and how many were there.
+    """
+    from prefect.events.schemas.automations import AutomationCore
+
+    made = there = 0
+    for given in yaml.safe_load(file.read_text("utf-8"))["automations"]:
+        wanted = AutomationCore.model_validate(given)
+        if not (found := client.read_automations_by_name(wanted.name)):
+            client.create_automation(wanted)
+            made += 1
+        for each in found:  # `prefect automation create` twice makes two of a name
+            kept = wanted.model_copy(update={"enabled": each.enabled, "actions": each.actions})
+            client.update_automation(each.id, kept)
+        there += bool(found)
+    return made, there

@@ -10,14 +10,10 @@ from jinja2 import Environment, StrictUndefined
 
 from artifacts.archive.lineage import Source
 from artifacts.manifest import Manifest
-from schemas.caveats import find_caveats
 from schemas.datasets import TableSpec
-from schemas.history import History
-from schemas.intervals import wilson_interval
-from schemas.metrics import LISTED, Metrics
-from schemas.training import Training
-from schemas.visible import visible
-from schemas.words import amount, share
+from schemas.results import LISTED, Metrics, find_caveats, wilson_interval
+from schemas.text import amount, share, visible
+from schemas.training import History, Training
 from tasks.explaining.page import thousands
 from tasks.report import list_settings, most_confused, nearest_profile
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
-from idxflow.cli.faithful import stay_faithful
 from idxflow.server.environment import user_api_url
+from idxflow.server.faithful import stay_faithful
 from idxflow.server.local import (
     Server,
     api_answers,
@@ -51,7 +51,7 @@ def connect(home: Path, console: Console, *, patient: bool = False) -> Connectio
     """
     Find the API that a person has chosen, or the server of `home`; start one where there is none, and say so.
 
-    Args:   patient: as in `idxflow.cli.faithful.stay_faithful`.
+    Args:   patient: as in `idxflow.server.faithful.stay_faithful`.
     Raises: ServerError: it cannot be started, or the one that was chosen does not answer.
     """
     if (url := user_api_url()) and not _is_own(home, url):

@@ -3,8 +3,8 @@ The local Prefect server of a home folder: found, started, waited for, stopped.
 
 It outlives the run that starts it, and keeps its history in `<home>/prefect`. What runs is written down in
 `<home>/server.json`; a process is only believed to be it when its start time and its arguments agree. A lock on
-`<home>/server.lock` lets two runs at once start one server. It asks for the password of `idxflow.password`, and answers
-pages of its own address only; see `idxflow.server.guard`.
+`<home>/server.lock` lets two runs at once start one server. It asks for the password of `idxflow.server.password`, and
+answers pages of its own address only; see `idxflow.server.guard`.
 """
 
 from __future__ import annotations
@@ -223,9 +223,8 @@ def _state(home: Path) -> Path:
 
 
 def _is_guarded(process: Process, port: int) -> bool:
-    """Tell whether a process has a server's arguments, wherever its idxflow is installed."""
-    place = re.escape("/".join(GUARD.parts[-2:]))
-    return re.search(rf"/{place} --listener \d+ --port {port}$", process.command) is not None
+    """Tell whether a process has a server's arguments, wherever its idxflow is installed, also one before the rooms."""
+    return re.search(rf"/(idxflow|server)/guard\.py --listener \d+ --port {port}$", process.command) is not None
 
 
 def _is_open(process: Process, port: int) -> bool:

@@ -12,7 +12,7 @@ from rich.table import Column
 from rich.text import Text
 
 from schemas.events import Progress, StageChanged, StageFailed
-from schemas.words import amount, duration, progress_of
+from schemas.text import amount, duration, progress_of
 
 SHORTEST, LONGEST = 4, 40
 """Columns of a bar."""

@@ -28,13 +28,13 @@ from schemas.datasets import (
     LabelColumn,
     LabelForm,
     Sha256,
-    Shape,
     StoredLabel,
     Switch,
 )
 from schemas.errors import UsageError
 from schemas.file_name import FileName, printable
 from schemas.held_out import Way
+from schemas.image_spec import Side
 from schemas.parameters import Parameters, Wanted
 
 _FOLDER = Path(__file__).parent
@@ -123,7 +123,7 @@ class _Description(_Labels):
 
     title: Title
     source: Annotated[str, Field(max_length=10_000)]
-    shape: Shape
+    shape: tuple[Side, Side]
     classes: Classes
     transpose: Switch = False
     mirrors: tuple[str, ...] = Field(min_length=1, max_length=100)

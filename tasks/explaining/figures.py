@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from schemas.history import History
+from schemas.training import History
 
 INK, MUTED, LINE, BLUE, RED = "#1f2530", "#667085", "#dfe3ea", "#2f62d0", "#c8502f"
 """Colours on a light ground."""

@@ -14,14 +14,10 @@ from typing import ClassVar
 
 from jinja2 import Environment, StrictUndefined
 
-from schemas.caveats import Caveat, find_caveats
-from schemas.datasets import Dataset
-from schemas.history import EpochRow, History
-from schemas.intervals import wilson_interval
-from schemas.metrics import LISTED, ClassMetrics, Metrics
-from schemas.proof import Proof
-from schemas.statistics import NormalizerFacts, Statistics
-from schemas.training import Training
+from schemas.datasets import Dataset, Proof
+from schemas.results import LISTED, Caveat, ClassMetrics, Metrics, Statistics, find_caveats, wilson_interval
+from schemas.text import counted
+from schemas.training import EpochRow, History, NormalizerFacts, Training
 
 TEMPLATE, STYLE = (Path(__file__).with_suffix(suffix) for suffix in (".html", ".css"))
 
@@ -169,6 +165,6 @@ def thousands(number: int) -> str:
 def render(page: Page) -> str:
     """Fill the template `page.html` and put `page.css` into it; every value of the page is escaped."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"percent": percent, "thousands": thousands}
+    environment.filters |= {"percent": percent, "thousands": thousands, "counted": counted}
     environment.globals |= {"wilson_interval": wilson_interval, "style": STYLE.read_text(encoding="utf-8")}
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(page=page) + "\n"

@@ -15,7 +15,7 @@ from numpy.lib import format as npy
 from pydantic import TypeAdapter
 
 from artifacts.store.files import is_plain_file, write_atomically
-from schemas.history import EpochRow
+from schemas.training import EpochRow
 from tasks.fitting.backend import numerics
 
 log = logging.getLogger("idxflow.train")

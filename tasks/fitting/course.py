@@ -12,8 +12,7 @@ import numpy.typing as npt
 
 from schemas.errors import TrainingDiverged
 from schemas.events import Progress, emit
-from schemas.history import EpochRow
-from schemas.training import Training
+from schemas.training import EpochRow, Training
 from tasks.fitting.checkpoint import Arrays, Checkpoint, read_checkpoint, write_checkpoint
 from tasks.fitting.network import EpochModel
 

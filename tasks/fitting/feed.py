@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from schemas.blocks import BLOCK_BYTES
+from schemas.image_table import BLOCK_BYTES
 from schemas.training import Training
 from tasks.fitting.backend import tf
 from tasks.fitting.network import Network

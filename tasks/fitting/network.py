@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from schemas.blocks import rows_within
+from schemas.image_table import rows_within
 from schemas.training import Training
 from tasks.fitting.backend import keras, tf
 from tasks.fitting.noise import Dropout, draw_key, draw_shifts, move
 from tasks.fitting.optimizer import build_optimizer
 
 BLOCK = 4_000
-"""Rows that are validated at once; fewer of large images, or of many classes (see `schemas.blocks`)."""
+"""Rows that are validated at once; fewer of large images, or of many classes (see `schemas.image_table`)."""
 
 PLAIN = 65_536
 """Pixels up to which the mean image is text in the model's configuration; of more, that text takes gigabytes."""

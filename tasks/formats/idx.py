@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from schemas.counts import counted
 from schemas.errors import BadIdx
+from schemas.text import counted
 
 TYPES: dict[int, np.dtype[Any]] = {
     code: np.dtype(name) for code, name in ((8, "u1"), (9, "i1"), (11, ">i2"), (12, ">i4"), (13, ">f4"), (14, ">f8"))
@@ -122,11 +122,11 @@ def wrong_size(name: str, header: Header, found: int, *, more: bool = False) -> 
 
     Args: found: bytes of the body.  more: it has more than these, and nobody counted on.
     """
-    expected = f"{header}: a body of {header.body} bytes"
+    expected = f"{header}: a body of {counted(header.body, 'byte')}"
     if more:
-        return _bad(name, f"body from byte {header.offset}", expected, f"more than {found} bytes", CORRECT)
+        return _bad(name, f"body from byte {header.offset}", expected, f"more than {counted(found, 'byte')}", CORRECT)
     looks, way_out = _looks(header, found)
-    return _bad(name, f"body from byte {header.offset}", expected, f"{found} bytes{looks}", way_out)
+    return _bad(name, f"body from byte {header.offset}", expected, f"{counted(found, 'byte')}{looks}", way_out)
 
 
 def _looks(header: Header, found: int) -> tuple[str, str]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from schemas.datasets import TableSpec
 from schemas.errors import BadTable
+from schemas.text import counted
 from tasks.formats.labels import NUMBERS, OUTSIDE, LabelFile, hot, is_one_hot, stored_labels, to_indices
 
 SHOWN = 6
@@ -221,7 +222,7 @@ def _not_one_hot(files: Sequence[LabelFile], spec: TableSpec) -> BadTable:
                 row = ", ".join(f"{value:g}" for value in block[places[0]][:SHOWN])
                 first = f"sample {samples + int(places[0])} is {row}{', ...' if block.shape[1] > SHOWN else ''}"
             samples, wrong = samples + len(block), wrong + len(places)
-    found = f"{wrong} of {samples} rows that are not so ({first})"
+    found = f"{wrong} of {counted(samples, 'row')} that are not so ({first})"
     return _bad(subject, "one 1 in each row and 0 elsewhere", found, spec, _ROWS)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.image_table import ImageTable
-from schemas.statistics import SHOWN, DuplicateGroup
+from schemas.results import SHOWN, DuplicateGroup
 from tasks.quality.profile import BLOCK, count_rows, read_parts
 
 Digests = npt.NDArray[np.uint64]

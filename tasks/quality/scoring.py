@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from schemas.metrics import LISTED, ClassMetrics, SplitMetrics
+from schemas.results import LISTED, ClassMetrics, SplitMetrics
 
 FLOOR = float(np.finfo(np.float32).tiny)
 """The smallest probability that a loss is taken of, 1.2e-38: no image costs more than 87.4 nats."""
@@ -128,7 +128,7 @@ class Tally:
         )
 
     def _confusion(self, true: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
-        """Return the whole matrix, or of many classes the pairs that occur; see `schemas.metrics.SplitMetrics`."""
+        """Return the whole matrix, or of many classes the pairs that occur; see `schemas.results.SplitMetrics`."""
         classes = len(self._classes)
         if classes > LISTED:
             return tuple(zip(true.tolist(), predicted.tolist(), self._counts.tolist(), strict=True))

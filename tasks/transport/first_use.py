@@ -15,12 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from artifacts.store.files import read_plain, write_atomically
 from artifacts.store.locks import FlockManager
 from schemas.addresses import redact
 from schemas.datasets import RemoteFile
+from schemas.text import counted
 from tasks.transport.address import address_of
 from tasks.transport.part import Expected, MirrorFault, Part, Validators
 
@@ -29,14 +30,13 @@ PARALLEL = 8
 ANSWER_SECONDS = 10.0
 
 
-class Taken(BaseModel):
+class Taken(BaseModel, frozen=True):
     """
     A file as a mirror gave it.
 
     Args: mirror, validators: as in the download stage's summary.
     """
 
-    model_config = ConfigDict(frozen=True)
     sha256: str
     bytes: int
     mirror: str
@@ -101,7 +101,7 @@ def _take(mirror: str, scratch: Path, file: RemoteFile) -> Taken | MirrorFault:
     except MirrorFault as fault:
         if file.bytes is None:
             return fault
-        said = f"{fault}, where {file.described_in} says {file.bytes} bytes"
+        said = f"{fault}, where {file.described_in} says {counted(file.bytes, 'byte')}"
         return MirrorFault(said, tries=fault.tries, wait=fault.wait, next_step=fault.next_step)
     finally:
         locks.release_lock(name, "first use")

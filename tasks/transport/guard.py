@@ -16,6 +16,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from schemas.text import counted
 from tasks.transport.part import MirrorFault
 from tasks.transport.patience import Patience
 
@@ -81,7 +82,7 @@ class Guard:
             return
         if (seconds := now - self._marked) >= patience.rate_seconds:
             if self._received < patience.least_rate * seconds:
-                raise self._failed(MirrorFault(f"{self._received} bytes in {seconds:.3g} s"))
+                raise self._failed(MirrorFault(f"{counted(self._received, 'byte')} in {seconds:.3g} s"))
             self._marked, self._received = now, 0
 
     def _failed(self, fault: MirrorFault) -> MirrorFault:

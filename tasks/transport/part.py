@@ -7,10 +7,11 @@ import os
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from artifacts.store.disk import open_plainly
 from artifacts.store.files import write_atomically
+from schemas.text import counted
 from tasks.formats.kinds import HEAD_BYTES, kind_of
 
 BLOCK = 2**20
@@ -36,15 +37,14 @@ class AnotherFile(MirrorFault):
     """A mirror gave a file to its end, or beyond it, and it is not the expected one."""
 
 
-class Source(BaseModel):
+class Source(BaseModel, frozen=True):
     """Where a part's bytes came from: an address, without secrets, and its ETag or else Last-Modified."""
 
-    model_config = ConfigDict(frozen=True)
     address: str
     validator: str
 
 
-class Validators(BaseModel):
+class Validators(BaseModel, frozen=True):
     """
     By what a mirror can be asked whether its file is still the one that was taken (RFC 9110, 13.1).
 
@@ -54,16 +54,14 @@ class Validators(BaseModel):
         last_modified: as the mirror wrote it.
     """
 
-    model_config = ConfigDict(frozen=True)
     address: str
     etag: str | None
     last_modified: str | None
 
 
-class Expected(BaseModel):
+class Expected(BaseModel, frozen=True):
     """What a file has to be; None for what is not known of it."""
 
-    model_config = ConfigDict(frozen=True)
     sha256: str | None
     bytes: int | None
 
@@ -133,7 +131,7 @@ class Part:
         """
         if self.size + len(block) > self.limit:
             self._file.write(block[: self.limit - self.size])
-            fault = self._fault(f"more than {self.limit} bytes")
+            fault = self._fault(f"more than {counted(self.limit, 'byte')}")
             self.restart()
             raise fault
         self._file.write(block)
@@ -146,7 +144,7 @@ class Part:
 
         Of a file of which nothing is published only the first bytes are judged: decompress checks the rest.
         """
-        fault = self._fault(f"{self.size} bytes")
+        fault = self._fault(counted(self.size, "byte"))
         if not isinstance(fault, AnotherFile) or self.size != (self.expected.bytes or self.size):
             return fault
         return None if self._may_be_expected() else AnotherFile(f"SHA-256 {self.sha256[:16]}...")

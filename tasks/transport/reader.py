@@ -21,6 +21,7 @@ from requests.utils import get_netrc_auth
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from schemas.secrets import remember_login
+from schemas.text import counted
 from tasks.transport.guard import Guard, GuardedAdapter
 from tasks.transport.part import MirrorFault
 from tasks.transport.patience import Patience
@@ -65,7 +66,9 @@ class Answer:
                 # read1 returns what has arrived: read would wait for a full block, for hours if the mirror drips.
                 block = self._raw.read1(BLOCK, decode_content=False)
             except Exception as error:
-                raise _fault(error, self._guard, self._patience, f"an answer cut after {received} bytes") from None
+                raise _fault(
+                    error, self._guard, self._patience, f"an answer cut after {counted(received, 'byte')}"
+                ) from None
             if not block:
                 return
             received += len(block)

@@ -19,10 +19,9 @@ from artifacts.stage import stage
 from artifacts.store.files import write_atomically
 from schemas.errors import BadIdx
 from schemas.events import Progress, emit
-from schemas.history import EpochRow, History
-from schemas.metrics import Metrics, SplitMetrics
-from schemas.summary import Summary
-from schemas.training import Training
+from schemas.parameters import Summary
+from schemas.results import Metrics, SplitMetrics
+from schemas.training import EpochRow, History, Training
 
 SCORES = SplitMetrics(
     samples=1, accuracy=0.5, loss=1.0, classes=(), confusion=(), halves=(0, 1), first_labels=(), first_predictions=()

@@ -12,7 +12,7 @@ from artifacts.engine.refresh import Refresh
 from artifacts.ref import Ref
 from artifacts.stage import Stage, stage
 from artifacts.store.store import Store
-from schemas.summary import Summary
+from schemas.parameters import Summary
 from tests.artifacts.building import build
 
 

@@ -12,8 +12,8 @@ from playwright.sync_api import expect
 from artifacts.run_record import RunRecord
 from flows.pipeline import pipeline
 from idxflow.deploying.deployments import described
+from schemas.text import share
 from schemas.training import Training
-from schemas.words import share
 from tests.dashboard.looking import Look, Window
 from tests.deployments.site import Site
 

@@ -18,10 +18,9 @@ from artifacts.stage import stage
 from flows.dashboard import shown
 from schemas.errors import BadIdx
 from schemas.events import Progress, emit
-from schemas.history import EpochRow, History
-from schemas.metrics import Metrics, SplitMetrics
-from schemas.summary import Summary
-from schemas.training import Training
+from schemas.parameters import Summary
+from schemas.results import Metrics, SplitMetrics
+from schemas.training import EpochRow, History, Training
 
 EPOCHS = 20
 

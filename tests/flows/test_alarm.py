@@ -9,7 +9,7 @@ import pytest
 from prefect.client.schemas.objects import FlowRun
 
 from flows.alarm import BELOW_BOUND, sound_alarm
-from schemas.metrics import Metrics
+from schemas.results import Metrics
 from tests.flows.seeing import events
 from tests.flows.showing import split_metrics
 from tests.processes import until

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from artifacts.run_record import RunRecord
-from schemas.metrics import Metrics
+from schemas.results import Metrics
 from schemas.stages import STAGES
 from tests.processes import PROJECT, ending, until
 

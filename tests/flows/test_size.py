@@ -17,8 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from flows.size import HEAVY, LIGHT, Work, needs_of
-from schemas.needs import Needs
-from schemas.stages import STAGES, StageName
+from schemas.stages import STAGES, Needs, StageName
 from schemas.training import ProfileName, Training
 from tests.processes import PROJECT
 from tests.tasks.idx_bytes import idx_bytes

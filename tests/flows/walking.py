@@ -14,7 +14,7 @@ from artifacts.stage import Stage
 from artifacts.store.store import Store
 from flows.dag import dag
 from schemas.catalog import load_dataset
-from schemas.metrics import Metrics
+from schemas.results import Metrics
 from schemas.training import Training
 from tests.artifacts.archive.history import stage_record, write_run
 from tests.artifacts.archive.making import settle

@@ -12,9 +12,9 @@ import pytest
 
 from artifacts.store.store import Store
 from idxflow.archive import Archive, ArchivedRun, open_store
-from idxflow.cli import faithful
 from idxflow.cli.ending import WRONG_USAGE
 from idxflow.cli.main import main
+from idxflow.server import faithful
 from idxflow.views.console import Console
 from tests.flows.walking import digits_home
 from tests.processes import FOREIGN

@@ -8,9 +8,8 @@ from artifacts.environment import current_environment
 from artifacts.keys import KeyParts, content_digest
 from artifacts.manifest import Manifest
 from artifacts.run_record import RunRecord, Score, StageRecord
-from schemas.caveats import Caveat
 from schemas.held_out import HeldOut
-from schemas.metrics import ClassMetrics, Metrics, SplitMetrics
+from schemas.results import Caveat, ClassMetrics, Metrics, SplitMetrics
 from schemas.training import Training
 
 

@@ -20,8 +20,8 @@ from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
 from idxflow.archive import Archive, ArchivedRun, open_store, plan
 from schemas.errors import ArtifactDamaged, UsageError
-from schemas.history import History
-from schemas.metrics import Metrics
+from schemas.results import Metrics
+from schemas.training import History
 from tasks.quality.scoring import score
 from tests.artifacts.archive.history import write_run
 from tests.artifacts.building import flip_unseen

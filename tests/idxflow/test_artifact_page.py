@@ -15,7 +15,7 @@ from artifacts.keys import KeyParts
 from artifacts.manifest import Input
 from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
-from idxflow.views.artifact_page import ArtifactFacts, artifact_facts, print_artifact
+from idxflow.views.artifact import ArtifactFacts, artifact_facts, print_artifact
 from tests.artifacts.archive.history import stage_record, write_run
 from tests.artifacts.building import build
 from tests.idxflow.conftest import Screen
@@ -121,7 +121,7 @@ def test_an_artifact_that_no_run_knows_says_so(store: Store, screen: Screen) -> 
     """Without a record, a name, parameters or a result there is nothing to tell of them."""
     ref = build(store, {"a": b"a"})
     text = page(screen, artifact_facts(store, stored_artifact(store, "parse", ref.version)))
-    assert "Used by:         no run whose record is there\n" in text
+    assert "Used by:         no run in the history\n" in text
     assert "Size:            1 B in 1 file\n" in text
     assert not re.search("Aliases|Pin:|Inputs|Result", text)
 

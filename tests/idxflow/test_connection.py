@@ -53,8 +53,8 @@ def test_a_temporary_server_ends_with_its_owner(desk: Path, number: signal.Signa
     """However a run with --ephemeral is killed, its server ends by itself, and nothing is left of its folder."""
     environment = bare_environment(PYTHONPATH=str(PROJECT), TMPDIR=str(desk))
     program = (
-        "import time; from pathlib import Path; from idxflow.environment import prepare_environment\n"
-        "from idxflow.connection import temporary_server\n"
+        "import time; from pathlib import Path; from idxflow.server.environment import prepare_environment\n"
+        "from idxflow.server.connection import temporary_server\n"
         "prepare_environment(Path('home').absolute(), ephemeral=True)\n"
         "temporary_server().wait(); print('ready', flush=True); time.sleep(300)"
     )
@@ -111,7 +111,7 @@ def test_an_api_that_knows_the_password_is_ready(guarded: str, desk: Path) -> No
         PYTHONPATH=str(PROJECT), PREFECT_API_URL=guarded, PREFECT_API_AUTH_STRING="team:secret"
     )
     program = (
-        "from pathlib import Path; from idxflow.connection import connect; from idxflow.console import open_console\n"
-        "connect(Path('home'), open_console()).wait()"
+        "from pathlib import Path; from idxflow.server.connection import connect\n"
+        "from idxflow.views.console import open_console; connect(Path('home'), open_console()).wait()"
     )
     assert run_python("-c", program, cwd=desk, environment=environment) == ("", "")

@@ -16,10 +16,10 @@ import httpx
 import pytest
 
 from artifacts.run_record import RunRecord
-from idxflow.cli.faithful import is_gone, stay_faithful
 from idxflow.cli.run import run_pipeline
 from idxflow.cli.settings import load_settings
 from idxflow.server.connection import Connection
+from idxflow.server.faithful import is_gone, stay_faithful
 from idxflow.server.local import Server, find_server
 from schemas.errors import BadIdx, ServerError
 from schemas.events import RunChanged, emit

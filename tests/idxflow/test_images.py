@@ -13,7 +13,7 @@ import pytest
 from idxflow.archive import ArchivedRun
 from idxflow.comparing import images
 from idxflow.comparing.images import Images, load_images
-from schemas.statistics import NormalizerFacts
+from schemas.training import NormalizerFacts
 from tasks.normalize import normalize_pixels
 from tests.flows.walking import ROWS
 from tests.processes import PROJECT

@@ -11,10 +11,11 @@ import pytest
 from idxflow.comparing.images import Images
 from idxflow.comparing.predicting import Classifier, raw_pixels
 from schemas.errors import UsageError
+from schemas.image_spec import ImageSpec
 from tasks import evaluate
 
-SHAPE = (3, 4)
-RAW = np.arange(0, 240, 10, dtype=np.uint8).reshape(2, *SHAPE)
+SPEC = ImageSpec(rows=3, columns=4)
+RAW = np.arange(0, 240, 10, dtype=np.uint8).reshape(2, *SPEC.array)
 
 
 @pytest.mark.parametrize(
@@ -31,16 +32,16 @@ RAW = np.arange(0, 240, 10, dtype=np.uint8).reshape(2, *SHAPE)
 )
 def test_raw_pixels_are_taken(images: npt.ArrayLike) -> None:
     """Of each layout and type that holds the same numbers come the same rows."""
-    found = raw_pixels(images, SHAPE)
+    found = raw_pixels(images, SPEC)
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, RAW.reshape(2, 12))
 
 
 def test_one_image_is_one_row() -> None:
     """An image without the axis of images is one, also where its rows could be images."""
-    np.testing.assert_array_equal(raw_pixels(RAW[1], SHAPE), RAW[1].reshape(1, 12))
-    assert raw_pixels(np.zeros((1, 5), np.uint8), (1, 5)).shape == (1, 5)
-    assert raw_pixels(np.zeros((7, 5), np.uint8), (1, 5)).shape == (7, 5)
+    np.testing.assert_array_equal(raw_pixels(RAW[1], SPEC), RAW[1].reshape(1, 12))
+    assert raw_pixels(np.zeros((1, 5), np.uint8), ImageSpec(rows=1, columns=5)).shape == (1, 5)
+    assert raw_pixels(np.zeros((7, 5), np.uint8), ImageSpec(rows=1, columns=5)).shape == (7, 5)
 
 
 SCALED = (RAW / 255).astype(np.float32)
@@ -83,7 +84,7 @@ def test_whatever_else_is_refused_with_the_reason(case: str) -> None:
     """The message names what is expected, what was found, and what to do about it."""
     images, words = WRONG[case]
     with pytest.raises(UsageError, match=rf"^the images: expected .*{words}"):
-        raw_pixels(images, SHAPE)
+        raw_pixels(images, SPEC)
 
 
 def test_images_are_cut_as_evaluate_cuts_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +98,7 @@ def test_images_are_cut_as_evaluate_cuts_them(monkeypatch: pytest.MonkeyPatch) -
         return np.stack([block[:, 0] / 255, 1 - block[:, 0] / 255], axis=1).astype(np.float32)
 
     image = np.random.default_rng(5).integers(0, 256, (11, 12), np.uint8)
-    found = Classifier(evaluate.Graph(graph, (None, 2)), SHAPE, ("bright", "dark")).predict(image)
+    found = Classifier(evaluate.Graph(graph, (None, 2)), SPEC, ("bright", "dark")).predict(image)
     assert blocks == [3, 2, 3, 2, 1]
     assert found.label.tolist() == (image[:, 0] < 128).astype(int).tolist()
     assert found.name == tuple("bright" if value >= 128 else "dark" for value in image[:, 0])

@@ -1,8 +1,9 @@
-"""The page of a run."""
+"""The page of a run, and the summary that closes one."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,16 +14,33 @@ from artifacts.ref import Ref
 from artifacts.store import files
 from artifacts.store.holds import Hold
 from artifacts.store.store import Store
-from idxflow.views.run_page import RunFacts, print_run, run_facts
-from idxflow.views.times import local_time
-from schemas.caveats import LEAKED, Caveat
+from idxflow.views.console import Terminal
+from idxflow.views.layout import local_time
+from idxflow.views.run import RunFacts, print_run, print_summary, run_facts, time_taken
+from schemas.results import LEAKED, Caveat
 from schemas.training import Training
-from tests.artifacts.archive.history import stage_record, write_run
+from tests.artifacts.archive.history import FIRST, stage_record, write_run
 from tests.artifacts.building import build
 from tests.idxflow.conftest import Screen
+from tests.idxflow.recording import record_run
 
 NOW = datetime(2026, 1, 1, 0, 2, tzinfo=UTC)
 RUN = "0123456789ab"
+SUMMARY = """
+Run:             digits, tutorial profile, seed 123: completed in 28.4 s
+Artifacts:       3 stages: 1 cached, 2 computed
+Train rows:      1500, columns: 64 (8 x 8 pixels); test rows: 297
+Held out:        150 of 1,500 train rows, stratified
+First 3 labels:  5, 0, 4; predictions: 5, 0, 9
+Train accuracy:  98.77 % (loss 0.0500)
+Test accuracy:   90.00 % (loss 0.0500)
+Model:           .idxflow/artifacts/train/2222222222222222/model.keras
+Report:          .idxflow/artifacts/report/x/report.html
+Record:          .idxflow/runs/0123456789ab.json
+Dashboard:       http://127.0.0.1:4200/runs/flow-run/x
+Stop the server: idxflow server stop
+WARNING NOT MNIST
+"""
 
 
 @pytest.fixture
@@ -194,8 +212,6 @@ def test_values_of_the_configuration_stand_below_each_other(store: Store, screen
 
 def test_a_page_fits_a_terminal(store: Store, refs: tuple[Ref, Ref, Ref]) -> None:
     """At 80 columns a stage of a file with a long name stays one line: its version is cut in half."""
-    from idxflow.views.terminal import Terminal
-
     row = stage_record(refs[1]).model_copy(update={"stage": "decompress", "name": "train-images-idx3-ubyte.gz"})
     screen = Screen()
     screen.out = Terminal(file=screen.text, force_terminal=True, width=80, soft_wrap=True, color_system=None)
@@ -203,3 +219,51 @@ def test_a_page_fits_a_terminal(store: Store, refs: tuple[Ref, Ref, Ref]) -> Non
     line = next(line for line in text.splitlines() if line.startswith("decompress"))
     assert line.endswith(f"kB  {row.version[:8]}")
     assert len(line) <= 80
+
+
+def test_a_running_run_takes_the_time_since_its_start(tmp_path: Path) -> None:
+    """A run that ended took what it recorded, one that goes on the time so far, and of a killed one nobody knows."""
+    record = write_run(Store(tmp_path / "home"), "a" * 12, state="running")
+    now = datetime(2026, 1, 1, 0, 2, tzinfo=UTC)
+    assert time_taken(record, "running", now) == 120.0
+    assert time_taken(record, "running", FIRST.replace(year=2025)) == 0.0
+    assert time_taken(record, "completed", now) == time_taken(record, "failed", now) == 30.0
+    assert time_taken(record, "killed", now) is None
+
+
+def test_the_summary_has_the_tutorials_figures_and_every_place(desk: Path, screen: Screen) -> None:
+    """A completed run: figures, what was cached, where things are, and its warnings once more."""
+    home = desk / ".idxflow"
+    print_summary(screen, record_run(home, warnings=("NOT MNIST",)), home, "idxflow server stop")
+    assert screen.text.getvalue() == SUMMARY
+
+
+def test_what_voids_the_accuracy_stands_below_it_in_the_summary(desk: Path, screen: Screen) -> None:
+    """A caveat follows the test accuracy, and the warning that says the same is not repeated; others are."""
+    home = desk / ".idxflow"
+    leak = Caveat(kind="leak", message="99 of 297 test images (33.33 %) occur in the train split")
+    print_summary(screen, record_run(home, caveats=(leak,), warnings=(f"own test: {LEAKED}: 99", "NOT MNIST")), home)
+    lines = screen.text.getvalue().splitlines()
+    place = lines.index("Test accuracy:   90.00 % (loss 0.0500)")
+    assert lines[place + 1] == f"Caveat:          {leak.message}"
+    assert [line for line in lines if "WARNING" in line] == ["WARNING NOT MNIST"]
+
+
+def test_a_run_whose_artifacts_are_gone_is_summed_up_from_its_record(desk: Path, screen: Screen) -> None:
+    """Whatever became of what a completed run made, the summary says how good it was, and leaves out what it read."""
+    home = desk / ".idxflow"
+    record = record_run(home)
+    shutil.rmtree(home / "artifacts")
+    print_summary(screen, record, home)
+    lines = screen.text.getvalue().splitlines()
+    assert "Test accuracy:   90.00 % (loss 0.0500)" in lines
+    assert not any(line.startswith(("Train rows", "First 3 labels")) for line in lines)
+
+
+def test_a_failed_run_has_no_figures(desk: Path, screen: Screen) -> None:
+    """A failed run: how far it came, and where its record is."""
+    home = desk / ".idxflow"
+    print_summary(screen, record_run(home, state="failed"), home)
+    labels = [line.partition(":")[0] for line in screen.text.getvalue().splitlines() if line]
+    assert labels == ["Run", "Artifacts", "Record", "Dashboard"]
+    assert "failed in 28.4 s" in screen.text.getvalue()

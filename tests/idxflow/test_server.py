@@ -79,6 +79,19 @@ def test_a_server_that_lets_everybody_in_is_not_used(home: Path) -> None:
         older.wait(10)
 
 
+@pytest.mark.parametrize("place", ["idxflow/guard.py", "idxflow/server/guard.py"])
+def test_a_server_is_known_wherever_its_idxflow_lies(home: Path, place: str) -> None:
+    """A guarded server that another installation started is found by its arguments, also one before the rooms."""
+    words = ["/srv/" + place, "--listener", "5", "--port", "29299"]
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", *words]) as started:
+        process = until(lambda: find_process(started.pid))
+        assert process
+        server = Server(home=str(home), pid=started.pid, port=29299, started="", born=process.born, log="log")
+        write_state(home, server)
+        assert find_server(home) == server
+        started.kill()
+
+
 @pytest.mark.parametrize("state", ["", "{}", "[]", '{"pid": "x"}'])
 def test_an_unreadable_state_is_no_server(state: str, home: Path) -> None:
     """A state file that makes no sense means that there is no server."""

@@ -10,7 +10,7 @@ from contextlib import redirect_stdout
 
 import pytest
 
-from idxflow.cli.streams import lasting_streams
+from idxflow.cli.output import lasting_streams
 
 
 def test_a_stream_falls_silent_when_its_reader_leaves() -> None:

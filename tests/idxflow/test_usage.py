@@ -1,4 +1,4 @@
-"""Wrong settings are told by place, allowed values and found value."""
+"""Wrong settings and command lines: the place, the allowed values, the found value."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import pytest
 
 from idxflow.cli.settings import load_settings
 from schemas.errors import UsageError
+from tests.idxflow.conftest import assert_refused
+
+COMMANDS = "server, alias, compare, export, gc, lineage, pin, plan, run, runs, show, trust, up, verify"
 
 
 def refusal(flags: dict[str, object] | None = None, *assignments: str) -> str:
@@ -102,3 +105,30 @@ def test_a_variable_of_somebody_else_is_let_be(variable: str, monkeypatch: pytes
     """An IDXFLOW_ variable that is nothing like ours is none of our business."""
     monkeypatch.setenv(variable, "x")
     load_settings({})
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("rum", f"idxflow: expected one of {COMMANDS}, found 'rum'. Did you mean run? See `idxflow --help`."),
+        ("frob", f"idxflow: expected one of {COMMANDS}, found 'frob'. See `idxflow --help`."),
+        ("server frob", "idxflow server: expected one of start, password, stop, status, found 'frob'."),
+        ("run stray", "idxflow run: expected no further word, found 'stray'. See `idxflow run --help`."),
+        ("show a b", "idxflow show: expected no further word, found 'b'."),
+        ("show", "idxflow show: expected WORD after it, found none. See `idxflow show --help`."),
+        ("export x", "idxflow export: expected DIR after it, found none."),
+        ("run --datset x", "idxflow run: expected an option that it has, found --datset. Did you mean --dataset?"),
+        ("run --dataset", "idxflow run: expected a value after --dataset, found none."),
+        ("run --set", "idxflow run: expected a value after --set, found none."),
+        ("run --set --json", "idxflow run: expected a value after --set, found none."),
+        ("runs -n 1 -n 2", "idxflow runs: expected -n once, found it several times."),
+        ("gc --yes=3", "idxflow gc --yes: expected no value, or true or false, found '3'. See `idxflow gc --help`."),
+        ("run --alert-below high", "idxflow run --alert-below: expected a number, found 'high'."),
+        ("runs --json --no-json", "idxflow runs: expected an option that it has, found --no-json."),
+    ],
+)
+def test_a_refusal_says_what_belongs_there_and_what_was_meant(
+    line: str, words: str, desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line: where, what is wanted, what was found, the nearest name, and the page of help that is about it."""
+    assert_refused(line.split(), words, desk, capsys)

@@ -137,7 +137,7 @@ def test_a_set_of_ones_own(own: Path) -> None:
     train, test = dataset.splits["train"], dataset.splits["test"]
     assert (dataset.name, dataset.classes, dataset.checks.duplicate) == ("own-set", ("left", "right"), "error")
     assert [file.name for file in train.files] == ["a-images.gz", "a-labels.gz", "b-images.gz", "b-labels.gz"]
-    assert (train.spec.split, train.spec.shape, train.spec.samples) == ("train", (2, 3), None)
+    assert (train.spec.split, train.spec.shape.array, train.spec.samples) == ("train", (2, 3), None)
     assert (test.spec.split, test.spec.samples, test.shards[0].images.bytes) == ("test", 4, 30)
     assert {file.sha256 for file in dataset.files} == {None}
     assert {file.mirrors for file in dataset.files} == {

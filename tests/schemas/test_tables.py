@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.failure import Failure
+from schemas.results import Failure
 from schemas.tables import ImageProfile, class_profile, drift_profile, failures, image_profile
 
 COLUMNS = list(ImageProfile.to_schema().columns)

@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.held_out import Way
-from schemas.history import History
 from schemas.image_table import ImageTable
-from schemas.training import Training
+from schemas.training import History, Training
 from tasks import train
 from tasks.fitting.holding import hold_out
 from tasks.fitting.network import Network

@@ -12,10 +12,9 @@ import numpy as np
 from artifacts.ref import Ref
 from schemas.catalog import load_dataset
 from schemas.datasets import Dataset
-from schemas.history import EpochRow, History
 from schemas.image_table import Batch, ImageTable
-from schemas.metrics import Metrics
-from schemas.training import Training
+from schemas.results import Metrics
+from schemas.training import EpochRow, History, Training
 from tasks.decompress import decompress
 from tasks.evaluate import write_predictions
 from tasks.normalize import normalize

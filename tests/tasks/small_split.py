@@ -8,7 +8,7 @@ import numpy as np
 
 from artifacts.ref import Ref
 from schemas.image_table import Batch, ImageTable, TableMetadata, write_table
-from schemas.statistics import NormalizerFacts
+from schemas.training import NormalizerFacts
 
 SHAPE = (3, 2)
 CLASSES = ("low", "middle", "high")

@@ -14,7 +14,7 @@ import pyarrow as pa
 from artifacts.ref import Ref
 from schemas.datasets import Checks, TableSpec
 from schemas.image_table import Batch, ImageTable, TableMetadata, write_table
-from schemas.statistics import Statistics
+from schemas.results import Statistics
 from tasks.validate import validate_table
 
 CLASSES = ("circle", "square", "star")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas.history import EpochRow
+from schemas.training import EpochRow
 from tasks.fitting.checkpoint import NAME, Checkpoint, read_checkpoint, write_checkpoint
 from tests.memory import peak_memory
 

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from schemas.events import Event, Progress, listening
-from schemas.history import History
 from schemas.image_table import ImageTable
-from schemas.training import Training
+from schemas.training import History, Training
 from tasks.fitting.network import Network, build_network
 from tests.tasks.by_hand import fit
 from tests.tasks.small_split import CLASSES, MEAN, SHAPE, STD, small_split, written

@@ -80,7 +80,7 @@ def test_a_fault_without_another_mirror_fails_and_leaves_nothing(
     bench.assert_empty()
     assert said in failed.value.found
     assert failed.value.expected == f"{len(BODY)} bytes with SHA-256 {SHA256[:16]}..."
-    assert str(failed.value).endswith("Tried 1 of 1 mirrors; see --mirror, or take --dataset digits.")
+    assert str(failed.value).endswith("Tried 1 mirror; see --mirror, or take --dataset digits.")
     with served() as good:
         assert bench.get(good.url).failures == ()
     assert (bench.out / NAME).read_bytes() == BODY
@@ -91,7 +91,7 @@ def test_every_mirror_is_named_when_all_fail(bench: Bench) -> None:
     with broken(faults.html) as first, broken(faults.status(404)) as second, pytest.raises(DownloadFailed) as failed:
         bench.get(first.url, second.url)
     assert failed.value.found == f"an HTML page (812 bytes) from {first.url}; status 404 from {second.url}"
-    assert failed.value.way_out == "Tried 2 of 2 mirrors; see --mirror, or take --dataset digits."
+    assert failed.value.way_out == "Tried 2 mirrors; see --mirror, or take --dataset digits."
 
 
 def test_a_stored_copy_needs_no_mirror(bench: Bench, tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_secrets_of_an_address_stay_secret(bench: Bench, caplog: pytest.LogCaptu
         (
             "published",
             "...",
-            "Tried 1 of 1 mirrors; bring one that has it with --mirror, or correct its sha256 and bytes",
+            "Tried 1 mirror; bring one that has it with --mirror, or correct its sha256 and bytes",
         ),
         ("own file", "...", "It was changed or taken away while the run began: run again."),
         ("first use", "... as on its first use", "`idxflow trust 0123456789abcdef --renew` accepts all its files"),

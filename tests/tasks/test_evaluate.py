@@ -16,7 +16,7 @@ from artifacts.ref import Ref
 from schemas.datasets import Checks, TableSpec
 from schemas.errors import BadTable, TrainingDiverged
 from schemas.image_table import Batch, ImageTable
-from schemas.metrics import ClassMetrics, Metrics, SplitMetrics
+from schemas.results import ClassMetrics, Metrics, SplitMetrics
 from schemas.training import Training
 from tasks import evaluate as module
 from tasks.evaluate import EvaluateSummary, Graph, as_graph, evaluate, predict, write_confusion
@@ -168,7 +168,7 @@ def test_blocks_are_put_together_in_order(model: Ref, monkeypatch: pytest.Monkey
 
 def test_of_many_classes_fewer_images_are_scored_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A block's probabilities take 64 MiB at most, and those of a whole row group are never in memory together."""
-    monkeypatch.setattr("schemas.blocks.BLOCK_BYTES", 4 * 70 * 10)
+    monkeypatch.setattr("schemas.image_table.BLOCK_BYTES", 4 * 70 * 10)
     sizes = []
 
     def model(image: Any) -> Any:
@@ -192,7 +192,9 @@ def test_probabilities_that_are_no_numbers_are_refused(model: Ref) -> None:
 def test_a_table_of_another_kind_is_refused(model: Ref, tables: tuple[Ref, Ref], tmp_path: Path) -> None:
     """A split with other classes than the model's is refused with both numbers."""
     odd = table_artifact(tmp_path / "odd", "test", TEST, classes=(*CLASSES, "blinding"))
-    with pytest.raises(BadTable, match=r"the test table: expected 6 pixels and 3 classes.* found 6 and 4"):
+    with pytest.raises(
+        BadTable, match=r"the test table: expected 6 pixels and 3 classes.* found 6 pixels and 4 classes"
+    ):
         run(model, (tables[0], odd), tmp_path / "out")
 
 

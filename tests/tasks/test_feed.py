@@ -11,9 +11,8 @@ import pytest
 
 from schemas.errors import BadTable
 from schemas.held_out import Way
-from schemas.history import History
 from schemas.image_table import ImageTable
-from schemas.training import Training
+from schemas.training import History, Training
 from tasks import train
 from tasks.fitting.backend import keras
 from tasks.fitting.feed import Feed, Held, Streamed

@@ -19,7 +19,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from schemas.datasets import Checks
 from schemas.errors import InvalidData
-from schemas.statistics import NormalizerFacts, Statistics
+from schemas.results import Statistics
+from schemas.training import NormalizerFacts
 from tasks.normalize import PixelSums, merge, normalize, normalize_pixels
 from tasks.validate import validate_table
 from tests.tasks.splits import bind, draw, save, spec_of
@@ -130,7 +131,7 @@ def test_the_stage_fits_the_train_table(tmp_path: Path) -> None:
     facts = run(tmp_path / "train", tmp_path / "train", tmp_path / "out")
     sums = PixelSums.of(image)
     mean = np.load(tmp_path / "out" / "mean.npy")
-    assert (facts.samples, facts.shape, facts.sum) == (40, (3, 5), int(image.sum(dtype=np.int64)))
+    assert (facts.samples, facts.shape.array, facts.sum) == (40, (3, 5), int(image.sum(dtype=np.int64)))
     assert (facts.sum_of_squares, facts.std) == (sums.squares, sums.std)
     assert (mean.dtype, mean.tobytes()) == (np.float64, sums.mean.tobytes())
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"normalizer.json", "mean.npy"}

@@ -14,6 +14,7 @@ from artifacts.ref import Ref
 from schemas import image_table
 from schemas.datasets import TableSpec
 from schemas.errors import BadIdx, BadTable, StageError
+from schemas.image_spec import ImageSpec
 from schemas.image_table import ImageTable
 from tasks.decompress import gunzip
 from tasks.formats.inflate import inflate_library
@@ -61,7 +62,11 @@ def test_table_holds_what_the_files_hold(out: Path) -> None:
     assert rows.sample_id.tolist() == list(range(7))
     assert rows.label.tolist() == LABELS.tolist()
     np.testing.assert_array_equal(rows.image, IMAGES.reshape(7, 6))
-    assert (table.metadata.shape, table.metadata.classes, table.metadata.split) == ((3, 2), ("a", "b", "c"), "train")
+    assert (table.metadata.shape.array, table.metadata.classes, table.metadata.split) == (
+        (3, 2),
+        ("a", "b", "c"),
+        "train",
+    )
     size = out.stat().st_size
     per_class = {"a": 1, "b": 2, "c": 4}
     assert summary == TableSummary(content=summary.content, rows=7, shape=(3, 2), bytes=size, per_class=per_class)
@@ -108,7 +113,7 @@ def test_images_on_their_side(out: Path, cuts: tuple[int, ...], monkeypatch: pyt
     """With `transpose` rows and columns change places, and `shape` is that of the images in the table."""
     monkeypatch.setattr(image_table, "ROW_GROUP", 3)
     summary = build(out, spec_with(transpose=True, shape=(2, 3)), cuts=cuts)
-    assert summary.shape == ImageTable(out).metadata.shape == (2, 3)
+    assert summary.shape == ImageTable(out).metadata.shape == ImageSpec(rows=2, columns=3)
     upright = ImageTable(out).read().image.reshape(7, 2, 3)
     assert upright[4].tolist() == [[24, 26, 28], [25, 27, 29]]
     assert all(upright[n, r, c] == IMAGES[n, c, r] for n in range(7) for r in range(2) for c in range(3))

@@ -14,9 +14,8 @@ import pytest
 
 from schemas.errors import TrainingDiverged
 from schemas.events import Event, Progress, listening
-from schemas.history import History
 from schemas.image_table import Batch, ImageTable
-from schemas.training import Training
+from schemas.training import History, Training
 from tasks.fitting.backend import keras, tf
 from tasks.fitting.holding import count_train_rows
 from tasks.fitting.network import Network, build_network, content_digest

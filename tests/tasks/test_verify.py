@@ -14,9 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from artifacts.ref import Ref
-from schemas.datasets import RemoteFile
+from schemas.datasets import Proof, RemoteFile
 from schemas.errors import ChecksumMismatch
-from schemas.proof import Proof
 from tasks.verify import VerifySummary, prove, verify
 
 NAME = "x-idx1-ubyte.gz"

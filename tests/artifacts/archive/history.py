@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from artifacts.ref import Ref
 from artifacts.run_record import RunRecord, Score, StageRecord
 from artifacts.store.store import Store
-from schemas.caveats import Caveat
+from schemas.results import Caveat
 from schemas.stages import STAGES
 from schemas.training import Training
 

@@ -11,7 +11,7 @@ from artifacts.ref import Ref
 from artifacts.store.store import Store
 from idxflow.cli.commands.alias import alias
 from idxflow.cli.ending import DONE
-from idxflow.views.times import local_time
+from idxflow.views.layout import local_time
 from schemas.errors import UsageError
 from tests.artifacts.archive.history import stage_record, write_run
 from tests.artifacts.building import build

@@ -16,9 +16,9 @@ from artifacts.archive.plan import Plan, PlannedStage
 from artifacts.archive.reasons import Change
 from artifacts.store.store import Store
 from flows import choose
-from idxflow.cli.commands.plan import count, plan_lines
 from idxflow.cli.ending import DONE
 from idxflow.cli.main import main
+from idxflow.views.stages import plan_lines, plan_total
 from tests.flows.test_choose import offline
 from tests.flows.walking import RUN, TRAINING, digits_home
 from tests.idxflow.conftest import assert_refused
@@ -61,7 +61,7 @@ def test_after_a_run_every_stage_is_cached_under_its_version(kept: Path, capsys:
 
 
 def test_what_would_run_is_told_with_its_reason(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Another seed trains anew; what takes the model waits for its content, unless it has a reason of its own."""
+    """Another seed trains again; what takes the model depends on it, unless it has a reason of its own."""
     assert main([*DIGITS, "--set", "training.seed=9", "--home", str(kept)]) == DONE
     *cached, train, evaluate, report, empty, _, needs, total = capsys.readouterr().out.splitlines()
     assert {line.split()[-2] for line in cached} == {"cached"}
@@ -72,7 +72,7 @@ def test_what_would_run_is_told_with_its_reason(kept: Path, capsys: pytest.Captu
     assert re.fullmatch(r"Needs about 1\.\d GB of memory and \d\.\d MB of disk\.", needs)
     assert (empty, total) == (
         "",
-        "digits: 17 of 20 stages cached, 2 to be computed, 1 depending on what they turn out to be.",
+        "digits: 17 of 20 stages cached, 2 to be computed, 1 dependent on the content of earlier stages.",
     )
 
 
@@ -152,7 +152,7 @@ def test_a_plan_takes_less_than_a_second(kept: Path, desk: Path) -> None:
 
 
 def test_damage_is_told_and_left_alone(kept: Path, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is damaged will be made anew, and is where it was; what follows may stay cached."""
+    """What is damaged will be rebuilt, and stays where it is; later stages may stay cached."""
     home = Path(shutil.copytree(kept, desk / ".idxflow"))
     table = next(home.glob("artifacts/parse/*/table.parquet"))
     table.chmod(0o644)
@@ -199,10 +199,10 @@ def test_a_terminal_has_a_reason_below_its_row() -> None:
         (["cached", "will run"], "x: 1 of 2 stages cached, 1 to be computed."),
         (
             ["will run", "depends", "depends"],
-            "x: 0 of 3 stages cached, 1 to be computed, 2 depending on what they turn out to be.",
+            "x: 0 of 3 stages cached, 1 to be computed, 2 dependent on the content of earlier stages.",
         ),
     ],
 )
 def test_a_plan_is_summed_up_in_one_sentence(states: list[str], words: str) -> None:
     """How many stages are cached, how many will run, and, if any are, how many are open."""
-    assert count(Plan(dataset="x", stages=tuple(planned("parse", state) for state in states))) == words
+    assert plan_total(Plan(dataset="x", stages=tuple(planned("parse", state) for state in states))) == words

@@ -17,7 +17,7 @@ from artifacts.run_record import RunRecord, StageRecord
 from artifacts.store.publishing import commit, publish, seal_entries, staging
 from artifacts.store.store import Store
 from schemas.image_table import Batch
-from schemas.metrics import Metrics
+from schemas.results import Metrics
 from schemas.training import Training
 from tasks.evaluate import write_predictions
 from tasks.quality.scoring import Scores

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from artifacts.store.store import Store
-from idxflow.comparing.evidence import gather
+from idxflow.comparing.comparison import gather
 from schemas.errors import ArtifactDamaged, UsageError
 from tests.artifacts.building import flip_unseen
 from tests.idxflow.comparing.compared_runs import finished_run

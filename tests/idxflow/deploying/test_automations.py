@@ -7,8 +7,7 @@ import yaml
 from prefect.client.orchestration import get_client
 from prefect.events.schemas.automations import AutomationCore
 
-from idxflow.deploying.automations import AUTOMATIONS_FILE, put_automations
-from idxflow.deploying.deployments import described
+from idxflow.deploying.deployments import AUTOMATIONS_FILE, described, put_automations
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 GIVEN = {each["name"]: each for each in yaml.safe_load(AUTOMATIONS_FILE.read_text())["automations"]}

@@ -12,8 +12,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 
-from idxflow.deploying.deployments import described
-from idxflow.deploying.pool import base_job_template, make_pool
+from idxflow.deploying.deployments import base_job_template, described, make_pool
 
 POOL = "guarded"
 

@@ -237,7 +237,7 @@ def test_a_stranger_can_use_it(store: Store, target: Path) -> None:
     table = ImageTable(store.folder("parse", refs["parse", "test"]) / "table.parquet")
     scored = pq.read_table(store.folder("evaluate", refs["evaluate", ""]) / "predictions.parquet").to_pylist()
     surest = max((row for row in scored if row["split"] == "test"), key=lambda row: row["probability"])
-    np.save(target / "image.npy", table.read().image[surest["sample_id"]].reshape(1, *table.metadata.shape))
+    np.save(target / "image.npy", table.read().image[surest["sample_id"]].reshape(1, *table.metadata.shape.array))
     snippet = re.search(r"```python\n(.*?)```", (target / "README.md").read_text(), re.DOTALL)
     assert snippet
     mine, swapped = re.subn(r"images = np\.zeros\(.*\)", 'images = np.load("image.npy")', snippet[1])

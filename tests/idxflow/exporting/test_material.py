@@ -15,7 +15,7 @@ from artifacts.ref import Ref
 from artifacts.store.holds import Held, Hold
 from artifacts.store.integrity import identity
 from artifacts.store.store import Store
-from idxflow.exporting.material import Material, gather
+from idxflow.exporting.export import Material, gather
 from schemas.errors import ArtifactDamaged, StoreError
 from tests.artifacts.archive.making import clean_up, make, stored
 from tests.idxflow.exporting.model_line import DIGITS, FINDING, evaluation, model_line

@@ -10,7 +10,7 @@ from artifacts.archive.lineage import Source
 from artifacts.keys import KeyParts
 from artifacts.manifest import Manifest
 from idxflow.exporting.model_card import Card, as_text, describe_method, render
-from schemas.metrics import Metrics
+from schemas.results import Metrics
 from schemas.training import Training
 from tests.artifacts.archive.making import MACHINE
 from tests.idxflow.exporting.model_line import DIGITS, history, metrics

@@ -1,0 +1,126 @@
+"""What names and keeps things: aliases, pins, and the first use of remote files without a published checksum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict, Field
+from rich.text import Text
+
+from artifacts.archive.index import RunIndex
+from artifacts.archive.name_records import Alias, Pin, Placement
+from artifacts.archive.runs import read_run
+from artifacts.store.store import Store
+from artifacts.store.trust import Trusted
+from idxflow.views.console import Console
+from idxflow.views.layout import local_time
+from schemas.text import amount, counted, share
+
+DIGITS = 16
+"""Of a SHA-256, as many as a person is shown."""
+
+
+class Row(BaseModel):
+    """What an alias stands for, or did once; all but the moment is None where it was removed."""
+
+    model_config = ConfigDict(frozen=True)
+    stage: str | None
+    version: str | None
+    run: str | None = Field(description="id of the run that made it")
+    since: str = Field(description="UTC, ISO 8601")
+    test_accuracy: float | None = Field(description="of a model, as far as a run in the history knows it")
+
+
+class Page(BaseModel):
+    """One alias."""
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    current: Row
+    before: tuple[Row, ...] = Field(description="what it stood for before, the latest first")
+
+
+def page_of(alias: Alias, store: Store, index: RunIndex) -> Page:
+    """Return what an alias stands for, with what the history knows of it."""
+    *before, current = (_row(placement, store, index) for placement in alias.history)
+    return Page(name=alias.name, current=current, before=tuple(reversed(before)))
+
+
+def print_aliases(console: Console, pages: Sequence[Page]) -> None:
+    """Print the list of aliases."""
+    if not pages:
+        console.line("No aliases. Set one with: idxflow alias champion latest")
+        return
+    cells = [(Text(page.name, "bold"), *_cells(page.current)) for page in pages]
+    console.table(("alias", "artifact", "since", "test"), cells, right=("test",))
+
+
+def print_alias(console: Console, page: Page) -> None:
+    """Print one alias and what it stood for before."""
+    artifact, since, test = _cells(page.current)
+    test = "" if page.current.test_accuracy is None else f", test accuracy {test}"
+    console.line(Text.assemble((page.name, "bold"), f": {artifact} since {since}{test}"))
+    if page.before:
+        console.line()
+        console.table(("before", "since", "test"), [_cells(row) for row in page.before], right=("test",))
+
+
+def print_pins(console: Console, pins: Sequence[Pin]) -> None:
+    """Print the list of pins."""
+    if not pins:
+        console.line("No pins. Set one with: idxflow pin latest")
+        return
+    cells = [(Text(pin.subject, "bold"), local_time(pin.set), pin.note) for pin in pins]
+    console.table(("pinned", "since", "note"), cells)
+
+
+def print_all_trusted(console: Console, known: Sequence[Trusted], flaws: Sequence[object] = ()) -> None:
+    """Print the list of data sets with files that are trusted on first use, and the records that do not read."""
+    cells = [
+        (
+            Text(each.names, "bold"),
+            counted(len(each.files), "file"),
+            f"{local_time(each.since)}{' (to be renewed)' if each.renewing else ''}",
+            each.place,
+            each.address,
+        )
+        for each in known
+    ]
+    if known:
+        console.table(("set", "files", "since", "record", "address"), cells)
+    else:
+        console.line("No file is trusted on first use: each has a published checksum, or is on this machine.")
+    for flaw in flaws:
+        console.warn(str(flaw))
+
+
+def print_trusted(console: Console, trusted: Trusted) -> None:
+    """Print what is trusted of one data set."""
+    console.line(Text.assemble((trusted.names, "bold"), f"  {trusted.address}"))
+    since, renewing = f"trusted since {local_time(trusted.since)}", len(trusted.renewing)
+    files = "all files" if renewing == len(trusted.files) else counted(renewing, "file")
+    console.line(f"{since}; the next run accepts {files} as they are then" if renewing else since)
+    cells = [
+        (name, amount(file.bytes, "bytes"), Text(file.sha256[:DIGITS], "dim")) for name, file in trusted.files.items()
+    ]
+    console.table(("file", "size", "SHA-256"), cells, right=("size",))
+
+
+def _row(placement: Placement, store: Store, index: RunIndex) -> Row:
+    accuracy = None
+    if placement.stage == "train" and placement.version:
+        using = filter(None, (read_run(store, run.id) for run in index.users(placement.stage, placement.version)))
+        accuracy = next((run.metrics["test"].accuracy for run in using if "test" in run.metrics), None)
+    return Row(
+        stage=placement.stage,
+        version=placement.version,
+        run=placement.run,
+        since=placement.set,
+        test_accuracy=accuracy,
+    )
+
+
+def _cells(row: Row) -> tuple[str, str, str]:
+    """Return artifact, moment and test accuracy as a table shows them."""
+    artifact = f"{row.stage}/{row.version}" if row.stage else "nothing"
+    return artifact, local_time(row.since), "-" if row.test_accuracy is None else share(row.test_accuracy)

@@ -1,0 +1,55 @@
+"""The state of a home folder's server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from idxflow.cli.output import put
+from idxflow.server.environment import user_api_url
+from idxflow.server.local import api_answers, find_server
+from idxflow.views.layout import local_time
+from schemas.addresses import redact
+
+
+class ServerStatus(BaseModel):
+    """The server of a home folder; where none runs, there is nothing to tell but that."""
+
+    model_config = ConfigDict(frozen=True)
+    running: bool
+    answers: bool = Field(default=False, description="false while it starts")
+    address: str | None = Field(default=None, description="of the dashboard")
+    pid: int | None = None
+    started: str | None = Field(default=None, description="UTC, ISO 8601")
+    log: str | None = Field(default=None, description="path of what it prints")
+    chosen: str | None = Field(default=None, description="the API that runs use in its place, without its secrets")
+
+
+def server_status(home: Path) -> ServerStatus:
+    """Look for the server of a home folder, and ask it."""
+    chosen = user_api_url()
+    told = redact(chosen) if chosen else None
+    if (found := find_server(home)) is None:
+        return ServerStatus(running=False, chosen=told)
+    return ServerStatus(
+        running=True,
+        answers=api_answers(found.api),
+        address=found.address,
+        pid=found.pid,
+        started=found.started,
+        log=found.log,
+        chosen=told,
+    )
+
+
+def print_status(status: ServerStatus) -> None:
+    """Print it."""
+    if status.chosen:
+        put(f"Runs use {status.chosen} (PREFECT_API_URL), and not a server of idxflow's own.")
+    if status.started is None:
+        put("No Prefect server of this home folder runs.")
+        return
+    state = "runs" if status.answers else "is starting, or does not answer,"
+    put(f"Prefect server {state} at {status.address}")
+    put(f"Process {status.pid}, since {local_time(status.started)}\nLog: {status.log}")

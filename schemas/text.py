@@ -1,0 +1,135 @@
+"""Text for people: counts, durations, amounts, moments; and text from outside, which may not steer what shows it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+
+def counted(number: int, thing: str, form: str = "d") -> str:
+    """
+    Return `1 artifact`, `2 classes` or, in the form `,`, `60,000 images`.
+
+    Args: thing: in the singular; the plural adds an s, or es behind an s.
+    """
+    return f"{number:{form}} {thing if number == 1 else f'{thing}es' if thing.endswith('s') else f'{thing}s'}"
+
+
+def duration(seconds: float) -> str:
+    """Return `12 ms`, `1.2 s`, `2 min 05 s` or `3 h 04 min`."""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def amount(count: float, unit: str) -> str:
+    """Return `9.9 MB` for bytes (powers of 1000), else the count with its unit: `12 epochs`, `1 epoch`."""
+    if unit != "bytes":
+        return f"{count:.3g} {unit}" if isinstance(count, float) else counted(int(count), unit.removesuffix("s"))
+    if count < 1000:
+        return f"{count:.0f} B"
+    power = next((power for power in (1, 2, 3) if count < 999.95 * 1000**power), 4)
+    return f"{count / 1000**power:.1f} {' kMGT'[power]}B"
+
+
+def progress_of(done: int, total: int | None, unit: str) -> str:
+    """Return `12/50 epochs`, `3.1/9.9 MB`, or without a total `3.1 MB`."""
+    so_far = amount(done, unit)
+    if total is None:
+        return so_far
+    whole = amount(total, unit)
+    number, name = so_far.split(" ")
+    return f"{number if unit != 'bytes' or whole.endswith(f' {name}') else so_far}/{whole}"
+
+
+def share(ratio: float) -> str:
+    """Return a ratio in [0, 1] as `96.32 %`."""
+    return f"{ratio:.2%}".replace("%", " %")
+
+
+def facts_line(facts: Mapping[str, float], note: str = "") -> str:
+    """Return an epoch's figures, and a note: `loss 0.0712, accuracy 98.91 %, val loss 0.1301, ...; of epoch 5`."""
+    figures = ", ".join(
+        f"{name.replace('_', ' ')} {share(facts[name]) if name.endswith('accuracy') else f'{facts[name]:.4f}'}"
+        for name in sorted(facts, key=lambda name: (name.startswith("val_"), name.endswith("accuracy")))
+    )
+    return "; ".join(filter(None, [figures, note]))
+
+
+_UNSEEN = re.compile(
+    "["
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters (C0, C1) but for tab and line feed
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks that change the direction of what follows
+    "\u2028\u2029\ufeff\ufff9-\ufffb\ud800-\udfff"  # other line ends, annotations, half characters
+    "\U000e0000-\U000e007f"  # tags: letters that nobody sees
+    "]"
+)
+FORMULA = ("=", "+", "-", "@", "\t")
+"""How a cell begins that a spreadsheet takes for a formula (OWASP, CSV Injection)."""
+
+
+def visible(text: str) -> str:
+    r"""
+    Return a text with control characters and the like written out, as `\x1b` or `\u202e`; line feeds and tabs stay.
+
+    Such a text comes back as it is.
+    """
+    return _UNSEEN.sub(_written_out, text)
+
+
+def in_a_line(text: str) -> str:
+    r"""Return a text as `visible` does, in one line: line feeds and tabs are written out as well."""
+    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def cell(text: str) -> str:
+    """
+    Return a text as a cell of a CSV file: in one line, and no formula.
+
+    A text that a spreadsheet would take for a formula gets a ' before it; a number is none.
+    """
+    shown = in_a_line(text)
+    return f"'{shown}" if shown.startswith(FORMULA) and not _is_number(shown) else shown
+
+
+def in_json(document: str) -> str:
+    """Return a JSON document with the same content, in which `visible` finds nothing to write out."""
+    return _UNSEEN.sub(_escaped, document)
+
+
+def _written_out(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """Escape a character as JSON has it; only in texts can such a one stand."""
+    units = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"[+-]?\d+(?:[.,]\d+)?(?:[eE][+-]?\d+)?%?", text) is not None
+
+
+def _is_moment(text: str) -> str:
+    """Refuse what is no moment, or one that no clock can show in another time zone."""
+    try:
+        moment = datetime.fromisoformat(text)
+        moment.astimezone()
+    except OverflowError as error:
+        raise ValueError(str(error)) from error
+    if moment.tzinfo is None:
+        raise ValueError("a moment without its time zone")
+    return text
+
+
+Moment = Annotated[str, AfterValidator(_is_moment)]
+"""ISO 8601 with a time zone, which is UTC in everything that idxflow writes."""
