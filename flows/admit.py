@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from artifacts.archive.plan import Plan, Planning
 from artifacts.engine.current import CurrentRun, current_run
@@ -25,7 +25,7 @@ from flows.identify import local_path
 from flows.size import Work, needs_of
 from schemas.datasets import Dataset, RemoteFile, Split
 from schemas.errors import IdxflowError, TooLarge
-from schemas.stages import Needs, StageName, StageNeeds
+from schemas.needs import Needs, StageNeeds
 from schemas.text import amount
 from schemas.training import Training
 from tasks.fitting.memory import free_memory, used_memory
@@ -122,14 +122,14 @@ def header_in(path: Path, file: RemoteFile) -> Header | None:
     return None
 
 
-def estimate(sizes: Sizes, training: Training, stages: Collection[tuple[StageName, str]], memory: int) -> Needs:
+def estimate(sizes: Sizes, training: Training, stages: Collection[tuple[str, str]], memory: int) -> Needs:
     """Estimate what some stages need, each with what it is of; `memory`: bytes that the process may take."""
     return Needs(stages=needs_of(sizes.work(training, memory), stages), known=sizes.known)
 
 
-def computed(plan: Plan) -> tuple[tuple[StageName, str], ...]:
+def computed(plan: Plan) -> tuple[tuple[str, str], ...]:
     """Return the stages of a plan that are not cached, with what each is of."""
-    return tuple((cast("StageName", row.stage), row.name) for row in plan.stages if row.state != "cached")
+    return tuple((row.stage, row.name) for row in plan.stages if row.state != "cached")
 
 
 def refuse(data: Dataset, sizes: Sizes, needs: Needs, training: Training, room: Room) -> None:
@@ -218,11 +218,11 @@ def headers_of(data: Dataset, raw: Mapping[str, Any], run: CurrentRun) -> dict[s
     return {name: header for name, header in found.items() if header}
 
 
-def _all_of(data: Dataset) -> tuple[tuple[StageName, str], ...]:
+def _all_of(data: Dataset) -> tuple[tuple[str, str], ...]:
     """Return every stage of the pipeline, with what it is of."""
-    of_files: tuple[StageName, ...] = ("download", "verify", "decompress")
-    of_splits: tuple[StageName, ...] = ("parse", "validate")
-    of_all: tuple[StageName, ...] = ("normalize", "train", "evaluate", "report")
+    of_files: tuple[str, ...] = ("download", "verify", "decompress")
+    of_splits: tuple[str, ...] = ("parse", "validate")
+    of_all: tuple[str, ...] = ("normalize", "train", "evaluate", "report")
     return (
         *((stage, file.name) for stage in of_files for file in data.files),
         *((stage, split) for stage in of_splits for split in data.splits),

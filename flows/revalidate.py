@@ -57,4 +57,4 @@ def _ask(store: Store, file: RemoteFile) -> Answer | None:
         found = None
     if found is None:
         return None
-    return ask(file, DownloadSummary.model_validate(found[0].manifest.summary).validators, ANSWER_SECONDS)
+    return ask(file, DownloadSummary.model_validate(found.manifest.summary).validators, ANSWER_SECONDS)

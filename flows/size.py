@@ -11,9 +11,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
+from flows.dag import STAGES
 from schemas.image_table import BLOCK_BYTES, ROW_GROUP, rows_within
+from schemas.needs import StageNeeds
 from schemas.results import LISTED
-from schemas.stages import STAGES, StageName, StageNeeds
 from schemas.training import Training
 
 MB = 10**6
@@ -81,13 +82,13 @@ class Work:
         return self.pixels * min(rows, rows_within(ROW_GROUP, self.pixels))
 
 
-def needs_of(work: Work, stages: Collection[tuple[StageName, str]]) -> tuple[StageNeeds, ...]:
+def needs_of(work: Work, stages: Collection[tuple[str, str]]) -> tuple[StageNeeds, ...]:
     """
     Estimate what some stages need, in the order of the graph.
 
     Args: stages: those that are to be computed, each with what it is of: a file, a split, or nothing.
     """
-    disk: dict[StageName, int] = {}
+    disk: dict[str, int] = {}
     for stage, name in stages:
         disk[stage] = disk.get(stage, 0) + _disk(work, stage, name)
     return tuple(
@@ -97,7 +98,7 @@ def needs_of(work: Work, stages: Collection[tuple[StageName, str]]) -> tuple[Sta
     )
 
 
-def _memory(work: Work, stage: StageName, run: Collection[StageName]) -> int:
+def _memory(work: Work, stage: str, run: Collection[str]) -> int:
     """Return what the process takes while `stage` is at work, of those that are `run` in it."""
     base = HEAVY if {"train", "evaluate"} & set(run) else LIGHT  # it is imported while the data comes
     group, groups = work.group(max(work.train, work.test)), work.group(work.train) + work.group(work.test)
@@ -122,7 +123,7 @@ def _train(work: Work) -> int:
     batch, hidden = min(work.training.batch_size, work.train), sum(work.training.hidden)
     of_pixels = 5 if work.training.shift else 1  # where images are moved: indexes, moved ones and features of them
     update = 4 * batch * (of_pixels * work.pixels + 5 * (hidden + work.classes))
-    validated = rows_within(4_000, 4 * max(work.widths)) * 4 * (hidden + work.classes) * 2
+    validated = rows_within(4_000, 4 * max(*work.widths, 8 * work.classes)) * 4 * (2 * hidden + 10 * work.classes)
     return weights + 17 * work.pixels + 7 * work.group(work.train) // 2 + _table(work) + update + validated
 
 
@@ -154,7 +155,7 @@ def _pairs(work: Work) -> int:
     return PAIR * min(work.rows, work.classes**2) if work.classes > LISTED else 0
 
 
-def _disk(work: Work, stage: StageName, name: str) -> int:
+def _disk(work: Work, stage: str, name: str) -> int:
     """Return what a stage leaves on the disk."""
     rows = {"train": work.train, "test": work.test}.get(name, 0)
     return (

@@ -14,7 +14,7 @@ __all__ = ["Archive", "ArchivedRun", "Images", "open_store", "plan"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load the API when it is asked for: the command line starts without it."""
+    """Load the API when it is used: the command line starts without it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from idxflow import archive
@@ -23,5 +23,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """List the API, for those who complete names."""
+    """List the API, for completion."""
     return sorted([*globals(), *__all__])

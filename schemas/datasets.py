@@ -103,8 +103,8 @@ class Proof(BaseModel, frozen=True, extra="forbid"):
         raw_size_mod_2_32: size of the decompressed data modulo 2^32, in bytes, as the gzip trailer (ISIZE) states it.
         origin:            who said what it has to be.
 
-    The trailer is that of the last member; decompress holds the data against it. Both fields are None where the last
-    bytes are no trailer: of a raw or `.xz` file, and of a `.gz` that is padded with zeros, where the size tells.
+    The trailer is that of the last member; decompress compares the data with it. Both fields are None where the last
+    bytes are no trailer: of a raw or `.xz` file, and of a `.gz` that is padded with zeros, where the size shows it.
     """
 
     name: str
@@ -217,7 +217,7 @@ class Dataset(Parameters):
     A labelled image set with a train and a test split.
 
     Args:
-        identity: what tells it from every other set, also from one of the same name: the name of a set of the catalog,
+        identity: what sets it apart from every other set, also one of the same name: the name of a set of the catalog,
             `leaves-3fa2b1c4` for one's own, by the place of its description.
         place:    16 digits for the first remote address that its description names, as it is written there; else for
             that of the mirrors that were given; empty where there is none.

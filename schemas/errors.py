@@ -26,7 +26,7 @@ from schemas.text import visible
 
 class IdxflowError(Exception):
     """
-    An expected failure, told in four parts: text without secrets, and fit for a terminal.
+    An expected failure, in four parts: text without secrets, and fit for a terminal.
 
     Args:
         subject:  what the error is about: a file, an option, an artifact.

@@ -1,5 +1,5 @@
 """
-The Parquet table of a split: one row an image, packed pixels, its meaning in the schema metadata.
+The Parquet table of a split: one row per image, packed pixels, its meaning in the schema metadata.
 
 Columns: `sample_id` uint32, 0 to n - 1 in file order; `label` uint16, the class index from 0; `image`
 FixedSizeBinary(rows * columns), uint8 pixels, row-major, 0 to 255. FixedSizeBinary reads without a copy
@@ -128,7 +128,7 @@ class ImageTable:
 
     def batches(self) -> Iterator[Batch]:
         """
-        Yield one batch a row group, so that memory does not grow with the table.
+        Yield one batch per row group, so that memory does not grow with the table.
 
         Raises: BadTable: a row group is damaged.
         """
@@ -167,7 +167,7 @@ class ImageTable:
         return whole
 
     def _bad(self, expected: str, found: object) -> BadTable:
-        way_out = "Run `idxflow run --refresh parse` to write it anew."
+        way_out = "Run `idxflow run --refresh parse` to rebuild it."
         return BadTable(self._name, expected=expected, found=str(found).splitlines()[0], way_out=way_out)
 
 

@@ -165,7 +165,7 @@ class SplitMetrics(BaseModel, frozen=True):
     loss: float = Field(description="mean categorical cross-entropy, in nats")
     classes: tuple[ClassMetrics, ...]
     confusion: tuple[tuple[int, ...], ...] = Field(
-        description="[true class][predicted class], counts of images; of more than 256 classes a row a pair that"
+        description="[true class][predicted class], counts of images; of more than 256 classes one row per pair that"
         " occurs: true class, predicted class, count"
     )
     halves: tuple[float, float] = Field(description="accuracy of the first samples // 2 rows, and of the others")
@@ -223,7 +223,7 @@ def least_difference(high: tuple[float, int], low: tuple[float, int]) -> float:
     """
     Return the lower end of the 95 % interval of the difference of two independent shares, `high` less `low`.
 
-    It is made of the Wilson intervals of both (R. G. Newcombe, 1998, method 10); above 0 chance does not explain it.
+    It follows from the Wilson intervals of both (R. G. Newcombe, 1998, method 10); above 0 chance does not explain it.
 
     Args: high, low: a share in [0, 1], and of how many samples it is.
     """

@@ -19,7 +19,7 @@ from schemas.results import SHOWN, Failure
 
 class ImageProfile(pa.DataFrameModel):
     """
-    One row an image; the index is the row's number in the table.
+    One row per image; the index is the row's number in the table.
 
     Intensities are raw pixel values, 0 to 255; ink is the share of pixels that are not 0; digest is a 64-bit hash
     of the pixels. Columns are named one by one: a regular expression would accept a frame without any of them.
@@ -40,9 +40,9 @@ class ImageProfile(pa.DataFrameModel):
 
 class ClassProfile(pa.DataFrameModel):
     """
-    One row a class; the index is the class's name.
+    One row per class; the index is the class's name.
 
-    `ratio`: images of the largest class over images of this one; 1 for a class without images, which `images` tells.
+    `ratio`: images of the largest class over images of this one; 1 for a class without images.
     """
 
     images: np.int64 = pa.Field(ge=0)
@@ -54,7 +54,7 @@ class ClassProfile(pa.DataFrameModel):
 
 
 class DriftProfile(pa.DataFrameModel):
-    """One row a feature; the index is its name. `excess`: the population stability index above what noise explains."""
+    """One row per feature; the index is its name. `excess`: the population stability index above noise."""
 
     excess: np.float64
 
@@ -132,5 +132,5 @@ def _failure(error: Any, frame: pd.DataFrame) -> Failure:
 
 
 def _check(name: str, fault: str, passes: Callable[[Any], Any]) -> Any:
-    # Pandera copies every failing row once a column: without a cap, a table of blanks takes seconds a million rows.
+    # Pandera copies every failing row once per column: without a cap, a table of blanks takes seconds per million rows.
     return pa.Check(passes, name=name, description=fault, n_failure_cases=SHOWN)

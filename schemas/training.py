@@ -68,14 +68,14 @@ class Training(Parameters):
     shift: int = Field(
         default=0, ge=0, le=16, description="pixels that a training image is moved by at most, each way, at random"
     )
-    batch_size: int = Field(default=64, ge=1, le=65536, description="rows an update")
+    batch_size: int = Field(default=64, ge=1, le=65536, description="rows per update")
     epochs: int = Field(default=50, ge=1, le=10000, description="passes over the train rows, at most")
     patience: int = Field(
         default=0,
         ge=0,
         le=10000,
-        description="epochs without a lower validation loss that end the training, whose model is then that of its best"
-        " epoch; 0: all epochs are run, and the model is that of the last",
+        description="stop after this many epochs without a lower validation loss and keep the best epoch; 0: never stop"
+        " early",
     )
     shuffle_window: int = Field(
         default=100_000,
@@ -179,13 +179,13 @@ class Numerics(BaseModel, frozen=True):
     machine: str = Field(description="instruction set, as the operating system names it")
     onednn: str = Field(description="TF_ENABLE_ONEDNN_OPTS: 0, 1, or default")
     deterministic_ops: str = Field(description="TF_DETERMINISTIC_OPS: 0, 1, or default")
-    intra_op_threads: int = Field(description="threads inside one operation; 0 is one a core")
-    inter_op_threads: int = Field(description="operations at once; 0 is one a core")
+    intra_op_threads: int = Field(description="threads inside one operation; 0 is one per core")
+    inter_op_threads: int = Field(description="operations at once; 0 is one per core")
 
 
 class NormalizerFacts(BaseModel, frozen=True):
     """
-    The fitted normaliser, next to `mean.npy` (float64, one value a pixel, row-major, in [-1, 1]).
+    The fitted normaliser, next to `mean.npy` (float64, one value per pixel, row-major, in [-1, 1]).
 
     With c the column sums of the n train images, q the sum of all squares and N = n * rows * columns:
     mean = 2 (c / n) / 255 - 1 and std = (2 / 255) sqrt(q / N - (sum c / N)^2). They are the mean image and the

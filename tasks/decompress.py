@@ -161,7 +161,7 @@ def raw_name(file_name: str) -> str:
     return f"{name}.idx" if name in RESERVED else name
 
 
-@stage("decompress", name="{file.name}")
+@stage(name="{file.name}")
 def decompress(file: RemoteFile, archive: Ref, proof: Ref, out: Path) -> DecompressSummary:  # noqa: ARG001 - proof first
     """Bring out a verified IDX file; its proof is an input, so that nothing unverified is ever decompressed."""
     target = out / raw_name(file.file_name)

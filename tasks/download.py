@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from artifacts.stage import stage
-from artifacts.store.locks import FlockManager
+from artifacts.store.locks import Locks
 from schemas.addresses import redact
 from schemas.datasets import RemoteFile
 from schemas.errors import DownloadFailed
 from schemas.parameters import Summary
 from schemas.text import counted
 from tasks.formats.kinds import TAKEN
-from tasks.transport.address import address_of
-from tasks.transport.part import AnotherFile, Expected, MirrorFault, Part, Validators
+from tasks.transport.mirror import AnotherFile, MirrorFault, address_of
+from tasks.transport.part import Expected, Part, Validators
 
 if TYPE_CHECKING:
     from tasks.transport.transfer import Patience
@@ -113,13 +113,9 @@ def fetch(
 def _part(file: RemoteFile, expected: Expected, scratch: Path, largest: int) -> Iterator[Part]:
     """Open the part of a file of this content, once no other run holds it."""
     identity = hashlib.sha256(f"{expected.sha256}".encode()).hexdigest()[:16]
-    name, locks = f"{identity}-{file.file_name}.part", FlockManager(scratch / "locks")
-    locks.acquire_lock(name, "download")
-    try:
-        with Part(scratch / name, expected, largest) as part:
-            yield part
-    finally:
-        locks.release_lock(name, "download")
+    name = f"{identity}-{file.file_name}.part"
+    with Locks(scratch / "locks").held(name), Part(scratch / name, expected, largest) as part:
+        yield part
 
 
 def _failed(file: RemoteFile, expected: Expected, failures: list[str], next_step: str) -> DownloadFailed:
@@ -143,7 +139,7 @@ def _way_out(file: RemoteFile) -> str:
             return "It was changed or taken away while the run began: run again."
         case "first use":
             return (
-                f"{tried}see --mirror. If the set was published anew on purpose: "
+                f"{tried}see --mirror. If the set was republished on purpose: "
                 f"`idxflow trust {file.trusted_as} --renew` accepts all its files as they are now."
             )
     if file.described_in:
@@ -151,7 +147,7 @@ def _way_out(file: RemoteFile) -> str:
     return f"{tried}see --mirror, or take --dataset digits."
 
 
-@stage("download", name="{file.name}")
+@stage(name="{file.name}", imports="requests")
 def download(
     file: RemoteFile,
     out: Path,

@@ -20,7 +20,7 @@ from schemas.parameters import Summary
 from schemas.results import CONFUSION, LISTED, METRICS, PREDICTIONS, PROFILE, Metrics, SplitMetrics
 from schemas.text import cell, counted
 from schemas.training import MODEL
-from tasks.quality.leak import Leak, find_leak
+from tasks.quality.duplicates import Leak, find_leak
 from tasks.quality.scoring import Scores, Tally, score
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def check_fit(model: Any, table: ImageTable, name: str) -> None:
 
 def prediction_schema() -> pa.Schema:
     """
-    Return the Arrow schema of `predictions.parquet`: a row an image, train before test, in the order of the tables.
+    Return the Arrow schema of `predictions.parquet`: one row per image, train before test, in the order of the tables.
 
     `probability` is that of the predicted class, in [0, 1]; `loss` is the cross-entropy of the true one, in nats.
     """
@@ -150,7 +150,7 @@ def write_predictions(path: Path, batches: Iterator[tuple[str, Batch, Scores]]) 
 
 def write_confusion(path: Path, metrics: SplitMetrics) -> None:
     """
-    Write the confusion matrix as CSV: a header of predicted classes, then a row a true class, counts of images.
+    Write the confusion matrix as CSV: a header of predicted classes, then one row per true class, counts of images.
 
     Of more than 256 classes a row is a pair of classes that occurs, in class order: true, predicted, how many images.
 
@@ -186,12 +186,12 @@ class EvaluateSummary(Summary):
     leaked: int
 
 
-@stage("evaluate", packages=("tensorflow", "keras", "numpy"))
+@stage(packages=("tensorflow", "keras", "numpy"), imports="tasks.fitting.backend")
 def evaluate(model: Ref, train: Ref, test: Ref, profiles: dict[str, Ref], out: Path) -> EvaluateSummary:
     """
     Score every image of both splits once; the confusion matrix as CSV is the test split's.
 
-    `profiles`, validate's of both splits, tell which test images occur in the train split as well.
+    `profiles`, validate's of both splits, say which test images occur in the train split as well.
     """
     from tasks.fitting.backend import keras
 

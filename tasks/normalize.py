@@ -139,7 +139,7 @@ class NormalizeSummary(Summary):
     std: float
 
 
-@stage("normalize")
+@stage()
 def normalize(table: Ref, profile: Ref, out: Path) -> NormalizeSummary:
     """
     Fit the normaliser to the train table.

@@ -21,8 +21,7 @@ from schemas.text import counted
 from tasks.fitting.stratify import Mask
 from tasks.formats.cut import rows_of, select
 from tasks.formats.idx import IdxFile, open_idx
-from tasks.formats.label_faults import check_label_header, misfit
-from tasks.formats.labels import NUMBERS, LabelFile, class_indices
+from tasks.formats.labels import NUMBERS, LabelFile, check_label_header, class_indices, misfit
 
 
 class TableSummary(Summary):
@@ -189,9 +188,9 @@ def build_table(
     )
 
 
-@stage("parse", name="{spec.split}")
+@stage(name="{spec.split}", imports="pyarrow.parquet")
 def parse(images: list[Ref], labels: list[Ref], spec: TableSpec, out: Path) -> TableSummary:
-    """Join one split's images and labels, a pair a shard, into a Parquet table; or its part of them, if it is cut."""
+    """Join one split's images and labels, one pair per shard, into a Parquet table; of files that are cut, its part."""
     names = [(image.name, label.name) for image, label in zip(images, labels, strict=True)]
     paths = [ref.file() for ref in images], [ref.file() for ref in labels]
     return build_table(*paths, spec, out / TABLE, names)

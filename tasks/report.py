@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,7 @@ from schemas.parameters import Summary
 from schemas.results import LISTED, METRICS, PREDICTIONS, REPORT, STATISTICS, Metrics, SplitMetrics, Statistics
 from schemas.text import counted
 from schemas.training import HISTORY, NORMALIZER, PROFILES, History, NormalizerFacts, Training
-
-if TYPE_CHECKING:
-    from tasks.explaining.page import Confusion, Illustration, Mistake, Setting
+from tasks.explaining.page import Confusion, Illustration, Mistake, Page, Setting, percent, render
 
 Image = npt.NDArray[np.uint8]
 MISTAKES = 12
@@ -53,8 +51,6 @@ def list_settings(training: Training, usual: dict[str, Any]) -> tuple[Setting, .
 
     Args: usual: the profile's values where it differs.
     """
-    from tasks.explaining.page import Setting
-
     return tuple(
         Setting(name, _show(getattr(training, name)), field.description or "", _show(usual.get(name)))
         for name, field in Training.model_fields.items()
@@ -75,8 +71,6 @@ def _show(value: object) -> str:
 
 def most_confused(metrics: SplitMetrics, count: int = CONFUSIONS) -> tuple[Confusion, ...]:
     """Return the most frequent pairs of a true and a wrongly predicted class."""
-    from tasks.explaining.page import Confusion
-
     wrong = (one for one in metrics.pairs if one.true != one.predicted)
     return tuple(
         Confusion(
@@ -94,8 +88,6 @@ def worst_mistakes(predictions: Path, count: int = MISTAKES) -> tuple[Mistake, .
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
-
-    from tasks.explaining.page import Mistake
 
     file = pq.ParquetFile(predictions)
     worst = file.schema_arrow.empty_table()
@@ -155,7 +147,6 @@ def illustrate(
 ) -> dict[str, Illustration]:
     """Draw every figure, with what it shows in words."""
     from tasks.explaining.figures import Picture, columns_of, draw_confusion, draw_curve, draw_pictures, shorten
-    from tasks.explaining.page import Illustration, Page, percent
 
     test, classes = metrics.test, [one.name for one in metrics.test.classes]
     first, last = history.epochs[0], history.epochs[-1]
@@ -212,7 +203,7 @@ class ReportSummary(Summary):
     bytes: int
 
 
-@stage("report")
+@stage(imports="tasks.explaining.figures")
 def report(  # noqa: PLR0917 - it takes what every stage leaves
     dataset: Dataset,
     training: Training,
@@ -225,8 +216,6 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
     out: Path,
 ) -> ReportSummary:
     """Write the page, and its figures beside it. Versions of artifacts and packages are left to the manifests."""
-    from tasks.explaining.page import Page, render
-
     history = History.model_validate_json(model.file(HISTORY).read_bytes())
     metrics = Metrics.model_validate_json(scores.file(METRICS).read_bytes())
     mistakes = worst_mistakes(scores.file(PREDICTIONS))

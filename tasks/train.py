@@ -43,7 +43,7 @@ def fit(
     """
     Fit `network` in place to the rows of `table` that are not held out, and validate it on the others after each epoch.
 
-    Args: checkpoints: a folder that keeps the state after each epoch; a training that was interrupted goes on from it.
+    Args: checkpoints: a folder that keeps the state after each epoch; an interrupted training resumes from it.
     Raises:
         TrainingDiverged: a loss or a weight is no longer a finite number.
         BadTable:         a row group is damaged.
@@ -81,7 +81,7 @@ def fit(
 
 
 def write_curve(path: Path, history: History) -> None:
-    """Write `history` as CSV: a header, then a row an epoch; a cell is empty where nothing was held out."""
+    """Write `history` as CSV: a header, then one row per epoch; a cell is empty where nothing was held out."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(EpochRow.model_fields), lineterminator="\n")
         writer.writeheader()
@@ -115,7 +115,7 @@ class TrainSummary(Summary):
     numerics: Numerics
 
 
-@stage("train", packages=("tensorflow", "keras", "numpy"), on_main_thread=True)
+@stage(packages=("tensorflow", "keras", "numpy"), on_main_thread=True, imports="tasks.fitting.backend")
 def train(  # noqa: PLR0917 - what the engine hands over counts as well
     table: Ref, normalizer: Ref, training: Training, held_out: Way, checkpoints: Path, out: Path
 ) -> TrainSummary:

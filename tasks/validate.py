@@ -26,7 +26,7 @@ log = logging.getLogger("idxflow.validate")
 FEW = 5
 """Classes that a message names."""
 CHECKED_ROWS = 2**17
-"""Images whose profiles are checked at once, or few more: Pandera takes 2 ms a call, but 4 ns an image."""
+"""Images whose profiles are checked at once, or few more: Pandera takes 2 ms per call, but 4 ns per image."""
 
 
 def check_layout(table: ImageTable, spec: TableSpec) -> list[Failure]:
@@ -46,7 +46,7 @@ def write_profile(table: ImageTable, classes: int, target: Path) -> tuple[Moment
     Args:
         table:   of at least one image.
         classes: labels are 0 to classes - 1.
-        target:  the Parquet file that takes the profile, a row an image.
+        target:  the Parquet file that takes the profile, one row per image.
     Returns: sums over all pixels, the checks that images fail by themselves, and the digest of the profile's content.
     """
     import pandas as pd
@@ -213,7 +213,7 @@ def validate_table(table: ImageTable, spec: TableSpec, checks: Checks, train: Pa
         checks: how grave each finding is.
         train:  the profile of the train split, for one that is compared with it.
         target: the file that takes the profile.
-    Raises: InvalidData: the table breaks its schema; every failure is told, with counts and the first sample ids.
+    Raises: InvalidData: the table breaks its schema; every failure is reported, with counts and the first sample ids.
     """
     failed = check_layout(table, spec)
     if not table.samples:
@@ -241,7 +241,7 @@ class ValidateSummary(Summary):
     findings: tuple[str, ...]
 
 
-@stage("validate", name="{spec.split}")
+@stage(name="{spec.split}", imports="schemas.tables")
 def validate(table: Ref, spec: TableSpec, checks: Checks, reference: Ref | None, out: Path) -> ValidateSummary:
     """Check one split's table, and compare it with the train split's profile (`reference`) if there is one."""
     train = reference.file(PROFILE) if reference else None

@@ -77,7 +77,7 @@ def _mismatch(file: RemoteFile, expected: str, found: str) -> ChecksumMismatch:
     return ChecksumMismatch(file.name, expected=expected, found=found, way_out=AGAIN)
 
 
-@stage("verify", name="{file.name}")
+@stage(name="{file.name}")
 def verify(file: RemoteFile, archive: Ref, out: Path) -> VerifySummary:
     """Prove that the stored archive is the expected one."""
     proof = prove(file, archive.file())

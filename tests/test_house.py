@@ -17,7 +17,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from schemas.stages import STAGES
+from flows.dag import STAGES
 
 ROOT = Path(__file__).parents[1]
 FLOORS = ("idxflow", "flows", "tasks", "artifacts", "schemas")

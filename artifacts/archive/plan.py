@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,8 +20,11 @@ from artifacts.stage import Stage, inputs_of
 from artifacts.store.integrity import Damage
 from artifacts.store.publishing import settle
 from artifacts.store.store import Store
+from schemas.needs import Needs
 from schemas.parameters import Parameters
-from schemas.stages import Needs
+
+if TYPE_CHECKING:
+    from artifacts.engine.execution import Done, Execution
 
 
 class PlannedStage(BaseModel):
@@ -88,11 +91,9 @@ class Planning:
         """What has been found so far."""
         return Plan(dataset=self.dataset, stages=tuple(self._stages))
 
-    def submit(self, stage: Stage, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ref | Pending:
+    def submit(self, stage: Stage, arguments: dict[str, Any]) -> Ref | Pending:
         """Look whether a stage would be computed. Returns: its artifact's reference, or that it is pending."""
-        bound = stage.signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        arguments, name = bound.arguments, stage.name.format(**bound.arguments)
+        name = stage.name_of(arguments)
         pending = [each.subject for value in arguments.values() for each in _pending(value)]
         found = None
         if pending:
@@ -109,8 +110,15 @@ class Planning:
         """Return the artifact that a stage's call told of; None where it has to be computed."""
         return result if isinstance(result, Ref) else None
 
+    def perform(self, execution: Execution) -> Done:
+        """Compute nothing. Raises: RuntimeError."""
+        raise RuntimeError(f"{execution.stage.stage}: a plan computes nothing")
+
     def require(self, *_: Ref | Pending) -> None:
         """Wait for nothing: nothing is computed."""
+
+    def publish(self, **facts: Any) -> None:
+        """Keep nothing: a plan leaves no record."""
 
     def _wait(self, stage: Stage, name: str, arguments: dict[str, Any], pending: list[str]) -> PlannedStage:
         """Say what is known of a stage that takes an artifact of which nothing is known yet."""
@@ -140,7 +148,7 @@ class Planning:
             changes: tuple[Change, ...] = (Change(kind="damaged", subject=str(damage)),)
         else:
             if stored:
-                return stored[0].ref, row
+                return stored.ref, row
             taken = inputs_of(arguments)
             changes = explain(self.store, self._index, name, parts, taken, dataset=self.dataset_id, refreshed=refreshed)
         return None, row.model_copy(update={"state": "will run", "changes": changes})

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from artifacts.engine.refresh import Refresh
 from artifacts.ref import Ref
 from artifacts.store.store import Store
 
+if TYPE_CHECKING:
+    from artifacts.engine.execution import Done, Execution
+    from artifacts.stage import Stage
+
 
 class CurrentRun(Protocol):
     """
-    A run under way; `artifacts.engine.run.Run` is the one.
+    A run under way; `artifacts.engine.recorder.Recorder` is the one that computes.
 
     Args:
         store:    where its artifacts are.
-        refresh:  what to compute anew.
+        refresh:  what to rebuild.
         dataset:  name of the data set, once it is known.
         dataset_id: what tells it from another set of that name; see `schemas.datasets.Dataset`.
         id:       12 hexadecimal digits.
@@ -31,8 +34,11 @@ class CurrentRun(Protocol):
     id: str
     flow_run: str
 
-    def submit(self, stage: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Start a stage."""
+    def submit(self, stage: Stage, arguments: dict[str, Any]) -> Any:
+        """Start a stage; `arguments` by name, among them what other stages returned."""
+
+    def perform(self, execution: Execution) -> Done:
+        """Do the work of a stage, in whatever thread, and note what was done."""
 
     def reference(self, result: Any) -> Ref | None:
         """Return the artifact that a stage's call returned, once it is there, bound to its files."""
@@ -44,14 +50,8 @@ class CurrentRun(Protocol):
         Args: results: what their calls returned.
         """
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a recorded flow's body returns: the artifacts that a person asks for first."""
-
-    scores: Any
-    model: Any
-    report: Any
+    def publish(self, **facts: Any) -> None:
+        """Put into the run's record what the flow itself has to say of it, each fact under its name."""
 
 
 CURRENT: ContextVar[CurrentRun] = ContextVar("run")
@@ -66,4 +66,4 @@ def current_run() -> CurrentRun:
     try:
         return CURRENT.get()
     except LookupError:
-        raise RuntimeError("Stages run inside a flow decorated with `recorded`; use `.function` without one.") from None
+        raise RuntimeError("Stages run inside a recorded flow; use `.function` without one.") from None

@@ -74,7 +74,7 @@ def start(*, home: Home = None) -> int:
 
 @server.command
 def password(*, home: Home = None) -> int:
-    """Print the password of the home folder's server, which the dashboard asks for once: keep it to yourself."""
+    """Print the password of the home folder's server, which the dashboard asks for once. It is a secret."""
     from idxflow.server.password import read_password
 
     put(read_password(home_of(home)))
@@ -97,10 +97,7 @@ def status(*, home: Home = None, json: Json = False) -> int:
     from idxflow.views.server import print_status, server_status
 
     found = server_status(home_of(home))
-    if json:
-        put_json(found)
-    else:
-        print_status(found)
+    put_json(found) if json else print_status(found)
     return DONE if found.running else FAILED
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from artifacts.ref import Ref
+from schemas.text import counted
 from schemas.training import MEAN, NORMALIZER
 
 if TYPE_CHECKING:
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
 
 Kind = Literal["raw", "normalized"]
 ROWS = 1_000
-"""Images that are normalised at once: few enough to stay in the processor's cache."""
+"""Images normalised at once: few enough for the processor's cache."""
 
 
-# Arrays have no one truth value: a comparison of two splits would fail. And nobody wants to read them.
+# Arrays have no one truth value: comparing two splits would fail. And they are too long to print.
 @dataclass(frozen=True, eq=False, repr=False)
 class Images:
     """
@@ -39,7 +40,7 @@ class Images:
 
     def __repr__(self) -> str:
         count, rows, columns = self.image.shape
-        return f"<{count} images of {rows} x {columns}, {self.image.dtype}, {len(self.classes)} classes>"
+        return f"<{counted(count, 'image')} of {rows} x {columns}, {self.image.dtype}, {len(self.classes)} classes>"
 
     @property
     def flat(self) -> npt.NDArray[np.uint8] | npt.NDArray[np.float32]:
@@ -71,7 +72,7 @@ def _normalize(image: npt.NDArray[np.uint8], normalizer: Ref) -> npt.NDArray[np.
     facts = NormalizerFacts.model_validate_json(normalizer.file(NORMALIZER).read_bytes())
     mean = np.load(normalizer.file(MEAN), allow_pickle=False)
     normalized = np.empty(image.shape, np.float32)
-    # The work is done in float64: of a whole split at once that is four times the result, and eight times as slow.
+    # float64 for a whole split would take four times the memory of the result, and eight times as long.
     for start in range(0, len(image), ROWS):
         rows = slice(start, start + ROWS)
         normalized[rows] = normalize_pixels(image[rows], mean, facts.std)

@@ -1,4 +1,4 @@
-"""Images of one's own, named by a stored model: raw pixels only, for the model scales by itself and asks nothing."""
+"""Classification of new images by a stored model: raw pixels only, as the model scales them and checks nothing."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ SUBJECT = "the images"
 WHOLE = "raw pixels, 0 to 255, uint8"
 
 
-# Arrays have no one truth value, and nobody wants to read them.
+# Arrays have no one truth value, and are too long to print.
 @dataclass(frozen=True, eq=False, repr=False)
 class Predictions:
     """
-    What a model says of n images, in their order.
+    What a model predicts for n images, in their order.
 
     Args:
         label:         int64 (n,), the index of the most probable class; the first of equals.
@@ -54,7 +54,7 @@ class Classifier:
 
     def predict(self, images: npt.ArrayLike) -> Predictions:
         """
-        Name the class of each image; see `idxflow.archive.ArchivedRun.predict`.
+        Predict the class of each image; see `idxflow.archive.ArchivedRun.predict`.
 
         Raises: UsageError: they are not raw pixels of the model's shape.  TrainingDiverged: the model gives no number.
         """

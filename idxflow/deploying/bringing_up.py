@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
 Service = Callable[[], Awaitable[None]]
-"""What takes runs until it is cancelled."""
+"""What executes runs until it is cancelled."""
 DEFAULTS = {
-    # Seconds between two questions for new runs. Prefect's 10 are meant for many workers on one server.
+    # Seconds between two polls. Prefect's 10 are meant for many workers on one server.
     "PREFECT_WORKER_QUERY_SECONDS": "2",
     "PREFECT_RUNNER_POLL_FREQUENCY": "2",
 }
@@ -50,12 +50,12 @@ DEFAULTS = {
 
 def bring_up(settings: Settings, console: Console, *, serve: bool, limit: int | None) -> None:
     """
-    Set up everything that deployed runs need, and take them until Ctrl-C, SIGTERM or SIGHUP.
+    Set up everything that deployed runs need, and execute them until Ctrl-C, SIGTERM or SIGHUP.
 
     Args:
-        serve: no work pool and no worker: Prefect's runner takes the runs, as its `serve` does.
+        serve: no work pool and no worker: Prefect's runner executes the runs, as its `serve` does.
         limit: how many runs at once, of all deployments; None: as many as the deployments allow.
-    Raises: UsageError: another one of this home folder is at work; ServerError: no server, or one that refuses.
+    Raises: UsageError: another one is active for this home folder; ServerError: no server, or one that refuses.
     """
     prepare_environment(settings.home, verbose=settings.verbose)
     for name, value in DEFAULTS.items():
@@ -65,7 +65,7 @@ def bring_up(settings: Settings, console: Console, *, serve: bool, limit: int | 
         if not settings.verbose:
             stack.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")
-            # The console has standard output already; what Prefect prints there beside its log is chatter.
+            # The console holds standard output already; what Prefect prints there beside its log is noise.
             stack.enter_context(contextlib.redirect_stdout(stack.enter_context(Path(os.devnull).open("w"))))
         connection = connect(settings.home, console, patient=True)
         from prefect.client.orchestration import get_client  # a server that was just started boots meanwhile
@@ -75,11 +75,11 @@ def bring_up(settings: Settings, console: Console, *, serve: bool, limit: int | 
         name = _worker_name(settings.home)
         work = (_serve if serve else _work)(client, console, limit, name)
         taken = TakenRuns(client, ids(client), name, settings.home)
-        taken.bury_lost()
+        taken.crash_lost()
         _introduce(console, settings.home, connection.stop)
         stay(
             work,
-            ready=lambda: console.line("Ctrl-C stops taking runs, and ends those that are at work."),
+            ready=lambda: console.line("Ctrl-C cancels the active runs and ends."),
             end_runs=lambda hurry: _end_runs(console, taken, hurry),
         )
         left = ""
@@ -109,8 +109,8 @@ def _serve(client: SyncPrefectClient, console: Console, limit: int | None, name:
     from idxflow.deploying.runner import NamingRunner
 
     put_automations(client)
-    # As with a worker, what falls due while nobody is there is taken later. A schedule that is paused at the end would
-    # stay so when a worker comes next.
+    # As with a worker, runs that fall due meanwhile are executed later: a schedule that is paused at the end would stay
+    # paused for a later worker.
     runner = NamingRunner(name=name, pause_on_shutdown=False, limit=limit, heartbeat_seconds=HEARTBEAT_SECONDS)
     for each in served(described_for(client)):
         runner.add_deployment(each)
@@ -138,30 +138,28 @@ def _introduce(console: Console, home: Path, stop: str | None) -> None:
 def _end_runs(console: Console, taken: TakenRuns, hurry: threading.Event) -> None:
     console.line("Stopping.")
     if not _server_answers():
-        console.warn(
-            "The server does not answer. Runs at work are killed; the next `idxflow up` marks them as Crashed."
-        )
+        console.warn("The server does not answer. Active runs are killed; the next `idxflow up` marks them as Crashed.")
     elif ended := taken.end(hurry):
-        console.line(f"{counted(ended, 'run')} cancelled; what was finished is stored.")
+        console.line(f"Cancelled {counted(ended, 'run')}; finished stages are stored.")
 
 
 def _server_answers() -> bool:
-    """Ask once and briefly, where Prefect's client would try again for half a minute."""
+    """Ask once and briefly, where Prefect's client would retry for half a minute."""
     return api_answers(user_api_url() or "", healthy=False)
 
 
 def _silent(*_: object) -> None:
-    """Say nothing: the worker's own words are for `--verbose`, as log lines."""
+    """Print nothing: the worker's output is shown by `--verbose`, as log lines."""
 
 
 def _worker_name(home: Path) -> str:
-    """Return a name that an `idxflow up` of this home folder has again after a restart, and no other has."""
+    """Return the name of this home folder's `idxflow up`, the same after a restart."""
     return f"up-{socket.gethostname()}-{hashlib.sha256(str(home).encode()).hexdigest()[:6]}"
 
 
 @contextlib.contextmanager
 def _only_one(home: Path) -> Iterator[None]:
-    """Hold the home folder's place for an `idxflow up`; the kernel frees it when the process ends."""
+    """Hold the home folder's lock for an `idxflow up`; the kernel releases it when the process ends."""
     home.mkdir(parents=True, exist_ok=True)
     path = home.resolve() / "up.lock"
     if (descriptor := try_lock(path)) is None:
@@ -169,7 +167,7 @@ def _only_one(home: Path) -> Iterator[None]:
             f"idxflow up, home folder {home}",
             expected="no other one",
             found=f"process {path.read_text().strip() or '(just starting)'}",
-            way_out="That one takes the runs; Ctrl-C in its terminal stops it. Nothing has changed.",
+            way_out="That one executes the runs; Ctrl-C in its terminal stops it. Nothing has changed.",
         )
     with os.fdopen(descriptor, "w") as file:
         file.truncate(0)

@@ -1,10 +1,10 @@
 """
 What `idxflow up` sets up on a server: a work pool, the deployments of prefect.yaml, and the automations.
 
-By Prefect's own template each run may name the command that a worker runs as its user. By that of pool.json the command
-is Prefect's, in the worker's folder, and the one job variable is `env`; of that, only names which neither Python nor
-the loader of programs knows: prefect.yaml's, and `MIRROR_...` for `${NAME}` in a mirror's address. The server refuses
-all else. The link beside this file is prefect.yaml itself: an installed package has the file, too.
+With Prefect's own template a run may name any command, which a worker runs as its user. With that of pool.json the
+command is Prefect's, in the worker's folder, and the one job variable is `env`; of that, only names that neither Python
+nor the loader of programs reads: prefect.yaml's, and `MIRROR_...` for `${NAME}` in a mirror's address. The server
+refuses everything else. The link beside this file is prefect.yaml itself: an installed package has the file, too.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ HEARTBEAT_SECONDS = 30
 
 
 class WorkPool(BaseModel):
-    """The pool that a deployment's runs wait in, and what its worker adds to their environment."""
+    """The pool of a deployment's runs, and what its worker adds to their environment."""
 
     model_config = ConfigDict(frozen=True)
     name: str
@@ -47,7 +47,7 @@ class WorkPool(BaseModel):
 
 
 class Deployment(BaseModel):
-    """What prefect.yaml says of one deployment, in Prefect's own words."""
+    """One deployment of prefect.yaml, in Prefect's own terms."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
@@ -71,9 +71,9 @@ def described(file: Path = PREFECT_FILE) -> tuple[Deployment, ...]:
 
 def described_for(client: SyncPrefectClient) -> tuple[Deployment, ...]:
     """
-    Return what prefect.yaml describes, with those deployments and schedules paused that a person has paused there.
+    Return what prefect.yaml describes, with those deployments and schedules paused that are paused on the server.
 
-    For Prefect, to deploy is to resume: what is told to deploy says so itself, and may break off at any moment.
+    Deploying with Prefect would resume them.
     """
     there = {each.name: each for each in _there(client)}
     return tuple(_paused_as(each, there[each.name]) if each.name in there else each for each in described())
@@ -86,7 +86,7 @@ def ids(client: SyncPrefectClient) -> tuple[UUID, ...]:
 
 class Deploying:
     """
-    `prefect deploy --all` at work beside this process, from the folder that prefect.yaml's entrypoints begin in.
+    `prefect deploy --all` in a process of its own, in the folder that prefect.yaml's entrypoints are relative to.
 
     Args: wanted: what it deploys; all else is as in prefect.yaml.
     """
@@ -108,19 +108,15 @@ class Deploying:
         )
 
     def wait(self) -> None:
-        """
-        Return when it is done.
-
-        Raises: ServerError: it failed; it quotes what Prefect said last.
-        """
-        said, _ = self._process.communicate()
+        """Return when it is done. Raises: ServerError: it failed; it quotes Prefect's last lines."""
+        output, _ = self._process.communicate()
         if self._process.returncode:
-            lines = [line.strip() for line in said.splitlines() if line.strip()]
+            lines = [line.strip() for line in output.splitlines() if line.strip()]
             raise ServerError(
                 "prefect deploy --all",
                 expected="exit code 0",
                 found=f"{self._process.returncode}: {' | '.join(lines[-3:])}",
-                way_out=f"See that the server is Prefect 3.8's and lets you in, and that {PREFECT_FILE.name} is whole.",
+                way_out=f"See that it is Prefect 3.8, accepts your password, and that {PREFECT_FILE.name} is intact.",
             )
 
     def __enter__(self) -> Self:
@@ -134,7 +130,7 @@ class Deploying:
 
 
 def served(wanted: Iterable[Deployment]) -> tuple[RunnerDeployment, ...]:
-    """Make these deployments for a process that serves them: without a work pool, found by the flow's module."""
+    """Return these deployments for a process that serves them: without a work pool, found by the flow's module."""
     from prefect.client.schemas.objects import ConcurrencyLimitConfig
     from prefect.types.entrypoint import EntrypointType
 
@@ -179,16 +175,16 @@ def _schedule(given: dict[str, Any]) -> Any:
 
 
 def base_job_template() -> dict[str, Any]:
-    """Return the pool's template, in Prefect's own words."""
+    """Return the pool's template, in Prefect's own terms."""
     template: dict[str, Any] = json.loads(POOL_FILE.read_text("utf-8"))
     return template
 
 
 def make_pool(client: SyncPrefectClient, name: str) -> bool:
     """
-    Make the process work pool, unless it is there; one that has Prefect's own template gets ours.
+    Create the process work pool, or give one that has Prefect's own template ours.
 
-    Returns: whether it was made.
+    Returns: whether it was created.
     """
     from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
     from prefect.exceptions import ObjectAlreadyExists
@@ -211,11 +207,11 @@ def _variables(template: dict[str, Any]) -> set[str]:
 
 def put_automations(client: SyncPrefectClient, file: Path = AUTOMATIONS_FILE) -> tuple[int, int]:
     """
-    Make or update each automation of the file; by name, so that a second time changes nothing.
+    Create or update each automation of the file; by name, so that a second time changes nothing.
 
-    What a person has changed stays: whether it is switched on, and its actions, where a notification goes.
+    What was changed on the server is kept: whether it is enabled, and its actions, as notifications.
 
-    Returns: how many were made, and how many were there.
+    Returns: how many were created, and how many existed.
     """
     from prefect.events.schemas.automations import AutomationCore
 

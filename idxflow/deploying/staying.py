@@ -1,4 +1,4 @@
-"""A service of Prefect's, kept running in the foreground until somebody stops it."""
+"""A service of Prefect's that runs in the foreground until it is stopped."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def stay(
 
     Args:
         work:     the service.
-        ready:    called once it has begun, and signals stop it as is told here.
-        end_runs: called, in another thread, before the service is stopped, which would kill its runs outright. Its
-                  event is set when somebody presses Ctrl-C once more.
-    Raises: whatever ended `work`.
+        ready:    called once it has begun, and signals stop it as described here.
+        end_runs: called in another thread before the service is stopped, which would kill its runs. Its event is set
+                  by a second Ctrl-C.
+    Raises: what ended `work`.
     """
     asyncio.run(_stay(work, ready, end_runs))
 

@@ -1,7 +1,7 @@
 """
 A model as a folder that stands alone: weights, normaliser, class names, metrics, lineage, a card, and their checksums.
 
-Everything it speaks of is hashed first. The folder is built aside, flushed to the disk, and then renamed.
+Everything in it is hashed first. The folder is built under another name, flushed to the disk, and renamed.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ MEANINGS = {
     METRICS: "all metrics of both splits",
     CONFUSION: "test images by true and by predicted class",
     HISTORY: "loss and accuracy of each epoch",
-    "manifest.json": "the model's own entry: inputs, parameters, code, environment, files",
+    "manifest.json": "the model's own manifest: inputs, parameters, code, environment, files",
     "lineage.json": "all that it was made from, and what measured it",
     SUMS: "SHA-256 of every other file",
 }
 
 TELLABLE = ("http://", "https://", "the store")
-"""How the name of a mirror begins that is no path of this machine."""
+"""Beginnings of a mirror's name that are no path of this machine."""
 
 
 @dataclass(frozen=True)
@@ -92,11 +92,11 @@ class Exported(BaseModel):
 
 def export(store: Store, stored: Stored, target: Path) -> Exported:
     """
-    Write a model and all that tells of it into a new folder; whatever goes wrong, there is no half one.
+    Write a model, and everything about it, to a new folder; a failure leaves nothing.
 
     Raises:
         UsageError:      it is no model, or the folder is not empty.
-        ArtifactDamaged: something that it speaks of is not what it was.
+        ArtifactDamaged: an artifact of it is damaged.
         StoreError:      the disk, or an artifact of another version of idxflow.
     """
     target = target.resolve()
@@ -125,7 +125,7 @@ def gather(store: Store, stored: Stored, hold: Hold) -> Material:
 
     Raises:
         ArtifactDamaged:           an artifact is not what it was.
-        StoreError:                nothing in the store tells the model's classes.
+        StoreError:                nothing in the store has the model's classes.
         KeyError, ValidationError: a manifest says other things than this version of idxflow writes.
     """
     lineage = trace(store, stored)
@@ -133,7 +133,7 @@ def gather(store: Store, stored: Stored, hold: Hold) -> Material:
     order = Order(list_runs(store))
     last = _newest(below, "report", order) or _newest(below, "evaluate", order) or model
     taken = {last.id: _take(store, hold, last)}
-    # The last of the line knows what the model alone does not: the files of the test split, and what is odd about it.
+    # The last artifact has what the model has not: the files of the test split, and its findings.
     whole = trace(store, taken[last.id])
     scores = _newest((*whole.above(), last), "evaluate", order) or _newest(below, "evaluate", order)
     known = {node.id: node for node in (model, *lineage.above(), *whole.above(), scores) if node and node.made}
@@ -159,7 +159,7 @@ def gather(store: Store, stored: Stored, hold: Hold) -> Material:
 
 def _take(store: Store, hold: Hold, node: Node) -> Stored:
     """Hold an artifact, then hash all of it."""
-    # Whoever else has the lock makes the artifact anew or cleans it up: what is read afterwards tells.
+    # Another holder of the lock rebuilds or deletes the artifact: it is inspected afterwards.
     with store.locked(node.stage, node.version):
         hold.add(node.stage, node.version)
     try:
@@ -167,17 +167,17 @@ def _take(store: Store, hold: Hold, node: Node) -> Stored:
     except Damage as damage:
         raise damaged(node.id, str(damage)) from damage
     if found is None:
-        raise damaged(node.id, "nothing: it was cleaned up meanwhile")
-    return found[0]
+        raise damaged(node.id, "nothing: it was deleted meanwhile")
+    return found
 
 
 def damaged(artifact: str, found: str) -> ArtifactDamaged:
-    """Make the error for an artifact that cannot be exported as it is."""
+    """Return the error for an artifact that cannot be exported as it is."""
     return ArtifactDamaged(
         f"artifact {artifact}",
         expected="what its manifest says",
         found=found,
-        way_out="Put it aside with `idxflow verify --repair`, and run again: it is made anew. Nothing was exported.",
+        way_out="Move it aside with `idxflow verify --repair`, and run again to rebuild it. Nothing was exported.",
     )
 
 
@@ -189,9 +189,9 @@ def _spec(model: str, table: Stored | None, report: Stored | None) -> TableSpec:
         return TableSpec.model_validate(report.manifest.parts.parameters["dataset"]["splits"]["train"]["spec"])
     raise StoreError(
         f"artifact {model}",
-        expected="its train table or its report in the store, to tell its classes",
+        expected="its train table or its report in the store, for its classes",
         found="neither",
-        way_out="Run again with the same configuration: both are made anew. Nothing was exported.",
+        way_out="Run again with the same configuration to rebuild both. Nothing was exported.",
     )
 
 
@@ -212,7 +212,7 @@ def _files(trained: tuple[Node, ...], whole: tuple[Node, ...], report: Stored | 
     splits = report.manifest.parts.parameters["dataset"]["splits"] if report else {}
     named = {
         file["name"]: name
-        for name in ("test", "train")  # of a file that both come from it is the train split's
+        for name in ("test", "train")  # a file of both splits counts as the train split's
         if name in splits
         for shard in splits[name]["shards"]
         for file in shard.values()
@@ -226,7 +226,7 @@ def _files(trained: tuple[Node, ...], whole: tuple[Node, ...], report: Stored | 
 
 
 def _cut(lineage: Lineage, ids: set[str]) -> Lineage:
-    """Leave only these nodes, and of a folder that files came from only that it was one."""
+    """Keep only these nodes, and no path of a folder that files came from."""
     nodes = []
     for node in (each for each in lineage.nodes if each.id in ids):
         made = node.made
@@ -254,7 +254,7 @@ def _refuse_other_stages(store: Store, stored: Stored) -> None:
 
 
 def _refuse_home(store: Store, target: Path) -> None:
-    """Keep exports out of the home folder, where the store's own commands would take them for damage or leftovers."""
+    """Refuse the home folder, where the store's own commands would take an export for damage or leftovers."""
     if target.resolve().is_relative_to(store.home):
         expected = "a folder outside of the home folder"
         found = target.resolve().relative_to(store.home).as_posix()
@@ -264,7 +264,7 @@ def _refuse_home(store: Store, target: Path) -> None:
 
 
 def _refuse_occupied(target: Path) -> None:
-    """Let through what is not there, and a folder with nothing in it that nobody sits in."""
+    """Accept a new folder, or an empty one that is not the working folder."""
     with _writable(target):
         if not os.path.lexists(target) or (target.is_dir() and target != Path.cwd() and not any(target.iterdir())):
             return
@@ -320,7 +320,7 @@ def _compose(material: Material) -> tuple[dict[str, bytes], tuple[str, ...]]:
 
 
 def _read(stored: Stored, name: str, sha256: str) -> bytes:
-    """Read a file of an artifact that may have been made anew or cleaned up since it was hashed."""
+    """Read a file of an artifact that may have been rebuilt or deleted since it was hashed."""
     path = stored.folder / name
     data = path.read_bytes() if path.exists() else b""
     if hashlib.sha256(data).hexdigest() != sha256:

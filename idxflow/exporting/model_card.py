@@ -1,4 +1,4 @@
-"""The card that goes with an exported model: what it is, what it is good for, what it was made from, how to load it."""
+"""The card that goes with an exported model: what it is, its use, its origin, how to load it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MARKS = re.compile(r"([\\`*_\[\]<>|#~&])")
 @dataclass(frozen=True)
 class Card:
     """
-    All that the card tells.
+    The content of the card.
 
     Args:
         model:    the model's manifest.

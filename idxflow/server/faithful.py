@@ -1,7 +1,7 @@
 """
-To the port of a home folder's server this process connects only while that server lives.
+This process connects to the port of a home folder's server only while that server is alive.
 
-Whoever takes the port after it would be told its password, and be believed.
+Another process on that port would get its password, and be trusted.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ def stay_faithful(home: Path, server: Server, *, patient: bool) -> None:
     """
     From now on, and until the end of this process, check before each connection to the port of `server`.
 
-    Whatever library makes it: where the server of `home` is not the one at this port any more, nothing is sent. One
-    that was restarted on the same port is the home folder's, and good.
+    Whatever library connects: where the server of `home` is no longer at this port, nothing is sent. One that was
+    restarted on the same port is the home folder's too.
 
-    Args: patient: refuse the connection as the kernel does where nobody listens, so that a client tries again for a
-                   while, as Prefect's do. Otherwise raise ServerError, at which it gives up.
+    Args: patient: refuse the connection as the kernel does, so that a client retries for a while, as Prefect's do.
+                   Otherwise raise ServerError, at which it gives up.
     """
     if not _hooked:
         sys.addaudithook(_check)  # it cannot be removed
@@ -45,12 +45,12 @@ def stay_faithful(home: Path, server: Server, *, patient: bool) -> None:
 
 
 def is_gone() -> bool:
-    """Tell whether a server that this process is faithful to is gone."""
+    """Return whether a server that this process watches has ended."""
     return not all(_lives(watched.home, port) for port, watched in _watched.items())
 
 
 def gone(address: str) -> ServerError:
-    """Return the error of a server that has ended meanwhile."""
+    """Return the error for a server that has ended."""
     return ServerError(
         f"Prefect server {address}",
         expected="it to run",
@@ -69,7 +69,7 @@ def _check(event: str, arguments: tuple[Any, ...]) -> None:
         if watched.patient:
             raise ConnectionRefusedError(ECONNREFUSED, "gone")
         _hush()
-        arguments[0].close()  # of an error that is none of the system's own, libraries leave it open
+        arguments[0].close()  # libraries leave it open for any but the system's own errors
         raise gone(watched.address)
 
 
@@ -79,5 +79,5 @@ def _lives(home: Path, port: int) -> bool:
 
 
 def _hush() -> None:
-    """Spare a person what Prefect's threads say of each line that they cannot send any more."""
+    """Silence Prefect's threads about each line that they can no longer send."""
     logging.raiseExceptions = False

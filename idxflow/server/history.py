@@ -1,7 +1,7 @@
 """
-The history that the home folder's Prefect server keeps: runs with their states, logs and pages, which go by age.
+The history in the home folder's Prefect server: runs with their states, logs and pages, deleted by age.
 
-While the server runs it forgets by itself what is older than its `DAYS`, and passing events after minutes.
+A running server deletes by itself what is older than its `DAYS`, and passing events after minutes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from artifacts.run_record import RunRecord
+from flows.run_record import RunRecord
 from idxflow.server.connection import enter
 from idxflow.server.environment import prepare_environment, user_api_url
 from idxflow.server.local import api_answers, find_server
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
 AT_ONCE = 200
-"""Runs that are asked for at once, and pages of a run: Prefect's own limit."""
+"""Runs, and pages of a run, in one request: Prefect's own limit."""
 UNCHANGED = 300
-"""Runs that changed nothing which the dashboard keeps."""
+"""How many runs that changed nothing the dashboard keeps."""
 SELDOM = 10
-"""Of so many runs one deletes what is too much."""
+"""One run in so many deletes the surplus."""
 FORGOTTEN = 20
-"""Runs that are deleted at once: few enough for one transaction."""
+"""Runs deleted in one transaction."""
 NOTHING_CHANGED = "nothing-changed"
 """The tag that `flows.dashboard` gives such a run."""
 ENDED = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
@@ -42,9 +42,9 @@ class History(BaseModel):
     """What a clean-up does to the server's history."""
 
     model_config = ConfigDict(frozen=True)
-    asked: bool = Field(description="whether a server of this home folder runs, which alone can be asked")
+    asked: bool = Field(description="whether a server of this home folder runs: without one nothing is deleted")
     older_than_days: float
-    runs: int = Field(default=0, description="how many ended longer ago, and can go or are gone")
+    runs: int = Field(default=0, description="how many ended longer ago, and can be or are deleted")
     done: bool = False
 
 
@@ -52,9 +52,9 @@ def trim_history(home: Path, age: timedelta, *, really: bool) -> History | None:
     """
     Count the runs that ended longer than `age` ago; with `really` delete them, with their logs and pages.
 
-    It goes through the API of the home folder's own server; of one that PREFECT_API_URL names somebody else takes care.
+    Only through the API of the home folder's own server, never of another that PREFECT_API_URL names.
 
-    Returns: None where there is no history, or it is kept elsewhere.
+    Returns: None where there is no history, or it is on another server.
     """
     if not (home / "prefect" / "prefect.db").exists():
         return None
@@ -102,10 +102,10 @@ def _delete(client: SyncPrefectClient, run: UUID) -> int:
 
 def forget_unchanged(record: RunRecord, keep: int = UNCHANGED) -> None:
     """
-    Delete from the dashboard the oldest runs that changed nothing, so that no more than `keep` or so stay.
+    Delete from the dashboard the oldest runs that changed nothing, so that about `keep` of them stay.
 
     Called at the end of a run on the home folder's own server, it does so after one in ten that changed nothing itself:
-    each of them is 100 kB there, and says no more than the next one. What goes wrong is no matter of the run's.
+    each takes 100 kB there and adds nothing. Errors are ignored: they are not the run's.
     """
     from flows.summary import nothing_changed
 

@@ -17,7 +17,7 @@ from artifacts.manifest import Manifest
 from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
 from idxflow.views.console import Console
-from idxflow.views.layout import few, local_time, short_path, table_lines
+from idxflow.views.layout import few, local_time, present, table_lines
 from schemas.text import amount, counted, duration
 
 WIDTH = 50
@@ -77,26 +77,25 @@ def print_artifact(console: Console, facts: ArtifactFacts) -> None:
 
 def _facts(facts: ArtifactFacts) -> Iterator[tuple[str, str]]:
     manifest, environment = facts.manifest, facts.manifest.environment
-    yield "Artifact", " ".join(filter(None, [f"{manifest.stage}/{manifest.version}", manifest.name]))
-    yield "Made", f"{local_time(manifest.created, seconds=True)} in {duration(manifest.seconds)} by run {manifest.run}"
-    yield "Used by", few(facts.runs) or "no run in the history"
-    if facts.aliases:
-        yield "Aliases", ", ".join(facts.aliases)
-    for pin in facts.pins:
-        yield "Pin", pin.subject + (f": {pin.note}" if pin.note else "")
-    yield "Folder", short_path(facts.folder)
-    yield "Size", f"{amount(facts.bytes, 'bytes')} in {counted(len(manifest.files), 'file')}"
-    yield "Content", manifest.digest[:DIGITS]
-    yield "Code", counted(len(manifest.parts.code), "file")
-    if manifest.parts.packages:
-        yield "Bits decided by", _versions(manifest.parts.packages)
-    yield "Environment", f"Python {environment.python}, {environment.platform}, {environment.cores} cores"
-    others = {name: each for name, each in environment.packages.items() if name not in manifest.parts.packages}
-    yield "Packages", _versions(others)
-    if environment.numerics:
-        yield "Variables", ", ".join(f"{name}={value}" for name, value in environment.numerics.items())
-    if environment.git_commit:
-        yield "Git commit", environment.git_commit + (" with changes" if environment.git_dirty else "")
+    decisive = manifest.parts.packages
+    made = f"{local_time(manifest.created, seconds=True)} in {duration(manifest.seconds)} by run {manifest.run}"
+    others = {name: each for name, each in environment.packages.items() if name not in decisive}
+    return present(
+        ("Artifact", f"{manifest.stage}/{manifest.version} {manifest.name}".rstrip()),
+        ("Made", made),
+        ("Used by", few(facts.runs) or "no run in the history"),
+        ("Aliases", ", ".join(facts.aliases)),
+        *(("Pin", pin.subject + (f": {pin.note}" if pin.note else "")) for pin in facts.pins),
+        ("Folder", facts.folder),
+        ("Size", f"{amount(facts.bytes, 'bytes')} in {counted(len(manifest.files), 'file')}"),
+        ("Content", manifest.digest[:DIGITS]),
+        ("Code", counted(len(manifest.parts.code), "file")),
+        ("Bits decided by", _versions(decisive)),
+        ("Environment", f"Python {environment.python}, {environment.platform}, {counted(environment.cores, 'core')}"),
+        ("Packages", _versions(others)),
+        ("Variables", ", ".join(f"{name}={value}" for name, value in environment.numerics.items())),
+        ("Git commit", f"{environment.git_commit or ''}{' with changes' * bool(environment.git_dirty)}"),
+    )
 
 
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:

@@ -46,7 +46,7 @@ def print_comparison(console: Console, comparison: Comparison, images: int) -> N
 
 
 def _sections(comparison: Comparison, images: int) -> Iterator[tuple[Text, list[str | Text]]]:
-    """Yield each section's title and lines; where both runs are the same there are none, and the title says so."""
+    """Yield each section's title and lines; where the runs are the same, only a title that says so."""
     metrics = [(f"{each.split} {each.metric}", *_figures(each, each.metric != "loss")) for each in comparison.metrics]
     sides = (("A", comparison.a.gone), ("B", comparison.b.gone))
     if gone := [f"{name}  {few(names, FEW)}" for name, names in sides if names]:
@@ -131,7 +131,7 @@ def _rounded(figure: float, digits: int) -> float:
 
 
 def _beginnings(difference: Difference) -> tuple[str, str]:
-    """Write both values, long ones by their beginnings if these differ."""
+    """Return both values, long ones by their beginnings if these differ."""
     values = (difference.a, difference.b)
     texts = [value if isinstance(value, str) else "-" if value is None else dumps(value) for value in values]
     one, other = (text if len(text) <= WIDE else f"{text[: WIDE - 8]}..." for text in texts)
@@ -146,8 +146,8 @@ def _presence(difference: Difference) -> tuple[str, str]:
 
 
 def _users(difference: Difference) -> str:
-    """Return the stages that depend on something, and of what if that is one thing: `verify parse of test`."""
+    """Return the stages that depend on something, and their one subject: `verify parse of test`."""
     stages = list(dict.fromkeys(stage.split()[0] for stage in difference.stages))
     names = {name for _, _, name in (stage.partition(" ") for stage in difference.stages)}
-    said = " ".join(stages) if len(stages) <= FEW else f"{len(stages)} stages"
-    return f"{said} of {name}" if len(names) == 1 and (name := names.pop()) else said
+    users = " ".join(stages) if len(stages) <= FEW else counted(len(stages), "stage")
+    return f"{users} of {name}" if len(names) == 1 and (name := names.pop()) else users

@@ -30,11 +30,11 @@ from schemas.secrets import conceal
 from schemas.text import amount, facts_line, progress_of, visible
 
 PLAIN_SECONDS = 5.0
-"""Without a terminal, how often long work says how far it is."""
+"""Seconds between two progress lines, without a terminal."""
 CAVEAT = "Caveat"
 """Label of what voids or weakens the figure above it."""
 VIEW = 20
-"""Lines after which what was said has gone from view."""
+"""Lines after which a message has scrolled out of view."""
 SHOWN = 20
 """Lines of a list that are shown at most."""
 
@@ -54,10 +54,10 @@ class Console:
     The output of a command.
 
     Args:
-        out:   where lines go.
-        err:   where errors go, and warnings when it is a terminal and `out` is not.
+        out:   for lines.
+        err:   for errors, and for warnings when it is a terminal and `out` is not.
         plain: lines only, even on a terminal.
-        clock: seconds from anywhere on.
+        clock: seconds since some moment.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Console:
 
     @property
     def width(self) -> int | None:
-        """Columns of the terminal; None where lines go to no terminal, and may be of any length."""
+        """Columns of the terminal; None where the output is no terminal, and lines may be of any length."""
         return self.out.width if self.out.is_terminal else None
 
     def line(self, text: str | Text = "") -> None:
@@ -124,18 +124,18 @@ class Console:
             self.line(Text(f"  and {len(rows) - SHOWN} more, which --json shows", "dim"))
 
     def warn(self, message: str) -> None:
-        """Print a warning so that nobody overlooks it."""
+        """Print a warning where it is seen."""
         self._warned[message] = self._lines
         where = self.err if self.err.is_terminal and not self.out.is_terminal else self.out
         _say(where, "WARNING", message, "bold black on yellow", "yellow")
 
     def remind(self, message: str) -> None:
-        """Print a warning, unless it has just been printed and still stands in view."""
+        """Print a warning, unless it was just printed and is still in view."""
         if self._lines - self._warned.get(message, -VIEW) >= VIEW:
             self.warn(message)
 
     def fail(self, message: str) -> None:
-        """Print an error, unless it was printed when it happened and still stands in view."""
+        """Print an error, unless it was printed when it happened and is still in view."""
         if self._lines - self._failed.get(message, -VIEW) < VIEW:
             return
         self._failed[message] = self._lines
@@ -143,11 +143,11 @@ class Console:
 
     @contextmanager
     def watching(self, *, verbose: bool = False) -> Iterator[None]:
-        """Show events and log lines for as long as the block runs."""
+        """Show events and log lines while the block runs."""
         logger, handler = logging.getLogger("idxflow"), _Lines(self, logging.DEBUG if verbose else logging.WARNING)
         before = logger.level, logger.propagate
         logger.setLevel(logging.DEBUG if verbose else logging.INFO)
-        # The root logger's handler is Prefect's: it would say everything a second time.
+        # The root logger's handler is Prefect's: it would print everything a second time.
         logger.propagate = False
         logger.addHandler(handler)
         live = Live(get_renderable=self._board.render, console=self.out, transient=True) if self._board else None
@@ -167,7 +167,7 @@ class Console:
 
     @contextmanager
     def doing(self, what: str) -> Iterator[None]:
-        """Show on a terminal that something goes on which emits no events."""
+        """Show on a terminal that work is going on which emits no events."""
         row = StageChanged("", what, "started", "")
         if self._board:
             self._board.start(row)
@@ -178,7 +178,7 @@ class Console:
                 self._board.finish(row)
 
     def show(self, event: Event) -> None:
-        """Show what an event tells; from any thread."""
+        """Show an event; from any thread."""
         with self._lock:
             match event:
                 case RunChanged():
@@ -199,7 +199,7 @@ class Console:
         if self._board:
             self._board.finish(event)
         if (event.stage, event.name, event.version) in self._shown:
-            return  # a second attempt after damage finds cached what the first one computed
+            return  # a second attempt after damage finds in the cache what the first one computed
         self._shown.add((event.stage, event.name, event.version))
         facts = below(self._facts.pop(event.stage, ""), INDENT, self.width)
         self.line(Text("\n").join([stage_line(event, self.width), *facts]))
@@ -224,7 +224,7 @@ def open_console(*, json: bool = False, plain: bool = False) -> Console:
 
 
 class _Lines(logging.Handler):
-    """Prints log lines of idxflow's own loggers: warnings once each, the rest only when asked for."""
+    """Prints log lines of idxflow's own loggers: warnings once each, others only if verbose."""
 
     def __init__(self, console: Console, level: int) -> None:
         super().__init__(level)

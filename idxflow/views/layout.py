@@ -21,7 +21,7 @@ NARROW = 88
 LEAST = 20
 """Columns that a text below a row has at least, however narrow the terminal is."""
 CLOCK = "The clock was wrong then, or is now; the order of runs does not depend on it."
-"""Of records that name a moment which is still to come."""
+"""About records that are dated in the future."""
 
 
 def table_lines(
@@ -83,3 +83,10 @@ def local_time(moment: str, *, seconds: bool = False) -> str:
 def short_path(path: Path) -> str:
     """Return a path as seen from the working folder when it lies below it."""
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def present(*rows: tuple[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield the labelled values that are there, each as text; a path as seen from the working folder."""
+    for label, value in rows:
+        if value:
+            yield label, short_path(value) if isinstance(value, Path) else str(value)

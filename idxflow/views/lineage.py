@@ -37,7 +37,7 @@ def print_lineage(console: Console, lineage: Lineage) -> None:
 
 
 class _Drawing:
-    """One lineage as text: the artifact's facts, then a tree upwards and a tree downwards."""
+    """One lineage as text: the artifact's facts, a tree upwards and a tree downwards."""
 
     def __init__(self, lineage: Lineage) -> None:
         self._lineage, self._artifact = lineage, lineage.node(lineage.artifact)
@@ -89,13 +89,13 @@ class _Drawing:
             if value is not None and (line := f"{name}: {brief(value)}") not in self._said:
                 self._said.add(line)
                 lines.append(line)
-        said = self._usual if node is not self._artifact else [*_versions(made.packages)]
-        lines.append(", ".join(each for each in _circumstances(made) if each not in said))
+        known = self._usual if node is not self._artifact else [*_versions(made.packages)]
+        lines.append(", ".join(each for each in _circumstances(made) if each not in known))
         yield from (Text(line, "dim") for line in lines if line)
 
 
 def brief(value: object) -> str:
-    """Return a parameter in a few words: long lists and what lies deeper are counted, digests are cut."""
+    """Return a parameter in a few words: long lists and nested values are counted, digests are cut."""
     match value:
         case dict():
             inner = {name: each for name, each in value.items() if each is not None}
@@ -138,7 +138,7 @@ def _name(node: Node) -> Text:
 
 
 def _circumstances(made: Making) -> Iterator[str]:
-    """Yield by which run and where an artifact was made, each fact alone, so that they can be compared."""
+    """Yield run, commit and software of an artifact, each fact alone, so that they can be compared."""
     where = made.environment
     yield f"run {made.run}"
     dirty = " with uncommitted changes" if where.git_dirty else ""
@@ -157,5 +157,5 @@ def _source_lines(source: Source) -> Iterator[str]:
 
 
 def _quoted(text: str) -> str:
-    """Escape what ends a label or means something in it, as Mermaid's numbered entities."""
+    """Escape what ends a label or has a meaning in it, as Mermaid's numbered entities."""
     return PLAIN.sub(lambda found: f"#{ord(found[0])};", text)

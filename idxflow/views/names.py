@@ -12,6 +12,7 @@ from artifacts.archive.name_records import Alias, Pin, Placement
 from artifacts.archive.runs import read_run
 from artifacts.store.store import Store
 from artifacts.store.trust import Trusted
+from flows.run_record import RunRecord
 from idxflow.views.console import Console
 from idxflow.views.layout import local_time
 from schemas.text import amount, counted, share
@@ -110,7 +111,8 @@ def _row(placement: Placement, store: Store, index: RunIndex) -> Row:
     accuracy = None
     if placement.stage == "train" and placement.version:
         using = filter(None, (read_run(store, run.id) for run in index.users(placement.stage, placement.version)))
-        accuracy = next((run.metrics["test"].accuracy for run in using if "test" in run.metrics), None)
+        metrics = (RunRecord.of(run).metrics for run in using)
+        accuracy = next((each["test"].accuracy for each in metrics if "test" in each), None)
     return Row(
         stage=placement.stage,
         version=placement.version,

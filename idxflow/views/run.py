@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from rich.text import Text
@@ -16,18 +16,18 @@ from artifacts.archive.name_records import ArtifactPin
 from artifacts.archive.names import Names
 from artifacts.archive.runs import RunState, state_of
 from artifacts.manifest import Manifest
-from artifacts.run_record import RunRecord, Score, StageRecord
+from artifacts.run_record import StageRecord
 from artifacts.store.integrity import Damage
 from artifacts.store.store import Store
+from flows.run_record import RunRecord, Score
 from idxflow.views.console import CAVEAT, Console
-from idxflow.views.layout import below, local_time, short_path, shown_version, table_lines
+from idxflow.views.layout import below, local_time, present, shown_version, table_lines
 from idxflow.views.stages import STYLES
 from schemas.held_out import HeldOut
 from schemas.image_spec import ImageSpec
 from schemas.results import METRICS, REPORT, Caveat, Metrics, unsaid
-from schemas.stages import STAGES
 from schemas.text import amount, counted, duration, share
-from schemas.training import MODEL, Training
+from schemas.training import MODEL, PROFILES, Training
 
 INDENT = 12
 """Columns before what stands below the row of a stage."""
@@ -49,23 +49,24 @@ class Row(BaseModel):
     id: str
     started: str = Field(description="UTC, ISO 8601")
     dataset: str
-    dataset_id: str = Field(description="tells it from another data set of that name")
+    dataset_id: str = Field(description="identifies it among data sets of that name")
     profile: str
     state: RunState
     seconds: float | None
     stages: int
     computed: tuple[str, ...] = Field(description="names of the stages that were computed and not cached")
+    order: tuple[str, ...] = Field(default=(), exclude=True, description="the stages of its graph, in their order")
     test_accuracy: float | None
     caveats: tuple[str, ...] = Field(default=(), description="what voids or weakens the test accuracy, a sentence each")
 
 
 class StageFacts(BaseModel):
     """
-    A stage of a run, and what has become of its artifact.
+    A stage of a run, and the state of its artifact.
 
     Args:
         reason: why it was computed; empty when cached.
-        store:  whether the artifact is still there and, as far as a quick check tells, what it was.
+        store:  whether the artifact is still there and passes a quick check.
         damage: what is wrong with it.
     """
 
@@ -125,48 +126,43 @@ class RunFacts(BaseModel):
 def run_facts(store: Store, record: RunRecord, now: datetime) -> RunFacts:
     """Gather everything about a run."""
     state = state_of(store, record)
-    given = record.training.model_dump(mode="json", exclude=set(Training.outside_key))
-    profile = Training(profile=record.training.profile).model_dump(mode="json")
-    settings = [Setting(name=name, value=value, profile=profile[name]) for name, value in given.items()]
+    given = {name: value for name, value in record.training.items() if name not in Training.outside_key}
+    profile = _usual(record.profile)
+    settings = [Setting(name=name, value=value, profile=profile.get(name)) for name, value in given.items()]
     made = {(row.stage, row.version) for row in record.stages}
     names = Names(store)
-    return RunFacts(
-        id=record.id,
-        state=state,
-        started=record.started,
-        seconds=time_taken(record, state, now),
-        dataset=record.dataset,
-        profile=record.profile,
-        configuration=tuple(sorted(settings, key=lambda setting: not setting.changed)),
-        stages=tuple(_stage_facts(store, row) for row in record.stages),
-        metrics=record.metrics,
-        caveats=record.caveats,
-        held_out=record.held_out,
-        warnings=record.warnings,
-        error=record.error,
-        model=_place(store, record, "train", MODEL),
-        report=_place(store, record, "report", REPORT),
-        record=store.runs / f"{record.id}.json",
-        dashboard=record.dashboard,
-        flow_run=record.flow_run,
-        aliases=tuple(
+    own = {
+        "state": state,
+        "seconds": time_taken(record, state, now),
+        "configuration": sorted(settings, key=lambda setting: not setting.changed),
+        "stages": [_stage_facts(store, row) for row in record.stages],
+        "model": _place(store, record, "train", MODEL),
+        "report": _place(store, record, "report", REPORT),
+        "record": store.runs / f"{record.id}.json",
+        "aliases": [
             f"{alias.name} of {'/'.join(alias.artifact)}"
             for alias in names.aliases()
             if alias.artifact and alias.artifact in made
-        ),
-        pins=tuple(
+        ],
+        "pins": [
             pin.subject + (f": {pin.note}" if pin.note else "")
             for pin in names.pins()
             if ((pin.stage, pin.version) in made if isinstance(pin, ArtifactPin) else pin.run == record.id)
-        ),
-    )
+        ],
+    }
+    return RunFacts.model_validate(record.model_dump() | own)
 
 
 def time_taken(record: RunRecord, state: RunState, now: datetime) -> float | None:
-    """Return the seconds that a run took, or has been running for; None for one that was killed: nobody knows."""
+    """Return the seconds that a run took, or has been running for; None for one that was killed: unknown."""
     if state == "running":
         return max((now - datetime.fromisoformat(record.started).astimezone()).total_seconds(), 0.0)
     return None if state == "killed" else record.seconds
+
+
+def _usual(profile: str) -> dict[str, Any]:
+    """Return the configuration of a profile; none of one that only another version of idxflow knows."""
+    return Training.model_validate({"profile": profile}).model_dump(mode="json") if profile in PROFILES else {}
 
 
 def row_of(store: Store, record: RunRecord, now: datetime) -> Row:
@@ -183,6 +179,7 @@ def row_of(store: Store, record: RunRecord, now: datetime) -> Row:
         seconds=time_taken(record, state, now),
         stages=len(record.stages),
         computed=tuple(row.stage for row in record.stages if not row.cached),
+        order=tuple(dict.fromkeys(row.stage for row in record.stages)),
         test_accuracy=test.accuracy if test else None,
         caveats=tuple(caveat.message for caveat in record.caveats),
     )
@@ -228,9 +225,9 @@ def computed(row: Row) -> str:
     if len(row.computed) == row.stages and row.state == "completed":
         return f"all {row.stages}"
     counts = Counter(row.computed)
-    places = [STAGES.index(stage) for stage in STAGES if stage in counts]
+    places = [place for place, stage in enumerate(row.order) if stage in counts]
     if len(places) == len(counts) > 3 and places[-1] - places[0] == len(places) - 1:
-        return f"{STAGES[places[0]]} to {STAGES[places[-1]]}"
+        return f"{row.order[places[0]]} to {row.order[places[-1]]}"
     return " ".join(name if count == 1 else f"{name} x {count}" for name, count in counts.items())
 
 
@@ -240,16 +237,20 @@ def print_run(console: Console, facts: RunFacts) -> None:
     console.paragraph("Run", f"{facts.id}: {facts.state}{took}")
     console.paragraph("Started", local_time(facts.started, seconds=True))
     console.paragraph("Data set", facts.dataset or "not chosen yet")
-    for label, value in _figures(facts):
+    rows = present(
+        *_figures(facts),
+        ("Held out", facts.held_out),
+        ("Model", facts.model),
+        ("Report", facts.report),
+        ("Record", facts.record),
+        ("Dashboard", facts.dashboard),
+        *(("Alias", alias) for alias in facts.aliases),
+        *(("Pin", pin) for pin in facts.pins),
+        ("Error", facts.error),
+        *(("Warning", warning) for warning in unsaid(facts.warnings, facts.caveats)),
+    )
+    for label, value in rows:
         console.paragraph(label, value)
-    if facts.held_out:
-        console.paragraph("Held out", str(facts.held_out))
-    for label, value in _places(facts):
-        console.paragraph(label, value)
-    if facts.error:
-        console.paragraph("Error", facts.error)
-    for warning in unsaid(facts.warnings, facts.caveats):
-        console.paragraph("Warning", warning)
     console.line(Text(f"\nConfiguration: the {facts.profile} profile", "bold"))
     wide = max((len(_value(setting.value)) for setting in facts.configuration if setting.changed), default=0)
     for setting in facts.configuration:
@@ -267,36 +268,36 @@ def print_run(console: Console, facts: RunFacts) -> None:
 
 def print_summary(console: Console, record: RunRecord, home: Path, stop_server: str | None = None) -> None:
     """
-    Print what a run did; its warnings once more, where they have scrolled away.
+    Print what a run did, and again the warnings that have scrolled out of view.
 
     Args: stop_server: the command that stops the server which this run started, if it did.
     """
     cached = sum(stage.cached for stage in record.stages)
     what = f"{record.dataset}, {record.profile} profile, seed {record.seed}"
-    console.line()
-    console.fact("Run", f"{what}: {record.state} in {duration(record.seconds)}")
-    console.fact(
-        "Artifacts", f"{counted(len(record.stages), 'stage')}: {cached} cached, {len(record.stages) - cached} computed"
-    )
+    counts = f"{cached} cached, {len(record.stages) - cached} computed"
+    rows = labels = None
     folders = {(stage.stage, stage.name): Path(stage.path) for stage in record.stages}
-    if record.state == "completed" and ("evaluate", "") in folders:
-        rows = labels = None
-        with suppress(OSError, ValidationError):  # whoever has deleted it since, the run did complete
+    done = record.state == "completed" and ("evaluate", "") in folders
+    if done:
+        with suppress(OSError, ValidationError):  # deleted since: the run did complete
             metrics = Metrics.model_validate_json((folders["evaluate", ""] / METRICS).read_bytes())
             table = Manifest.model_validate_json((folders["parse", "train"] / "manifest.json").read_bytes())
             rows, labels = _rows(metrics, ImageSpec.model_validate(table.summary["shape"])), _labels(metrics)
-        for label, value in (("Train rows", rows), ("Held out", record.held_out), ("First 3 labels", labels)):
-            if value:
-                console.fact(label, str(value))
-        for label, figure in _figures(record):
-            console.fact(label, figure)
-    places = (("Model", record.model), ("Report", record.report), ("Record", home / "runs" / f"{record.id}.json"))
-    for label, path in places:
-        if path:
-            console.fact(label, short_path(Path(path)))
-    for label, value in (("Dashboard", record.dashboard), ("Stop the server", stop_server)):
-        if value:
-            console.fact(label, value)
+    console.line()
+    for label, value in present(
+        ("Run", f"{what}: {record.state} in {duration(record.seconds)}"),
+        ("Artifacts", f"{counted(len(record.stages), 'stage')}: {counts}"),
+        ("Train rows", rows),
+        ("Held out", done and record.held_out),
+        ("First 3 labels", labels),
+        *(_figures(record) if done else ()),
+        ("Model", record.model and Path(record.model)),
+        ("Report", record.report and Path(record.report)),
+        ("Record", home / "runs" / f"{record.id}.json"),
+        ("Dashboard", record.dashboard),
+        ("Stop the server", stop_server),
+    ):
+        console.fact(label, value)
     for warning in unsaid(record.warnings, record.caveats):
         console.remind(warning)
 
@@ -339,20 +340,8 @@ def _place(store: Store, record: RunRecord, stage: str, file: str) -> Path | Non
     return paths[-1] if paths and paths[-1].is_file() else None
 
 
-def _places(facts: RunFacts) -> Iterator[tuple[str, str]]:
-    for label, path in (("Model", facts.model), ("Report", facts.report), ("Record", facts.record)):
-        if path:
-            yield label, short_path(path)
-    if facts.dashboard:
-        yield "Dashboard", facts.dashboard
-    for alias in facts.aliases:
-        yield "Alias", alias
-    for pin in facts.pins:
-        yield "Pin", pin
-
-
 def _stage_lines(facts: RunFacts, width: int | None) -> Iterator[Text]:
-    """Yield the table of stages; below a stage stands why it was computed, and what has become of its artifact."""
+    """Yield the table of stages; below a stage, why it was computed, and whether its artifact is gone or damaged."""
     header, *lines = table_lines(
         ("stage", "of", "state", "time", "size", "version"),
         [

@@ -14,7 +14,7 @@ from schemas.addresses import redact
 
 
 class ServerStatus(BaseModel):
-    """The server of a home folder; where none runs, there is nothing to tell but that."""
+    """The server of a home folder; where none runs, everything else has its default."""
 
     model_config = ConfigDict(frozen=True)
     running: bool
@@ -22,16 +22,15 @@ class ServerStatus(BaseModel):
     address: str | None = Field(default=None, description="of the dashboard")
     pid: int | None = None
     started: str | None = Field(default=None, description="UTC, ISO 8601")
-    log: str | None = Field(default=None, description="path of what it prints")
-    chosen: str | None = Field(default=None, description="the API that runs use in its place, without its secrets")
+    log: str | None = Field(default=None, description="path of its output")
+    chosen: str | None = Field(default=None, description="the API that runs use instead, without its secrets")
 
 
 def server_status(home: Path) -> ServerStatus:
-    """Look for the server of a home folder, and ask it."""
-    chosen = user_api_url()
-    told = redact(chosen) if chosen else None
+    """Find the server of a home folder, and ask it."""
+    chosen = (url := user_api_url()) and redact(url)
     if (found := find_server(home)) is None:
-        return ServerStatus(running=False, chosen=told)
+        return ServerStatus(running=False, chosen=chosen)
     return ServerStatus(
         running=True,
         answers=api_answers(found.api),
@@ -39,14 +38,14 @@ def server_status(home: Path) -> ServerStatus:
         pid=found.pid,
         started=found.started,
         log=found.log,
-        chosen=told,
+        chosen=chosen,
     )
 
 
 def print_status(status: ServerStatus) -> None:
     """Print it."""
     if status.chosen:
-        put(f"Runs use {status.chosen} (PREFECT_API_URL), and not a server of idxflow's own.")
+        put(f"Runs use {status.chosen} (PREFECT_API_URL) instead of a server of idxflow's own.")
     if status.started is None:
         put("No Prefect server of this home folder runs.")
         return

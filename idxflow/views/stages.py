@@ -9,7 +9,7 @@ from rich.text import Text
 
 from idxflow.views.layout import below, shown_version
 from schemas.events import StageChanged
-from schemas.text import amount, duration
+from schemas.text import amount, counted, duration
 
 if TYPE_CHECKING:
     from artifacts.archive.plan import Plan, PlannedStage
@@ -25,8 +25,8 @@ def stage_line(event: StageChanged, width: int | None = None) -> Text:
     """
     Return the line of a finished stage: stage, of what, state, time, size, version, and why it was computed.
 
-    Args: width: columns at hand. On a narrow terminal half of the version has to do, as git abbreviates, or none of it
-                 where there is a reason to tell; a longer reason stands on lines of its own.
+    Args: width: columns of the terminal. A narrow one shows half of the version, as git abbreviates, or none of it
+                 where there is a reason to show; a longer reason is on lines of its own.
     """
     cached = event.state == "cached"
     line = Text.assemble(
@@ -41,7 +41,7 @@ def stage_line(event: StageChanged, width: int | None = None) -> Text:
     version = event.version if room is None or room >= 2 + len(event.version) else event.version[:8]
     reason = event.reason
     if room is not None and reason and len(version) + len(reason) + 4 > room >= len(reason) + 2:
-        version = ""  # at 80 columns there is room for one of the two, and the reason is not written elsewhere
+        version = ""  # at 80 columns there is room for one of the two, and only the version can be seen elsewhere
     line.append(f"  {version}" if version else "", "dim")
     if reason and (room is None or 2 + len(version) + 2 + len(reason) <= room or not version):
         line.append(f"  {reason}", "dim")
@@ -77,8 +77,9 @@ def plan_lines(row: PlannedStage, width: int | None = None) -> Iterator[Text]:
 def plan_total(plan: Plan) -> str:
     """Sum a plan up in one sentence."""
     states = [row.state for row in plan.stages]
-    cached, waiting = states.count("cached"), states.count("depends")
+    cached, ahead, waiting = (states.count(state) for state in ("cached", "will run", "depends"))
+    stages = counted(len(states), "stage")
     if cached == len(states):
-        return f"{plan.dataset}: all {cached} stages are cached; a run computes nothing."
+        return f"{plan.dataset}: all {stages} are cached; a run computes nothing."
     rest = f", {waiting} dependent on the content of earlier stages" if waiting else ""
-    return f"{plan.dataset}: {cached} of {len(states)} stages cached, {states.count('will run')} to be computed{rest}."
+    return f"{plan.dataset}: {cached} of {stages} cached, {ahead} to be computed{rest}."

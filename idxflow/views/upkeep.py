@@ -59,9 +59,11 @@ def print_cleanup(console: Console, found: Cleanup, history: History | None) -> 
     if history and not history.asked:
         console.line(
             "The dashboard's history was not trimmed: no server of this home folder runs. While one runs, it deletes "
-            f"runs that ended more than {DAYS} days ago."
+            f"runs that ended more than {counted(DAYS, 'day')} ago."
         )
     elif history and (history.runs or history.done):
-        runs = f"{counted(history.runs, 'run')} that ended more than {history.older_than_days:g} days ago"
+        days = history.older_than_days
+        age = counted(int(days), "day") if days.is_integer() else counted(round(24 * days), "hour")
+        runs = f"{counted(history.runs, 'run')} that ended more than {age} ago"
         verb = "Deleted" if history.done else "Would delete"
         console.line(f"{verb} from the dashboard: {runs}, with logs and pages.")

@@ -229,7 +229,7 @@ def load_dataset(name_or_path: str, mirrors: tuple[str, ...] = ()) -> Dataset:
 
 
 def digest_of(text: str) -> str:
-    """Return 64 hexadecimal digits that stand for a path or an address, and do not tell it."""
+    """Return 64 hexadecimal digits that stand for a path or an address without revealing it."""
     return hashlib.sha256(os.fsencode(text)).hexdigest()
 
 

@@ -2,7 +2,6 @@
 The report's page: what it shows, and how it becomes one HTML file.
 
 The file asks for nothing from anywhere: figures are data addresses, the style is inside, and there is no script.
-Importing this module loads Jinja; a stage imports it inside its body.
 """
 
 from __future__ import annotations
@@ -11,8 +10,6 @@ import base64
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
-
-from jinja2 import Environment, StrictUndefined
 
 from schemas.datasets import Dataset, Proof
 from schemas.results import LISTED, Caveat, ClassMetrics, Metrics, Statistics, find_caveats, wilson_interval
@@ -80,10 +77,10 @@ class Page:
 
     Args:
         profile:    the profile that the configuration is nearest to.
-        settings:   the configuration, a row a field.
+        settings:   the configuration, one row per field.
         statistics: of each split, train first.
         proofs:     of each file, in the catalog's order.
-        contents:   SHA-256 of the content of each artifact that the page tells of, by its name for people.
+        contents:   SHA-256 of the content of each artifact that the page shows, by its name for people.
         confusions: of test images, the most frequent first.
         mistakes:   of test images, the highest loss first.
         figures:    loss, accuracy, samples, confusion; and mistakes, if there are any.
@@ -164,6 +161,8 @@ def thousands(number: int) -> str:
 
 def render(page: Page) -> str:
     """Fill the template `page.html` and put `page.css` into it; every value of the page is escaped."""
+    from jinja2 import Environment, StrictUndefined  # no sooner: of the page's facts alone nobody needs it
+
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"percent": percent, "thousands": thousands, "counted": counted}
     environment.globals |= {"wilson_interval": wilson_interval, "style": STYLE.read_text(encoding="utf-8")}

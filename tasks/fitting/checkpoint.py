@@ -1,4 +1,4 @@
-"""What a training that was interrupted goes on from: its state after the last whole epoch, in one file."""
+"""What an interrupted training resumes from: its state after the last whole epoch, in one file."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
         if file.read() != digest.digest():
             log.warning(
                 "the checkpoint of an interrupted training is damaged, or of another one or machine: "
-                "training starts anew"
+                "training starts from the beginning"
             )
             return None
         file.seek(0)

@@ -20,10 +20,9 @@ import numpy.typing as npt
 from schemas.image_table import BLOCK_BYTES
 from schemas.training import Training
 from tasks.fitting.backend import tf
+from tasks.fitting.memory import Pool, aligned
 from tasks.fitting.network import Network
-from tasks.fitting.order import Window, positions, windows
-from tasks.fitting.room import Pool, aligned
-from tasks.fitting.rows import Labels, Rows
+from tasks.fitting.rows import Labels, Rows, Window, positions, windows
 
 ENDLESS = 2**62
 LABELS = tf.TensorSpec((None,), tf.int32)

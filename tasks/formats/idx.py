@@ -2,8 +2,8 @@
 The IDX format: a typed, rectangular array in a file, as LeCun's MNIST page defines it.
 
 Bytes 0-1 are zero, byte 2 is the type, byte 3 the rank, then one big-endian uint32 a dimension, outermost first;
-then the body, row-major and big-endian. Nothing here takes memory on the word of a header: it is first held against
-the size of the file.
+then the body, row-major and big-endian. Nothing here takes memory on the word of a header: it is first compared
+with the size of the file.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ class IdxFile:
 
 def open_idx(path: Path) -> IdxFile:
     """
-    Read the header of an IDX file and hold it against the file.
+    Read the header of an IDX file and compare it with the size of the file.
 
     Raises: BadIdx: as `read_header`; the body is shorter or longer than promised.
     """

@@ -53,7 +53,7 @@ def inflate(archive: Path, library: ModuleType, name: str) -> Iterator[bytes]:
 
 
 def _is_padding(data: mmap, start: int) -> bool:
-    """Say whether nothing but zeros follows. Looks at no more than one block beyond the first other byte."""
+    """Return whether nothing but zeros follows. Looks at no more than one block beyond the first other byte."""
     return not any(data[at : at + BLOCK].strip(b"\0") for at in range(start, len(data), BLOCK))
 
 

@@ -16,7 +16,7 @@ FLOOR = float(np.finfo(np.float32).tiny)
 
 PARTS = 2**32
 """
-Losses are added up as whole numbers of so many parts of a nat: float sums would tell how the rows were cut.
+Losses are added up as whole numbers of so many parts of a nat: sums of floats would depend on how the rows are cut.
 
 Rounding moves a loss by 1.2e-10 nats at most; the last bit of a float32 probability near 1 does by 6e-8. A batch of
 24 million rows, each at the floor, still fits into an int64; the sum of the batches is Python's, without a limit.
@@ -29,7 +29,7 @@ FIRST = 3
 @dataclass(frozen=True)
 class Scores:
     """
-    A prediction a row, in table order.
+    One prediction per row, in table order.
 
     Args:
         label:       int64 (n,), the true class.

@@ -17,8 +17,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from schemas.text import counted
-from tasks.transport.part import MirrorFault
-from tasks.transport.patience import Patience
+from tasks.transport.mirror import MirrorFault, Patience
 
 WRAPPED, SPARE = 8, 2**20
 """The most that is read of a body for its bytes: chunks of a byte each are six times as long; SPARE more for all."""

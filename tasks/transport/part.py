@@ -13,28 +13,9 @@ from artifacts.store.disk import open_plainly
 from artifacts.store.files import write_atomically
 from schemas.text import counted
 from tasks.formats.kinds import HEAD_BYTES, kind_of
+from tasks.transport.mirror import AnotherFile, MirrorFault
 
 BLOCK = 2**20
-
-
-class MirrorFault(Exception):
-    """
-    A mirror did not give the file.
-
-    Args:
-        what:  what it gave instead, as a noun phrase: it goes into messages, so it never holds an address.
-        tries: how often this may happen at one mirror before it is left for the next.
-        wait:  seconds that the mirror asked to be left alone for.
-        next_step: what to do with what it gave, where that is what the data set names; else empty.
-    """
-
-    def __init__(self, what: str, *, tries: int = 1, wait: float = 0.0, next_step: str = "") -> None:
-        super().__init__(what)
-        self.tries, self.wait, self.next_step = tries, wait, next_step
-
-
-class AnotherFile(MirrorFault):
-    """A mirror gave a file to its end, or beyond it, and it is not the expected one."""
 
 
 class Source(BaseModel, frozen=True):
@@ -159,7 +140,7 @@ class Part:
         return self.expected.sha256 in (None, self.sha256)
 
     def _fault(self, length: str) -> MirrorFault:
-        """Tell words of the mirror's own, which say nothing of the file, from another file."""
+        """Distinguish a mirror's own words, which say nothing about the file, from another file."""
         self._file.seek(0)
         kind = kind_of(self._file.read(HEAD_BYTES), self._file.seek(0, os.SEEK_END))
         if kind.taken:

@@ -23,8 +23,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from schemas.secrets import remember_login
 from schemas.text import counted
 from tasks.transport.guard import Guard, GuardedAdapter
-from tasks.transport.part import MirrorFault
-from tasks.transport.patience import Patience
+from tasks.transport.mirror import MirrorFault, Patience
 
 # Below INFO it logs each address with its query, and at WARNING that of an answer whose headers do not read.
 logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
@@ -194,7 +193,7 @@ def _drop_redirect_body(response: requests.Response, **_: object) -> None:
 
 def _fault(error: Exception, guard: Guard, patience: Patience, cut: str = "") -> MirrorFault:
     """
-    Tell what failed.
+    Return the fault for what failed.
 
     Args: cut: what to say where the connection broke off in the middle of the body.
     """

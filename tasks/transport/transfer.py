@@ -20,9 +20,8 @@ from urllib3.util import Retry
 from schemas.addresses import redact
 from schemas.events import Progress, emit
 from tasks.formats.kinds import kind_of_link
-from tasks.transport.folder import open_regular
-from tasks.transport.part import MirrorFault, Part, Source, Validators
-from tasks.transport.patience import Patience
+from tasks.transport.mirror import MirrorFault, Patience, open_regular
+from tasks.transport.part import Part, Source, Validators
 from tasks.transport.reader import Answer, opened
 
 __all__ = ["Patience", "transfer", "validators_of"]

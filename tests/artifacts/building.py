@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,10 @@ from artifacts.environment import current_environment
 from artifacts.keys import KeyParts, content_digest
 from artifacts.manifest import Input, Manifest
 from artifacts.ref import Ref
-from artifacts.store.disk import disk
-from artifacts.store.files import write_new
-from artifacts.store.integrity import PLAIN_JSON, identity, remember_hashed
+from artifacts.store.integrity import identity, remember_hashed
 from artifacts.store.publishing import commit, seal_entries, staging
 from artifacts.store.publishing import publish as publish_folder
 from artifacts.store.store import Store
-
-PREFECT = {"serializer": PLAIN_JSON, "prefect_version": "3"}
 
 
 def key_parts(stage: str = "parse", salt: int = 0) -> KeyParts:
@@ -69,10 +64,7 @@ def publish(
 def build(store: Store, files: dict[str, bytes], stage: str = "parse", salt: int = 0, **facts: Any) -> Ref:
     """Publish and commit an artifact with these files; see `publish`."""
     ref = publish(store, files, stage, salt, **facts)
-    folder = store.folder(ref.stage, ref.version)
-    with disk(folder):  # as Prefect does: a plain write, neither renamed nor flushed
-        write_new(folder / "result.json", json.dumps(ref.model_dump()).encode(), durable=False)
-    commit(store, ref.stage, ref.version, dict(PREFECT))
+    commit(store, ref)
     return ref
 
 

@@ -11,12 +11,14 @@ from pathlib import Path
 
 from prefect import flow
 
-from artifacts.engine.current import Outcome, current_run
-from artifacts.engine.recorded import recorded
+from artifacts.engine.recorder import Recorder, recording
 from artifacts.engine.threads import StageThreads
 from artifacts.ref import Ref
 from artifacts.stage import stage
 from artifacts.store.files import write_atomically
+from flows.dag import Outcome
+from flows.job import Job
+from flows.run_record import RunRecord, asked, found
 from schemas.errors import BadIdx
 from schemas.events import Progress, emit
 from schemas.parameters import Summary
@@ -93,7 +95,6 @@ def join(parts: list[Ref], training: Training, checkpoints: Path, out: Path) -> 
 
 
 @flow(name="counting", task_runner=StageThreads(max_workers=4))  # type: ignore[arg-type]  # Prefect leaves the runner's type open
-@recorded
 def counting(
     dataset: str = "two",
     training: Training = Training(),  # noqa: B008 - immutable
@@ -101,10 +102,19 @@ def counting(
     names: tuple[str, ...] = ("one", "two"),
     *,
     copied: bool = False,
-) -> Outcome:
+) -> RunRecord:
     """Fetch some files and join them, or copies of them."""
+    with recording(**asked(Job(dataset="digits", training=training)) | {"dataset": dataset, "refresh": refresh}) as run:
+        outcomes: list[Outcome] = []
+        run.attempt(lambda: outcomes.append(gather(run, training, names, copied=copied)))
+        run.publish(**found(run, outcomes[-1]))
+    return RunRecord.of(run.saved)
+
+
+def gather(run: Recorder, training: Training, names: tuple[str, ...], *, copied: bool) -> Outcome:
+    """Walk the graph."""
     parts = {name: fetch(name) for name in names}
-    current_run().require(*parts.values())
+    run.require(*parts.values())
     model = join([copy(part, name) if copied else part for name, part in parts.items()], training)
     return Outcome(model, model, model)
 

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.child import Job, Measured, peak_memory
 from benchmarks.harness import Setting
 from benchmarks.scale import Scale, growth, measure_growth, measure_streaming
-from schemas.stages import STAGES
+from flows.dag import STAGES
 from schemas.training import Training
 from tests.benchmarks.digits import DIGITS
 

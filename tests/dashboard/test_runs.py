@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from artifacts.run_record import RunRecord
+from flows.run_record import RunRecord
 from schemas.text import share
 from tests.dashboard.looking import Window, pixels
 

@@ -17,13 +17,14 @@ from pathlib import Path
 from artifacts.archive.collect import collect
 from artifacts.archive.names import Names
 from artifacts.ref import Ref
-from artifacts.run_record import RunRecord, StageRecord
+from artifacts.run_record import StageRecord
 from artifacts.store.disk import disk
 from artifacts.store.files import write_atomically
 from artifacts.store.holds import Held, Hold
 from artifacts.store.publishing import restore
 from artifacts.store.store import Store
 from artifacts.store.trust import FirstUse, Trusted
+from flows.run_record import RunRecord
 from schemas.training import Training
 from tests.artifacts.building import build, key_parts
 
@@ -60,7 +61,7 @@ def content(store: Store, ref: Ref) -> bytes | None:
     """Return what the store serves of an artifact as a run would take it, every hash checked; None for nothing."""
     restore(store, ref.stage, ref.version)
     found = store.read(ref.stage, ref.version, fully=True)
-    return found[0].ref.file("a").read_bytes() if found else None
+    return found.ref.file("a").read_bytes() if found else None
 
 
 def ref_of(salt: int, stage: str = "parse") -> Ref:

@@ -101,17 +101,15 @@ def test_an_alias_that_does_not_read_stops_clean_ups_only(store: Store) -> None:
 
 def test_a_resumed_download_is_left_alone(store: Store) -> None:
     """A part that a run goes on with is not taken, however old it was when the clean-up looked."""
-    from artifacts.store.locks import FlockManager
+    from artifacts.store.locks import Locks
 
     part = store.incoming / "1-x.part"
     part.write_bytes(b"part")
     old = (datetime.now(UTC) - timedelta(days=3)).timestamp()
     os.utime(part, (old, old))
-    locks = FlockManager(store.incoming / "locks")
-    locks.acquire_lock(part.name, "download")
-    clean_up(store)
-    assert part.exists()
-    locks.release_lock(part.name, "download")
+    with Locks(store.incoming / "locks").held(part.name):
+        clean_up(store)
+        assert part.exists()
     clean_up(store)
     assert not part.exists()
 

@@ -9,13 +9,14 @@ from typing import Any
 
 from prefect import flow
 
-from artifacts.engine.current import Outcome
-from artifacts.engine.recorded import recorded
+from artifacts.engine.recorder import recording
 from artifacts.engine.threads import StageThreads
 from artifacts.ref import Ref
-from artifacts.run_record import RunRecord
 from artifacts.stage import stage
+from flows.dag import Outcome
 from flows.dashboard import shown
+from flows.job import Job
+from flows.run_record import RunRecord, asked, found
 from schemas.errors import BadIdx
 from schemas.events import Progress, emit
 from schemas.parameters import Summary
@@ -81,8 +82,6 @@ def explain(scores: Ref, out: Path) -> Summary:
 
 
 @flow(name="showing", task_runner=StageThreads(max_workers=4))  # type: ignore[arg-type]  # Prefect leaves the runner's type open
-@shown
-@recorded
 def showing(
     dataset: str = "two",
     training: Training = Training(),  # noqa: B008 - immutable
@@ -91,8 +90,18 @@ def showing(
     names: tuple[str, ...] = ("one", "other"),
     accuracy: float = 0.963,
     seconds: float = 0,
-) -> Outcome:
+) -> RunRecord:
     """Fetch some files, learn, and say how good it is."""
+    job = asked(Job(dataset="digits", training=training)) | {"dataset": dataset, "refresh": refresh}
+    with shown(training.profile, alert_below), recording(**job) as run:
+        outcomes: list[Outcome] = []
+        run.attempt(lambda: outcomes.append(walk(names, accuracy, seconds)))
+        run.publish(**found(run, outcomes[-1]))
+    return RunRecord.of(run.saved)
+
+
+def walk(names: tuple[str, ...], accuracy: float, seconds: float) -> Outcome:
+    """Walk the graph."""
     model = learn([fetch(name) for name in names], seconds)
     scores = judge(model, accuracy)
     return Outcome(scores, model, explain(scores))

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from artifacts.engine.current import CURRENT
+from artifacts.engine.execution import Done, Execution
 from artifacts.engine.refresh import Refresh
-from artifacts.run_record import RunRecord
 from artifacts.stage import Stage
 from artifacts.store.store import Store
 from flows.dag import dag
+from flows.run_record import RunRecord
 from schemas.catalog import load_dataset
 from schemas.training import Training
 from tests.flows.test_pipeline import Command
@@ -48,11 +49,17 @@ class Noted:
     def __init__(self, store: Store) -> None:
         self.store, self.refresh, self.asked = store, Refresh(), list[str]()
 
-    def submit(self, stage: Stage, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    def submit(self, stage: Stage, arguments: dict[str, Any]) -> str:
         """Note a stage."""
-        name = stage.name.format(**stage.signature.bind(*args, **kwargs).arguments)
-        self.asked.append(f"{stage.stage} {name}".strip())
+        self.asked.append(f"{stage.stage} {stage.name_of(arguments)}".strip())
         return self.asked[-1]
+
+    def perform(self, execution: Execution) -> Done:
+        """Compute nothing."""
+        raise RuntimeError(execution.name)
+
+    def publish(self, **facts: Any) -> None:
+        """Keep nothing."""
 
     def require(self, *results: str) -> None:
         """Note what has to have ended well."""

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from artifacts.run_record import RunRecord
+from flows.dag import STAGES
+from flows.run_record import RunRecord
 from schemas.results import Metrics
-from schemas.stages import STAGES
 from tests.processes import PROJECT, ending, until
 
 FLOORS = ("idxflow", "flows", "tasks", "artifacts", "schemas")

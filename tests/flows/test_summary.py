@@ -9,8 +9,8 @@ import pytest
 
 from artifacts.manifest import Input
 from artifacts.ref import Ref
-from artifacts.run_record import RunRecord
 from artifacts.store.store import Store
+from flows.run_record import RunRecord
 from flows.summary import headline, metrics_table, nothing_changed, stages_told, summary_page
 from schemas.held_out import HeldOut
 from schemas.results import LEAKED, Caveat

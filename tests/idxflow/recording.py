@@ -7,7 +7,8 @@ from pathlib import Path
 from artifacts.environment import current_environment
 from artifacts.keys import KeyParts, content_digest
 from artifacts.manifest import Manifest
-from artifacts.run_record import RunRecord, Score, StageRecord
+from artifacts.run_record import StageRecord
+from flows.run_record import RunRecord, Score
 from schemas.held_out import HeldOut
 from schemas.results import Caveat, ClassMetrics, Metrics, SplitMetrics
 from schemas.training import Training

@@ -13,6 +13,7 @@ from typing import get_type_hints
 import pytest
 from cyclopts import App
 
+from flows.dag import STAGES
 from idxflow.cli import options
 from idxflow.cli.app import COMMANDS, app
 from idxflow.cli.commands.plan import plan
@@ -25,7 +26,6 @@ from idxflow.views.layout import local_time
 from idxflow.views.server import ServerStatus, print_status, server_status
 from schemas.catalog import dataset_names
 from schemas.errors import UsageError
-from schemas.stages import STAGES
 from schemas.training import PROFILES, Training
 from tests.processes import PROJECT, bare_environment, run_python
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.run_record import RunRecord
+from flows.run_record import RunRecord
 from idxflow.cli.ending import DONE, INTERRUPTED, WRONG_USAGE
 from tests.idxflow.conftest import assert_refused
-from tests.processes import PROJECT, bare_environment, ending
+from tests.processes import PROJECT, bare_environment, ending, run_python
 
 INTERRUPTED_AT = """
 import os, signal, sys
@@ -55,17 +55,11 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
 def test_wrong_usage_is_told_without_prefect(desk: Path) -> None:
     """A refusal comes before Prefect is imported, also when the program is started as a module."""
     program = "import sys; from idxflow.cli.main import main; code = main(); print(code, 'prefect' in sys.modules)"
-    arguments = ["run", "--json", "--set", "training.epochs=0"]
-    environment = {"PYTHONPATH": str(PROJECT)}
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False, env=environment
-    )
-    assert done.stdout == "2 False\n"
-    module = subprocess.run(
-        [sys.executable, "-m", "idxflow", *arguments], capture_output=True, text=True, check=False, env=environment
-    )
-    assert (module.returncode, module.stdout) == (2, "")
-    assert module.stderr == done.stderr
+    arguments, environment = ("run", "--json", "--set", "training.epochs=0"), bare_environment(PYTHONPATH=str(PROJECT))
+    output, errors = run_python("-c", program, *arguments, cwd=desk, environment=environment)
+    assert output == "2 False\n"
+    module = run_python("-m", "idxflow", *arguments, cwd=desk, environment=environment, code=WRONG_USAGE)
+    assert module == ("", errors)
 
 
 @pytest.mark.parametrize(
@@ -87,17 +81,8 @@ def test_readers_that_leave_change_no_exit_code(words: list[str], code: int, des
 @pytest.mark.slow
 def test_a_reader_that_leaves_stops_no_run(desk: Path) -> None:
     """`idxflow run | head -1`: the run completes, with exit code 0 and its record."""
-    command = [
-        sys.executable,
-        "-m",
-        "idxflow",
-        "run",
-        "--dataset",
-        "digits",
-        "--set",
-        "training.epochs=2",
-        "--ephemeral",
-    ]
+    words = "run --dataset digits --set training.epochs=2 --ephemeral"
+    command = [sys.executable, "-m", "idxflow", *words.split()]
     environment = bare_environment(PYTHONPATH=str(PROJECT), HOME=str(desk))
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with ending(process):
@@ -114,21 +99,15 @@ def test_a_reader_that_leaves_stops_no_run(desk: Path) -> None:
 def test_a_command_without_standard_output_works(desk: Path) -> None:
     """Started with its standard output closed, as by `>&-`, a command does what it does."""
     command = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "idxflow", "server", "stop"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env=bare_environment(PYTHONPATH=str(PROJECT))
-    )
+    environment = bare_environment(PYTHONPATH=str(PROJECT))
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert (done.returncode, done.stderr) == (DONE, "")
 
 
-@pytest.mark.parametrize(
-    "imports",
-    [
-        1,
-        10,
-        150,
-        *(pytest.param(number, marks=pytest.mark.slow) for number in (2, 40, 300, 500, *range(700, 4400, 400))),
-    ],
-)
+SLOW = [pytest.param(number, marks=pytest.mark.slow) for number in (2, 40, 300, 500, *range(700, 4400, 400))]
+
+
+@pytest.mark.parametrize("imports", [1, 10, 150, *SLOW])
 def test_ctrl_c_while_a_run_starts_is_one_line_and_exit_code_130(imports: int, desk: Path) -> None:
     """From its first import to those of TensorFlow: wherever Ctrl-C comes, the run says so, and only so, and ends."""
     command = [sys.executable, "-c", INTERRUPTED_AT, str(imports), "run", "--dataset", "digits", "--ephemeral"]
@@ -137,4 +116,4 @@ def test_ctrl_c_while_a_run_starts_is_one_line_and_exit_code_130(imports: int, d
     with ending(process):
         _, errors = process.communicate(timeout=120)
     assert process.returncode == INTERRUPTED
-    assert errors == "ERROR Interrupted. What was finished is stored; run again to go on.\n"
+    assert errors == "ERROR Interrupted. Finished stages are stored; run again to continue.\n"

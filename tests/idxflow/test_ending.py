@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from idxflow.cli.ending import FAILED, HUNG_UP, INTERRUPTED, TERMINATED, WRONG_USAGE, tell
+from idxflow.cli.ending import FAILED, HUNG_UP, INTERRUPTED, TERMINATED, WRONG_USAGE, report_error
 from idxflow.cli.interrupts import HungUp, Terminated
 from schemas.errors import BadIdx, UsageError
 from tests.idxflow.conftest import Screen
@@ -19,9 +19,9 @@ from tests.processes import PROJECT, bare_environment, run_python
     [
         (BadIdx("x", expected="8", found="7", way_out="Mend it."), FAILED, "ERROR x: expected 8, found 7. Mend it.\n"),
         (UsageError("x", expected="8", found="7", way_out="y."), WRONG_USAGE, "ERROR x: expected 8, found 7. y.\n"),
-        (Terminated(), TERMINATED, "ERROR Interrupted. What was finished is stored; run again to go on.\n"),
-        (HungUp(), HUNG_UP, "ERROR Interrupted. What was finished is stored; run again to go on.\n"),
-        (KeyboardInterrupt(), INTERRUPTED, "ERROR Interrupted. What was finished is stored; run again to go on.\n"),
+        (Terminated(), TERMINATED, "ERROR Interrupted. Finished stages are stored; run again to continue.\n"),
+        (HungUp(), HUNG_UP, "ERROR Interrupted. Finished stages are stored; run again to continue.\n"),
+        (KeyboardInterrupt(), INTERRUPTED, "ERROR Interrupted. Finished stages are stored; run again to continue.\n"),
         (
             ValueError("some\nlines"),
             FAILED,
@@ -31,7 +31,7 @@ from tests.processes import PROJECT, bare_environment, run_python
 )
 def test_an_error_is_one_line_and_an_exit_code(error: BaseException, code: int, line: str, screen: Screen) -> None:
     """Every way in which a run can end has its exit code and one calm line."""
-    assert tell(screen, error, verbose=False) == code
+    assert report_error(screen, error, verbose=False) == code
     assert screen.errors.getvalue() == line
 
 
@@ -40,7 +40,7 @@ def test_verbose_shows_the_traceback(screen: Screen) -> None:
     try:
         raise BadIdx("x", expected="8", found="7", way_out="Mend it.")
     except BadIdx as error:
-        assert tell(screen, error, verbose=True) == FAILED
+        assert report_error(screen, error, verbose=True) == FAILED
     assert screen.errors.getvalue().startswith("Traceback (most recent call last):")
     assert screen.errors.getvalue().endswith("\nERROR x: expected 8, found 7. Mend it.\n")
 

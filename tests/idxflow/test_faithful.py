@@ -15,7 +15,7 @@ from typing import Literal
 import httpx
 import pytest
 
-from artifacts.run_record import RunRecord
+from flows.run_record import RunRecord
 from idxflow.cli.run import run_pipeline
 from idxflow.cli.settings import load_settings
 from idxflow.server.connection import Connection

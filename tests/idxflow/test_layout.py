@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from rich.text import Text
 from idxflow.views.console import SHOWN
 from idxflow.views.layout import COLUMNS, below, few, local_time, short_path, shown_version, table_lines
 from tests.idxflow.conftest import Screen
+from tests.processes import PROJECT
 
 
 def test_columns_are_as_wide_as_what_stands_in_them() -> None:
@@ -137,3 +141,15 @@ def test_a_path_is_seen_from_the_working_folder(desk: Path) -> None:
 def test_of_many_names_the_first_are_shown(names: list[str], words: str) -> None:
     """Three names stand there, and how many more there are."""
     assert few(names) == words
+
+
+def test_one_thing_is_counted_in_the_singular() -> None:
+    """In no message of the top floor a figure that may be 1 stands before a plural: `counted` writes both."""
+    countable = r" (artifact|core|day|epoch|file|hour|image|item|problem|record|run|stage)s\b"
+    offenders = []
+    for path in sorted((PROJECT / "idxflow").rglob("*.py")):
+        for text in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.JoinedStr)):
+            for figure, after in pairwise(text.values):
+                if isinstance(after, ast.Constant) and re.match(countable, str(after.value)):
+                    offenders.append(f"{path.name}: {ast.unparse(figure)}{after.value!s}")
+    assert not offenders

@@ -72,7 +72,7 @@ def test_a_server_that_lets_everybody_in_is_not_used(home: Path) -> None:
         server = Server(home=str(home), pid=older.pid, port=29299, started="", born=process.born, log="log")
         write_state(home, server)
         assert until(lambda: find_server(home)) == server
-        with pytest.raises(ServerError, match=r"one that asks for a password, found .*, then: idxflow server stop"):
+        with pytest.raises(ServerError, match=r"one that requires a password, found .*, then: idxflow server stop"):
             start_server(home)
         assert older.poll() is None
         assert stop_server(home) == server

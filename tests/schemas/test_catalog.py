@@ -169,7 +169,7 @@ def test_the_documented_description_is_one(tmp_path: Path) -> None:
 
 def test_an_unknown_name_is_told_the_known_ones() -> None:
     """An unknown name is refused with the known ones, the nearest, and the way to describe one's own."""
-    with pytest.raises(UsageError, match=r"Did you mean mnist\? docs/datasets.md tells how"):
+    with pytest.raises(UsageError, match=r"Did you mean mnist\? docs/datasets.md shows how"):
         load_dataset("mnits")
     with pytest.raises(UsageError) as caught:
         load_dataset("emnist")
@@ -258,7 +258,7 @@ def test_a_broken_description_names_the_field(own: Path, right: str, wrong: str,
 
 
 def test_a_wrong_value_is_one_mistake(own: Path) -> None:
-    """Several mistakes are a line each, and none is told once a split, a shard or a file."""
+    """Several mistakes are one line each, and none is repeated per split, shard or file."""
     own.write_text(
         OWN.replace("[2, 3]", "[2, 0]").replace('"left", "right"', '"left"').replace("bytes = 30", "bytes = 0")
     )

@@ -107,7 +107,7 @@ def confused(confusion: tuple[tuple[int, ...], ...], classes: int) -> SplitMetri
 
 
 def test_both_forms_have_the_same_pairs() -> None:
-    """A whole matrix, also one of many classes that older code left, and a row a pair tell the same; zeros are none."""
+    """A whole matrix, also of many classes, by older code, and one row per pair have the same pairs without zeros."""
     assert [*confused(((5, 0, 1), (0, 0, 0), (0, 2, 3)), 3).pairs] == [(0, 0, 5), (0, 2, 1), (2, 1, 2), (2, 2, 3)]
     rows = ((0, 0, 5), (0, 299, 1), (299, 0, 2))
     whole = [[0] * 300 for _ in range(300)]

@@ -13,8 +13,7 @@ from schemas.training import History, Training
 from tasks import train
 from tasks.fitting.holding import hold_out
 from tasks.fitting.network import Network
-from tasks.fitting.order import positions, windows
-from tasks.fitting.rows import Rows
+from tasks.fitting.rows import Rows, positions, windows
 from tests.tasks.small_split import MEAN, STD
 
 Weights = list[npt.NDArray[np.float64]]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.file_name import wanted
-from tasks.transport.address import address_of
+from tasks.transport.mirror import address_of
 
 
 def test_a_query_stays_out_of_a_files_path() -> None:

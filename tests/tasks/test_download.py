@@ -190,7 +190,7 @@ def test_secrets_of_an_address_stay_secret(bench: Bench, caplog: pytest.LogCaptu
     ],
 )
 def test_the_way_out_fits_who_said_what_the_file_is(origin: Origin, said: str, way_out: str, bench: Bench) -> None:
-    """A file of one's own set is never told about the catalog, and a trusted one how to accept it anew."""
+    """A file of one's own set is never told about the catalog, and a trusted one how to accept it again."""
     with broken(faults.flip, tagged=False) as mirror, pytest.raises(DownloadFailed) as failed:
         bench.get(mirror.url, file=OWN.model_copy(update={"origin": origin, "trusted_as": "0123456789abcdef"}))
     assert failed.value.expected.endswith(said)

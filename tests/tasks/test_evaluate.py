@@ -199,7 +199,7 @@ def test_a_table_of_another_kind_is_refused(model: Ref, tables: tuple[Ref, Ref],
 
 
 def test_of_many_classes_the_pairs_are_written(tmp_path: Path) -> None:
-    """Above 256 classes `confusion.csv` has a row a pair of classes that occurs, and how many images."""
+    """Above 256 classes `confusion.csv` has one row per pair of classes that occurs, with its number of images."""
     names = ["=odd", *map(str, range(1, 300))]
     rows = 4
     scores = Scores(np.array([7, 0, 0, 0]), np.array([7, 299, 0, 299]), np.ones(rows), np.zeros(rows))

@@ -18,8 +18,8 @@ from schemas.datasets import RemoteFile
 from tasks.transport import transfer
 from tasks.transport.first_use import take_from
 from tasks.transport.freshness import Answer, ask
+from tasks.transport.mirror import Patience
 from tasks.transport.part import Validators
-from tasks.transport.patience import Patience
 from tests.faults.answers import ANSWERS
 from tests.faults.mirror import Mirror
 from tests.faults.raw_mirror import RawMirror

@@ -17,8 +17,8 @@ from tasks import train
 from tasks.fitting.backend import keras
 from tasks.fitting.feed import Feed, Held, Streamed
 from tasks.fitting.holding import hold_out
+from tasks.fitting.memory import Pool
 from tasks.fitting.network import Network, build_network
-from tasks.fitting.room import Pool
 from tests.tasks.by_hand import features, fit, learned_order, parted
 from tests.tasks.small_split import CLASSES, MEAN, SHAPE, STD, small_split, written
 

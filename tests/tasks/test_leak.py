@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from schemas.image_table import Batch
 from tasks.evaluate import write_predictions
 from tasks.quality import duplicates
-from tasks.quality.leak import Leak, find_leak
+from tasks.quality.duplicates import Leak, find_leak
 from tasks.quality.scoring import score
 from tests.memory import peak_memory
 

@@ -30,7 +30,7 @@ quick = settings(deadline=None)
 
 
 def same(left: PixelSums, right: PixelSums) -> bool:
-    """Tell whether two sums are equal in every integer."""
+    """Return whether two sums are equal in every integer."""
     return (left.samples, left.columns.tolist(), left.squares) == (right.samples, right.columns.tolist(), right.squares)
 
 
@@ -138,7 +138,7 @@ def test_the_stage_fits_the_train_table(tmp_path: Path) -> None:
 
 
 def test_row_groups_leave_no_trace(tmp_path: Path) -> None:
-    """The same images in other row groups give the same bytes, so that nothing after normalize is computed anew."""
+    """The same images in other row groups give the same bytes, so that nothing after normalize is recomputed."""
     image, _ = draw(40)
     for group in (1, 13, 40):
         prepare(tmp_path / str(group), image, group)

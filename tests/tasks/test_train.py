@@ -67,7 +67,7 @@ def test_an_epoch_is_a_plain_loop_of_updates(table: ImageTable, batch_size: int,
 
 
 def test_noise_is_that_of_a_plain_loop_of_keras_updates(table: ImageTable) -> None:
-    """With moved images and dropped units too, the weights are those of Keras's AdamW, called once a mini-batch."""
+    """With moved images and dropped units too, the weights are those of Keras's AdamW, called once per mini-batch."""
     training = changed(NOISY, schedule="inverse_time", decay=0)
     network, other = fresh(training), fresh(training)
     fit(network, table, training)
@@ -239,7 +239,7 @@ def test_what_is_saved_moves_and_drops_nothing(run: Callable[[Training, str], Pa
 
 
 def test_the_stage_leaves_model_history_and_curve(run: Callable[[Training, str], Path]) -> None:
-    """The three files tell one story: a row an epoch, as announced, and a model that learned the training rows."""
+    """The three files agree: one row per epoch, as announced, and a model that learned the training rows."""
     events: list[Event] = []
     with listening(events.append):
         folder = run(changed(BRISK, epochs=12), "out")

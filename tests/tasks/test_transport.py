@@ -14,8 +14,7 @@ import pytest
 
 from schemas.addresses import fill
 from schemas.secrets import conceal_all
-from tasks.transport.part import MirrorFault
-from tasks.transport.patience import Patience
+from tasks.transport.mirror import MirrorFault, Patience
 from tasks.transport.reader import opened
 from tests.faults.answers import CHUNKED, OK, drips, floods
 from tests.faults.raw_mirror import RawMirror

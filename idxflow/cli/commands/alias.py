@@ -63,8 +63,6 @@ def alias(
         pages = [page_of(each, store, index) for each in chosen]
     if json:
         put_json(pages[0] if name else pages)
-    elif name:
-        print_alias(console, pages[0])
     else:
-        print_aliases(console, pages)
+        print_alias(console, pages[0]) if name else print_aliases(console, pages)
     return DONE

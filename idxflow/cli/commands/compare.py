@@ -39,8 +39,5 @@ def compare(
 ) -> int:
     """Compare two runs."""
     comparison = open_store(home).compare(run_a, run_b)
-    if json:
-        put_json(comparison)
-    else:
-        print_comparison(open_console(), comparison, images)
+    put_json(comparison) if json else print_comparison(open_console(), comparison, images)
     return DONE

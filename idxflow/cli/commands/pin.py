@@ -18,7 +18,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from artifacts.run_record import RunRecord
+from flows.run_record import RunRecord
 from idxflow.archive import open_store
 from idxflow.cli.ending import DONE
 from idxflow.cli.options import Home, Json, flag
@@ -53,10 +53,7 @@ def pin(
     names, now = archive.names, datetime.now(UTC)
     if word is None:
         pins = names.pins()
-        if json:
-            put_json(pins)
-        else:
-            print_pins(console, pins)
+        put_json(pins) if json else print_pins(console, pins)
         return DONE
     if remove:
         changed = names.unpin(word)

@@ -33,14 +33,7 @@ def plan(
 
     console = open_console(json=json)
     with console.watching():
-        found = plan_pipeline(
-            Store(settings.home, create=False),
-            settings.dataset,
-            settings.training,
-            settings.mirror,
-            refresh=settings.refresh,
-            revalidate=settings.revalidate,
-        )
+        found = plan_pipeline(Store(settings.home, create=False), settings.job)
     if json:
         put_json(found)
         return DONE

@@ -20,7 +20,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from idxflow.cli.ending import DONE, tell
+from idxflow.cli.ending import DONE, report_error
 from idxflow.cli.interrupts import end_at_once, held_back, interruptible
 from idxflow.cli.options import Home, Json, RunOptions, Verbose, flag
 
@@ -50,5 +50,5 @@ def run(
     except (Exception, KeyboardInterrupt) as error:
         end_at_once()  # for good: this process has nothing else to do
         with held_back():
-            return tell(console, error, verbose=settings.verbose)
+            return report_error(console, error, verbose=settings.verbose)
     return DONE

@@ -21,6 +21,7 @@ from rich.text import Text
 from artifacts.archive.index import RunIndex
 from artifacts.archive.order import started_later
 from artifacts.archive.runs import read_run
+from flows.run_record import RunRecord
 from idxflow.archive import open_store
 from idxflow.cli.ending import DONE
 from idxflow.cli.options import Home, Json, count, flag
@@ -56,7 +57,7 @@ def runs(
     listed = chosen if all_ else chosen[:number]
     shown = list(filter(None, (read_run(archive.store, run.id) for run in listed)))
     now = datetime.now(UTC)
-    rows = [row_of(archive.store, record, now) for record in shown]
+    rows = [row_of(archive.store, RunRecord.of(record), now) for record in shown]
     if json:
         put_json(rows)
     elif rows:

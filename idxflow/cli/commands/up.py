@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from idxflow.cli.ending import DONE, tell
+from idxflow.cli.ending import DONE, report_error
 from idxflow.cli.interrupts import interruptible
 from idxflow.cli.options import Home, Verbose, count, flag
 from idxflow.views.console import open_console
@@ -41,5 +41,5 @@ def up(
         with interruptible():
             bring_up(settings, console, serve=serve, limit=limit)
     except (Exception, KeyboardInterrupt) as error:
-        return tell(console, error, verbose=settings.verbose)
+        return report_error(console, error, verbose=settings.verbose)
     return DONE

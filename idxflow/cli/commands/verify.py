@@ -35,8 +35,5 @@ def verify(
     console = open_console(json=json)
     with console.watching():
         found = archive.verify(everything=everything, repair=repair)
-    if json:
-        put_json(found)
-    else:
-        print_audit(console, found, everything=everything, repaired=repair)
+    put_json(found) if json else print_audit(console, found, everything=everything, repaired=repair)
     return FAILED if found.problems else DONE

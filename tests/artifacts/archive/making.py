@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +13,6 @@ from artifacts.ref import Ref
 from artifacts.store.integrity import Stored
 from artifacts.store.publishing import commit, publish, seal_entries, staging
 from artifacts.store.store import Store
-from tests.artifacts.building import PREFECT
 
 MACHINE = Environment(
     python="3.12.1", platform="Linux x86_64", cores=2, packages={"idxflow": "0.1.0", "keras": "3.15.1"}, numerics={},
@@ -75,16 +73,15 @@ def make(
 
 
 def settle(store: Store, ref: Ref) -> None:
-    """Commit what was published, as Prefect's result storage does."""
-    (store.folder(ref.stage, ref.version) / "result.json").write_text(json.dumps(ref.model_dump()))
-    commit(store, ref.stage, ref.version, dict(PREFECT))
+    """Commit what was published."""
+    commit(store, ref)
 
 
 def stored(store: Store, ref: Ref) -> Stored:
     """Read an artifact back."""
     found = store.inspect(ref.stage, ref.version)
     assert found is not None
-    return found[0]
+    return found
 
 
 def clean_up(store: Store, *refs: Ref) -> None:

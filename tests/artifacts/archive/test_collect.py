@@ -78,7 +78,7 @@ def test_aliases_and_pins_hold_an_artifact_and_all_it_was_made_from(store: Store
     parsed = ref_of(0)
     whole = store.read("parse", parsed.version)
     assert whole is not None
-    model = made_from(store, "train", whole[0].ref)
+    model = made_from(store, "train", whole.ref)
     scores = made_from(store, "evaluate", model)
     names = Names(store)
     names.set_alias("champion", model.stage, model.version, NOW)

@@ -20,7 +20,7 @@ from artifacts.archive.runs import list_runs, read_run
 from artifacts.archive.twins import Twins
 from artifacts.manifest import Input
 from artifacts.ref import Ref
-from artifacts.run_record import RunRecord
+from artifacts.run_record import Record
 from artifacts.store.holds import Hold, forget_dead
 from artifacts.store.store import Store
 from schemas.errors import StoreError
@@ -89,7 +89,7 @@ def test_the_next_number_is_above_all_that_are_recorded(store: Store) -> None:
 def test_of_many_that_begin_at_once_each_has_a_number_of_its_own(store: Store) -> None:
     """A number is taken by whoever writes it down: the next one reads that first."""
 
-    def begin(number: int) -> RunRecord:
+    def begin(number: int) -> Record:
         with next_number(store) as sequence:
             return write_run(store, f"{number:012x}", sequence=sequence)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.run_record import RunRecord
 from artifacts.store.files import remove_folder
 from artifacts.store.store import Store
+from flows.run_record import RunRecord
 from idxflow.cli.commands.compare import compare
 from idxflow.cli.ending import DONE, WRONG_USAGE
 from idxflow.cli.main import main
@@ -161,8 +161,8 @@ def test_what_is_gone_is_said_and_the_rest_shown(home: Path, screen: Screen) -> 
     assert "  test accuracy   100.00 %   50.00 %  -50.00 points\n" in text
     assert "first half" not in text
     assert text.endswith(
-        "\nIs the difference in test accuracy significant?\n  Not tested: what evaluate left of A is no "
-        "longer in the store, and the predictions with it.\n"
+        "\nIs the difference in test accuracy significant?\n"
+        "  Not tested: the evaluation of A is no longer in the store.\n"
     )
 
 

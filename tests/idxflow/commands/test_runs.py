@@ -15,6 +15,7 @@ import pytest
 from artifacts.ref import Ref
 from artifacts.store.holds import Hold
 from artifacts.store.store import Store
+from flows.dag import STAGES
 from idxflow.cli.commands.runs import runs
 from idxflow.cli.ending import DONE, WRONG_USAGE
 from idxflow.cli.main import main
@@ -22,7 +23,6 @@ from idxflow.views.layout import local_time
 from idxflow.views.run import Row, computed, row_of, run_lines
 from schemas.errors import UsageError
 from schemas.results import LEAKED, Caveat
-from schemas.stages import STAGES
 from tests.artifacts.archive.history import FIRST, stage_record, write_long_history, write_run
 
 PROJECT = Path(__file__).parents[3]

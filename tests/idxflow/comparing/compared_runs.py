@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,15 @@ from artifacts.environment import Environment
 from artifacts.keys import KeyParts, content_digest
 from artifacts.manifest import Input, Manifest
 from artifacts.ref import Ref
-from artifacts.run_record import RunRecord, StageRecord
+from artifacts.run_record import StageRecord
 from artifacts.store.publishing import commit, publish, seal_entries, staging
 from artifacts.store.store import Store
+from flows.run_record import RunRecord
 from schemas.image_table import Batch
 from schemas.results import Metrics
 from schemas.training import Training
 from tasks.evaluate import write_predictions
 from tasks.quality.scoring import Scores
-from tests.artifacts.building import PREFECT
 from tests.tasks.measured import measured
 
 CLASSES = ("cat", "dog", "owl")
@@ -147,6 +146,5 @@ def _artifact(
             run="0" * 12, flow_run="x",
         )  # fmt: skip
         ref = publish(store, out, manifest)
-    (store.folder(ref.stage, ref.version) / "result.json").write_text(json.dumps(ref.model_dump()))
-    commit(store, ref.stage, ref.version, dict(PREFECT))
+    commit(store, ref)
     return ref

@@ -1,25 +1,19 @@
-"""Two runs held against each other."""
+"""Two runs compared."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from artifacts.run_record import RunRecord
 from artifacts.store.files import remove_folder
 from artifacts.store.store import Store
-from idxflow.comparing.comparison import Comparison, Difference, compare_runs
+from flows.run_record import RunRecord
+from idxflow.comparing.comparison import Comparison, Difference, compare_runs, gather
+from schemas.errors import ArtifactDamaged, UsageError
 from schemas.training import Training
+from tests.artifacts.building import flip_unseen
 from tests.idxflow.comparing.compared_runs import CODE, ENVIRONMENT, LABELS, finished_run
 
 A, B = "a" * 12, "b" * 12
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """An empty store."""
-    return Store(tmp_path / "home")
 
 
 def test_a_run_is_the_same_as_itself(store: Store) -> None:
@@ -152,7 +146,7 @@ def test_predictions_that_are_not_of_the_same_images_are_not_compared(store: Sto
 def test_classes_that_only_one_run_knows_are_not_compared(
     store: Store, classes: tuple[str, ...], told: list[str] | None
 ) -> None:
-    """Recalls are held against each other by the class's name; without a common class there is nothing to tell."""
+    """Recalls are compared by the class's name; without a common class there is nothing to compare."""
     one, other = finished_run(store, A), finished_run(store, B, (0, 0, 0, 0, 0, 0), table=b"x", classes=classes)
     found = compare_runs(store, one, other).classes
     assert (found and [each.name for each in found]) == told
@@ -183,7 +177,7 @@ def test_what_a_clean_up_has_taken_is_said_and_the_rest_compared(store: Store) -
     assert all(told[each.split, each.metric] == each for each in found.metrics)
     assert (found.classes, found.disagreement) == (None, None)
     assert found.no_classes == found.no_disagreement
-    assert found.no_classes == "what evaluate left of A is no longer in the store, and the predictions with it"
+    assert found.no_classes == "the evaluation of A is no longer in the store"
     assert Comparison.model_validate_json(found.model_dump_json()) == found
 
 
@@ -207,3 +201,57 @@ def test_what_both_runs_have_lost_and_had_in_common_is_told_to_be_the_same(store
     assert found.a.gone == found.b.gone == ("download images.gz", "parse train", "parse test")
     assert found.untold == ()
     assert found.disagreement
+
+
+def test_a_store_that_was_moved_is_read_where_it_is(store: Store) -> None:
+    """Artifacts are found below the store's folder, not where the run's record says that they were."""
+    record = finished_run(store, A)
+    moved = Store(store.home.rename(store.home.with_name("moved")))
+    found = gather(moved, record)
+    assert found.evaluation.is_relative_to(moved.home)
+    assert list(found.stored) == ["download images.gz", "parse train", "parse test", "normalize", "train", "evaluate"]
+    assert found.metrics
+    assert found.metrics.test.samples == 6
+
+
+@pytest.mark.parametrize(("state", "said"), [("failed", "failed"), ("running", "was killed")])
+def test_a_run_that_was_not_completed_is_refused(store: Store, state: str, said: str) -> None:
+    """A run that failed or was killed has no metrics: its id and state are named."""
+    broken = finished_run(store, A, state=state)
+    with pytest.raises(
+        UsageError, match=f"run {A}, which {said}: expected a completed run, which has metrics, found one without"
+    ):
+        gather(store, broken)
+
+
+def test_a_run_without_an_evaluation_is_refused(store: Store) -> None:
+    """A completed run of another kind, which scored nothing, is refused."""
+    record = finished_run(store, A)
+    with pytest.raises(UsageError, match="found one without training and evaluation"):
+        gather(store, record.model_copy(update={"stages": record.stages[:-1]}))
+
+
+@pytest.mark.parametrize("name", ["predictions.parquet", "metrics.json"])
+def test_a_damaged_evaluation_is_refused_and_left_where_it_is(store: Store, name: str) -> None:
+    """A flipped byte is found even where the store's note vouches for the file, and nothing is moved."""
+    record = finished_run(store, A)
+    folder = store.folder("evaluate", record.stages[-1].version)
+    flip_unseen(folder / name)
+    assert store.inspect("evaluate", folder.name)
+    with pytest.raises(ArtifactDamaged, match=rf"artifact evaluate/.*: .*{name}.*verify --repair"):
+        gather(store, record)
+    assert (folder / name).exists()
+
+
+@pytest.mark.parametrize("row", range(6))
+def test_an_artifact_that_was_cleaned_up_is_named(store: Store, row: int) -> None:
+    """Whatever artifact of a run is no longer there is among what is gone, and all else among what is stored."""
+    record = finished_run(store, A)
+    stage, version = record.stages[row].stage, record.stages[row].version
+    store.folder(stage, version).rename(store.home / "gone")
+    found = gather(store, record)
+    name = f"{stage} {record.stages[row].name}".strip()
+    assert found.gone == (name,)
+    assert found.versions[name] == version
+    assert found.stored.keys() == found.versions.keys() - {name}
+    assert (found.metrics is None) == (stage == "evaluate")

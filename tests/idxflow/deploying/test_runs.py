@@ -62,7 +62,7 @@ def test_only_the_dead_of_this_worker_are_buried(books: Books, home: Path) -> No
     dead, waiting = books.run(Running(), "mine"), books.run(Pending(), "mine")
     alive, other = books.run(Running(), "mine"), books.run(Running(), "theirs")
     with Hold(home / "holds", alive.hex[-12:]):
-        assert books.taken(home).bury_lost() == 2
+        assert books.taken(home).crash_lost() == 2
     assert [books.told(run) for run in (dead, waiting)] == [("Crashed", LOST)] * 2
     assert [books.told(run)[0] for run in (alive, other)] == ["Running", "Running"]
 
@@ -72,7 +72,7 @@ def test_what_outlived_its_worker_is_left_alone(books: Books, home: Path) -> Non
     outlived = books.run(Running(), "mine")
     taken = books.taken(home)
     with Hold(home / "holds", outlived.hex[-12:]):
-        assert taken.bury_lost() == 0
+        assert taken.crash_lost() == 0
         own = books.run(Running(), "mine")
         assert taken.end(threading.Event(), seconds=0) == 1
         taken.settle()

@@ -35,12 +35,6 @@ WHOLE = {
 
 
 @pytest.fixture
-def store(desk: Path) -> Store:
-    """An empty store."""
-    return Store(desk / "home")
-
-
-@pytest.fixture
 def refs(store: Store) -> dict[str, Ref]:
     """The artifacts of a run, whose files came from a folder of somebody's."""
     return model_line(store, mirror="file:///home/somebody/digits/")
@@ -175,7 +169,7 @@ def test_what_is_made_anew_meanwhile_is_not_mixed(store: Store, refs: dict[str, 
     """A file that changes between its check and its copy is noticed, and nothing is exported."""
 
     class Busy(Store):
-        def inspect(self, stage: str, version: str, *, fully: bool = False) -> tuple[Stored, dict[str, object]] | None:
+        def inspect(self, stage: str, version: str, *, fully: bool = False) -> Stored | None:
             found = super().inspect(stage, version, fully=fully)
             if stage == "normalize":
                 path = self.folder(stage, version) / "mean.npy"
@@ -228,7 +222,7 @@ def test_a_stranger_can_use_it(store: Store, target: Path) -> None:
     refs = {(stage["stage"], stage["name"]): stage["version"] for stage in json.loads(ran.stdout)["stages"]}
     model = store.inspect("train", refs["train", ""])
     assert model
-    export(store, model[0], target)
+    export(store, model, target)
 
     checked = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=target, capture_output=True, text=True, check=True)
     assert checked.stdout.count(": OK\n") == len(WHOLE) - 1

@@ -7,7 +7,6 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -19,12 +18,6 @@ from idxflow.exporting.export import Material, gather
 from schemas.errors import ArtifactDamaged, StoreError
 from tests.artifacts.archive.making import clean_up, make, stored
 from tests.idxflow.exporting.model_line import DIGITS, FINDING, evaluation, model_line
-
-
-@pytest.fixture
-def store(desk: Path) -> Store:
-    """An empty store."""
-    return Store(desk / ".idxflow")
 
 
 @pytest.fixture
@@ -116,7 +109,7 @@ def test_a_normaliser_that_was_made_anew_differently_is_not_the_models(
     found = store.inspect(*profile)
     assert found
     again = make(
-        store, "normalize", inputs={"table": refs["table"], "profile": found[0].ref},
+        store, "normalize", inputs={"table": refs["table"], "profile": found.ref},
         files={"normalizer.json": b"{}", "mean.npy": b"another mean"},
     )  # fmt: skip
     assert again.version == refs["normalize"].version

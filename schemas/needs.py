@@ -1,28 +1,25 @@
-"""The stages by name, in the order in which data passes through them, and what each needs of the machine."""
+"""What a run needs of the machine, estimated before it: memory and disk of each stage that it would compute."""
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.text import amount
 
-StageName = Literal["download", "verify", "decompress", "parse", "validate", "normalize", "train", "evaluate", "report"]
-STAGES: tuple[StageName, ...] = get_args(StageName)
 
-
-class StageNeeds(BaseModel, frozen=True):
+class StageNeeds(BaseModel):
     """What one stage needs, in bytes."""
 
-    stage: StageName
+    model_config = ConfigDict(frozen=True)
+    stage: str
     memory: int = Field(description="of the process while the stage is at work, all that it holds besides included")
     disk: int = Field(description="what the stage leaves, or needs meanwhile, in the home folder")
 
 
-class Needs(BaseModel, frozen=True):
+class Needs(BaseModel):
     """What all stages need that a run would compute; see docs/size.md."""
 
+    model_config = ConfigDict(frozen=True)
     stages: tuple[StageNeeds, ...] = ()
     known: bool = Field(
         default=True, description="whether the number of images is; if not, this is what it takes without any"
