@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 MNIST_FILES = (
     "train-images-idx3-ubyte.gz",
@@ -23,6 +24,13 @@ MNIST_FILES = (
     "t10k-images-idx3-ubyte.gz",
     "t10k-labels-idx1-ubyte.gz",
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw Hypothesis's hundred examples a test where the slow tests run too, a quarter of them where they do not."""
+    settings.register_profile("quick", deadline=None, max_examples=25)
+    settings.register_profile("whole", deadline=None)
+    settings.load_profile("quick" if "not slow" in config.option.markexpr else "whole")
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,7 @@ def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
 def test_a_killed_process_holds_nothing_for_long(tmp_path: Path) -> None:
     """The kernel frees the hold of a process that is killed: it is dead, whatever its file says."""
     program = (
-        "import sys, time; from pathlib import Path; from artifacts.holds import Hold\n"
+        "import sys, time; from pathlib import Path; from artifacts.store.holds import Hold\n"
         f"hold = Hold(Path({str(tmp_path)!r}), 'run'); hold.add('parse', '{'1' * 16}'); print('held', flush=True)\n"
         "time.sleep(60)"
     )
