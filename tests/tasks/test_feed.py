@@ -28,8 +28,15 @@ BRISK: dict[str, Any] = {
 NOISY: dict[str, Any] = {**BRISK, "optimizer": "adamw", "dropout": 0.2, "shift": 1, "schedule": "cosine"}
 
 
-@pytest.mark.parametrize("way", get_args(Way))
-@pytest.mark.parametrize("fields", [BRISK, NOISY], ids=["features", "raw pixels"])
+@pytest.mark.parametrize(
+    ("fields", "way"),
+    [
+        pytest.param(BRISK, "stratified", id="features"),
+        pytest.param(NOISY, "last", id="raw pixels"),
+        pytest.param(BRISK, "last", id="features, last", marks=pytest.mark.slow),
+        pytest.param(NOISY, "stratified", id="raw pixels, stratified", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize(("window", "step"), [(1000, 24 * 2**20), (1000, 1), (90, 16 * 28), (50, 33 * 28), (1, 1)])
 def test_what_is_streamed_gives_the_same_bits(
     table: ImageTable, monkeypatch: pytest.MonkeyPatch, way: Way, fields: dict[str, Any], window: int, step: int
