@@ -22,17 +22,17 @@ from artifacts.archive.index import RunIndex
 from artifacts.archive.journal import Line, forget, note
 from artifacts.archive.order import next_number
 from artifacts.archive.reasons import explain, sentence
-from artifacts.engine.current import CURRENT
+from artifacts.current import CURRENT
 from artifacts.engine.execution import Done, Execution
 from artifacts.engine.failing import Failures, Stopped, has_ended
-from artifacts.engine.refresh import Refresh
+from artifacts.engine.foreign import own_error
 from artifacts.engine.task import make_task
 from artifacts.ref import Ref
+from artifacts.refresh import Refresh
 from artifacts.run_record import FORMAT, Record, StageRecord
 from artifacts.stage import Stage
 from artifacts.store.disk import disk
 from artifacts.store.files import write_atomically
-from artifacts.store.foreign import own_error
 from artifacts.store.holds import Hold, forget_dead, let_go
 from artifacts.store.store import Store
 from schemas.addresses import redact
@@ -62,7 +62,7 @@ def recording(*, dataset: str = "", refresh: tuple[str, ...] = (), **facts: Any)
         refresh: names of stages to rebuild.
         facts:   what the record holds from its beginning; see `Recorder.publish`.
     Yields: the recorder; `Recorder.attempt` runs the flow's body.
-    Raises: the first error of any stage, as one of our own (see `artifacts.store.foreign`), after the record has been
+    Raises: the first error of any stage, as one of our own (see `artifacts.engine.foreign`), after the record has been
             written with state `failed`; what ends a process, after it was written with state `interrupted`.
     """
     context = FlowRunContext.get()
@@ -92,7 +92,7 @@ def recording(*, dataset: str = "", refresh: tuple[str, ...] = (), **facts: Any)
 
 
 class Recorder:
-    """One run over one store; see `recording`, and `artifacts.engine.current.CurrentRun`."""
+    """One run over one store; see `recording`, and `artifacts.current.CurrentRun`."""
 
     def __init__(self, store: Store, flow_run: UUID, refresh: Refresh, dataset: str) -> None:
         self.store, self.refresh, self.dataset = store, refresh, dataset
@@ -176,7 +176,7 @@ class Recorder:
 
     def require(self, *results: Any) -> None:
         """
-        Wait until stages have ended well; see `artifacts.engine.current.CurrentRun`.
+        Wait until stages have ended well; see `artifacts.current.CurrentRun`.
 
         Raises: Stopped: one of them has not, or another stage failed meanwhile.
         """
