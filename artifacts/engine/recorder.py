@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 from prefect import Task, unmapped
@@ -45,6 +45,7 @@ FORGOTTEN_AFTER = 86_400.0
 """Seconds after which the note of what a dead run used can go: no clean-up lasts as long."""
 logger = logging.getLogger("idxflow.run")
 State = Literal["running", "completed", "failed", "interrupted"]
+T = TypeVar("T")
 
 
 def home_folder() -> Path:
@@ -191,20 +192,23 @@ class Recorder:
         """Put facts into the record, beside its own fields; see `CurrentRun`."""
         self._facts |= facts
 
-    def attempt(self, body: Callable[[], None]) -> None:
+    def attempt(self, body: Callable[[], T]) -> T:
         """
         Run the flow's body, and again when an artifact turns out damaged: that one is then rebuilt.
 
-        Raises: the first error of any stage, rather than what it led to in those that wait for it.
+        Returns: what the body returns, once every stage that it has submitted has ended well.
+        Raises:  the first error of any stage, rather than what it led to in those that wait for it.
         """
-        for left in reversed(range(ATTEMPTS)):
+        left = ATTEMPTS
+        while True:
+            left -= 1
             self._failures.clear()
             self._futures.clear()
             self._tasks.clear()
             raised: Exception | None = None
             with listening(self._interrupt):
                 try:
-                    body()
+                    returned = body()
                 except Exception as error:
                     raised = error
                 self._settle()
@@ -212,7 +216,7 @@ class Recorder:
             if raised and not (errors and isinstance(raised, Stopped)):
                 errors.append(raised)
             if not errors:
-                return
+                return returned
             first = next((e for e in errors if isinstance(e, ArtifactDamaged)), errors[0])
             if not isinstance(first, ArtifactDamaged) or not left:
                 if isinstance(first, StageError):
