@@ -223,7 +223,8 @@ class Recorder:
                     alike = {error.subject for error in errors if isinstance(error, type(first))}
                     if also := sorted(alike - {first.subject}):
                         logger.warning("%s: failed as %s did", ", ".join(also), first.subject)
-                raise first
+                # Here it is nobody's context yet: out of the block around it a library's exception would be one.
+                raise own_error(f"run {self.id}", first) if isinstance(first, Exception) else first
             # What was rebuilt on purpose in this attempt need not be rebuilt again in the next.
             for row in self._rows.values():
                 if not row.cached:
