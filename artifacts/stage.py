@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import Any
 
 from artifacts.code import code_digests
-from artifacts.engine.current import current_run
+from artifacts.current import current_run
 from artifacts.environment import package_versions
 from artifacts.keys import KeyParts, plain, references
 from artifacts.manifest import Input

@@ -12,10 +12,10 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import Any
 
-from artifacts.engine.current import CURRENT
+from artifacts.current import CURRENT
 from artifacts.engine.execution import Done, Execution
-from artifacts.engine.refresh import Refresh
 from artifacts.ref import Ref
+from artifacts.refresh import Refresh
 from artifacts.stage import Stage
 from artifacts.store.store import Store
 from flows.dag import STAGES, dag
@@ -66,7 +66,7 @@ class Walk:
         return self
 
     def submit(self, stage: Stage, arguments: dict[str, Any]) -> Future[Ref]:
-        """Take an artifact from the store, or make it; see `artifacts.engine.current.CurrentRun`."""
+        """Take an artifact from the store, or make it; see `artifacts.current.CurrentRun`."""
         if stage.stage not in self._wanted:
             raise _Reached
         self._futures.append(self._pool.submit(copy_context().run, self._take, stage, arguments))

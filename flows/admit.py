@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from artifacts.archive.plan import Plan, Planning
-from artifacts.engine.current import CurrentRun, current_run
-from artifacts.engine.refresh import Refresh
+from artifacts.current import CurrentRun, current_run
+from artifacts.engine.plan import Plan, Planning
+from artifacts.refresh import Refresh
 from artifacts.store.store import Store
 from flows.dag import dag
 from flows.identify import local_path

@@ -16,8 +16,8 @@ from contextvars import copy_context
 from functools import cache
 from pathlib import Path
 
-from artifacts.archive.plan import Plan, Planning
-from artifacts.engine.refresh import Refresh
+from artifacts.engine.plan import Plan, Planning
+from artifacts.refresh import Refresh
 from artifacts.store.store import Store
 from flows.choose import find_dataset
 from flows.dag import GRAPH, dag

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from artifacts.engine.current import current_run
+from artifacts.current import current_run
 from artifacts.engine.tracing import stages_of
 from schemas.catalog import load_dataset
 from schemas.datasets import Dataset

@@ -21,7 +21,7 @@ from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from pydantic import ValidationError
 
-from artifacts.engine.current import CURRENT, CurrentRun
+from artifacts.current import CURRENT, CurrentRun
 from artifacts.store.holds import lasting
 from flows.alarm import sound_alarm
 from flows.bars import Bars

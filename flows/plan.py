@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from artifacts.archive.plan import Plan, Planning
-from artifacts.engine.refresh import Refresh
+from artifacts.engine.plan import Plan, Planning
+from artifacts.refresh import Refresh
 from artifacts.store.store import Store
 from flows.admit import Sizes, computed, estimate, headers_of, room_of
 from flows.choose import choose_dataset

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
-from artifacts.engine.current import current_run
+from artifacts.current import current_run
 from artifacts.store.integrity import Damage
 from artifacts.store.store import Store
 from schemas.datasets import Dataset, RemoteFile

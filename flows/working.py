@@ -25,9 +25,7 @@ def work(job: Job) -> RunRecord:
     """
     with shown(job.training.profile, job.alert_below), recording(**asked(job)) as run:
         import_ahead(run.store.home, job)
-        outcomes: list[Outcome] = []
-        run.attempt(lambda: outcomes.append(_walk(job, run)))
-        run.publish(**found(run, outcomes[-1]))
+        run.publish(**found(run, run.attempt(partial(_walk, job, run))))
     return RunRecord.of(run.saved)
 
 

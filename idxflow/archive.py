@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from artifacts.archive.audit import Audit
     from artifacts.archive.collect import Cleanup
     from artifacts.archive.lineage import Lineage
-    from artifacts.archive.plan import Plan
+    from artifacts.engine.plan import Plan
     from idxflow.comparing.comparison import Comparison
     from idxflow.comparing.images import Classifier, Predictions
     from idxflow.exporting.export import Exported

@@ -17,11 +17,11 @@ from pathlib import Path
 from threading import get_ident
 from typing import Any
 
-from artifacts.engine.refresh import ASKED
 from artifacts.environment import current_environment
 from artifacts.keys import KeyParts, content_digest, references
 from artifacts.manifest import Manifest
 from artifacts.ref import Ref
+from artifacts.refresh import ASKED
 from artifacts.run_record import StageRecord
 from artifacts.stage import Stage, inputs_of
 from artifacts.store.disk import disk

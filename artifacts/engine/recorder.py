@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 from prefect import Task, unmapped
@@ -19,19 +19,20 @@ from prefect.futures import PrefectFuture
 from prefect.utilities.urls import url_for
 
 from artifacts.archive.index import RunIndex
+from artifacts.archive.journal import Line, forget, note
 from artifacts.archive.order import next_number
 from artifacts.archive.reasons import explain, sentence
-from artifacts.engine.current import CURRENT
+from artifacts.current import CURRENT
 from artifacts.engine.execution import Done, Execution
 from artifacts.engine.failing import Failures, Stopped, has_ended
-from artifacts.engine.refresh import Refresh
+from artifacts.engine.foreign import own_error
 from artifacts.engine.task import make_task
 from artifacts.ref import Ref
+from artifacts.refresh import Refresh
 from artifacts.run_record import FORMAT, Record, StageRecord
 from artifacts.stage import Stage
 from artifacts.store.disk import disk
 from artifacts.store.files import write_atomically
-from artifacts.store.foreign import own_error
 from artifacts.store.holds import Hold, forget_dead, let_go
 from artifacts.store.store import Store
 from schemas.addresses import redact
@@ -44,6 +45,7 @@ FORGOTTEN_AFTER = 86_400.0
 """Seconds after which the note of what a dead run used can go: no clean-up lasts as long."""
 logger = logging.getLogger("idxflow.run")
 State = Literal["running", "completed", "failed", "interrupted"]
+T = TypeVar("T")
 
 
 def home_folder() -> Path:
@@ -61,7 +63,7 @@ def recording(*, dataset: str = "", refresh: tuple[str, ...] = (), **facts: Any)
         refresh: names of stages to rebuild.
         facts:   what the record holds from its beginning; see `Recorder.publish`.
     Yields: the recorder; `Recorder.attempt` runs the flow's body.
-    Raises: the first error of any stage, as one of our own (see `artifacts.store.foreign`), after the record has been
+    Raises: the first error of any stage, as one of our own (see `artifacts.engine.foreign`), after the record has been
             written with state `failed`; what ends a process, after it was written with state `interrupted`.
     """
     context = FlowRunContext.get()
@@ -91,7 +93,7 @@ def recording(*, dataset: str = "", refresh: tuple[str, ...] = (), **facts: Any)
 
 
 class Recorder:
-    """One run over one store; see `recording`, and `artifacts.engine.current.CurrentRun`."""
+    """One run over one store; see `recording`, and `artifacts.current.CurrentRun`."""
 
     def __init__(self, store: Store, flow_run: UUID, refresh: Refresh, dataset: str) -> None:
         self.store, self.refresh, self.dataset = store, refresh, dataset
@@ -164,7 +166,7 @@ class Recorder:
         emit(StageChanged(row.stage, row.name, state, row.version, done.row.seconds, row.bytes, reason))
         if not done.row.cached:
             with suppress(StoreError):  # the record that counts is the one of the end
-                self._write()
+                self._note(row)
 
     @property
     def saved(self) -> Record:
@@ -175,7 +177,7 @@ class Recorder:
 
     def require(self, *results: Any) -> None:
         """
-        Wait until stages have ended well; see `artifacts.engine.current.CurrentRun`.
+        Wait until stages have ended well; see `artifacts.current.CurrentRun`.
 
         Raises: Stopped: one of them has not, or another stage failed meanwhile.
         """
@@ -190,20 +192,23 @@ class Recorder:
         """Put facts into the record, beside its own fields; see `CurrentRun`."""
         self._facts |= facts
 
-    def attempt(self, body: Callable[[], None]) -> None:
+    def attempt(self, body: Callable[[], T]) -> T:
         """
         Run the flow's body, and again when an artifact turns out damaged: that one is then rebuilt.
 
-        Raises: the first error of any stage, rather than what it led to in those that wait for it.
+        Returns: what the body returns, once every stage that it has submitted has ended well.
+        Raises:  the first error of any stage, rather than what it led to in those that wait for it.
         """
-        for left in reversed(range(ATTEMPTS)):
+        left = ATTEMPTS
+        while True:
+            left -= 1
             self._failures.clear()
             self._futures.clear()
             self._tasks.clear()
             raised: Exception | None = None
             with listening(self._interrupt):
                 try:
-                    body()
+                    returned = body()
                 except Exception as error:
                     raised = error
                 self._settle()
@@ -211,14 +216,15 @@ class Recorder:
             if raised and not (errors and isinstance(raised, Stopped)):
                 errors.append(raised)
             if not errors:
-                return
+                return returned
             first = next((e for e in errors if isinstance(e, ArtifactDamaged)), errors[0])
             if not isinstance(first, ArtifactDamaged) or not left:
                 if isinstance(first, StageError):
                     alike = {error.subject for error in errors if isinstance(error, type(first))}
                     if also := sorted(alike - {first.subject}):
                         logger.warning("%s: failed as %s did", ", ".join(also), first.subject)
-                raise first
+                # Here it is nobody's context yet: out of the block around it a library's exception would be one.
+                raise own_error(f"run {self.id}", first) if isinstance(first, Exception) else first
             # What was rebuilt on purpose in this attempt need not be rebuilt again in the next.
             for row in self._rows.values():
                 if not row.cached:
@@ -228,6 +234,9 @@ class Recorder:
         """Write the run's record to `<home>/runs/<id>.json`, and say so."""
         self._state, self._error = state, error
         self.record = self._write()
+        if state != "running":
+            with suppress(StoreError):  # nobody reads it beside the record
+                forget(self.store, self.id)
         emit(RunChanged(self.id, state))
 
     def close(self) -> None:
@@ -260,6 +269,20 @@ class Recorder:
                     )
                 )
         return ""
+
+    def _note(self, row: StageRecord) -> None:
+        """Put down a stage at once: the record follows at the end, or, once that is written, again."""
+        if self._state != "running":
+            self._write()
+            return
+        line = Line(
+            dataset=self.dataset,
+            dataset_id=self.dataset_id,
+            seconds=round(time.perf_counter() - self._clock, 3),
+            warnings=tuple(self.warnings),
+            stage=row,
+        )
+        note(self.store, self.id, line)
 
     def _write(self) -> Record:
         with self._saving, self._numbered():

@@ -15,7 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from artifacts.engine.current import CURRENT
+from artifacts.current import CURRENT
 from artifacts.engine.execution import Done, Execution
 from artifacts.stage import Stage
 from artifacts.store.store import Store

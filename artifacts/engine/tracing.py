@@ -6,15 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from artifacts.engine.current import CURRENT
+from artifacts.current import CURRENT
 from artifacts.engine.execution import Done, Execution
-from artifacts.engine.refresh import Refresh
+from artifacts.refresh import Refresh
 from artifacts.stage import Stage
 from artifacts.store.store import Store
 
 
 class Tracing:
-    """See `artifacts.engine.current.CurrentRun`; nothing is stored, and no stage leaves anything."""
+    """See `artifacts.current.CurrentRun`; nothing is stored, and no stage leaves anything."""
 
     id = flow_run = dataset = dataset_id = ""
 

@@ -12,7 +12,7 @@ from schemas.events import StageChanged
 from schemas.text import amount, counted, duration
 
 if TYPE_CHECKING:
-    from artifacts.archive.plan import Plan, PlannedStage
+    from artifacts.engine.plan import Plan, PlannedStage
 
 INDENT = 11
 """Columns before what stands below the line of a stage."""

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 from prefect import flow
@@ -105,9 +106,7 @@ def counting(
 ) -> RunRecord:
     """Fetch some files and join them, or copies of them."""
     with recording(**asked(Job(dataset="digits", training=training)) | {"dataset": dataset, "refresh": refresh}) as run:
-        outcomes: list[Outcome] = []
-        run.attempt(lambda: outcomes.append(gather(run, training, names, copied=copied)))
-        run.publish(**found(run, outcomes[-1]))
+        run.publish(**found(run, run.attempt(partial(gather, run, training, names, copied=copied))))
     return RunRecord.of(run.saved)
 
 

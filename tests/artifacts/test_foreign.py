@@ -1,4 +1,4 @@
-"""artifacts/store/foreign.py: a library's exception ends at the stage, and nothing that it holds is kept anywhere."""
+"""artifacts/engine/foreign.py: a library's exception ends at the stage, and nothing that it holds is kept anywhere."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from prefect.client.schemas.filters import FlowRunFilter, LogFilter, LogFilterFl
 from prefect.client.schemas.filters import FlowRunFilterId as Id
 
 from artifacts.engine.failing import Stopped
-from artifacts.store.foreign import own_error
+from artifacts.engine.foreign import own_error
 from flows.run_record import RunRecord
 from schemas.addresses import fill
 from schemas.errors import ArtifactDamaged, StoreError, UnforeseenError
 from tests.artifacts.counting import counting
 
-SECRET = "s3cr\u20act/w0rd:7d20"
+SECRET = "s3cr\u20act/w0rd:7d2q"
 
 
 @pytest.mark.usefixtures("prefect_server")
@@ -38,7 +38,7 @@ def test_what_a_library_raises_is_not_kept(home: Path, monkeypatch: pytest.Monke
         logged = client.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id])))
     text = repr(kept) + "".join(each.message for each in logged) + path.read_text()
     assert "UnforeseenError" in text
-    for part in (SECRET, repr(SECRET)[1:-1], "s3cr", "7d20"):
+    for part in (SECRET, repr(SECRET)[1:-1], "s3cr", "7d2q"):
         assert part not in text
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from artifacts.archive.plan import PlannedStage
+from artifacts.engine.plan import PlannedStage
 from artifacts.store.store import Store
 from flows.job import Job
 from flows.pipeline import pipeline

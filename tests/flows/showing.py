@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +95,7 @@ def showing(
     """Fetch some files, learn, and say how good it is."""
     job = asked(Job(dataset="digits", training=training)) | {"dataset": dataset, "refresh": refresh}
     with shown(training.profile, alert_below), recording(**job) as run:
-        outcomes: list[Outcome] = []
-        run.attempt(lambda: outcomes.append(walk(names, accuracy, seconds)))
-        run.publish(**found(run, outcomes[-1]))
+        run.publish(**found(run, run.attempt(partial(walk, names, accuracy, seconds))))
     return RunRecord.of(run.saved)
 
 

@@ -14,9 +14,9 @@ from uuid import uuid4
 
 import pytest
 
-from artifacts.engine.current import CURRENT
+from artifacts.current import CURRENT
 from artifacts.engine.recorder import Recorder
-from artifacts.engine.refresh import Refresh
+from artifacts.refresh import Refresh
 from artifacts.store.store import Store
 from flows import choose
 from flows.choose import any_answers, choose_dataset

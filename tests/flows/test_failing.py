@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from artifacts.engine.current import CURRENT
+from artifacts.current import CURRENT
 from artifacts.engine.execution import Done, Execution
-from artifacts.engine.refresh import Refresh
+from artifacts.refresh import Refresh
 from artifacts.stage import Stage
 from artifacts.store.store import Store
 from flows.dag import dag
@@ -42,7 +42,7 @@ BAR = 2.0
 
 
 class Noted:
-    """A run that notes what is asked of it, in its order; see `artifacts.engine.current.CurrentRun`."""
+    """A run that notes what is asked of it, in its order; see `artifacts.current.CurrentRun`."""
 
     id, flow_run, dataset, dataset_id = "0" * 12, "", "digits", "digits"
 

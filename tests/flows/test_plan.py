@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from artifacts.archive.plan import PlannedStage
 from artifacts.archive.reasons import sentence
-from artifacts.engine.current import CURRENT
+from artifacts.current import CURRENT
+from artifacts.engine.plan import PlannedStage
 from artifacts.store.store import Store
 from flows import choose
 from flows.dag import STAGES

@@ -81,6 +81,14 @@ def test_only_what_is_computed_counts() -> None:
     assert Needs().memory == Needs().disk == 0
 
 
+def test_a_stage_without_a_formula_counts_as_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stage that is new to the graph is estimated, too: the libraries in memory, its manifest on the disk."""
+    monkeypatch.setattr("flows.size.STAGES", ("balance",))
+    (needs,) = needs_of(work(), [("balance", "")])
+    assert needs.memory == LIGHT
+    assert 0 < needs.disk < 10**7
+
+
 @dataclass(frozen=True)
 class Drawn:
     """A set and a network."""

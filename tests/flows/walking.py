@@ -6,10 +6,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from artifacts.engine.current import CURRENT
+from artifacts.current import CURRENT
 from artifacts.engine.execution import Done, Execution
-from artifacts.engine.refresh import Refresh
 from artifacts.ref import Ref
+from artifacts.refresh import Refresh
 from artifacts.run_record import StageRecord
 from artifacts.stage import Stage
 from artifacts.store.store import Store
@@ -29,7 +29,7 @@ ROWS = {"train": 1500, "test": 297}
 
 
 class Walk:
-    """A run that computes what is not stored as soon as it is asked for; see `artifacts.engine.current.CurrentRun`."""
+    """A run that computes what is not stored as soon as it is asked for; see `artifacts.current.CurrentRun`."""
 
     def __init__(self, store: Store, run: str) -> None:
         self.store, self.id, self.flow_run, self.dataset = store, run, run, "digits"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.archive.plan import Plan, PlannedStage
 from artifacts.archive.reasons import Change
+from artifacts.engine.plan import Plan, PlannedStage
 from artifacts.store.store import Store
 from flows import choose
 from idxflow.archive import Archive

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
-from artifacts.engine.refresh import Refresh
 from artifacts.ref import Ref
+from artifacts.refresh import Refresh
 from artifacts.store.store import Store
 
 if TYPE_CHECKING:

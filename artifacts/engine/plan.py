@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from artifacts.archive.index import RunIndex
 from artifacts.archive.reasons import Change, explain, explain_unasked
-from artifacts.engine.current import CURRENT
-from artifacts.engine.refresh import Refresh
+from artifacts.current import CURRENT
 from artifacts.keys import references
 from artifacts.ref import Ref
+from artifacts.refresh import Refresh
 from artifacts.stage import Stage, inputs_of
 from artifacts.store.integrity import Damage
 from artifacts.store.publishing import settle
@@ -65,7 +65,7 @@ class Pending:
 
 
 class Planning:
-    """A run that computes nothing; see `artifacts.engine.current.CurrentRun`."""
+    """A run that computes nothing; see `artifacts.current.CurrentRun`."""
 
     def __init__(self, store: Store, refresh: Refresh, dataset: str) -> None:
         self.store, self.refresh, self.dataset = store, refresh, dataset
