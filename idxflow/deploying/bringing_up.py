@@ -20,7 +20,7 @@ from idxflow.cli.settings import Settings
 from idxflow.deploying.deployments import (
     FLOW,
     HEARTBEAT_SECONDS,
-    Deploying,
+    deploying,
     described,
     described_for,
     ids,
@@ -96,9 +96,9 @@ def _work(client: SyncPrefectClient, console: Console, limit: int | None, name: 
 
     pool = described()[0].work_pool.name
     make_pool(client, pool)
-    with Deploying(described_for(client)) as deploying:
+    with deploying(described_for(client)) as wait:
         put_automations(client)
-        deploying.wait()
+        wait()
     _list(console)
     console.fact("Worker", f"{name}, of the work pool {pool}")
     worker = ProcessWorker(work_pool_name=pool, name=name, limit=limit)
