@@ -186,7 +186,7 @@ class TableSpec(Parameters):
 
 
 class Checks(Parameters):
-    """How grave a finding of the validate stage is for this data set."""
+    """How serious a finding of the validate stage is for this data set."""
 
     blank: Severity = Field(default="warn", description="images whose pixels are all equal")
     duplicate: Severity = Field(default="warn", description="images that occur more than once in a split")
@@ -221,7 +221,7 @@ class Dataset(Parameters):
             `leaves-3fa2b1c4` for one's own, by the place of its description.
         place:    16 digits for the first remote address that its description names, as it is written there; else for
             that of the mirrors that were given; empty where there is none.
-        home:     that address for people: without user, password and query.
+        home:     that address as it may be shown: without user, password and query.
     """
 
     outside_key: ClassVar[frozenset[str]] = frozenset({"identity", "place", "home"})
@@ -248,7 +248,7 @@ class Dataset(Parameters):
 
     @property
     def own(self) -> bool:
-        """Whether somebody described it for themselves: it is none of the catalog's."""
+        """Whether it is a user's own set: none of the catalog's."""
         return any(file.described_in for file in self.files)
 
     @property

@@ -1,4 +1,4 @@
-"""What one image is: its rows, columns and channels. Nobody else takes a shape apart."""
+"""What one image is: its rows, columns and channels. No other module takes a shape apart."""
 
 from __future__ import annotations
 

@@ -73,11 +73,7 @@ class Batch:
 
 
 class ImageTable:
-    """
-    An open table.
-
-    Raises: BadTable: not a Parquet file, or not one of idxflow's.
-    """
+    """An open table. Raises: BadTable: not a Parquet file, or not one of idxflow's."""
 
     def __init__(self, path: Path) -> None:
         import pyarrow as pa
@@ -113,11 +109,7 @@ class ImageTable:
         return tuple(whole.row_group(index).num_rows for index in range(whole.num_row_groups))
 
     def group(self, index: int) -> Batch:
-        """
-        Read one row group.
-
-        Raises: BadTable: it is damaged.
-        """
+        """Read one row group. Raises: BadTable: it is damaged."""
         try:
             table = self._file.read_row_group(index)
         except OSError as error:
@@ -135,11 +127,7 @@ class ImageTable:
         return map(self.group, range(self._file.num_row_groups))
 
     def labels(self) -> npt.NDArray[np.uint16]:
-        """
-        Read the labels alone: uint16 (n,), class indices.
-
-        Raises: BadTable: the column is damaged.
-        """
+        """Read the labels alone: uint16 (n,), class indices. Raises: BadTable: the column is damaged."""
         try:
             column: npt.NDArray[np.uint16] = self._file.read(["label"])["label"].to_numpy()
         except OSError as error:
@@ -147,11 +135,7 @@ class ImageTable:
         return column
 
     def read(self) -> Batch:
-        """
-        Read the whole table.
-
-        Raises: BadTable: a row group is damaged.
-        """
+        """Read the whole table. Raises: BadTable: a row group is damaged."""
         whole = Batch(
             np.empty(self.samples, np.uint32),
             np.empty(self.samples, np.uint16),
@@ -221,7 +205,7 @@ def write_table(path: Path, metadata: TableMetadata, batches: Iterable[Batch]) -
 
     schema = arrow_schema(metadata)
     width = schema.field("image").type.byte_width
-    # No dictionary and no statistics of pixels: they do not repeat, and nobody searches for an image by its bytes.
+    # No dictionary and no statistics of pixels: they do not repeat, and no image is searched for by its bytes.
     # LZ4: five stages read what one writes, and it is read twice as fast as zstd for a third more on the disk.
     with TableWriter(path, schema, metadata, compression="lz4", write_statistics=["sample_id", "label"]) as writer:
         for batch in batches:

@@ -14,6 +14,15 @@ from schemas.text import share
 
 PROFILE, STATISTICS = "profile.parquet", "statistics.json"
 """What validate leaves: a row per image, and the split in figures."""
+PROFILE_TYPES = {
+    "sample_id": "uint32", "label": "uint16", "minimum": "uint8", "maximum": "uint8", "mean": "float32",
+    "ink": "float32", "digest": "uint64",
+}  # fmt: skip
+"""
+Columns of the profile, by Arrow's names; none has nulls.
+
+Intensities are raw pixel values, 0 to 255; ink is the share of pixels that are not 0; digest is a 64-bit hash of them.
+"""
 METRICS, PREDICTIONS, CONFUSION = "metrics.json", "predictions.parquet", "confusion.csv"
 """What evaluate leaves: `Metrics`, a row per image, and the confusion matrix of the test split."""
 REPORT = "report.html"
@@ -30,7 +39,7 @@ class Finding(BaseModel, frozen=True):
     """Something unusual about a split that the data set's checks only warn of; an error leaves no statistics."""
 
     check: CheckName
-    message: str = Field(description="one sentence for people, with the count")
+    message: str = Field(description="one sentence, with the count")
     count: int = Field(description="what was found: images, classes or features, as the message says")
     sample_ids: tuple[int, ...] = Field(default=(), description="the first 20 images that are meant, if any are")
 
@@ -128,7 +137,7 @@ class Failure:
 
 LISTED = 256
 """
-Classes that a table for people lists at most, and up to which a confusion matrix is stored whole.
+Classes that a printed table lists at most, and up to which a confusion matrix is stored whole.
 
 Of 65,536 classes a whole matrix has four billion cells, of which no more are above 0 than there are images.
 """
@@ -248,7 +257,7 @@ class Caveat(BaseModel, frozen=True):
 
 def find_caveats(metrics: Metrics) -> tuple[Caveat, ...]:
     """
-    Say what voids or weakens the test accuracy, the gravest first.
+    Say what voids or weakens the test accuracy, the most serious first.
 
     - leak: test images occur in the train split as well; with the accuracy on the others.
     - majority: more than half of the test images are of one class.

@@ -158,7 +158,7 @@ class History(BaseModel, frozen=True, extra="forbid"):
     validation_rows: int = Field(ge=0, description="rows of the train table held out")
     way: Way = Field(default="last", description="which rows were held out; histories without it held out the last")
     findings: tuple[str, ...] = Field(
-        default=(), description="what is odd about the held-out rows, a sentence each for people"
+        default=(), description="what is unusual about the held-out rows, one sentence each"
     )
     updates: int = Field(ge=1, description="updates of the weights in all epochs")
     kept: int = Field(ge=1, description="the epoch that the model is from: the last one, or the best one of validation")

@@ -100,11 +100,7 @@ def fetch(
             for failure in failures:
                 logger.warning("%s: %s; %s.", file.name, failure, gave)
             return DownloadSummary(
-                bytes=part.size,
-                sha256=part.sha256,
-                mirror=shown,
-                failures=tuple(failures),
-                validators=part.validators,
+                bytes=part.size, sha256=part.sha256, mirror=shown, failures=tuple(failures), validators=part.validators
             )
     raise _failed(file, expected, failures, next((fault.next_step for fault in faults if fault.next_step), ""))
 
@@ -149,11 +145,7 @@ def _way_out(file: RemoteFile) -> str:
 
 @stage(name="{file.name}", imports="requests")
 def download(
-    file: RemoteFile,
-    out: Path,
-    scratch: Path,
-    known: Callable[[str], Path | None],
-    spare: Callable[[str], Path | None],
+    file: RemoteFile, out: Path, scratch: Path, known: Callable[[str], Path | None], spare: Callable[[str], Path | None]
 ) -> DownloadSummary:
     """Fetch one remote file; only the expected bytes ever reach `out`."""
     from tasks.transport.transfer import Patience

@@ -93,11 +93,7 @@ def _classify(model: Any, image: npt.NDArray[np.uint8]) -> Iterator[tuple[slice,
 
 
 def check_fit(model: Any, table: ImageTable, name: str) -> None:
-    """
-    Check that the model was made for images and classes as the table's.
-
-    Raises: BadTable: it was not.
-    """
+    """Check that the model was made for images and classes as the table's. Raises: BadTable: it was not."""
     made_for, found = (model.input_shape[-1], model.output_shape[-1]), (table.pixels, len(table.metadata.classes))
     if made_for != found:
         text = [f"{counted(pixels, 'pixel')} and {counted(classes, 'class')}" for pixels, classes in (made_for, found)]

@@ -152,8 +152,5 @@ def normalize(table: Ref, profile: Ref, out: Path) -> NormalizeSummary:
     (out / NORMALIZER).write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
     np.save(out / MEAN, mean, allow_pickle=False)
     return NormalizeSummary(
-        content={MEAN: array_content(mean)},
-        samples=facts.samples,
-        mean=float(mean.mean()),
-        std=facts.std,
+        content={MEAN: array_content(mean)}, samples=facts.samples, mean=float(mean.mean()), std=facts.std
     )

@@ -46,8 +46,8 @@ def nearest_profile(training: Training) -> tuple[str, dict[str, Any]]:
 
 def list_settings(training: Training, usual: dict[str, Any]) -> tuple[Setting, ...]:
     """
-    Return a configuration for people, a row per field that decides the result: those outside of the key may differ
-    between two runs that share one page.
+    Return a configuration as rows of a table, one per field that decides the result: those outside of the key may
+    differ between two runs that share one page.
 
     Args: usual: the profile's values where it differs.
     """

@@ -16,11 +16,22 @@ from schemas.datasets import Checks, TableSpec
 from schemas.errors import InvalidData
 from schemas.image_table import ImageTable
 from schemas.parameters import Summary
-from schemas.results import LEAKED, PROFILE, SHOWN, STATISTICS, CheckName, Drift, Failure, Finding, Statistics
+from schemas.results import (
+    LEAKED,
+    PROFILE,
+    PROFILE_TYPES,
+    SHOWN,
+    STATISTICS,
+    CheckName,
+    Drift,
+    Failure,
+    Finding,
+    Statistics,
+)
 from schemas.text import counted
 from tasks.quality.drift import measure_drift
 from tasks.quality.duplicates import Duplicates, find_duplicates, find_shared
-from tasks.quality.profile import PROFILE_TYPES, Moments, gather, profile_images, read_parts
+from tasks.quality.profile import Moments, gather, profile_images, read_parts
 
 log = logging.getLogger("idxflow.validate")
 FEW = 5
@@ -145,14 +156,11 @@ def check_drift(drift: tuple[Drift, ...], max_drift: float) -> list[Failure]:
 
 
 def judge(failed: list[Failure], checks: Checks) -> tuple[list[Failure], list[Finding]]:
-    """Part what failed into errors and findings, as `checks` says; what it does not speak of is an error."""
+    """Sort what failed into errors and findings, as `checks` says; a check that it does not name is an error."""
     severity = {name: getattr(checks, name) for name in get_args(CheckName)}
     return [one for one in failed if severity.get(one.check, "error") == "error"], [
         Finding(
-            check=one.check,
-            message=str(one),
-            count=one.count,
-            sample_ids=one.where if one.index == "sample_id" else (),
+            check=one.check, message=str(one), count=one.count, sample_ids=one.where if one.index == "sample_id" else ()
         )
         for one in failed
         if severity.get(one.check) == "warn"
@@ -160,11 +168,7 @@ def judge(failed: list[Failure], checks: Checks) -> tuple[list[Failure], list[Fi
 
 
 def refuse(errors: list[Failure], table: ImageTable, spec: TableSpec) -> None:
-    """
-    Raise all errors as one.
-
-    Raises: InvalidData: there is an error.
-    """
+    """Raise all errors as one. Raises: InvalidData: there is an error."""
     if errors:
         raise InvalidData(
             f"{spec.dataset} {spec.split} table",
@@ -210,7 +214,7 @@ def validate_table(table: ImageTable, spec: TableSpec, checks: Checks, train: Pa
 
     Args:
         spec:   what it has to be.
-        checks: how grave each finding is.
+        checks: how serious each finding is.
         train:  the profile of the train split, for one that is compared with it.
         target: the file that takes the profile.
     Raises: InvalidData: the table breaks its schema; every failure is reported, with counts and the first sample ids.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import shutil
+import tempfile
 
 # Before Prefect is imported by anything: a quiet one that phones nobody.
 os.environ.update(
@@ -16,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 MNIST_FILES = (
     "train-images-idx3-ubyte.gz",
@@ -23,6 +27,27 @@ MNIST_FILES = (
     "t10k-images-idx3-ubyte.gz",
     "t10k-labels-idx1-ubyte.gz",
 )
+SHARED_MEMORY = "/dev/shm"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """
+    Decide where tests write, and how many examples Hypothesis draws.
+
+    Memory flushes a file in no time, a disk in milliseconds, and tests write a hundred thousand of them; whoever sets
+    TMPDIR has them there. With the slow tests a test has Hypothesis's hundred examples, without them a quarter.
+    """
+    roomy = os.access(SHARED_MEMORY, os.W_OK) and shutil.disk_usage(SHARED_MEMORY).free > 2**32
+    if roomy and "TMPDIR" not in os.environ:
+        os.environ["TMPDIR"] = tempfile.tempdir = SHARED_MEMORY
+    settings.register_profile("quick", deadline=None, max_examples=25)
+    settings.register_profile("whole", deadline=None)
+    settings.load_profile("quick" if "not slow" in config.option.markexpr else "whole")
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector leave alone the million objects of TensorFlow's and Prefect's import."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -42,10 +67,18 @@ def no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:
-    """A real Prefect server with a database of its own, for as long as the session lasts."""
+    """
+    A real Prefect server with a database of its own, for as long as the session lasts.
+
+    Flows of this process send no heartbeats, as those of `idxflow run`: each would wait a second at its end.
+    """
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=120):
+    with (
+        prefect_test_harness(server_startup_timeout=120),
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+    ):
         yield
 
 

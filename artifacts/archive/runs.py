@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
+from artifacts.archive.journal import with_noted
 from artifacts.run_record import Record
 from artifacts.store.disk import disk
 from artifacts.store.files import read_plain
@@ -88,7 +89,7 @@ def read_run(store: Store, run: str) -> Record | None:
         record = Record.model_validate_json(content)
     except ValidationError:
         return None
-    return record if record.id == run else None
+    return with_noted(store, record) if record.id == run else None
 
 
 def state_of(store: Store, record: Record) -> RunState:

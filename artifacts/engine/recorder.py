@@ -19,6 +19,7 @@ from prefect.futures import PrefectFuture
 from prefect.utilities.urls import url_for
 
 from artifacts.archive.index import RunIndex
+from artifacts.archive.journal import Line, forget, note
 from artifacts.archive.order import next_number
 from artifacts.archive.reasons import explain, sentence
 from artifacts.engine.current import CURRENT
@@ -164,7 +165,7 @@ class Recorder:
         emit(StageChanged(row.stage, row.name, state, row.version, done.row.seconds, row.bytes, reason))
         if not done.row.cached:
             with suppress(StoreError):  # the record that counts is the one of the end
-                self._write()
+                self._note(row)
 
     @property
     def saved(self) -> Record:
@@ -228,6 +229,9 @@ class Recorder:
         """Write the run's record to `<home>/runs/<id>.json`, and say so."""
         self._state, self._error = state, error
         self.record = self._write()
+        if state != "running":
+            with suppress(StoreError):  # nobody reads it beside the record
+                forget(self.store, self.id)
         emit(RunChanged(self.id, state))
 
     def close(self) -> None:
@@ -260,6 +264,20 @@ class Recorder:
                     )
                 )
         return ""
+
+    def _note(self, row: StageRecord) -> None:
+        """Put down a stage at once: the record follows at the end, or, once that is written, again."""
+        if self._state != "running":
+            self._write()
+            return
+        line = Line(
+            dataset=self.dataset,
+            dataset_id=self.dataset_id,
+            seconds=round(time.perf_counter() - self._clock, 3),
+            warnings=tuple(self.warnings),
+            stage=row,
+        )
+        note(self.store, self.id, line)
 
     def _write(self) -> Record:
         with self._saving, self._numbered():

@@ -17,15 +17,12 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     Field,
-    GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     ValidationError,
     field_validator,
     model_validator,
 )
 from pydantic.fields import FieldInfo
-from pydantic_core import CoreSchema
-from pydantic_core.core_schema import no_info_after_validator_function
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -82,21 +79,19 @@ class _Environment(EnvSettingsSource):
         return parse_value(value)
 
 
-class _OfTheGraph:
-    """Marks the name of a stage. The graph, which knows them, is imported only where there is one to look at."""
+def _stage(name: str) -> str:
+    from flows.job import stage_of_graph
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return no_info_after_validator_function(self._check, handler(source))
+    return stage_of_graph(name)
 
-    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+
+class _Stages:
+    """Adds the stages to a schema. The graph, which knows them, is imported only where somebody looks at one."""
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         from flows.dag import STAGES
 
         return {**handler(core), "enum": [*STAGES]}
-
-    def _check(self, name: str) -> str:
-        from flows.job import stage_of_graph
-
-        return stage_of_graph(name)
 
 
 class Settings(BaseSettings):
@@ -118,7 +113,9 @@ class Settings(BaseSettings):
     mirror: tuple[Annotated[str, AfterValidator(mirror_address)], ...] = Field(
         default=(), description="base addresses to try before the catalog's: http, https or file"
     )
-    refresh: tuple[Annotated[str, _OfTheGraph()], ...] = Field(default=(), description="stages to recompute")
+    refresh: tuple[Annotated[str, AfterValidator(_stage), _Stages()], ...] = Field(
+        default=(), description="stages to recompute"
+    )
     revalidate: bool = Field(default=False, description="ask the mirrors whether their files have changed")
     force: bool = Field(default=False, description="continue where more memory or disk is needed than is free")
     alert_below: float | None = Field(default=None, ge=0, le=1, description="test accuracy below which a run warns")

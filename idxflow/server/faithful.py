@@ -55,7 +55,7 @@ def gone(address: str) -> ServerError:
         f"Prefect server {address}",
         expected="it to run",
         found="its process has ended",
-        way_out="What was finished is stored. The next run starts a server again.",
+        way_out="Finished stages are stored. The next run starts a new server.",
     )
 
 

@@ -121,6 +121,7 @@ class RunFacts(BaseModel):
     flow_run: str
     aliases: tuple[str, ...] = Field(description="of its artifacts, as `name of stage/version`")
     pins: tuple[str, ...] = Field(description="of itself and of its artifacts, with their notes")
+    unknown: dict[str, JsonValue] = Field(description="fields of the record that only another version of idxflow knows")
 
 
 def run_facts(store: Store, record: RunRecord, now: datetime) -> RunFacts:
@@ -150,7 +151,7 @@ def run_facts(store: Store, record: RunRecord, now: datetime) -> RunFacts:
             if ((pin.stage, pin.version) in made if isinstance(pin, ArtifactPin) else pin.run == record.id)
         ],
     }
-    return RunFacts.model_validate(record.model_dump() | own)
+    return RunFacts.model_validate(record.model_dump() | own | {"unknown": record.model_extra or {}})
 
 
 def time_taken(record: RunRecord, state: RunState, now: datetime) -> float | None:
@@ -248,6 +249,7 @@ def print_run(console: Console, facts: RunFacts) -> None:
         *(("Pin", pin) for pin in facts.pins),
         ("Error", facts.error),
         *(("Warning", warning) for warning in unsaid(facts.warnings, facts.caveats)),
+        *(("Unknown", f"{name}: {_value(value)}") for name, value in facts.unknown.items()),
     )
     for label, value in rows:
         console.paragraph(label, value)

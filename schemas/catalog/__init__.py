@@ -20,17 +20,7 @@ from pydantic import AfterValidator, Field, model_validator
 from schemas.addresses import below_home, fill, redact, refuse_windows_path
 from schemas.catalog.mistakes import list_mistakes, mistakes
 from schemas.catalog.reading import HOW, find_description, read_description, refuse_unknown, set_name
-from schemas.datasets import (
-    Checks,
-    Classes,
-    Count,
-    Dataset,
-    LabelColumn,
-    LabelForm,
-    Sha256,
-    StoredLabel,
-    Switch,
-)
+from schemas.datasets import Checks, Classes, Count, Dataset, LabelColumn, LabelForm, Sha256, StoredLabel, Switch
 from schemas.errors import UsageError
 from schemas.file_name import FileName, printable
 from schemas.held_out import Way

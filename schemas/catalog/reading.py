@@ -35,11 +35,7 @@ _MARKS = {
 
 
 def find_description(given: str) -> Path:
-    """
-    Return the path of a description; `~` is the user's home folder.
-
-    Raises: UsageError: a Windows path.
-    """
+    """Return the path of a description; `~` is the user's home folder. Raises: UsageError: a Windows path."""
     refuse_windows_path("data set", given)
     return below_home(given)
 

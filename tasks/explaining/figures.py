@@ -41,13 +41,7 @@ SHORT = 14
 
 @dataclass(frozen=True)
 class Picture:
-    """
-    An image with its title.
-
-    Args:
-        image: uint8 (rows, columns), 0 black to 255 white.
-        title: one line or more.
-    """
+    """An image with its title. Args: image: uint8 (rows, columns), 0 black to 255 white. title: one line or more."""
 
     image: npt.NDArray[np.uint8]
     title: str

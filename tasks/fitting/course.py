@@ -1,4 +1,4 @@
-"""What a training has come to, epoch by epoch: its history, its best weights, and where it can go on."""
+"""The course of a training, epoch by epoch: its history, its best weights, and where it can be resumed."""
 
 from __future__ import annotations
 

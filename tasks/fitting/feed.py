@@ -66,7 +66,7 @@ class Feed(ABC):
 
     @contextmanager
     def telling(self) -> Iterator[None]:
-        """Raise what went wrong in the thread that reads, and not what TensorFlow makes of it."""
+        """Raise what went wrong in the reading thread, instead of TensorFlow's error about it."""
         try:
             yield
         except tf.errors.OpError:
@@ -94,7 +94,7 @@ class Feed(ABC):
                     made = elements()
                 return next(made)
             except Exception as error:
-                self._failure = self._failure or error  # the first one: what comes after it is asked in vain
+                self._failure = self._failure or error  # the first one: later ones only follow from it
                 raise
 
         def element(index: Any) -> tuple[Any, ...]:

@@ -29,7 +29,7 @@ class Holding:
     Args:
         rows:     bool (n,), True where a row is held out.
         way:      how they were chosen.
-        findings: what is odd about them, a sentence each for people.
+        findings: what is unusual about them, one sentence each.
     """
 
     rows: Mask
@@ -71,11 +71,7 @@ def hold_out(table: ImageTable, way: Way, training: Training) -> Holding:
 
 
 def nothing_held_out(samples: int, training: Training) -> str:
-    """
-    Say that no row could be held out.
-
-    Raises: StageError: the training is to end by the held-out rows.
-    """
+    """Say that no row could be held out. Raises: StageError: the training is to end by the held-out rows."""
     found = f"no row of {samples} can be held out: there are too few different images of each class"
     if training.patience:
         raise StageError(

@@ -31,7 +31,7 @@ MAX_HEADER_BYTES = 4 + 4 * MAX_RANK
 MAX_BYTES = 64 * 2**30
 """The largest file that a header may promise: a cap for decompression where nothing is published."""
 HEADER_BYTES = (8, 16)
-"""Of MNIST's label and image files: whoever writes a header twice, or counts it in, is wrong by as much."""
+"""Of MNIST's label and image files: a file whose header is written twice, or counted as data, is wrong by as much."""
 TIMES_IMAGES = {2: "twice the images, or 16-bit pixels", 3: "colour", 4: "twice the side, or four channels"}
 TIMES_LABELS = {2: "twice the labels, or wider integers", 4: "wider integers", 8: "wider integers"}
 NO_IDX = "It is damaged or no IDX file: replace it. docs/datasets.md shows how one is written."
@@ -120,7 +120,7 @@ def wrong_size(name: str, header: Header, found: int, *, more: bool = False) -> 
     """
     Say how long a body is instead of what its header promises, and what that looks like.
 
-    Args: found: bytes of the body.  more: it has more than these, and nobody counted on.
+    Args: found: bytes of the body.  more: it has more than these; the rest was not counted.
     """
     expected = f"{header}: a body of {counted(header.body, 'byte')}"
     if more:

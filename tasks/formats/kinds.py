@@ -15,7 +15,7 @@ HEAD_BYTES = 2**14
 TAKEN = "an IDX file (raw, .gz or .xz)"
 """What is taken, for messages."""
 SHOWN = 8
-"""First bytes that a message shows of what nobody knows: too few for a secret that a server repeats."""
+"""First bytes that a message shows of an unknown file: too few for a secret that a server repeats."""
 RECORD_BYTES = (3073, 3074)
 """Bytes of a record of CIFAR-10 and CIFAR-100: one or two labels, then 32 x 32 pixels in three colours."""
 
@@ -155,7 +155,7 @@ def kind_of_file(path: Path) -> tuple[Kind, int]:
 
 
 def kind_of_link(path: Path) -> Kind | None:
-    """Say what a link that leads nowhere was to be; None where nobody knows, or it is none."""
+    """Say what a broken link was meant to be; None where that is unknown, or it is no broken link."""
     try:
         target = path.readlink() if not path.exists() else Path()
     except OSError:
@@ -168,7 +168,7 @@ def _idx(head: bytes, size: int | None) -> Kind | None:
     swapped = little_endian_header(head)
     fits = swapped is not None and swapped.size == size
     if not _has_magic(head):
-        # Big-endian numbers under a small-endian magic number are nobody's; without a size the header has to do.
+        # Big-endian numbers under a small-endian magic number exist nowhere; without a size the header has to do.
         return LITTLE_ENDIAN if swapped and (fits or size is None) else None
     try:
         return LITTLE_ENDIAN if fits and read_header(head, "").size != size else IDX

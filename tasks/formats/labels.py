@@ -29,11 +29,7 @@ OUTSIDE = -1
 
 @dataclass(frozen=True)
 class LabelFile:
-    """
-    An open label file: labels of shape (n,), or (n, columns).
-
-    Args: name: what its description calls it.
-    """
+    """An open label file: labels of shape (n,), or (n, columns). Args: name: what its description calls it."""
 
     name: str
     idx: IdxFile

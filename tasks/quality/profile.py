@@ -44,18 +44,6 @@ class Profile(NamedTuple):
     digest: npt.NDArray[np.uint64]
 
 
-PROFILE_TYPES = {
-    "sample_id": "uint32",
-    "label": "uint16",
-    "minimum": "uint8",
-    "maximum": "uint8",
-    "mean": "float32",
-    "ink": "float32",
-    "digest": "uint64",
-}
-"""Columns of `profile.parquet`, by Arrow's names; none has nulls."""
-
-
 @dataclass(frozen=True)
 class Moments:
     """Exact sums over all raw pixels of some images: of the values, of their squares, and of those that are not 0."""

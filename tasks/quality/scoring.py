@@ -68,7 +68,7 @@ class Tally:
     Adds up the scores of a split, batch by batch in table order; memory grows with the pairs of a true and a predicted
     class that occur, and not with rows or with all possible pairs.
 
-    What it comes to is the same however the rows are cut into batches: all sums are of whole numbers.
+    The result is the same however the rows are cut into batches: all sums are of whole numbers.
 
     Args:
         samples: rows of the whole split; where its first half ends follows from them.

@@ -31,11 +31,7 @@ ANSWER_SECONDS = 10.0
 
 
 class Taken(BaseModel, frozen=True):
-    """
-    A file as a mirror gave it.
-
-    Args: mirror, validators: as in the download stage's summary.
-    """
+    """A file as a mirror gave it. Args: mirror, validators: as in the download stage's summary."""
 
     sha256: str
     bytes: int

@@ -43,11 +43,7 @@ class Guard:
         self._left, self._marked = WRAPPED * self._largest + SPARE, self._patience.clock()
 
     def received(self, count: int) -> None:
-        """
-        Note bytes of the body.
-
-        Raises: MirrorFault: too few of them since the last look.
-        """
+        """Note bytes of the body. Raises: MirrorFault: too few of them since the last look."""
         self._received += count
         self._look()
 

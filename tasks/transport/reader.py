@@ -109,11 +109,7 @@ class _Asking:
         self._done = threading.Event()
 
     def response(self) -> requests.Response:
-        """
-        Return the answer.
-
-        Raises: MirrorFault: there is none, or it does not begin in time.
-        """
+        """Return the answer. Raises: MirrorFault: there is none, or it does not begin in time."""
         threading.Thread(target=self._work, name="mirror", daemon=True).start()
         if not self._done.wait(self._patience.head_seconds + GRACE):
             raise self._guard.late()

@@ -1,7 +1,7 @@
 """
 Transfer: one address's bytes into a part file, with tries and resumption; `tasks.transport` reads them.
 
-urllib3's own `Retry` stands back here: it cannot resume a body, and it logs addresses with their query.
+urllib3's own `Retry` is not used here: it cannot resume a body, and it logs addresses with their query.
 """
 
 from __future__ import annotations

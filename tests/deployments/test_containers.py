@@ -68,7 +68,7 @@ def test_the_image_is_nobodys_root_and_tells_its_health() -> None:
     assert home
     assert f"VOLUME {home[1]}\n" in DOCKERFILE
     assert f"store:{home[1]}" in COMPOSE["services"]["worker"]["volumes"]
-    assert "HEALTHCHECK" in DOCKERFILE
+    assert re.search(r"^HEALTHCHECK .*CMD ", DOCKERFILE.replace("\\\n", " "), flags=re.MULTILINE)
 
 
 def test_the_build_takes_what_the_image_needs() -> None:
@@ -84,7 +84,7 @@ def test_compose_and_guide_take_the_same_steps() -> None:
     variables = {name for service in COMPOSE["services"].values() for name in service.get("environment", {})}
     told = {name for name in variables if name.startswith(("PREFECT_", "IDXFLOW_"))}
     assert len(told) > 10
-    assert not [name for name in told if name not in GUIDE]
+    assert told <= set(re.findall(r"\w+", GUIDE))
     pool = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"][0]["work_pool"]["name"]
     steps = "\n".join(COMPOSE["services"]["deployments"]["command"])
     template = "--base-job-template idxflow/deploying/pool.json"

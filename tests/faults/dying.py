@@ -71,9 +71,17 @@ def _run(at: int, home: str, seed: int, refresh: tuple[str, ...], steps: int) ->
 
 
 def main() -> None:
-    """Serve."""
+    """Be the program."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
     import tests.artifacts.counting  # noqa: F401 - once, for all
 
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):  # each run would wait a second for its last
+        serve()
+
+
+def serve() -> None:
+    """Fork for each line of the input."""
     for line in sys.stdin:
         at, home, seed, refresh = line.rstrip("\n").split(" ")
         reader, writer = os.pipe()

@@ -18,7 +18,7 @@ from idxflow.cli import options
 from idxflow.cli.app import COMMANDS, app
 from idxflow.cli.commands.plan import plan
 from idxflow.cli.commands.run import run
-from idxflow.cli.ending import DONE, FAILED
+from idxflow.cli.ending import DONE, FAILED, WRONG_USAGE
 from idxflow.cli.main import main
 from idxflow.cli.options import home_of
 from idxflow.cli.settings import Settings
@@ -72,7 +72,7 @@ def test_every_command_and_option_is_documented(words: tuple[str, ...], capsys: 
         # A group of options that commands share is no option itself.
         for argument in (each for each in command.assemble_argument_collection() if not each.children):
             assert argument.parameter.help, argument.name
-            assert argument.name in page
+            assert re.search(rf"(?<![\w-]){re.escape(argument.name)}(?![\w-])", page.partition("Examples:")[0])
         hints = get_type_hints(function, include_extras=True)
         assert (hints["home"], hints.get("json", options.Json)) == (options.Home, options.Json)
 
@@ -113,8 +113,14 @@ def test_the_help_names_every_allowed_value(capsys: pytest.CaptureFixture[str]) 
     fields = set(Training.model_fields) - {"profile"}
     for word in {*dataset_names(), *PROFILES, *STAGES, *fields}:
         assert re.search(rf"[\s.]{re.escape(word)}[],.\s]", page), word
-    for setting in set(Settings.model_fields) - {"training"}:
-        assert f"--{setting.replace('_', '-')}" in page
+
+
+def test_each_setting_has_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    """The page of `run` has an option for each setting, beside those that no file may set."""
+    main(["run", "--help"])
+    options = set(re.findall(r"^\W*(--[\w-]+)", capsys.readouterr().out, flags=re.MULTILINE))
+    settings = set(Settings.model_fields) - {"training"}
+    assert {f"--{name.replace('_', '-')}" for name in settings} <= options
 
 
 def test_the_home_folder_comes_from_the_strongest_source(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,3 +225,11 @@ def test_a_server_is_started_described_and_stopped(desk: Path, capsys: pytest.Ca
         assert main(["server", "stop"]) == DONE
     assert capsys.readouterr().out == f"Prefect server at {address} stopped\n"
     assert main(["server", "status"]) == FAILED
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "1.5"])
+def test_a_limit_of_nothing_is_refused(limit: str, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A limit that is no whole number from one is a wrong word, and nothing is started."""
+    assert main(["up", "--limit", limit]) == WRONG_USAGE
+    assert f"--limit: expected a whole number at least 1, found '{limit}'" in capsys.readouterr().err
+    assert not list(desk.iterdir())

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import subprocess
 import sys
+import time
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 
 from flows.run_record import RunRecord
-from idxflow.cli.ending import DONE, INTERRUPTED, WRONG_USAGE
-from tests.idxflow.conftest import assert_refused
+from idxflow.cli.ending import DONE, FAILED, HUNG_UP, INTERRUPTED, TERMINATED, WRONG_USAGE, report_error
+from idxflow.cli.interrupts import HungUp, Terminated
+from idxflow.cli.output import lasting_streams
+from schemas.errors import BadIdx, UsageError
+from tests.idxflow.conftest import Screen, assert_refused
 from tests.processes import PROJECT, bare_environment, ending, run_python
 
 INTERRUPTED_AT = """
@@ -37,12 +44,7 @@ sys.exit(main())
     [
         (["run", "--nope"], "idxflow run: expected an option that it has, found --nope. See"),
         (["run", "--dataset", ""], "data set: expected one of digits, fashion-mnist, kmnist, mnist, or the path"),
-        (["run", "--dataset", "mnits"], "one of digits, fashion-mnist, kmnist, mnist"),
-        (["run", "--profile", "fast"], "--profile: expected one of tutorial, tuned, found 'fast'"),
-        (["run", "--set", "training.epochs=0"], "--set training.epochs: expected a whole number at least 1"),
-        (["run", "--set", "training.epochs=3", "training.seeds=3"], "--set training.seeds: expected one of"),
         (["run", "--mirror", "nowhere"], "mirror nowhere: expected an http"),
-        (["run", "--refresh", "parse", "--refresh", "trian"], "--refresh: expected a list (any number), each one of"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(
@@ -117,3 +119,99 @@ def test_ctrl_c_while_a_run_starts_is_one_line_and_exit_code_130(imports: int, d
         _, errors = process.communicate(timeout=120)
     assert process.returncode == INTERRUPTED
     assert errors == "ERROR Interrupted. Finished stages are stored; run again to continue.\n"
+
+
+def test_a_stream_falls_silent_when_its_reader_leaves() -> None:
+    """What is written before is read; what comes after is lost, and is no error, at the end neither."""
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w") as pipe, redirect_stdout(pipe):
+        with lasting_streams():
+            sys.stdout.write("heard\n")
+            sys.stdout.flush()
+            assert os.read(reader, 100) == b"heard\n"
+            os.close(reader)
+            for _ in range(3):
+                assert sys.stdout.write("unheard\n") == 8
+                sys.stdout.flush()
+            sys.stdout.write("left over\n")
+        assert sys.stdout is pipe
+
+
+def test_all_is_written_when_the_block_ends() -> None:
+    """What is buffered is flushed, and the streams are what they were."""
+    before = sys.stdout, sys.stderr
+    kept = io.TextIOWrapper(io.BytesIO())
+    with redirect_stdout(kept), lasting_streams():
+        sys.stdout.write("x")
+    assert kept.buffer.getvalue() == b"x"
+    assert (sys.stdout, sys.stderr) == before
+
+
+class Full(io.StringIO):
+    """A file on a disk that is full."""
+
+    def write(self, text: str) -> int:
+        """Fail."""
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_other_failures_are_told() -> None:
+    """A disk that is full is no reader that left."""
+    with redirect_stdout(Full()), pytest.raises(OSError, match="No space"), lasting_streams():
+        sys.stdout.write("x")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (BadIdx("x", expected="8", found="7", way_out="Mend it."), FAILED, "ERROR x: expected 8, found 7. Mend it.\n"),
+        (UsageError("x", expected="8", found="7", way_out="y."), WRONG_USAGE, "ERROR x: expected 8, found 7. y.\n"),
+        (Terminated(), TERMINATED, "ERROR Interrupted. Finished stages are stored; run again to continue.\n"),
+        (HungUp(), HUNG_UP, "ERROR Interrupted. Finished stages are stored; run again to continue.\n"),
+        (KeyboardInterrupt(), INTERRUPTED, "ERROR Interrupted. Finished stages are stored; run again to continue.\n"),
+        (
+            ValueError("some\nlines"),
+            FAILED,
+            "ERROR Unexpected ValueError: some lines (--verbose shows the traceback)\n",
+        ),
+    ],
+)
+def test_an_error_is_one_line_and_an_exit_code(error: BaseException, code: int, line: str, screen: Screen) -> None:
+    """Every way in which a run can end has its exit code and one calm line."""
+    assert report_error(screen, error, verbose=False) == code
+    assert screen.errors.getvalue() == line
+
+
+def test_verbose_shows_the_traceback(screen: Screen) -> None:
+    """With `verbose` the traceback stands above the line."""
+    try:
+        raise BadIdx("x", expected="8", found="7", way_out="Mend it.")
+    except BadIdx as error:
+        assert report_error(screen, error, verbose=True) == FAILED
+    assert screen.errors.getvalue().startswith("Traceback (most recent call last):")
+    assert screen.errors.getvalue().endswith("\nERROR x: expected 8, found 7. Mend it.\n")
+
+
+LEAVING = """
+import atexit, sys, threading, time
+from idxflow.cli.ending import leave
+if sys.argv[1] == "busy":
+    threading.Thread(target=time.sleep, args=(60,)).start()
+atexit.register(print, "tidied up")
+print("said")
+leave(1)
+print("stayed")
+"""
+
+
+@pytest.mark.parametrize(
+    ("threads", "code", "said"), [("busy", 1, "said\ntidied up\n"), ("none", 0, "said\nstayed\ntidied up\n")]
+)
+def test_a_failed_command_waits_for_no_thread(desk: Path, threads: str, code: int, said: str) -> None:
+    """The process ends at once with its code, though a thread works on; what belongs to its end is done, once."""
+    begun = time.monotonic()
+    output, _ = run_python(
+        "-c", LEAVING, threads, cwd=desk, environment=bare_environment(PYTHONPATH=str(PROJECT)), code=code
+    )
+    assert output == said
+    assert time.monotonic() - begun < 30

@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import threading
 import warnings
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,36 +20,20 @@ from idxflow.cli.settings import Settings, load_settings
 from schemas.errors import BadIdx
 from schemas.events import RunChanged, StageChanged, emit
 from schemas.training import Training
-from tests.idxflow.conftest import Screen
+from tests.idxflow.conftest import Screen, Stranger
 from tests.idxflow.recording import record_run
 from tests.processes import PROJECT, bare_environment, run_python
 
 
-class _Healthy(BaseHTTPRequestHandler):
-    """What answers every question with 200, as a server's /health does."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - as in http.server
-        """Stay silent."""
-
-
 @pytest.fixture
-def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+def settings(stranger: Stranger, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     """Settings of a run that has an API already, and starts no server."""
-    with HTTPServer(("127.0.0.1", 0), _Healthy) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        api = f"http://127.0.0.1:{server.server_port}/api"
-        monkeypatch.setitem(os.environ, "PREFECT_API_URL", api)
-        with temporary_settings({PREFECT_API_URL: api}):  # Prefect reads its environment once, as it is imported
-            yield load_settings(
-                {"mirror": ["http://one/"], "refresh": ["train"], "alert_below": 0.9}, ["training.epochs=3"]
-            )
-        server.shutdown()
-        thread.join()
+    api = f"http://127.0.0.1:{stranger.port}/api"
+    monkeypatch.setitem(os.environ, "PREFECT_API_URL", api)
+    with temporary_settings({PREFECT_API_URL: api}):  # Prefect reads its environment once, as it is imported
+        yield load_settings(
+            {"mirror": ["http://one/"], "refresh": ["train"], "alert_below": 0.9}, ["training.epochs=3"]
+        )
 
 
 def broken(*_: object, **__: object) -> RunRecord:
@@ -102,7 +84,7 @@ def test_a_failed_run_is_summed_up_and_recorded_too(
     with pytest.raises(BadIdx):
         run_pipeline(settings, screen, json=True, flow=broken)
     assert RunRecord.model_validate_json(capsys.readouterr().out).error == "it broke"
-    assert "failed in 28.4 s" in screen.text.getvalue()
+    assert "failed in 30.0 s" in screen.text.getvalue()
 
 
 def test_everything_before_the_flow_is_light() -> None:

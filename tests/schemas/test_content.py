@@ -169,10 +169,7 @@ def test_an_error_of_the_thread_is_raised(tmp_path: Path, monkeypatch: pytest.Mo
         raise MemoryError
 
     monkeypatch.setattr(module._Column, "add", broken)
-    with (
-        pytest.raises(MemoryError),
-        TableWriter(tmp_path / "x.parquet", SCHEMA, compression="lz4") as writer,
-    ):
+    with pytest.raises(MemoryError), TableWriter(tmp_path / "x.parquet", SCHEMA, compression="lz4") as writer:
         writer.write(scores("a"))
     assert not writer.content
 

@@ -23,7 +23,8 @@ from schemas.results import Statistics
 from schemas.training import NormalizerFacts
 from tasks.normalize import PixelSums, merge, normalize, normalize_pixels
 from tasks.validate import validate_table
-from tests.tasks.splits import bind, draw, save, spec_of
+from tests.tasks.refs import bind
+from tests.tasks.splits import draw, save, spec_of
 
 images = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=24))
 quick = settings(deadline=None)

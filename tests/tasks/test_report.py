@@ -213,7 +213,7 @@ def test_hostile_class_names_stay_text(page: str, tmp_path: Path) -> None:
         assert name.strip() in Outline(hostile).text
     for svg in embedded(hostile):
         assert {one.tag.rpartition("}")[2] for one in ElementTree.fromstring(svg).iter()} <= {
-            *("svg", "style", "defs", "g", "path", "use", "text", "image", "clipPath", "rect"),
+            *("svg", "style", "defs", "g", "path", "use", "text", "image", "clipPath", "rect")
         }
 
 

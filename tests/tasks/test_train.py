@@ -17,12 +17,11 @@ from schemas.events import Event, Progress, listening
 from schemas.image_table import Batch, ImageTable
 from schemas.training import History, Training
 from tasks.fitting.backend import keras, tf
-from tasks.fitting.holding import count_train_rows
-from tasks.fitting.network import Network, build_network, content_digest
+from tasks.fitting.network import content_digest
 from tasks.train import TrainSummary, train
 from tests.processes import PROJECT, bare_environment, run_python
-from tests.tasks.by_hand import features, fit, learned_order, train_by_hand
-from tests.tasks.small_split import CLASSES, MEAN, SHAPE, STD, normalizer_artifact, small_split, table_artifact, written
+from tests.tasks.by_hand import features, fit, fresh, learned_order, train_by_hand
+from tests.tasks.small_split import CLASSES, normalizer_artifact, small_split, table_artifact
 
 DATA = small_split(150)
 BRISK = Training(hidden=(5, 4), learning_rate=0.05, decay=0.01, batch_size=16, epochs=3, validation_fraction=0.2)
@@ -32,18 +31,6 @@ ADAMW = {
     "label_smoothing": 0.1,
 }  # fmt: skip
 NOISY = Training.model_validate({**BRISK.model_dump(), **ADAMW, "dropout": 0.2, "shift": 1})
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> ImageTable:
-    """The small split as a table: four row groups, the last of which is held out, and a part of the one before."""
-    return written(tmp_path_factory.mktemp("table") / "table.parquet", DATA)
-
-
-def fresh(training: Training) -> Network:
-    """An untrained network for the small split."""
-    rows = count_train_rows(len(DATA.label), training.validation_fraction)
-    return build_network(training, MEAN.reshape(SHAPE), STD, len(CLASSES), rows)
 
 
 def changed(training: Training, **fields: Any) -> Training:
@@ -201,10 +188,10 @@ from pathlib import Path
 from schemas.errors import StageError
 from schemas.training import Training
 from tasks.train import train
-from tests.tasks.small_split import artifact
+from tests.tasks.refs import bind
 folder = Path(sys.argv[1])
 try:
-    train.function(artifact("parse", folder), None, Training(), "last", folder, folder)
+    train.function(bind("parse", folder), None, Training(), "last", folder, folder)
 except StageError as error:
     print(error, "tensorflow" in sys.modules)
 """

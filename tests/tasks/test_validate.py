@@ -19,7 +19,8 @@ from schemas.image_table import Batch
 from schemas.results import Statistics
 from schemas.tables import failures, image_profile
 from tasks.validate import ValidateSummary, validate, validate_table
-from tests.tasks.splits import BREAKS, CLASSES, SAMPLES, Break, bind, check, draw, save, spec_of, split
+from tests.tasks.refs import bind
+from tests.tasks.splits import BREAKS, CLASSES, SAMPLES, Break, check, draw, save, spec_of, split
 
 KINDS = ("images-idx3", "labels-idx1")
 COUNTS = {

@@ -23,6 +23,7 @@ from artifacts.ref import Ref
 from artifacts.run_record import Record
 from artifacts.store.holds import Hold, forget_dead
 from artifacts.store.store import Store
+from flows.run_record import RunRecord
 from schemas.errors import StoreError
 from tests.artifacts.archive.history import FIRST, stage_record, write_run
 from tests.artifacts.archive.making import make
@@ -189,5 +190,7 @@ def test_a_run_has_the_number_after_all_others(home: Path) -> None:
     write_run(store, OLD, minute=10 * YEAR, sequence=41)
     run: Any = counting()
     assert run.sequence == 42
-    assert read_run(store, run.id) == run
+    record = read_run(store, run.id)
+    assert record is not None
+    assert RunRecord.of(record) == run
     assert find_run(store, "latest").id == run.id

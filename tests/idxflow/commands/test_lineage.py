@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -123,10 +124,10 @@ def test_the_drawing_has_every_node_and_edge(
     drawing = capsys.readouterr().out.splitlines()
     assert drawing[0] == "flowchart LR"
     assert '  m0[("file:///srv/mnist/")]' in drawing
-    assert f'  n2["normalize<br>{refs["normalize"].version}"]:::gone' in drawing
-    assert f'  n3["train<br>{refs["train"].version}"]:::asked' in drawing
+    for stage, kind in (("normalize", "gone"), ("train", "asked")):
+        assert any(re.fullmatch(rf'  n\d\["{stage}<br>{refs[stage].version}"\]:::{kind}', line) for line in drawing)
     assert "  m0 --> n0" in drawing
-    assert '  n0 -->|"images"| n1' in drawing
+    assert [line for line in drawing if re.fullmatch(r'  n0 -->\|"images"\| n\d', line)]
     assert len([each for each in drawing if '-->|"' in each]) == len(traced(desk, refs["train"]).up) + 3
 
 

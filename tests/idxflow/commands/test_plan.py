@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,21 +14,22 @@ from artifacts.archive.plan import Plan, PlannedStage
 from artifacts.archive.reasons import Change
 from artifacts.store.store import Store
 from flows import choose
+from idxflow.archive import Archive
 from idxflow.cli.ending import DONE
 from idxflow.cli.main import main
 from idxflow.views.stages import plan_lines, plan_total
 from tests.flows.test_choose import offline
-from tests.flows.walking import RUN, TRAINING, digits_home
+from tests.flows.walking import RUN, TRAINING
 from tests.idxflow.conftest import assert_refused
+from tests.processes import PROJECT, bare_environment, run_python
 
-PROJECT = Path(__file__).parents[3]
 DIGITS = ["plan", "--dataset", "digits", "--set", f"training.epochs={TRAINING.epochs}"]
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def kept(kept: Archive) -> Path:
     """The home folder of a run over the digits; to be read only."""
-    return digits_home(tmp_path_factory.getbasetemp())
+    return kept.store.home
 
 
 def planned(stage: str, state: str, name: str = "", **facts: object) -> PlannedStage:
@@ -38,15 +37,15 @@ def planned(stage: str, state: str, name: str = "", **facts: object) -> PlannedS
     return PlannedStage.model_validate({"stage": stage, "name": name, "state": state, **facts})
 
 
-def alone(desk: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own, which says on standard error what it has imported."""
+def alone(desk: Path, *words: str) -> tuple[str, set[str]]:
+    """Run the command in a process of its own. Returns: its output, and what it has imported."""
     program = (
         "import sys; from idxflow.cli.main import main; code = main(sys.argv[1:]); "
         "print(*sys.modules, file=sys.stderr); sys.exit(code)"
     )
-    command = [sys.executable, "-c", program, *words]
-    environment = {"PYTHONPATH": str(PROJECT)}
-    return subprocess.run(command, cwd=desk, env=environment, capture_output=True, text=True, check=True)
+    environment = bare_environment(PYTHONPATH=str(PROJECT))
+    output, modules = run_python("-c", program, *words, cwd=desk, environment=environment)
+    return output, set(modules.split())
 
 
 def test_after_a_run_every_stage_is_cached_under_its_version(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,14 +119,13 @@ def test_wrong_options_are_refused_as_those_of_a_run(
 
 def test_over_no_store_everything_is_to_be_made_and_nothing_is(desk: Path) -> None:
     """A plan before the first run makes no folder, and imports neither Prefect nor TensorFlow."""
-    done = alone(desk, "plan", "--dataset", "digits")
-    *rows, empty, held_out, needs, total = done.stdout.splitlines()
+    output, loaded = alone(desk, "plan", "--dataset", "digits")
+    *rows, empty, held_out, needs, total = output.splitlines()
     assert len(rows) == 20
     assert {row.partition(" will run  ")[2][18:] for row in rows} == {"never run"}
     assert (empty, held_out) == ("", "Held out: the last 10 % of the train rows")
     assert needs.startswith("Needs about 1.")
     assert total == "digits: 0 of 20 stages cached, 20 to be computed."
-    loaded = set(done.stderr.split())
     assert "flows.plan" in loaded
     assert not {"prefect", "tensorflow", "keras", "pandas", "pyarrow", "matplotlib", "requests"} & loaded
     assert not list(desk.iterdir())
@@ -135,9 +133,9 @@ def test_over_no_store_everything_is_to_be_made_and_nothing_is(desk: Path) -> No
 
 def test_a_plan_over_a_store_imports_nothing_heavy_either(kept: Path, desk: Path) -> None:
     """To find everything cached, no library is needed that computes, and no server."""
-    done = alone(desk, *DIGITS, "--home", str(kept))
-    assert "all 20 stages are cached" in done.stdout
-    assert not {"prefect", "tensorflow", "keras", "pandas", "pyarrow", "httpx"} & set(done.stderr.split())
+    output, loaded = alone(desk, *DIGITS, "--home", str(kept))
+    assert "all 20 stages are cached" in output
+    assert not {"prefect", "tensorflow", "keras", "pandas", "pyarrow", "httpx"} & loaded
 
 
 @pytest.mark.slow

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from artifacts.archive.runs import RunState
 from artifacts.ref import Ref
 from artifacts.store.holds import Hold
 from artifacts.store.store import Store
@@ -24,26 +22,15 @@ from idxflow.views.run import Row, computed, row_of, run_lines
 from schemas.errors import UsageError
 from schemas.results import LEAKED, Caveat
 from tests.artifacts.archive.history import FIRST, stage_record, write_long_history, write_run
+from tests.processes import PROJECT, bare_environment, run_python
 
-PROJECT = Path(__file__).parents[3]
 
-
-def row(*stages: str, of: int = 20, state: str = "completed") -> Row:
+def row(*stages: str, of: int = 20, state: RunState = "completed") -> Row:
     """A run that computed these stages."""
-    return Row.model_validate(
-        {
-            "id": "0123456789ab",
-            "started": FIRST.isoformat(),
-            "dataset": "mnist",
-            "dataset_id": "mnist",
-            "profile": "tutorial",
-            "state": state,
-            "seconds": 1.0,
-            "stages": of,
-            "computed": stages,
-            "test_accuracy": None,
-        }
-    )
+    return Row(
+        id="0123456789ab", started=FIRST.isoformat(), dataset="mnist", dataset_id="mnist", profile="tutorial",
+        state=state, seconds=1.0, stages=of, computed=stages, test_accuracy=None, order=STAGES,
+    )  # fmt: skip
 
 
 def test_the_list_of_runs(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
@@ -217,11 +204,11 @@ def test_a_narrow_terminal_sees_what_is_wanted_most() -> None:
 def test_a_long_history_is_listed_and_shown_in_half_a_second(store: Store) -> None:
     """With 1,000 runs of 20 stages in the history, `runs` and `show` take less than 0.5 s, the process included."""
     write_long_history(store)
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    environment = bare_environment(PYTHONPATH=str(PROJECT))
     for words in (["runs"], ["show", "latest"], ["show", "000000001eef"]):
         took = []
         for _ in range(4):  # the first one may have to compile what it imports
             started = time.perf_counter()
-            subprocess.run([sys.executable, "-m", "idxflow", *words], check=True, capture_output=True, env=environment)
+            run_python("-m", "idxflow", *words, cwd=store.home.parent, environment=environment)
             took.append(time.perf_counter() - started)
         assert min(took) < 0.5, words

@@ -1,25 +1,30 @@
-"""The page of a run, and the summary that closes one."""
+"""The page of a run and of an artifact, and the summary that closes a run."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from artifacts.archive.lookup import stored_artifact
 from artifacts.archive.names import Names
 from artifacts.ref import Ref
 from artifacts.store import files
 from artifacts.store.holds import Hold
+from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
+from idxflow.views.artifact import ArtifactFacts, artifact_facts, print_artifact
 from idxflow.views.console import Terminal
 from idxflow.views.layout import local_time
 from idxflow.views.run import RunFacts, print_run, print_summary, run_facts, time_taken
 from schemas.results import LEAKED, Caveat
 from schemas.training import Training
 from tests.artifacts.archive.history import FIRST, stage_record, write_run
+from tests.artifacts.archive.making import MACHINE, make
 from tests.artifacts.building import build
 from tests.idxflow.conftest import Screen
 from tests.idxflow.recording import record_run
@@ -27,17 +32,17 @@ from tests.idxflow.recording import record_run
 NOW = datetime(2026, 1, 1, 0, 2, tzinfo=UTC)
 RUN = "0123456789ab"
 SUMMARY = """
-Run:             digits, tutorial profile, seed 123: completed in 28.4 s
+Run:             digits, tutorial profile, seed 123: completed in 30.0 s
 Artifacts:       3 stages: 1 cached, 2 computed
 Train rows:      1500, columns: 64 (8 x 8 pixels); test rows: 297
 Held out:        150 of 1,500 train rows, stratified
 First 3 labels:  5, 0, 4; predictions: 5, 0, 9
-Train accuracy:  98.77 % (loss 0.0500)
-Test accuracy:   90.00 % (loss 0.0500)
-Model:           .idxflow/artifacts/train/2222222222222222/model.keras
-Report:          .idxflow/artifacts/report/x/report.html
+Train accuracy:  99.00 % (loss 0.0468)
+Test accuracy:   90.00 % (loss 0.1330)
+Model:           .idxflow/artifacts/train/{version}/model.keras
+Report:          /elsewhere/report.html
 Record:          .idxflow/runs/0123456789ab.json
-Dashboard:       http://127.0.0.1:4200/runs/flow-run/x
+Dashboard:       http://127.0.0.1:4200/runs/flow-run/0123456789ab
 Stop the server: idxflow server stop
 WARNING NOT MNIST
 """
@@ -234,8 +239,9 @@ def test_a_running_run_takes_the_time_since_its_start(tmp_path: Path) -> None:
 def test_the_summary_has_the_tutorials_figures_and_every_place(desk: Path, screen: Screen) -> None:
     """A completed run: figures, what was cached, where things are, and its warnings once more."""
     home = desk / ".idxflow"
-    print_summary(screen, record_run(home, warnings=("NOT MNIST",)), home, "idxflow server stop")
-    assert screen.text.getvalue() == SUMMARY
+    record = record_run(home, warnings=("NOT MNIST",))
+    print_summary(screen, record, home, "idxflow server stop")
+    assert screen.text.getvalue() == SUMMARY.format(version=record.stages[1].version)
 
 
 def test_what_voids_the_accuracy_stands_below_it_in_the_summary(desk: Path, screen: Screen) -> None:
@@ -244,7 +250,7 @@ def test_what_voids_the_accuracy_stands_below_it_in_the_summary(desk: Path, scre
     leak = Caveat(kind="leak", message="99 of 297 test images (33.33 %) occur in the train split")
     print_summary(screen, record_run(home, caveats=(leak,), warnings=(f"own test: {LEAKED}: 99", "NOT MNIST")), home)
     lines = screen.text.getvalue().splitlines()
-    place = lines.index("Test accuracy:   90.00 % (loss 0.0500)")
+    place = lines.index("Test accuracy:   90.00 % (loss 0.1330)")
     assert lines[place + 1] == f"Caveat:          {leak.message}"
     assert [line for line in lines if "WARNING" in line] == ["WARNING NOT MNIST"]
 
@@ -256,7 +262,7 @@ def test_a_run_whose_artifacts_are_gone_is_summed_up_from_its_record(desk: Path,
     shutil.rmtree(home / "artifacts")
     print_summary(screen, record, home)
     lines = screen.text.getvalue().splitlines()
-    assert "Test accuracy:   90.00 % (loss 0.0500)" in lines
+    assert "Test accuracy:   90.00 % (loss 0.1330)" in lines
     assert not any(line.startswith(("Train rows", "First 3 labels")) for line in lines)
 
 
@@ -266,4 +272,115 @@ def test_a_failed_run_has_no_figures(desk: Path, screen: Screen) -> None:
     print_summary(screen, record_run(home, state="failed"), home)
     labels = [line.partition(":")[0] for line in screen.text.getvalue().splitlines() if line]
     assert labels == ["Run", "Artifacts", "Record", "Dashboard"]
-    assert "failed in 28.4 s" in screen.text.getvalue()
+    assert "failed in 30.0 s" in screen.text.getvalue()
+
+
+@pytest.fixture
+def stored(store: Store) -> Stored:
+    """A model in the store, with a manifest as a run writes one."""
+    ref = make(
+        store, "train", inputs={"table": make(store, "parse", "train")},
+        parameters={"training": {"epochs": 50, "hidden": [50, 50], "decay": 1e-7, "long": {"a": "x" * 40, "b": "y"}}},
+        files={"model.keras": b"weights", "history.json": b"{}" * 500},
+        summary={"weights": 42310, "last": {"loss": 0.0439325645}},
+        environment=MACHINE.model_copy(update={"numerics": {"TF_ENABLE_ONEDNN_OPTS": "0"}, "git_dirty": True}),
+    )  # fmt: skip
+    return stored_artifact(store, ref.stage, ref.version)
+
+
+def shown(screen: Screen, facts: ArtifactFacts) -> str:
+    """The page as text, each moment as MOMENT."""
+    print_artifact(screen, facts)
+    return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "MOMENT", screen.text.getvalue())
+
+
+def test_the_page_of_an_artifact(store: Store, stored: Stored, screen: Screen) -> None:
+    """All that there is to an artifact: who made and uses it, from what, with what, and what is in it."""
+    version, entries = stored.ref.version, stored.manifest.files
+    write_run(store, "a" * 12, [stage_record(stored.ref)])
+    write_run(store, "b" * 12, [stage_record(stored.ref, cached=True)], minute=1)
+    write_run(store, "c" * 12)
+    names = Names(store)
+    names.set_alias("champion", "train", version, NOW)
+    names.pin_artifact("train", version, "good", NOW)
+    names.pin_run("a" * 12, "", NOW)
+    names.pin_run("c" * 12, "", NOW)
+    assert (
+        shown(screen, artifact_facts(store, stored))
+        == f"""\
+Artifact:        train/{version}
+Made:            MOMENT in 1.5 s by run 000000000000
+Used by:         {"b" * 12}, {"a" * 12}
+Aliases:         champion
+Pin:             run {"a" * 12}
+Pin:             train/{version}: good
+Folder:          .idxflow/artifacts/train/{version}
+Size:            1.0 kB in 2 files
+Content:         {stored.manifest.digest[:16]}
+Code:            1 file
+Bits decided by: keras 3.15.1
+Environment:     Python 3.12.1, Linux x86_64, 2 cores
+Packages:        idxflow 0.1.0
+Variables:       TF_ENABLE_ONEDNN_OPTS=0
+Git commit:      {MACHINE.git_commit} with changes
+
+Parameters
+  training.epochs  50
+  training.hidden  [50, 50]
+  training.decay   1e-07
+  training.long.a  {"x" * 40}
+  training.long.b  y
+
+Inputs
+  table  parse/{stored.manifest.inputs[0].version} train
+
+Result
+  weights  42310
+  last     {{"loss": 0.0439325645}}
+
+Files, with their SHA-256
+  history.json  1.0 kB
+    {entries["history.json"].sha256}
+  model.keras      7 B
+    {entries["model.keras"].sha256}
+"""
+    )
+
+
+def test_an_artifact_that_no_run_knows_says_so(store: Store, screen: Screen) -> None:
+    """Without a record, a name, parameters or a result there is nothing to tell of them."""
+    ref = build(store, {"a": b"a"})
+    text = shown(screen, artifact_facts(store, stored_artifact(store, "parse", ref.version)))
+    assert "Used by:         no run in the history\n" in text
+    assert "Size:            1 B in 1 file\n" in text
+    assert not re.search("Aliases|Pin:|Inputs|Result", text)
+
+
+def test_many_runs_are_counted(store: Store, stored: Stored, screen: Screen) -> None:
+    """Of many runs the newest three are named."""
+    for number in range(6):
+        write_run(store, f"{number:012}", [stage_record(stored.ref)], minute=number)
+    facts = artifact_facts(store, stored)
+    assert len(facts.runs) == 6
+    assert "Used by:         000000000005, 000000000004, 000000000003, and 3 more\n" in shown(screen, facts)
+
+
+def test_nested_parameters_are_told_part_by_part(store: Store, stored: Stored, screen: Screen) -> None:
+    """Lists of objects are told by their places, long lists of values in one line that is cut."""
+    parts = stored.manifest.parts.model_copy(
+        update={"parameters": {"shards": [{"name": "a"}, {"name": "b"}], "classes": ["x" * 9] * 20}}
+    )
+    manifest = stored.manifest.model_copy(update={"parts": parts})
+    text = shown(screen, artifact_facts(store, Stored(ref=stored.ref, manifest=manifest, folder=stored.folder)))
+    assert '  shards.0  {"name": "a"}\n  shards.1  {"name": "b"}\n  classes   ["xxxxxxxxx", ' in text
+    assert max(map(len, text.splitlines())) == 80
+
+
+def test_the_facts_of_an_artifact_are_json(store: Store, stored: Stored) -> None:
+    """The same facts as JSON, with the whole manifest."""
+    Names(store).pin_artifact("train", stored.ref.version, "good", NOW)
+    told = json.loads(artifact_facts(store, stored).model_dump_json())
+    assert (told["kind"], told["bytes"]) == ("artifact", 1007)
+    assert told["manifest"]["parts"]["code"] == {"tasks/train.py": "1"}
+    assert told["pins"][0]["note"] == "good"
+    assert Path(told["folder"]) == stored.folder
