@@ -16,10 +16,11 @@ from artifacts.stage import stage
 from schemas.content import TableWriter
 from schemas.errors import BadTable, TrainingDiverged
 from schemas.image_table import TABLE, Batch, ImageTable, rows_within
+from schemas.model import MODEL
 from schemas.parameters import Summary
 from schemas.results import CONFUSION, LISTED, METRICS, PREDICTIONS, PROFILE, Metrics, SplitMetrics
-from schemas.text import cell, counted
-from schemas.training import MODEL
+from schemas.text import counted
+from schemas.visible import cell
 from tasks.quality.duplicates import Leak, find_leak
 from tasks.quality.scoring import Scores, Tally, score
 

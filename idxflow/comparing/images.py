@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from artifacts.ref import Ref
+from schemas.model import MEAN, NORMALIZER
 from schemas.text import counted
-from schemas.training import MEAN, NORMALIZER
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,7 +66,7 @@ def load_images(table: Ref, normalizer: Ref | None = None) -> Images:
 def _normalize(image: npt.NDArray[np.uint8], normalizer: Ref) -> npt.NDArray[np.float32]:
     import numpy as np
 
-    from schemas.training import NormalizerFacts
+    from schemas.model import NormalizerFacts
     from tasks.normalize import normalize_pixels
 
     facts = NormalizerFacts.model_validate_json(normalizer.file(NORMALIZER).read_bytes())

@@ -12,8 +12,9 @@ from artifacts.archive.lineage import Source
 from artifacts.manifest import Manifest
 from schemas.datasets import TableSpec
 from schemas.results import LISTED, Metrics, find_caveats, wilson_interval
-from schemas.text import amount, counted, share, visible
+from schemas.text import amount, counted, share
 from schemas.training import History, Training
+from schemas.visible import visible
 from tasks.explaining.page import thousands
 from tasks.report import list_settings, most_confused, nearest_profile
 

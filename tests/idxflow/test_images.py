@@ -16,7 +16,7 @@ from idxflow.comparing.images import Images, load_images
 from idxflow.comparing.predicting import Classifier, raw_pixels
 from schemas.errors import UsageError
 from schemas.image_spec import ImageSpec
-from schemas.training import NormalizerFacts
+from schemas.model import NormalizerFacts
 from tasks import evaluate
 from tasks.normalize import normalize_pixels
 from tests.flows.walking import ROWS
