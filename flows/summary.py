@@ -15,8 +15,9 @@ from pathlib import Path
 
 from artifacts.run_record import StageRecord
 from flows.run_record import RunRecord
+from schemas.counts import counted
 from schemas.results import unsaid
-from schemas.text import amount, counted, duration, share
+from schemas.text import amount, duration, share
 from schemas.training import HISTORY, History, Training
 from schemas.visible import visible
 

@@ -1,4 +1,4 @@
-"""Text for people: counts, durations, amounts, moments."""
+"""Text for people: durations, amounts, figures, moments. What messages of stages need stands in `schemas.counts`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-
-def counted(number: int, thing: str, form: str = "d") -> str:
-    """
-    Return `1 artifact`, `2 classes` or, in the form `,`, `60,000 images`.
-
-    Args: thing: in the singular; the plural adds an s, or es behind an s.
-    """
-    return f"{number:{form}} {thing if number == 1 else f'{thing}es' if thing.endswith('s') else f'{thing}s'}"
+from schemas.counts import counted
 
 
 def duration(seconds: float) -> str:

@@ -11,10 +11,10 @@ from pathlib import Path
 from artifacts.stage import stage
 from artifacts.store.locks import Locks
 from schemas.addresses import redact
+from schemas.counts import counted
 from schemas.datasets import RemoteFile
 from schemas.errors import DownloadFailed
 from schemas.parameters import Summary
-from schemas.text import counted
 from tasks.formats.kinds import TAKEN
 from tasks.transport.mirror import AnotherFile, MirrorFault, Patience, address_of
 from tasks.transport.part import Expected, Part, Validators

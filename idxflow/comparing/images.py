@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from artifacts.ref import Ref
+from schemas.counts import counted
 from schemas.model import MEAN, NORMALIZER
-from schemas.text import counted
 
 if TYPE_CHECKING:
     import numpy as np

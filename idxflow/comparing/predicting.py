@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from schemas.counts import counted
 from schemas.errors import UsageError
 from schemas.image_spec import ImageSpec
-from schemas.text import counted
 
 if TYPE_CHECKING:
     import numpy as np

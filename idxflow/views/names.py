@@ -15,7 +15,8 @@ from artifacts.store.trust import Trusted
 from flows.run_record import RunRecord
 from idxflow.views.console import Console
 from idxflow.views.layout import local_time
-from schemas.text import amount, counted, share
+from schemas.counts import counted
+from schemas.text import amount, share
 
 DIGITS = 16
 """Of a SHA-256, as many as a person is shown."""

@@ -8,7 +8,8 @@ from idxflow.server.history import History
 from idxflow.server.local import DAYS
 from idxflow.views.console import Console
 from idxflow.views.layout import CLOCK, few
-from schemas.text import amount, counted, duration
+from schemas.counts import counted
+from schemas.text import amount, duration
 
 
 def print_audit(console: Console, found: Audit, *, everything: bool, repaired: bool) -> None:

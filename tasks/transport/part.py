@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from artifacts.store.disk import open_plainly
 from artifacts.store.files import write_atomically
-from schemas.text import counted
+from schemas.counts import counted
 from tasks.formats.kinds import HEAD_BYTES, kind_of
 from tasks.transport.mirror import AnotherFile, MirrorFault
 

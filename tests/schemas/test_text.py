@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.counts import counted
 from schemas.errors import BadIdx
-from schemas.text import amount, counted, duration, facts_line, progress_of, share
+from schemas.text import amount, duration, facts_line, progress_of, share
 from schemas.visible import cell, in_a_line, in_json, visible
 
 
