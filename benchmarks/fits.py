@@ -14,7 +14,8 @@ from benchmarks.harness import Figure, Goal, Result, Setting, clock, interleave,
 from benchmarks.walk import Walk
 from schemas.catalog import load_dataset
 from schemas.image_table import ImageTable
-from schemas.training import MEAN, NORMALIZER, NormalizerFacts, Training
+from schemas.model import MEAN, NORMALIZER, NormalizerFacts
+from schemas.training import Training
 from tasks.fitting.holding import hold_out
 from tasks.quality.scoring import Tally
 

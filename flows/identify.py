@@ -22,9 +22,9 @@ from artifacts.store.own_files import Content
 from artifacts.store.store import Store
 from artifacts.store.trust import FirstUse, Trusted, differing
 from schemas.addresses import redact
+from schemas.counts import counted
 from schemas.datasets import Dataset, RemoteFile
 from schemas.errors import ChecksumMismatch, DownloadFailed
-from schemas.text import counted
 from tasks.formats.kinds import TAKEN, kind_of_link
 from tasks.transport.mirror import MirrorFault, address_of
 

@@ -8,8 +8,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from artifacts.run_record import Record
 from schemas.held_out import HeldOut
+from schemas.model import MODEL
 from schemas.results import METRICS, REPORT, Caveat, Metrics, find_caveats
-from schemas.training import HISTORY, MODEL, History, Training
+from schemas.training import HISTORY, History, Training
 
 if TYPE_CHECKING:
     from artifacts.engine.recorder import Recorder

@@ -15,9 +15,11 @@ from pathlib import Path
 
 from artifacts.run_record import StageRecord
 from flows.run_record import RunRecord
+from schemas.counts import counted
 from schemas.results import unsaid
-from schemas.text import amount, counted, duration, share, visible
+from schemas.text import amount, duration, share
 from schemas.training import HISTORY, History, Training
+from schemas.visible import visible
 
 LARGEST = 950_000
 """Bytes of a page; Prefect asks for less than a million."""

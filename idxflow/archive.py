@@ -29,8 +29,9 @@ from artifacts.store.store import Store, existing_store
 from flows.run_record import RunRecord
 from idxflow.comparing.images import Images, Kind, load_images
 from schemas.errors import UsageError
+from schemas.model import MODEL
 from schemas.results import METRICS, PREDICTIONS
-from schemas.training import HISTORY, MODEL, Training
+from schemas.training import HISTORY, Training
 
 if TYPE_CHECKING:
     import keras

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas.secrets import conceal
-from schemas.text import visible
+from schemas.visible import visible
 
 
 class IdxflowError(Exception):

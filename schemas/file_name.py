@@ -11,7 +11,7 @@ from pydantic import AfterValidator
 
 from schemas.addresses import redact
 from schemas.parameters import Wanted
-from schemas.text import visible
+from schemas.visible import visible
 
 LONGEST = 255
 """Bytes of a name on the usual file systems."""

@@ -1,22 +1,14 @@
-"""Text for people: counts, durations, amounts, moments; and text from outside, which may not steer what shows it."""
+"""Text for people: durations, amounts, figures, moments. What messages of stages need stands in `schemas.counts`."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
 from pydantic import AfterValidator
 
-
-def counted(number: int, thing: str, form: str = "d") -> str:
-    """
-    Return `1 artifact`, `2 classes` or, in the form `,`, `60,000 images`.
-
-    Args: thing: in the singular; the plural adds an s, or es behind an s.
-    """
-    return f"{number:{form}} {thing if number == 1 else f'{thing}es' if thing.endswith('s') else f'{thing}s'}"
+from schemas.counts import counted
 
 
 def duration(seconds: float) -> str:
@@ -61,62 +53,6 @@ def facts_line(facts: Mapping[str, float], note: str = "") -> str:
         for name in sorted(facts, key=lambda name: (name.startswith("val_"), name.endswith("accuracy")))
     )
     return "; ".join(filter(None, [figures, note]))
-
-
-_UNSEEN = re.compile(
-    "["
-    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters (C0, C1) but for tab and line feed
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks that change the direction of what follows
-    "\u2028\u2029\ufeff\ufff9-\ufffb\ud800-\udfff"  # other line ends, annotations, half characters
-    "\U000e0000-\U000e007f"  # tags: letters that nobody sees
-    "]"
-)
-FORMULA = ("=", "+", "-", "@", "\t")
-"""How a cell begins that a spreadsheet takes for a formula (OWASP, CSV Injection)."""
-
-
-def visible(text: str) -> str:
-    r"""
-    Return a text with control characters and the like written out, as `\x1b` or `\u202e`; line feeds and tabs stay.
-
-    Such a text comes back as it is.
-    """
-    return _UNSEEN.sub(_written_out, text)
-
-
-def in_a_line(text: str) -> str:
-    r"""Return a text as `visible` does, in one line: line feeds and tabs are written out as well."""
-    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
-
-
-def cell(text: str) -> str:
-    """
-    Return a text as a cell of a CSV file: in one line, and no formula.
-
-    A text that a spreadsheet would take for a formula gets a ' before it; a number is none.
-    """
-    shown = in_a_line(text)
-    return f"'{shown}" if shown.startswith(FORMULA) and not _is_number(shown) else shown
-
-
-def in_json(document: str) -> str:
-    """Return a JSON document with the same content, in which `visible` finds nothing to write out."""
-    return _UNSEEN.sub(_escaped, document)
-
-
-def _written_out(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
-def _escaped(found: re.Match[str]) -> str:
-    """Escape a character as JSON has it; only in texts can such a one stand."""
-    units = found[0].encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
-
-
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"[+-]?\d+(?:[.,]\d+)?(?:[eE][+-]?\d+)?%?", text) is not None
 
 
 def _is_moment(text: str) -> str:

@@ -11,10 +11,10 @@ from types import ModuleType
 
 from artifacts.ref import RESERVED, Ref
 from artifacts.stage import stage
+from schemas.counts import counted
 from schemas.datasets import RemoteFile
 from schemas.errors import BadIdx
 from schemas.parameters import Summary
-from schemas.text import counted
 from tasks.formats.idx import MAX_HEADER_BYTES, Header, disagreement, little_endian_header, read_header, wrong_size
 from tasks.formats.inflate import BLOCK, inflate, inflate_library, unxz
 from tasks.formats.kinds import (

@@ -7,21 +7,17 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from artifacts.stage import stage
 from artifacts.store.locks import Locks
 from schemas.addresses import redact
+from schemas.counts import counted
 from schemas.datasets import RemoteFile
 from schemas.errors import DownloadFailed
 from schemas.parameters import Summary
-from schemas.text import counted
 from tasks.formats.kinds import TAKEN
-from tasks.transport.mirror import AnotherFile, MirrorFault, address_of
+from tasks.transport.mirror import AnotherFile, MirrorFault, Patience, address_of
 from tasks.transport.part import Expected, Part, Validators
-
-if TYPE_CHECKING:
-    from tasks.transport.transfer import Patience
 
 logger = logging.getLogger("idxflow.download")
 
@@ -148,7 +144,5 @@ def download(
     file: RemoteFile, out: Path, scratch: Path, known: Callable[[str], Path | None], spare: Callable[[str], Path | None]
 ) -> DownloadSummary:
     """Fetch one remote file; only the expected bytes ever reach `out`."""
-    from tasks.transport.transfer import Patience
-
     target = out / file.file_name
     return fetch(file, target=target, scratch=scratch, known=known, spare=spare, patience=Patience())

@@ -14,12 +14,13 @@ import numpy.typing as npt
 from artifacts.ref import Ref
 from artifacts.stage import stage
 from schemas.content import TableWriter
+from schemas.counts import counted
 from schemas.errors import BadTable, TrainingDiverged
 from schemas.image_table import TABLE, Batch, ImageTable, rows_within
+from schemas.model import MODEL
 from schemas.parameters import Summary
 from schemas.results import CONFUSION, LISTED, METRICS, PREDICTIONS, PROFILE, Metrics, SplitMetrics
-from schemas.text import cell, counted
-from schemas.training import MODEL
+from schemas.visible import cell
 from tasks.quality.duplicates import Leak, find_leak
 from tasks.quality.scoring import Scores, Tally, score
 
@@ -150,7 +151,7 @@ def write_confusion(path: Path, metrics: SplitMetrics) -> None:
 
     Of more than 256 classes a row is a pair of classes that occurs, in class order: true, predicted, how many images.
 
-    A name that a spreadsheet would take for a formula has a ' before it; see `schemas.text.cell`.
+    A name that a spreadsheet would take for a formula has a ' before it; see `schemas.visible.cell`.
     """
     names = [cell(one.name) for one in metrics.classes]
     with path.open("w", encoding="utf-8", newline="") as file:

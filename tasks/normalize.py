@@ -13,12 +13,12 @@ import numpy.typing as npt
 from artifacts.ref import Ref
 from artifacts.stage import stage
 from schemas.content import array_content
+from schemas.counts import counted
 from schemas.errors import InvalidData
 from schemas.image_table import ImageTable
+from schemas.model import MEAN, NORMALIZER, NormalizerFacts
 from schemas.parameters import Summary
 from schemas.results import STATISTICS, Statistics
-from schemas.text import counted
-from schemas.training import MEAN, NORMALIZER, NormalizerFacts
 from tasks.quality.profile import blocks, sum_of_squares, widen
 
 

@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
+from schemas.counts import counted
 from schemas.datasets import TableSpec
 from schemas.errors import BadTable
 from schemas.image_spec import ImageSpec
 from schemas.image_table import TABLE, Batch, TableMetadata, rows_per_group, write_table
 from schemas.parameters import Summary
-from schemas.text import counted
 from tasks.fitting.stratify import Mask
 from tasks.formats.cut import rows_of, select
 from tasks.formats.idx import IdxFile, open_idx

@@ -12,12 +12,13 @@ import numpy.typing as npt
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
+from schemas.counts import counted
 from schemas.datasets import PROOF, Dataset, Proof
 from schemas.image_table import TABLE, ImageTable
+from schemas.model import NORMALIZER, NormalizerFacts
 from schemas.parameters import Summary
 from schemas.results import LISTED, METRICS, PREDICTIONS, REPORT, STATISTICS, Metrics, SplitMetrics, Statistics
-from schemas.text import counted
-from schemas.training import HISTORY, NORMALIZER, PROFILES, History, NormalizerFacts, Training
+from schemas.training import HISTORY, PROFILES, History, Training
 from tasks.explaining.page import Confusion, Illustration, Mistake, Page, Setting, percent, render
 
 Image = npt.NDArray[np.uint8]

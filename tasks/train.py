@@ -13,19 +13,9 @@ from artifacts.ref import Ref
 from artifacts.stage import stage
 from schemas.held_out import Way
 from schemas.image_table import TABLE, ImageTable
+from schemas.model import MEAN, MODEL, NORMALIZER, NormalizerFacts, Numerics
 from schemas.parameters import Summary
-from schemas.training import (
-    CURVE,
-    HISTORY,
-    MEAN,
-    MODEL,
-    NORMALIZER,
-    EpochRow,
-    History,
-    NormalizerFacts,
-    Numerics,
-    Training,
-)
+from schemas.training import CURVE, HISTORY, EpochRow, History, Training
 from tasks.fitting.holding import Holding, hold_out
 from tasks.fitting.memory import free_memory
 from tasks.fitting.rows import Rows

@@ -12,6 +12,7 @@ import numpy as np
 from artifacts.ref import Ref
 from artifacts.stage import stage
 from schemas.content import TableWriter
+from schemas.counts import counted
 from schemas.datasets import Checks, TableSpec
 from schemas.errors import InvalidData
 from schemas.image_table import ImageTable
@@ -28,7 +29,6 @@ from schemas.results import (
     Finding,
     Statistics,
 )
-from schemas.text import counted
 from tasks.quality.drift import measure_drift
 from tasks.quality.duplicates import Duplicates, find_duplicates, find_shared
 from tasks.quality.profile import Moments, gather, profile_images, read_parts

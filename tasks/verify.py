@@ -10,10 +10,10 @@ from typing import BinaryIO
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
+from schemas.counts import counted
 from schemas.datasets import PROOF, SMALLEST, Origin, Proof, RemoteFile
 from schemas.errors import ChecksumMismatch
 from schemas.parameters import Summary
-from schemas.text import counted
 from tasks.formats.kinds import GZIP, HEAD_BYTES, TAKEN, kind_of
 
 SMALLEST_GZIP = 18

@@ -13,7 +13,7 @@ from typing import Any, TextIO, cast
 from pydantic import TypeAdapter
 
 from schemas.secrets import conceal
-from schemas.text import in_json, visible
+from schemas.visible import in_json, visible
 
 GONE = frozenset({errno.EPIPE, errno.EIO})
 """What writing fails with once nobody reads: the pipe is closed, the terminal hung up."""

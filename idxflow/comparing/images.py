@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from artifacts.ref import Ref
+from schemas.counts import counted
 from schemas.errors import UsageError
 from schemas.image_spec import ImageSpec
-from schemas.text import counted
-from schemas.training import MEAN, NORMALIZER
+from schemas.model import MEAN, NORMALIZER
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +68,7 @@ def load_images(table: Ref, normalizer: Ref | None = None) -> Images:
 def _normalize(image: npt.NDArray[np.uint8], normalizer: Ref) -> npt.NDArray[np.float32]:
     import numpy as np
 
-    from schemas.training import NormalizerFacts
+    from schemas.model import NormalizerFacts
     from tasks.normalize import normalize_pixels
 
     facts = NormalizerFacts.model_validate_json(normalizer.file(NORMALIZER).read_bytes())

@@ -34,8 +34,8 @@ from idxflow.server.environment import prepare_environment, user_api_url
 from idxflow.server.local import api_answers, password_command
 from idxflow.views.console import Console
 from schemas.addresses import redact
+from schemas.counts import counted
 from schemas.errors import UsageError
-from schemas.text import counted
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient

@@ -28,8 +28,9 @@ from artifacts.store.integrity import Damage, Stored
 from artifacts.store.store import Store
 from schemas.datasets import TableSpec
 from schemas.errors import ArtifactDamaged, StoreError, UsageError
+from schemas.model import MEAN, MODEL, NORMALIZER
 from schemas.results import CONFUSION, METRICS, Metrics
-from schemas.training import HISTORY, MEAN, MODEL, NORMALIZER, History, Training
+from schemas.training import HISTORY, History, Training
 
 CARD, SUMS = "README.md", "SHA256SUMS"
 MODE = 0o644

@@ -10,10 +10,12 @@ from jinja2 import Environment, StrictUndefined
 
 from artifacts.archive.lineage import Source
 from artifacts.manifest import Manifest
+from schemas.counts import counted
 from schemas.datasets import TableSpec
 from schemas.results import LISTED, Metrics, find_caveats, wilson_interval
-from schemas.text import amount, counted, share, visible
+from schemas.text import amount, share
 from schemas.training import History, Training
+from schemas.visible import visible
 from tasks.explaining.page import thousands
 from tasks.report import list_settings, most_confused, nearest_profile
 

@@ -18,7 +18,8 @@ from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
 from idxflow.views.console import Console
 from idxflow.views.layout import few, local_time, present, table_lines
-from schemas.text import amount, counted, duration
+from schemas.counts import counted
+from schemas.text import amount, duration
 
 WIDTH = 50
 """Columns within which a nested value stands in one line; a larger one is shown part by part."""

@@ -11,8 +11,9 @@ from idxflow.comparing.comparison import Change, ClassChange, Comparison, Differ
 from idxflow.comparing.significance import Image
 from idxflow.views.console import Console
 from idxflow.views.layout import few, local_time, table_lines
+from schemas.counts import counted
 from schemas.results import LISTED
-from schemas.text import counted, share
+from schemas.text import share
 
 ROWS = 20
 """Differences that a section shows; the JSON document has all."""

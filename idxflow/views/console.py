@@ -27,7 +27,8 @@ from idxflow.views.layout import COLUMNS, LABEL, below, table_lines, wrapped
 from idxflow.views.stages import INDENT, stage_line
 from schemas.events import Event, Progress, RunChanged, StageChanged, StageFailed, listening
 from schemas.secrets import conceal
-from schemas.text import amount, facts_line, progress_of, visible
+from schemas.text import amount, facts_line, progress_of
+from schemas.visible import visible
 
 PLAIN_SECONDS = 5.0
 """Seconds between two progress lines, without a terminal."""

@@ -12,7 +12,8 @@ from rich.tree import Tree
 from artifacts.archive.lineage import Edge, Lineage, Making, Node, Source
 from idxflow.views.console import Console
 from idxflow.views.layout import local_time
-from schemas.text import amount, counted
+from schemas.counts import counted
+from schemas.text import amount
 
 DIGITS = 12
 """How many digits of a digest a person is shown."""

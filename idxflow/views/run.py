@@ -23,11 +23,13 @@ from flows.run_record import RunRecord, Score
 from idxflow.views.console import CAVEAT, Console
 from idxflow.views.layout import below, local_time, present, shown_version, table_lines
 from idxflow.views.stages import STYLES
+from schemas.counts import counted
 from schemas.held_out import HeldOut
 from schemas.image_spec import ImageSpec
+from schemas.model import MODEL
 from schemas.results import METRICS, REPORT, Caveat, Metrics, unsaid
-from schemas.text import amount, counted, duration, share
-from schemas.training import MODEL, PROFILES, Training
+from schemas.text import amount, duration, share
+from schemas.training import PROFILES, Training
 
 INDENT = 12
 """Columns before what stands below the row of a stage."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from idxflow.views.layout import below, shown_version
+from schemas.counts import counted
 from schemas.events import StageChanged
-from schemas.text import amount, counted, duration
+from schemas.text import amount, duration
 
 if TYPE_CHECKING:
     from artifacts.engine.plan import Plan, PlannedStage

@@ -19,7 +19,8 @@ from idxflow.server.history import History
 from idxflow.server.local import DAYS
 from idxflow.views.console import Console
 from idxflow.views.layout import CLOCK, few, local_time
-from schemas.text import amount, counted, duration, share
+from schemas.counts import counted
+from schemas.text import amount, duration, share
 
 DIGITS = 16
 """Of a SHA-256, as many as a person is shown."""

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from schemas.datasets import TableSpec
 from schemas.parameters import Wanted
-from schemas.text import in_a_line
+from schemas.visible import in_a_line
 
 WANTED = {
     "string_type": "a text",

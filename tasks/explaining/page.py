@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from schemas.counts import counted
 from schemas.datasets import Dataset, Proof
+from schemas.model import NormalizerFacts
 from schemas.results import LISTED, Caveat, ClassMetrics, Metrics, Statistics, find_caveats, wilson_interval
-from schemas.text import counted
-from schemas.training import EpochRow, History, NormalizerFacts, Training
+from schemas.training import EpochRow, History, Training
 
 TEMPLATE, STYLE = (Path(__file__).with_suffix(suffix) for suffix in (".html", ".css"))
 

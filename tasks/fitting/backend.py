@@ -17,7 +17,7 @@ from contextlib import contextmanager, nullcontext, suppress
 
 import numpy as np
 
-from schemas.training import Numerics
+from schemas.model import Numerics
 
 CHATTER = re.compile(rb"WARNING: All log messages before absl|[IWE]\d{4} \d\d:\d\d:\d|\d{4}-\d\d-\d\d [\d:.]+: [IWE] ")
 

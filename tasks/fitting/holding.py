@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from schemas.counts import counted
 from schemas.errors import StageError
 from schemas.held_out import Way
 from schemas.image_table import ImageTable
-from schemas.text import counted
 from schemas.training import Training
 from tasks.fitting.stratify import Counts, Mask, choose, share_of
 from tasks.quality.profile import digest_images

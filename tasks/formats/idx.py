@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from schemas.counts import counted
 from schemas.errors import BadIdx
-from schemas.text import counted
 
 TYPES: dict[int, np.dtype[Any]] = {
     code: np.dtype(name) for code, name in ((8, "u1"), (9, "i1"), (11, ">i2"), (12, ">i4"), (13, ">f4"), (14, ">f8"))

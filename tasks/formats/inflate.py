@@ -11,8 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO
 
+from schemas.counts import counted
 from schemas.errors import BadGzip
-from schemas.text import counted
 
 # Small enough for malloc to reuse: blocks of 128 KiB and more are mapped, and faulted in, one by one (58 -> 88 ms).
 CHUNK = 2**15

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from schemas.counts import counted
 from schemas.datasets import TableSpec
 from schemas.errors import BadTable
-from schemas.text import counted
 from tasks.formats.idx import IdxFile
 
 NUMBERS = 2**20

@@ -20,8 +20,8 @@ from pydantic import BaseModel, ValidationError
 from artifacts.store.files import read_plain, write_atomically
 from artifacts.store.locks import Locks
 from schemas.addresses import redact
+from schemas.counts import counted
 from schemas.datasets import RemoteFile
-from schemas.text import counted
 from tasks.transport.mirror import MirrorFault, address_of
 from tasks.transport.part import Expected, Part, Validators
 

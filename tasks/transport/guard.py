@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from schemas.text import counted
+from schemas.counts import counted
 from tasks.transport.mirror import MirrorFault, Patience
 
 WRAPPED, SPARE = 8, 2**20

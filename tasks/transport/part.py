@@ -11,18 +11,11 @@ from pydantic import BaseModel, ValidationError
 
 from artifacts.store.disk import open_plainly
 from artifacts.store.files import write_atomically
-from schemas.text import counted
+from schemas.counts import counted
 from tasks.formats.kinds import HEAD_BYTES, kind_of
 from tasks.transport.mirror import AnotherFile, MirrorFault
 
 BLOCK = 2**20
-
-
-class Source(BaseModel, frozen=True):
-    """Where a part's bytes came from: an address, without secrets, and its ETag or else Last-Modified."""
-
-    address: str
-    validator: str
 
 
 class Validators(BaseModel, frozen=True):
@@ -38,6 +31,13 @@ class Validators(BaseModel, frozen=True):
     address: str
     etag: str | None
     last_modified: str | None
+
+    @property
+    def strong(self) -> str:
+        """What If-Range may carry (RFC 9110, 13.1.5): a strong ETag, or without any the Last-Modified; else empty."""
+        if self.etag is None:
+            return self.last_modified or ""
+        return "" if self.etag.startswith("W/") else self.etag
 
 
 class Expected(BaseModel, frozen=True):
@@ -77,14 +77,14 @@ class Part:
         """SHA-256 of the bytes so far, as 64 hexadecimal digits."""
         return self._digest.hexdigest()
 
-    def resume(self, address: str) -> Source | None:
+    def resume(self, address: str) -> Validators | None:
         """
         Hash what an earlier try left.
 
-        Returns: its source, when it came from `address` and the mirror can be asked for the rest; else None.
+        Returns: its validators, when it came from `address` and the mirror can be asked for the rest; else None.
         """
         try:
-            source = Source.model_validate_json(self._note.read_bytes())
+            source = Validators.model_validate_json(self._note.read_bytes())
         except (FileNotFoundError, ValidationError):
             return None
         if source.address != address:
@@ -96,12 +96,12 @@ class Part:
             self.size += len(block)
         return source if self.size else None
 
-    def restart(self, source: Source | None = None) -> None:
-        """Empty the part. With a `source`, what is written from now on can be resumed by another try."""
+    def restart(self, source: Validators | None = None) -> None:
+        """Empty the part. With strong validators what is written from now on can be resumed by another try."""
         self._file.truncate(0)
         self._digest, self.size, self.validators = hashlib.sha256(), 0, None
         self._note.unlink(missing_ok=True)
-        if source is not None:
+        if source and source.strong:
             write_atomically(self._note, source.model_dump_json().encode(), durable=False)
 
     def append(self, block: bytes) -> None:

@@ -20,8 +20,8 @@ from requests.auth import HTTPBasicAuth
 from requests.utils import get_netrc_auth
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from schemas.counts import counted
 from schemas.secrets import remember_login
-from schemas.text import counted
 from tasks.transport.guard import Guard, GuardedAdapter
 from tasks.transport.mirror import MirrorFault, Patience
 

@@ -15,7 +15,7 @@ from idxflow.comparing import images
 from idxflow.comparing.images import Classifier, Images, load_images, raw_pixels
 from schemas.errors import UsageError
 from schemas.image_spec import ImageSpec
-from schemas.training import NormalizerFacts
+from schemas.model import NormalizerFacts
 from tasks import evaluate
 from tasks.normalize import normalize_pixels
 from tests.flows.walking import ROWS

@@ -8,6 +8,7 @@ import math
 import pytest
 from pydantic import ValidationError
 
+from schemas.model import NormalizerFacts
 from schemas.results import (
     LEAKED,
     Caveat,
@@ -25,7 +26,6 @@ from schemas.results import (
     unsaid,
     wilson_interval,
 )
-from schemas.training import NormalizerFacts
 
 STATISTICS = Statistics(
     samples=2,

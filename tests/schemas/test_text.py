@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.counts import counted
 from schemas.errors import BadIdx
-from schemas.text import amount, cell, counted, duration, facts_line, in_a_line, in_json, progress_of, share, visible
+from schemas.text import amount, duration, facts_line, progress_of, share
+from schemas.visible import cell, in_a_line, in_json, visible
 
 
 def test_one_thing_is_told_in_the_singular() -> None:

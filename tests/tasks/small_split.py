@@ -9,7 +9,7 @@ import numpy as np
 
 from artifacts.ref import Ref
 from schemas.image_table import Batch, ImageTable, TableMetadata, write_table
-from schemas.training import NormalizerFacts
+from schemas.model import NormalizerFacts
 from tests.tasks.refs import bind
 
 SHAPE = (3, 2)

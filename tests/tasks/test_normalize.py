@@ -19,8 +19,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from schemas.datasets import Checks
 from schemas.errors import InvalidData
+from schemas.model import NormalizerFacts
 from schemas.results import Statistics
-from schemas.training import NormalizerFacts
 from tasks.normalize import PixelSums, merge, normalize, normalize_pixels
 from tasks.validate import validate_table
 from tests.tasks.refs import bind

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from schemas.catalog import load_dataset
+from schemas.model import NormalizerFacts
 from schemas.results import ClassMetrics, Drift, DuplicateGroup, Finding, Metrics, SplitMetrics, Statistics
-from schemas.training import EpochRow, History, NormalizerFacts, Training
+from schemas.training import EpochRow, History, Training
 from tasks.explaining.page import Illustration, Page, Setting, percent, render, thousands
 
 

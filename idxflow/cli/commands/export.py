@@ -26,7 +26,8 @@ from idxflow.cli.output import put_json
 from idxflow.exporting.export import CARD, SUMS
 from idxflow.views.console import open_console
 from idxflow.views.layout import short_path
-from schemas.text import amount, counted
+from schemas.counts import counted
+from schemas.text import amount
 
 
 def export(

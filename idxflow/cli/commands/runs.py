@@ -29,8 +29,8 @@ from idxflow.cli.output import put_json
 from idxflow.views.console import open_console
 from idxflow.views.layout import CLOCK, few, short_path
 from idxflow.views.run import row_of, run_lines
+from schemas.counts import counted
 from schemas.errors import UsageError
-from schemas.text import counted
 
 
 def runs(

@@ -27,8 +27,8 @@ from idxflow.cli.output import put_json
 from idxflow.views.console import open_console
 from idxflow.views.store import print_all_trusted, print_trusted
 from schemas.catalog import load_dataset
+from schemas.counts import counted
 from schemas.errors import UsageError
-from schemas.text import counted
 
 RECORD = re.compile("[0-9a-f]{16}")
 """The name of a record."""
