@@ -76,15 +76,6 @@ def test_a_store_is_opened_by_its_home_folder(named: Path | str | None, place: s
     assert open_store(named).store.home == desk / place
 
 
-def test_the_environment_names_the_home_folder(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """IDXFLOW_HOME stands in for a folder that is not given, as for the commands."""
-    Store(desk / "chosen")
-    Store(desk / "given")
-    monkeypatch.setenv("IDXFLOW_HOME", "chosen")
-    assert open_store().store.home == desk / "chosen"
-    assert open_store("given").store.home == desk / "given"
-
-
 def test_runs_are_listed_newest_first(desk: Path) -> None:
     """Each run that has a record is there, the newest first; what does not read is told by the history."""
     store = Store(desk / ".idxflow")

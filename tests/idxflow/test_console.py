@@ -165,25 +165,25 @@ def test_a_warning_finds_the_person(tty: Tty) -> None:
     assert "look" in tty.getvalue()
 
 
-def test_a_narrow_terminal_sees_half_a_version() -> None:
-    """The version is cut to eight digits where a line would not fit."""
-    event = StageChanged("train", "", "computed", "0123456789abcdef", 1.0, 1)
-    assert stage_line(event, 80).plain.endswith(" 01234567")
-    assert stage_line(event, 100).plain.endswith(" 0123456789abcdef")
-
-
-def test_a_reason_stands_where_there_is_room() -> None:
-    """Behind the version where it fits, in its place on a narrow terminal, else on lines of its own, whole words."""
-    short = StageChanged("train", "", "computed", "0123456789abcdef", 1.0, 1, "never run")
-    assert stage_line(short).plain.endswith("  0123456789abcdef  never run")
-    assert stage_line(short, 100).plain.endswith("  0123456789abcdef  never run")
-    assert stage_line(short, 80).plain.endswith("1 B  never run")
-    reason = "training.epochs 50 -> 10, training.hidden [50, 50] -> [100, 50], and 3 more"
-    long = StageChanged("train", "", "computed", "0123456789abcdef", 1.0, 1, reason)
-    first, *rest = stage_line(long, 80).plain.splitlines()
-    assert first.endswith(" 01234567")
-    assert " ".join(part.strip() for part in rest) == reason
-    assert all(len(part) <= 80 for part in rest)
+@pytest.mark.parametrize(
+    ("reason", "width", "end"),
+    [
+        ("", 80, "1 B  01234567"),
+        ("", 100, "1 B  0123456789abcdef"),
+        ("never run", None, "1 B  0123456789abcdef  never run"),
+        ("never run", 100, "1 B  0123456789abcdef  never run"),
+        ("never run", 80, "1 B  never run"),
+        ("training.epochs 50 -> 10, training.hidden [50, 50] -> [100, 50], and 3 more", 80, "1 B  01234567"),
+    ],
+)
+def test_version_and_reason_stand_where_there_is_room(reason: str, width: int | None, end: str) -> None:
+    """A narrow terminal sees half a version, or the reason in its place; a long reason is below it, in whole words."""
+    event = StageChanged("train", "", "computed", "0123456789abcdef", 1.0, 1, reason)
+    first, *rest = stage_line(event, width).plain.splitlines()
+    assert first.endswith(end)
+    assert not rest or " ".join(part.strip() for part in rest) == reason
+    assert reason in first or rest
+    assert all(len(part) <= (width or 120) for part in (first, *rest))
 
 
 def test_a_narrow_terminal_breaks_figures_below_their_row(tty: Tty, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -101,11 +100,6 @@ def test_a_mirror_below_the_home_folder(desk: Path, monkeypatch: pytest.MonkeyPa
         mirror_address("~nobody-at-all/data")
     with pytest.raises(UsageError, match=r"^mirror: expected a path of this machine, .* found the Windows path C:"):
         mirror_address("C:\\data")
-
-
-def test_a_home_below_the_users_own_folder_is_understood(desk: Path) -> None:
-    """A home folder that begins with ~ is found below the user's own."""
-    assert load_settings({"home": "~/x"}).home == Path(os.environ["HOME"]) / "x"
 
 
 def test_the_profile_has_one_place() -> None:
