@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from artifacts.archive.lineage import Lineage
     from artifacts.engine.plan import Plan
     from idxflow.comparing.comparison import Comparison
-    from idxflow.comparing.predicting import Classifier, Predictions
+    from idxflow.comparing.images import Classifier, Predictions
     from idxflow.exporting.export import Exported
     from schemas.results import Metrics
     from schemas.training import History as TrainingHistory
@@ -146,7 +146,7 @@ class ArchivedRun:
 
     @cached_property
     def _classifier(self) -> Classifier:
-        from idxflow.comparing.predicting import Classifier
+        from idxflow.comparing.images import Classifier
         from schemas.image_table import TABLE, ImageTable
         from tasks.evaluate import as_graph
 

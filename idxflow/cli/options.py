@@ -45,7 +45,11 @@ def count(least: int, text: str, **more: Any) -> Parameter:
 
 
 Word = Annotated[
-    str, Parameter(help="A run id or a version (the first digits, as far as they are unique), an alias, or latest.")
+    str,
+    Parameter(
+        help="A run id or a version (the first digits, as far as they are unique), an alias, or latest. "
+        "`latest` is the newest completed run; for `show`, the newest run in any state."
+    ),
 ]
 Dataset = Annotated[
     str | None,

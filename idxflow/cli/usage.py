@@ -48,7 +48,7 @@ def explain(
         allowed = [name for name in _schema_at(schema, path[:-1])["properties"] if name != "profile" or len(path) == 1]
         expected, found = f"one of {', '.join(sorted(allowed))}", f"the name {path[-1]}"
         # A name of one level below is suggested in full: training.epochs for `epochs`.
-        below = {} if path[:-1] else {name.rpartition(".")[2]: name for name in _dotted(schema) if "." in name}
+        below = {} if path[:-1] else {name.rpartition(".")[2]: name for name in _dotted(model) if "." in name}
         way_out = did_you_mean(path[-1], allowed) or did_you_mean(path[-1], below, below)
     else:
         allowed = _values(_schema_at(schema, path))
@@ -137,7 +137,7 @@ def refuse_misspelt_variables(model: type[BaseModel]) -> None:
 
     Raises: UsageError: it names the variable that was probably meant.
     """
-    dotted = tuple(_dotted(model.model_json_schema()))
+    dotted = tuple(_dotted(model))
     known = {_variable(name) for name in dotted}
     # A name without its level counts only if it is exact: most are short.
     bare = {_variable(name.rpartition(".")[2]): _variable(name) for name in dotted}
@@ -150,11 +150,12 @@ def refuse_misspelt_variables(model: type[BaseModel]) -> None:
             raise UsageError(variable, expected=close[0], found="a name that nothing reads", way_out=NOTHING_RAN)
 
 
-def _dotted(schema: Mapping[str, Any]) -> Iterable[str]:
-    """Yield the dotted name of every setting."""
-    for name in schema["properties"]:
+def _dotted(model: type[BaseModel]) -> Iterable[str]:
+    """Yield the dotted name of every setting. (A JSON schema would import the graph for the names of its stages.)"""
+    for name, field in model.model_fields.items():
         yield name
-        yield from (f"{name}.{below}" for below in _schema_at(schema, (name,)).get("properties", ()))
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from (f"{name}.{below}" for below in field.annotation.model_fields)
 
 
 def _variable(dotted: str) -> str:

@@ -1,11 +1,13 @@
-"""The work of `idxflow up`: server, work pool, deployments, automations, and a worker that stays."""
+"""The work of `idxflow up`: server, work pool, deployments, automations, and a worker that runs until it is stopped."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import hashlib
 import os
+import signal
 import socket
 import threading
 import warnings
@@ -18,7 +20,7 @@ from idxflow.cli.settings import Settings
 from idxflow.deploying.deployments import (
     FLOW,
     HEARTBEAT_SECONDS,
-    Deploying,
+    deploying,
     described,
     described_for,
     ids,
@@ -27,7 +29,6 @@ from idxflow.deploying.deployments import (
     served,
 )
 from idxflow.deploying.runs import TakenRuns
-from idxflow.deploying.staying import stay
 from idxflow.server.connection import connect
 from idxflow.server.environment import prepare_environment, user_api_url
 from idxflow.server.local import api_answers, password_command
@@ -95,9 +96,9 @@ def _work(client: SyncPrefectClient, console: Console, limit: int | None, name: 
 
     pool = described()[0].work_pool.name
     make_pool(client, pool)
-    with Deploying(described_for(client)) as deploying:
+    with deploying(described_for(client)) as wait:
         put_automations(client)
-        deploying.wait()
+        wait()
     _list(console)
     console.fact("Worker", f"{name}, of the work pool {pool}")
     worker = ProcessWorker(work_pool_name=pool, name=name, limit=limit)
@@ -174,3 +175,54 @@ def _only_one(home: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def stay(
+    work: Callable[[], Awaitable[None]], ready: Callable[[], object], end_runs: Callable[[threading.Event], object]
+) -> None:
+    """
+    Run `work` until it ends by itself, or until Ctrl-C, SIGTERM, or SIGHUP that is not ignored.
+
+    Args:
+        work:     the service.
+        ready:    called once it has begun, and signals stop it as described here.
+        end_runs: called in another thread before the service is stopped, which would kill its runs. Its event is set
+                  by a second Ctrl-C.
+    Raises: what ended `work`.
+    """
+    asyncio.run(_stay(work, ready, end_runs))
+
+
+async def _stay(
+    work: Callable[[], Awaitable[None]], ready: Callable[[], object], end_runs: Callable[[threading.Event], object]
+) -> None:
+    stop, hurry = asyncio.Event(), threading.Event()
+
+    def heard() -> None:
+        if stop.is_set():
+            hurry.set()
+        stop.set()
+
+    service = asyncio.ensure_future(work())
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as by `nohup`
+    signals = [number for number in SIGNALS if number != signal.SIGHUP or not ignored]
+    # In its first step Prefect's Runner takes SIGTERM for itself, to exit at once. From then on it is ours.
+    await asyncio.sleep(0)
+    for number in signals:
+        asyncio.get_running_loop().add_signal_handler(number, heard)
+    asked = asyncio.ensure_future(stop.wait())
+    ready()
+    try:
+        await asyncio.wait({service, asked}, return_when=asyncio.FIRST_COMPLETED)
+        if not service.done():
+            await asyncio.to_thread(end_runs, hurry)
+    finally:
+        asked.cancel()
+        stopped_here = service.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await service
+        for number in signals if stopped_here else ():
+            asyncio.get_running_loop().remove_signal_handler(number)

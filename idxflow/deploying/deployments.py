@@ -15,9 +15,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import yaml
@@ -35,6 +35,8 @@ PREFECT_FILE, POOL_FILE, AUTOMATIONS_FILE = (
     Path(__file__).with_name(name) for name in ("prefect.yaml", "pool.json", "automations.yaml")
 )
 FLOW = "idxflow"
+ALIKE = {"name", "description", "version", "parameters", "enforce_parameter_schema", "paused"}
+"""What a deployment that is served has as prefect.yaml does."""
 HEARTBEAT_SECONDS = 30
 
 
@@ -84,49 +86,38 @@ def ids(client: SyncPrefectClient) -> tuple[UUID, ...]:
     return tuple(each.id for each in _there(client))
 
 
-class Deploying:
+@contextlib.contextmanager
+def deploying(wanted: Iterable[Deployment]) -> Iterator[Callable[[], None]]:
     """
-    `prefect deploy --all` in a process of its own, in the folder that prefect.yaml's entrypoints are relative to.
+    Run `prefect deploy --all` beside the block, in the folder that prefect.yaml's entrypoints are relative to.
 
-    Args: wanted: what it deploys; all else is as in prefect.yaml.
+    Args:   wanted: what it deploys; all else is as in prefect.yaml.
+    Yields: a function that returns when it is done. Raises ServerError: it failed; it quotes Prefect's last lines.
     """
-
-    def __init__(self, wanted: Iterable[Deployment]) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="idxflow-deploy-")
-        file, whole = Path(self._folder.name) / PREFECT_FILE.name, yaml.safe_load(PREFECT_FILE.read_text("utf-8"))
-        whole["deployments"] = [each.model_dump(mode="json") for each in wanted]
-        file.write_text(yaml.safe_dump(whole), "utf-8")
+    whole = yaml.safe_load(PREFECT_FILE.read_text("utf-8"))
+    whole["deployments"] = [each.model_dump(mode="json") for each in wanted]
+    environment = {**os.environ, "NO_COLOR": "1", "PREFECT_LOGGING_LEVEL": "ERROR"}
+    with tempfile.TemporaryDirectory(prefix="idxflow-deploy-") as folder:
+        (file := Path(folder) / PREFECT_FILE.name).write_text(yaml.safe_dump(whole), "utf-8")
         command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)]
-        self._process = subprocess.Popen(
-            command,
-            cwd=project_folder(),
-            env={**os.environ, "NO_COLOR": "1", "PREFECT_LOGGING_LEVEL": "ERROR"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        streams: Any = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        with subprocess.Popen(command, cwd=project_folder(), env=environment, text=True, **streams) as process:
 
-    def wait(self) -> None:
-        """Return when it is done. Raises: ServerError: it failed; it quotes Prefect's last lines."""
-        output, _ = self._process.communicate()
-        if self._process.returncode:
-            lines = [line.strip() for line in output.splitlines() if line.strip()]
-            raise ServerError(
-                "prefect deploy --all",
-                expected="exit code 0",
-                found=f"{self._process.returncode}: {' | '.join(lines[-3:])}",
-                way_out=f"See that it is Prefect 3.8, accepts your password, and that {PREFECT_FILE.name} is intact.",
-            )
+            def wait() -> None:
+                output, _ = process.communicate()
+                if process.returncode:
+                    lines = [line.strip() for line in output.splitlines() if line.strip()]
+                    raise ServerError(
+                        "prefect deploy --all",
+                        expected="exit code 0",
+                        found=f"{process.returncode}: {' | '.join(lines[-3:])}",
+                        way_out=f"See that it is Prefect 3.8, accepts your password, and that {file.name} is intact.",
+                    )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.communicate()
-        self._folder.cleanup()
+            try:
+                yield wait
+            finally:
+                process.kill()  # one that has ended takes no harm
 
 
 def served(wanted: Iterable[Deployment]) -> tuple[RunnerDeployment, ...]:
@@ -138,16 +129,11 @@ def served(wanted: Iterable[Deployment]) -> tuple[RunnerDeployment, ...]:
 
     return tuple(
         pipeline.to_deployment(  # type: ignore[misc]  # a coroutine only where a loop runs
-            name=each.name,
-            description=each.description,
-            version=each.version,
+            **each.model_dump(include=ALIKE),
             tags=list(each.tags),
-            parameters=each.parameters,
-            enforce_parameter_schema=each.enforce_parameter_schema,
             schedules=[_schedule(schedule) for schedule in each.schedules],
             concurrency_limit=ConcurrencyLimitConfig.model_validate(each.concurrency_limit),
             entrypoint_type=EntrypointType.MODULE_PATH,
-            paused=each.paused,
         )
         for each in wanted
     )

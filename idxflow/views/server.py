@@ -31,15 +31,8 @@ def server_status(home: Path) -> ServerStatus:
     chosen = (url := user_api_url()) and redact(url)
     if (found := find_server(home)) is None:
         return ServerStatus(running=False, chosen=chosen)
-    return ServerStatus(
-        running=True,
-        answers=api_answers(found.api),
-        address=found.address,
-        pid=found.pid,
-        started=found.started,
-        log=found.log,
-        chosen=chosen,
-    )
+    own = {"running": True, "answers": api_answers(found.api), "address": found.address, "chosen": chosen}
+    return ServerStatus.model_validate(found.model_dump() | own)
 
 
 def print_status(status: ServerStatus) -> None:

@@ -45,6 +45,7 @@ def loaded_by(*words: str) -> set[str]:
     program = "import sys; from idxflow.cli.main import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
     environment = bare_environment(PYTHONPATH=str(PROJECT))
     _, modules = run_python("-c", program, *words, cwd=Path.cwd(), environment=environment)
+    assert not {"numpy", "prefect", "pyarrow", "tensorflow"} & set(modules.split())
     prefix = "idxflow.cli.commands."
     return {name.removeprefix(prefix) for name in modules.split() if name.startswith(prefix)}
 
@@ -102,7 +103,7 @@ def test_every_example_can_be_typed(name: str) -> None:
     ids=str,
 )
 def test_a_command_imports_itself_alone(words: list[str], names: set[str], desk: Path) -> None:
-    """A call, and a page of help, import the command that is meant and no other; the list of commands none."""
+    """A call, and a page of help, import that command and no other, and no heavy library; the list of commands none."""
     assert loaded_by(*words) == names
 
 

@@ -12,8 +12,7 @@ import pytest
 
 from idxflow.archive import ArchivedRun
 from idxflow.comparing import images
-from idxflow.comparing.images import Images, load_images
-from idxflow.comparing.predicting import Classifier, raw_pixels
+from idxflow.comparing.images import Classifier, Images, load_images, raw_pixels
 from schemas.errors import UsageError
 from schemas.image_spec import ImageSpec
 from schemas.model import NormalizerFacts

@@ -19,32 +19,28 @@ from tests.idxflow.conftest import Screen
 from tests.processes import PROJECT
 
 
-def test_columns_are_as_wide_as_what_stands_in_them() -> None:
+@pytest.mark.parametrize(
+    ("header", "rows", "right", "lines"),
+    [
+        (
+            ("stage", "time", "state"),
+            [("train", "25.6 s", "computed"), ("decompress", "9 ms", "")],
+            {"time"},
+            ["stage         time  state", "train       25.6 s  computed", "decompress    9 ms"],
+        ),
+        (("", "bytes"), [("a", "1"), ("b", "1000000")], {"bytes"}, ["     bytes", "a        1", "b  1000000"]),
+        (("a", "b"), [], (), ["a  b"]),
+        (("class", "n"), [("日本語", "1"), ("cat", "22")], {"n"}, ["class    n", "日本語   1", "cat     22"]),
+    ],
+    ids=["a figure", "a figure last", "no rows", "characters of two columns"],
+)
+def test_columns_are_as_wide_as_what_stands_in_them(
+    header: tuple[str, ...], rows: list[tuple[str, ...]], right: set[str], lines: list[str]
+) -> None:
     """Names stand to the left, figures to the right, two spaces between columns and none at the end of a line."""
-    rows = [("train", "25.6 s", "computed"), ("decompress", "9 ms", "")]
-    assert [line.plain for line in table_lines(("stage", "time", "state"), rows, right={"time"})] == [
-        "stage         time  state",
-        "train       25.6 s  computed",
-        "decompress    9 ms",
-    ]
-
-
-def test_a_last_column_can_stand_to_the_right() -> None:
-    """Its figures end below each other."""
-    lines = [line.plain for line in table_lines(("", "bytes"), [("a", "1"), ("b", "1000000")], right=("bytes",))]
-    assert lines == ["     bytes", "a        1", "b  1000000"]
-
-
-def test_a_header_alone_is_a_table() -> None:
-    """Without rows there is the header, for whoever wants one."""
-    assert [line.plain for line in table_lines(("a", "b"), [])] == ["a  b"]
-
-
-def test_wide_characters_count_as_they_are_shown() -> None:
-    """A character that takes two columns of a terminal moves nothing out of line."""
-    lines = [line.plain for line in table_lines(("class", "n"), [("日本語", "1"), ("cat", "22")], right={"n"})]
-    assert lines == ["class    n", "日本語   1", "cat     22"]
-    assert {cell_len(line) for line in lines} == {10}
+    found = [line.plain for line in table_lines(header, rows, right)]
+    assert found == lines
+    assert header[-1] not in right or len({cell_len(line) for line in found}) == 1
 
 
 def test_the_header_is_bold_and_cells_keep_their_style() -> None:

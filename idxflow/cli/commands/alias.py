@@ -25,7 +25,7 @@ from idxflow.cli.ending import DONE
 from idxflow.cli.options import Home, Json, flag
 from idxflow.cli.output import put_json
 from idxflow.views.console import open_console
-from idxflow.views.names import page_of, print_alias, print_aliases
+from idxflow.views.store import page_of, print_alias, print_aliases
 from schemas.errors import UsageError
 
 

@@ -24,7 +24,7 @@ from idxflow.cli.output import put_json
 from idxflow.server.history import trim_history
 from idxflow.server.local import DAYS
 from idxflow.views.console import open_console
-from idxflow.views.upkeep import print_cleanup
+from idxflow.views.store import print_cleanup
 from schemas.errors import UsageError
 
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}

@@ -24,7 +24,7 @@ from idxflow.cli.ending import DONE
 from idxflow.cli.options import Home, Json, flag
 from idxflow.cli.output import put_json
 from idxflow.views.console import open_console
-from idxflow.views.names import print_pins
+from idxflow.views.store import print_pins
 from schemas.errors import UsageError
 
 

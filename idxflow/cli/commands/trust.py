@@ -25,7 +25,7 @@ from idxflow.cli.ending import DONE
 from idxflow.cli.options import Home, Json, flag
 from idxflow.cli.output import put_json
 from idxflow.views.console import open_console
-from idxflow.views.names import print_all_trusted, print_trusted
+from idxflow.views.store import print_all_trusted, print_trusted
 from schemas.catalog import load_dataset
 from schemas.counts import counted
 from schemas.errors import UsageError

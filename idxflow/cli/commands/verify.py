@@ -17,7 +17,7 @@ from idxflow.cli.ending import DONE, FAILED
 from idxflow.cli.options import Home, Json, flag
 from idxflow.cli.output import put_json
 from idxflow.views.console import open_console
-from idxflow.views.upkeep import print_audit
+from idxflow.views.store import print_audit
 
 
 def verify(

@@ -29,7 +29,7 @@ def make(
     parameters: Mapping[str, Any] | None = None,
     files: Mapping[str, bytes] | None = None,
     summary: Mapping[str, Any] | None = None,
-    code: str = "1",
+    code: str | Mapping[str, str] = "1",
     created: str = "2026-01-01T12:00:00+00:00",
     run: str = "0" * 12,
     environment: Environment = MACHINE,
@@ -40,7 +40,7 @@ def make(
         stage=stage,
         parameters={argument: plain(value) for argument, value in (parameters or {}).items()},
         inputs={argument: plain(value) for argument, value in taken.items()},
-        code={f"tasks/{stage}.py": code},
+        code={f"tasks/{stage}.py": code} if isinstance(code, str) else dict(code),
         packages={"keras": "3.15.1"} if stage in ("train", "evaluate") else {},
     )
     with staging(store, stage, parts.version) as out:

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from idxflow.cli.settings import load_settings
-from idxflow.deploying.bringing_up import bring_up
-from idxflow.deploying.staying import stay
+from idxflow.deploying.bringing_up import bring_up, stay
 from schemas.errors import ServerError
 from tests.idxflow.conftest import Screen
 

@@ -22,8 +22,8 @@ from idxflow.deploying.deployments import (
     FLOW,
     HEARTBEAT_SECONDS,
     PREFECT_FILE,
-    Deploying,
     base_job_template,
+    deploying,
     described,
     described_for,
     make_pool,
@@ -91,8 +91,8 @@ def test_a_deployment_that_fails_says_what_prefect_said(tmp_path: Path, monkeypa
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
     match = r"prefect deploy --all: expected exit code 0, found 1: .+"
-    with Deploying(described()) as deploying, pytest.raises(ServerError, match=match):
-        deploying.wait()
+    with deploying(described()) as wait, pytest.raises(ServerError, match=match):
+        wait()
 
 
 POOL = "guarded"
