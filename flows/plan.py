@@ -15,10 +15,7 @@ from flows.revalidate import ask_mirrors
 from schemas.held_out import planned
 
 
-def plan_pipeline(
-    store: Store,
-    job: Job,
-) -> Plan:
+def plan_pipeline(store: Store, job: Job) -> Plan:
     """
     Walk the graph as a run of this job would.
 

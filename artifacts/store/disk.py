@@ -1,8 +1,8 @@
 """
 The system calls by which something comes to count in the store, or goes: the seam at which a test makes a disk fail.
 
-Not among them is what counts only once it was hashed: what stages write into their staging folders, Prefect's
-`result.json`, half downloads; nor the opening of locks.
+Not among them is what counts only once it was hashed: what stages write into their staging folders, and
+half downloads; nor the opening of locks and of what is appended to.
 
 Each works relative to the folder that it changes, which was opened from the root on, a folder at a time: a link above
 what is changed or deleted would lead out of the home folder, and is refused. Paths are therefore given resolved.

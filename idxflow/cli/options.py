@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter, Token
 
+from schemas.catalog import dataset_names
 from schemas.errors import UsageError
+from schemas.training import PROFILES, Training
 
 if TYPE_CHECKING:
     from idxflow.cli.settings import Settings
+
+
+FIELDS = sorted(set(Training.model_fields) - {"profile"})
 
 
 def flag(text: str, **more: Any) -> Parameter:
@@ -54,18 +59,16 @@ Word = Annotated[
 Dataset = Annotated[
     str | None,
     Parameter(
-        help="digits, fashion-mnist, kmnist, mnist, or the path of a .toml that describes a data set of your own. "
+        help=f"{', '.join(dataset_names())}, or the path of a .toml that describes a data set of your own. "
         "[mnist if it is stored or a mirror answers within 3 s, else digits]"
     ),
 ]
-Profile = Annotated[str | None, Parameter(help="Set of training defaults: tutorial, tuned. [tutorial]")]
+Profile = Annotated[str | None, Parameter(help=f"Set of training defaults: {', '.join(PROFILES)}. [tutorial]")]
 Assign = Annotated[
     list[str] | None,
     several(
         "NAME=VALUE",
-        "Change one value of the configuration: training.activation, .batch_size, .decay, .dropout, .epochs, "
-        ".hidden, .label_smoothing, .learning_rate, .memory, .momentum, .optimizer, .patience, .schedule, .seed, "
-        ".shift, .shuffle_window, .validation_fraction, .warmup, .weight_decay. Values are written as in TOML.",
+        f"Change one value of the configuration: training.{', .'.join(FIELDS)}. Values are written as in TOML.",
         name="--set",
     ),
 ]

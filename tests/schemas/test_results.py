@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 
 import pytest
 from pydantic import ValidationError
@@ -97,13 +98,27 @@ def test_failures_of_two_parts_join() -> None:
     assert joined.found == (*range(100, 115), *range(5))
 
 
+def split(
+    samples: int = 1000,
+    right: int = 950,
+    supports: Sequence[int] = (500, 500),
+    confusion: tuple[tuple[int, ...], ...] = (),
+) -> SplitMetrics:
+    """Metrics of a split with so many right predictions, of classes with so many images."""
+    names = ["cat", "dog", "owl", *map(str, range(3, len(supports)))]
+    return SplitMetrics(
+        samples=samples, accuracy=right / samples, loss=0.1, confusion=confusion, halves=(1, 1), first_labels=(),
+        first_predictions=(),
+        classes=tuple(
+            ClassMetrics(name=name, support=support, precision=1, recall=1, f1=1)
+            for name, support in zip(names, supports, strict=False)
+        ),
+    )  # fmt: skip
+
+
 def confused(confusion: tuple[tuple[int, ...], ...], classes: int) -> SplitMetrics:
     """Return the metrics of a split with this confusion; class `i` has `i % 7` images."""
-    one = ClassMetrics(name="one", support=0, precision=0, recall=0, f1=0)
-    return SplitMetrics(
-        samples=9, accuracy=0, loss=0, confusion=confusion, halves=(0, 0), first_labels=(0,), first_predictions=(0,),
-        classes=tuple(one.model_copy(update={"support": label % 7}) for label in range(classes)),
-    )  # fmt: skip
+    return split(supports=[label % 7 for label in range(classes)], confusion=confusion)
 
 
 def test_both_forms_have_the_same_pairs() -> None:
@@ -152,24 +167,6 @@ def test_the_interval_is_wilsons(right: int, samples: int, low: float, high: flo
 def test_the_least_difference_is_newcombes(high: tuple[float, int], low: tuple[float, int], least: float) -> None:
     """The lower limits are those of the worked examples in Newcombe's paper (table II, method 10)."""
     assert least_difference(high, low) == pytest.approx(least, abs=1e-4)
-
-
-def split(samples: int = 1000, right: int = 950, supports: tuple[int, ...] = (500, 500)) -> SplitMetrics:
-    """Metrics of a split with so many right predictions."""
-    names = ("cat", "dog", "owl")
-    return SplitMetrics(
-        samples=samples,
-        accuracy=right / samples,
-        loss=0.1,
-        classes=tuple(
-            ClassMetrics(name=name, support=support, precision=1, recall=1, f1=1)
-            for name, support in zip(names, supports, strict=False)
-        ),
-        confusion=(),
-        halves=(1, 1),
-        first_labels=(),
-        first_predictions=(),
-    )
 
 
 def said(metrics: Metrics) -> dict[str, str]:
