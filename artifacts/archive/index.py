@@ -49,7 +49,7 @@ USERS = (
     " ORDER BY sequence DESC, started DESC, id DESC"
 )
 VERSIONS = "SELECT version FROM used WHERE stage = ? AND name = ? AND identity = ? ORDER BY sequence DESC, started DESC"
-ELSEWHERE = "SELECT DISTINCT version FROM used WHERE stage = ? AND name = ? LIMIT 256"
+ELSEWHERE = "SELECT DISTINCT version FROM used WHERE stage = ? AND name = ? LIMIT 32"
 INSERT = "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 UNREADABLE = "SELECT file FROM runs WHERE id IS NULL ORDER BY file"
 BUSY_SECONDS = 5.0
@@ -147,7 +147,7 @@ class RunIndex:
         return list(dict.fromkeys(version for (version,) in self._ask(VERSIONS, stage, name, identity)))
 
     def versions_elsewhere(self, stage: str, name: str) -> list[str]:
-        """List versions that a stage had of `name` in runs of whatever data set: 256 at most, in no order."""
+        """List versions that a stage had of `name` in runs of whatever data set: 32 at most, in no order."""
         return [version for (version,) in self._ask(ELSEWHERE, stage, name)]
 
     def _ask(self, question: str, *values: str) -> list[tuple[Any, ...]]:
