@@ -49,7 +49,7 @@ USERS = (
     " ORDER BY sequence DESC, started DESC, id DESC"
 )
 VERSIONS = "SELECT version FROM used WHERE stage = ? AND name = ? AND identity = ? ORDER BY sequence DESC, started DESC"
-ELSEWHERE = "SELECT DISTINCT version FROM used WHERE stage = ? AND name = ? LIMIT 32"
+ELSEWHERE = "SELECT DISTINCT version FROM used INDEXED BY used_by_name WHERE stage = ? AND name = ? LIMIT 32"
 INSERT = "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 UNREADABLE = "SELECT file FROM runs WHERE id IS NULL ORDER BY file"
 BUSY_SECONDS = 5.0
