@@ -22,12 +22,6 @@ from tests.faults.disk import steps_of
 FILES = {"table.parquet": b"rows and rows", "notes.txt": b"x"}
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """An empty store."""
-    return Store(tmp_path / "home")
-
-
 def test_files_are_read_only(store: Store) -> None:
     """No file of an artifact can be written by accident."""
     folder = store.folder("parse", build(store, FILES).version)

@@ -34,12 +34,6 @@ class OneRun:
         return result
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """An empty store."""
-    return Store(tmp_path / "home")
-
-
 def reading_twice(begun: threading.Event, go_on: threading.Event) -> Stage:
     """A stage that reads one file of its input, waits, and opens the other."""
 

@@ -17,7 +17,7 @@ from schemas.catalog import load_dataset
 from schemas.metrics import Metrics
 from schemas.training import Training
 from tests.artifacts.archive.history import stage_record, write_run
-from tests.artifacts.archive.making import settle
+from tests.artifacts.building import settle
 
 RUN = "a" * 12
 """The run of `digits_home`."""

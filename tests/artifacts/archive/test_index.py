@@ -18,12 +18,6 @@ MODEL = Ref(stage="train", name="", version="1" * 16, digest="", manifest="")
 TABLE = Ref(stage="parse", name="train", version="2" * 16, digest="", manifest="")
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """An empty store."""
-    return Store(tmp_path)
-
-
 def index_file(store: Store) -> Path:
     """Where the index is."""
     return store.home / "index" / f"runs-{LAYOUT}.sqlite"

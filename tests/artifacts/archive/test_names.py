@@ -24,12 +24,6 @@ LATER = NOW + timedelta(hours=1)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """An empty store."""
-    return Store(tmp_path / "home")
-
-
-@pytest.fixture
 def names(store: Store) -> Names:
     """Its names."""
     return Names(store)

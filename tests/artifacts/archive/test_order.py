@@ -35,12 +35,6 @@ YEAR = 525_600
 OLD, NEW = "a" * 12, "b" * 12
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """An empty store."""
-    return Store(tmp_path / "home")
-
-
 def train(store: Store, run: str, minute: int, code: str = "1") -> Ref:
     """Make a model, at the time that the clock of its run shows."""
     return make(store, "train", code=code, run=run, created=(FIRST + timedelta(minutes=minute)).isoformat())

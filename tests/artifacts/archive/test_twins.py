@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-
 from artifacts.archive.order import Order
 from artifacts.archive.twins import Twins
 from artifacts.manifest import Input
 from artifacts.ref import Ref
 from artifacts.store.store import Store
 from tests.artifacts.archive.making import make
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """An empty store."""
-    return Store(tmp_path / "home")
 
 
 def table(store: Store, code: str, day: int = 1, content: bytes = b"table") -> Ref:
