@@ -59,6 +59,17 @@ def start_python(*arguments: str, cwd: Path, environment: Mapping[str, str], log
 
 
 @contextmanager
+def ready(program: str) -> Iterator[None]:
+    """Run a Python program in the project, keep it once it has come to its end, and kill it after the block."""
+    command = [sys.executable, "-c", f"{program}; print('ready', flush=True); input()"]
+    pipe = subprocess.PIPE
+    with ending(subprocess.Popen(command, cwd=PROJECT, stdin=pipe, stdout=pipe, text=True)) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield
+
+
+@contextmanager
 def ending(process: P) -> Iterator[P]:
     """Keep a process for as long as the block runs: however that ends, nothing is left of it."""
     with process:

@@ -1,4 +1,4 @@
-"""How an artifact comes to be: nothing counts before its commit, and what it replaces stays until then."""
+"""How an artifact comes to be: nothing counts before its commit, and what it replaces or damages is put aside."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from artifacts.ref import Ref
 from artifacts.store import files
 from artifacts.store.integrity import Damage
 from artifacts.store.publishing import commit, restore, seal_entries, staging
+from artifacts.store.quarantine import Quarantine
 from artifacts.store.store import Store
 from schemas.errors import StoreError
 from tests.artifacts.building import PREFECT, build, publish
@@ -142,3 +143,24 @@ def test_a_commit_takes_what_it_replaced_away(store: Store) -> None:
     restore(store, ref.stage, ref.version)
     assert content(store, ref) == b"newer"
     assert not old.exists()
+
+
+def test_what_is_put_aside_keeps_its_reason(tmp_path: Path) -> None:
+    """The thing lies beside the reason; of several of one name the last one's reason is told."""
+    quarantine = Quarantine(tmp_path / "quarantine")
+    assert quarantine.reason("parse", "v") is None
+    for number in range(11):
+        (tmp_path / "v").mkdir()
+        (tmp_path / "v" / "file").write_text(str(number))
+        place = quarantine.take(tmp_path / "v", "parse", f"reason {number}")
+        assert place == tmp_path / "quarantine" / "parse" / f"v-{number + 1}" / "v"
+    assert quarantine.reason("parse", "v") == "reason 10"
+    assert len(list(quarantine.folder.glob("parse/*/v/file"))) == 11
+
+
+def test_what_somebody_else_has_taken_leaves_nothing(tmp_path: Path) -> None:
+    """Of two who find the same damage, the slower one finds nothing, and says so."""
+    quarantine = Quarantine(tmp_path / "quarantine")
+    assert quarantine.take(tmp_path / "gone", "parse", "reason") is None
+    assert list((tmp_path / "quarantine" / "parse").iterdir()) == []
+    assert quarantine.reason("parse", "gone") is None

@@ -22,6 +22,7 @@ from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterFlowRunId
 
 from artifacts.run_record import RunRecord
 from artifacts.store import integrity, records
+from artifacts.store.store import Store
 from schemas.errors import BadIdx, StoreError
 from schemas.events import Event, StageFailed, listening
 from schemas.training import Training
@@ -206,7 +207,8 @@ def test_a_record_that_names_another_serializer_runs_nothing(home: Path, field: 
     result = run()
     assert counted(home) == ["train"]
     assert not Path(f"{home}.planted").exists()
-    assert any("serializer" in warning for warning in result.warnings)
+    assert any("serializer that is not idxflow's" in warning for warning in result.warnings)
+    assert Store(home).quarantined.reason("train", folder.name)
 
 
 def test_a_moved_store_stays_cached(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -342,9 +344,7 @@ def start(home: Path, seed: int, sleep: float = 0, names: tuple[str, ...] = ()) 
 def test_a_killed_run_leaves_nothing_that_is_believed(home: Path) -> None:
     """After kill -9 in the middle of a stage the next run computes it, and the leftover folder goes."""
     process = start(home, 1, sleep=30)
-    deadline = time.monotonic() + 60
-    while len(list(home.glob("artifacts/download/.staging*"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: len(list(home.glob("artifacts/download/.staging*"))) == 2, 60)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert counted(home) == ALL[:2]

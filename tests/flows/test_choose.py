@@ -43,7 +43,7 @@ def served(tmp_path: Path) -> Iterator[str]:
     folder.mkdir()
     (folder / NAME).write_bytes(b"x")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()
