@@ -19,25 +19,12 @@ from flows.dashboard import shown
 from schemas.errors import BadIdx
 from schemas.events import Progress, emit
 from schemas.history import EpochRow, History
-from schemas.metrics import Metrics, SplitMetrics
+from schemas.metrics import Metrics
 from schemas.summary import Summary
 from schemas.training import Training
+from tests.artifacts.counting import split_metrics
 
 EPOCHS = 20
-
-
-def split_metrics(accuracy: float) -> SplitMetrics:
-    """Metrics of one image."""
-    return SplitMetrics(
-        samples=1,
-        accuracy=accuracy,
-        loss=0.25,
-        classes=(),
-        confusion=(),
-        halves=(0, 1),
-        first_labels=(),
-        first_predictions=(),
-    )
 
 
 @stage("download", name="{name}")

@@ -14,8 +14,8 @@ from flows.bars import describe
 from flows.noticeboard import Noticeboard
 from schemas.events import Progress
 from schemas.metrics import Metrics
+from tests.artifacts.counting import split_metrics
 from tests.flows.seeing import events
-from tests.flows.showing import split_metrics
 from tests.processes import until
 
 
