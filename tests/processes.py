@@ -25,6 +25,13 @@ def bare_environment(**more: str) -> dict[str, str]:
     return kept | {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"} | more
 
 
+def served_environment(**more: str) -> dict[str, str]:
+    """Return this process's environment, for a program of the project's on the Prefect server of this process."""
+    from prefect.settings import PREFECT_API_URL
+
+    return {**os.environ, "PREFECT_API_URL": PREFECT_API_URL.value() or "", "PYTHONPATH": str(PROJECT), **more}
+
+
 def free_port() -> int:
     """Return a port on which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -42,6 +49,12 @@ def run_python(*arguments: str, cwd: Path, environment: Mapping[str, str], code:
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout, done.stderr
+
+
+def open_python(*arguments: str, environment: Mapping[str, str], cwd: Path = PROJECT) -> subprocess.Popen[str]:
+    """Start a Python program whose output, and what it says beside it, are read here."""
+    command, pipe = [sys.executable, *arguments], subprocess.PIPE
+    return subprocess.Popen(command, cwd=cwd, env=environment, stdout=pipe, stderr=pipe, text=True)
 
 
 def start_python(*arguments: str, cwd: Path, environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:

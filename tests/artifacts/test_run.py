@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +26,7 @@ from schemas.errors import BadIdx, StoreError
 from schemas.events import Event, StageFailed, listening
 from schemas.training import Training
 from tests.artifacts.counting import SLOW, counting, fetch
-from tests.processes import until
+from tests.processes import open_python, served_environment, until
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -324,20 +323,8 @@ def test_a_stage_runs_only_inside_a_recorded_flow() -> None:
 
 def start(home: Path, seed: int, sleep: float = 0, names: tuple[str, ...] = ()) -> subprocess.Popen[str]:
     """Start the flow as a process of its own on the same server."""
-    from prefect.settings import PREFECT_API_URL
-
-    environment = os.environ | {
-        "IDXFLOW_HOME": str(home),
-        "COUNTING_SLEEP": str(sleep),
-        "PREFECT_API_URL": PREFECT_API_URL.value() or "",
-    }
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.artifacts.counting", str(seed), *names],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    environment = served_environment(IDXFLOW_HOME=str(home), COUNTING_SLEEP=str(sleep))
+    return open_python("-m", "tests.artifacts.counting", str(seed), *names, environment=environment)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from artifacts.run_record import RunRecord
 from flows.pipeline import pipeline
 from schemas.training import Training
 from tasks.fitting.checkpoint import read_checkpoint
-from tests.processes import PROJECT, ending, start_python, until
+from tests.processes import ending, served_environment, start_python, until
 
 EPOCHS = 150
 
@@ -29,12 +29,9 @@ def trained(home: Path, monkeypatch: pytest.MonkeyPatch) -> Manifest:
 @pytest.mark.usefixtures("prefect_server")
 def test_a_killed_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed in the middle of training, a run is gone on with, and leaves the same bits as one that was left alone."""
-    from prefect.settings import PREFECT_API_URL
-
     home, log = tmp_path / "home", tmp_path / "log"
     command = ("-m", "idxflow", "run", "--dataset", "digits", "--home", str(home), "--set", f"training.epochs={EPOCHS}")
-    environment = os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value() or "", "PYTHONPATH": str(PROJECT)}
-    with ending(start_python(*command, cwd=tmp_path, environment=environment, log=log)) as process:
+    with ending(start_python(*command, cwd=tmp_path, environment=served_environment(), log=log)) as process:
         until(
             lambda: process.poll() is not None or list(home.glob("artifacts/train/.checkpoints-*/checkpoint")),
             120,

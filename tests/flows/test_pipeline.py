@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import shutil
 import subprocess
-import sys
 import time
 from itertools import repeat
 from pathlib import Path
@@ -20,7 +18,7 @@ from schemas.metrics import Metrics
 from schemas.stages import STAGES
 from tests.conftest import MNIST_FILES
 from tests.faults.mirror import Fault, Mirror, cut, flip, html, shorten, stall
-from tests.processes import PROJECT, ending, until
+from tests.processes import PROJECT, ending, open_python, served_environment, until
 
 FLOORS = ("idxflow", "flows", "tasks", "artifacts", "schemas")
 QUICK = ("--dataset", "digits", "--set", "training.epochs=3")
@@ -30,26 +28,15 @@ class Command:
     """The `idxflow` command over one home folder, from one copy of the source."""
 
     def __init__(self, home: Path, source: Path) -> None:
-        from prefect.settings import PREFECT_API_URL
-
         self.home, self.source = home, source
-        self.environment = os.environ | {
-            "IDXFLOW_HOME": str(home),
-            "PREFECT_API_URL": PREFECT_API_URL.value() or "",
-            "PYTHONPATH": str(source),
-            "PYTHONPROFILEIMPORTTIME": "",
-        }
+        self.environment = served_environment(
+            IDXFLOW_HOME=str(home), PYTHONPATH=str(source), PYTHONPROFILEIMPORTTIME=""
+        )
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start the command."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "idxflow", "run", "--json", *arguments],
-            cwd=self.home.parent,
-            env=self.environment | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        command = ("-m", "idxflow", "run", "--json", *arguments)
+        return open_python(*command, cwd=self.home.parent, environment=self.environment | environment)
 
     def run(self, *arguments: str, **environment: str) -> tuple[RunRecord, str]:
         """Run the command to its end. Returns: its record and what it said beside it."""

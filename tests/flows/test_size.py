@@ -20,7 +20,7 @@ from flows.size import HEAVY, LIGHT, Work, needs_of
 from schemas.needs import Needs
 from schemas.stages import STAGES, StageName
 from schemas.training import ProfileName, Training
-from tests.processes import PROJECT
+from tests.processes import served_environment
 from tests.tasks.idx_bytes import idx_bytes
 
 DRAWS = int(os.environ.get("IDXFLOW_SIZE_DRAWS", "20"))
@@ -138,9 +138,7 @@ def test_the_peak_is_within_the_estimate(
     prefect_server: None, tmp_path: Path, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     """Each set completes with a peak of memory of at most 1.3 times the estimate, or is refused before work."""
-    from prefect.settings import PREFECT_API_URL
-
-    environment = os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value() or "", "PYTHONPATH": str(PROJECT)}
+    environment = served_environment()
     ratios, refused = list[float](), 0
 
     @settings(
