@@ -23,12 +23,6 @@ from tests.faults.disk import steps_of
 FILES = {"table.parquet": b"rows and rows", "notes.txt": b"x"}
 
 
-def test_files_are_read_only(store: Store) -> None:
-    """No file of an artifact can be written by accident."""
-    folder = store.folder("parse", build(store, FILES).version)
-    assert all(not path.stat().st_mode & 0o222 for path in folder.iterdir() if path.name in FILES)
-
-
 def test_sealing_makes_files_read_only_and_durable_and_tells_what_they_are(tmp_path: Path) -> None:
     """Each file loses its write permission, then each is flushed, the folder last; entries have sizes and digests."""
     for name, content in FILES.items():
@@ -93,13 +87,6 @@ def test_a_torn_result_is_not_committed(store: Store) -> None:
     assert store.read(ref.stage, ref.version) is None
     build(store, FILES)
     assert store.read(ref.stage, ref.version, fully=True) is not None
-
-
-def test_publishing_again_replaces(store: Store) -> None:
-    """A version that is forced anew gives way to the new one."""
-    build(store, {"a": b"old"})
-    ref = build(store, {"a": b"new"})
-    assert store.open(ref).file().read_bytes() == b"new"
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "hashed.json", ".hidden"])

@@ -84,14 +84,13 @@ def test_the_dashboard_shows_cached_states_and_telling_names(home: Path) -> None
     run()
     record = run()
     wanted = TaskRunFilter(flow_run_id=TaskRunFilterFlowRunId(any_=[UUID(record.flow_run)]))
-    deadline = time.monotonic() + 20
-    names: dict[str, str | None] = {}
+    cached = dict.fromkeys(("download one", "download two", "train"), "Cached")
     with get_client(sync_client=True) as client:
-        # Task runs reach the server as events, a moment after the flow has ended.
-        while len([state for state in names.values() if state == "Cached"]) < 3 and time.monotonic() < deadline:
-            names = {task.name: task.state_name for task in client.read_task_runs(task_run_filter=wanted)}
-            time.sleep(0.2)
-    assert names == {"download one": "Cached", "download two": "Cached", "train": "Cached"}
+
+        def states() -> dict[str, str | None]:
+            return {task.name: task.state_name for task in client.read_task_runs(task_run_filter=wanted)}
+
+        until(lambda: states() == cached, 20, states)  # they reach the server as events, after the flow has ended
 
 
 def test_the_api_is_not_asked_what_becomes_of_an_input(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from flows.size import HEAVY, LIGHT, Work, needs_of
 from schemas.needs import Needs
 from schemas.stages import STAGES, StageName
 from schemas.training import ProfileName, Training
+from tests.flows.own_sets import describe
 from tests.processes import served_environment
 from tests.tasks.idx_bytes import idx_bytes
 
@@ -101,14 +102,8 @@ class Drawn:
             labels = (np.arange(images) % self.classes).astype(np.uint8 if self.classes <= 256 else np.int32)
             (folder / f"{name}-images.gz").write_bytes(gzip.compress(idx_bytes(pixels), 1))
             (folder / f"{name}-labels.gz").write_bytes(gzip.compress(idx_bytes(labels), 1))
-        names = ", ".join(f'"{name}"' for name in range(self.classes))
-        shards = "".join(
-            f'[[{name}.shards]]\nimages.name = "{name}-images.gz"\nlabels.name = "{name}-labels.gz"\n'
-            for name in ("train", "test")
-        )
         path = folder / "drawn.toml"
-        head = f'title = "Drawn"\nsource = "chance"\nshape = [{self.rows}, {self.columns}]\nclasses = [{names}]\n'
-        path.write_text(f'{head}mirrors = ["."]\n{shards}')
+        path.write_text(describe((self.rows, self.columns), map(str, range(self.classes))))
         return path
 
 
