@@ -1,16 +1,16 @@
-# idxflow: everything that is done with the project, on a machine with Python, make and a package index.
-# Indexes, proxies and certificates are whatever pip and uv find in the environment and in their own settings.
+# Everything that is done with the project, on a machine with Python, make and a package index.
+# Indexes, proxies and certificates are those that pip and uv find in the environment and in their own settings.
 
 # The interpreter of .venv: the first of these names that is Python 3.11, 3.12 or 3.13.
 PYTHON ?= python3 python3.13 python3.12 python3.11
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-# Where test-dashboard keeps its pictures.
+# Where test-dashboard puts its screenshots.
 SCREENSHOTS ?= .idxflow/screenshots
-# The folder of the four .gz files of MNIST, for the benchmarks.
+# The folder with the four .gz files of MNIST, for the benchmarks.
 MNIST ?= ../shared/mnist
 
-# Bytecode makes the import of TensorFlow take 3 s instead of 8.
+# With bytecode the import of TensorFlow takes 3 s instead of 8.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -22,40 +22,40 @@ help:  ## Show this list.
 run: $(INSTALLED)  ## Run the pipeline: make run ARGS="--dataset digits"
 	@$(BIN)/idxflow run $(ARGS)
 
-test: lint  ## Run every check: format, lint, types, floors, tests.
+test: lint  ## Run every check: format, lint, types, import contract, tests.
 	$(BIN)/pytest $(ARGS)
-	@echo "Left out: the tests marked slow (kills, workers, databases, the genuine MNIST three times). make test-all runs them."
+	@echo "Not run: the tests marked slow (kills, workers, databases, MNIST three times). make test-all runs them."
 
-test-all: lint  ## The same, with the slow tests.
+test-all: lint  ## Run every check, and the slow tests too.
 	$(BIN)/pytest -m "" $(ARGS)
 
-test-postgres: $(INSTALLED)  ## Install PostgreSQL (Debian, as root), and take the whole path over it.
+test-postgres: $(INSTALLED)  ## Install PostgreSQL (Debian, as root), and test the set-up for a team with it.
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
 	  (apt-get update && apt-get install -y --no-install-recommends postgresql)
 	$(BIN)/pytest -m "" tests/deployments/test_postgres.py $(ARGS)
 
-test-dashboard: $(INSTALLED)  ## Install Chromium (Debian, as root), look at the dashboard with it, keep SCREENSHOTS.
+test-dashboard: $(INSTALLED)  ## Install Chromium (Debian, as root), test the dashboard with it, keep SCREENSHOTS.
 	command -v chromium >/dev/null || (apt-get update && apt-get install -y --no-install-recommends chromium)
 	IDXFLOW_SCREENSHOTS="$(SCREENSHOTS)" $(BIN)/pytest -m "" tests/dashboard $(ARGS)
 	@echo "What the browser saw: $(SCREENSHOTS)"
 
-bench: $(INSTALLED)  ## Measure idxflow beside the plain tutorial: make bench MNIST=DIR ARGS="--only fit"
+bench: $(INSTALLED)  ## Compare idxflow with the plain tutorial: make bench MNIST=DIR ARGS="--only fit"
 	$(BIN)/python -m benchmarks speed --mnist "$(MNIST)" $(ARGS)
 
-bench-scale: $(INSTALLED)  ## Measure the growth to 100 times MNIST; takes 10 GB below .idxflow/benchmarks.
+bench-scale: $(INSTALLED)  ## Measure the growth to 100 times MNIST; needs 10 GB below .idxflow/benchmarks.
 	$(BIN)/python -m benchmarks scale --mnist "$(MNIST)" $(ARGS)
 
-lint: $(INSTALLED)  ## Run the checks that read the code only.
+lint: $(INSTALLED)  ## Run the checks that only read the code; the pre-commit hook is this.
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(INSTALLED)  ## Format the code, and mend what ruff can mend.
+format: $(INSTALLED)  ## Format the code, and correct what ruff can correct.
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-install: $(INSTALLED)  ## Create .venv and install what requirements.lock names, and the project.
+install: $(INSTALLED)  ## Create .venv, and install what requirements.lock names, and the project.
 
 # uv comes from the lock as well, hash and all; once it is there, it keeps itself at the lock's version.
 $(BIN)/uv:
@@ -73,10 +73,10 @@ $(INSTALLED): requirements.lock pyproject.toml | $(BIN)/uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-lock: | $(BIN)/uv  ## Make requirements.lock anew, with the newest versions that pyproject.toml allows.
+lock: | $(BIN)/uv  ## Rebuild requirements.lock, with the newest versions that pyproject.toml allows.
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --generate-hashes \
 	  --no-emit-index-url --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
 
-clean:  ## Remove .venv and the tools' caches; artifacts and runs in .idxflow stay.
+clean:  ## Delete .venv and the tools' caches; artifacts and runs in .idxflow stay.
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.idxflow/*' -prune -exec rm -rf {} +

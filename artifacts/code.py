@@ -16,6 +16,8 @@ from functools import cache
 from pathlib import Path
 
 ROOTS = ("tasks", "schemas")
+DATA = (".css", ".html", ".json", ".md", ".svg", ".toml", ".yaml")
+"""Suffixes of files that a module may fill or read; an editor's copies beside it have others, and are none of these."""
 
 
 def code_digests(module: str) -> dict[str, str]:
@@ -60,8 +62,8 @@ def _scan(module: str, path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
     is_package = path.name == "__init__.py"
     folder = "/".join(module.split(".") if is_package else module.split(".")[:-1])
     digests = {f"{folder}/{path.name}": hashlib.sha256(repr(shape).encode()).hexdigest()}
-    for data in () if is_package else sorted(path.parent.glob(f"{path.stem}.*")):
-        if data.suffix not in (".py", ".pyc", ".pyi"):
+    for data in () if is_package else (path.with_suffix(suffix) for suffix in DATA):
+        if data.is_file():
             digests[f"{folder}/{data.name}"] = hashlib.sha256(data.read_bytes()).hexdigest()
     package = module if is_package else module.rpartition(".")[0]
     return digests, tuple(sorted({name for node in statements for name in _imports(node, package)}))

@@ -28,7 +28,7 @@ class KeyParts(BaseModel):
         packages:   version of each package that decides the result's bits.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="allow")
     format: int = FORMAT
     stage: str
     parameters: dict[str, Any]

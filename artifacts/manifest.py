@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from artifacts.environment import Environment
 from artifacts.keys import KeyParts, content_digest
 from artifacts.ref import StageWord, Version
-from schemas.moment import Moment
+from schemas.text import Moment
 
 
 class FileEntry(BaseModel):
     """One file of an artifact."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="allow")
     bytes: int = Field(ge=0, lt=2**63)
     sha256: str = Field(description="of the file's bytes: what a check compares")
     content: str = Field(description="of what the bytes mean: what the next stage's key contains")
@@ -24,7 +24,7 @@ class FileEntry(BaseModel):
 class Input(BaseModel):
     """An artifact that a stage took."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="allow")
     argument: str
     stage: StageWord
     name: str
@@ -35,7 +35,7 @@ class Input(BaseModel):
 class Manifest(BaseModel):
     """The file `manifest.json` of an artifact."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="allow")
     stage: StageWord
     name: str
     version: Version

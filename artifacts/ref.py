@@ -27,7 +27,7 @@ class Ref(BaseModel):
         manifest:    SHA-256 of its manifest's bytes.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
     stage: StageWord
     name: str
     version: Version

@@ -7,16 +7,16 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from artifacts.ref import StageWord, Version
-from schemas.caveats import Caveat
-from schemas.held_out import HeldOut
-from schemas.moment import Moment
-from schemas.training import Training
+from schemas.text import Moment
+
+FORMAT = 1
+"""Number of the form of records. Fields that are added do not change it: every version keeps those it does not know."""
 
 
 class StageRecord(BaseModel):
     """One stage of a run."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="allow")
     stage: StageWord
     name: str = Field(description="of what: a file, a split, or empty where the run has only one")
     version: Version
@@ -27,18 +27,11 @@ class StageRecord(BaseModel):
     reason: str = Field(default="", description="why it was computed; empty when cached")
 
 
-class Score(BaseModel):
-    """The headline of one split."""
+class Record(BaseModel):
+    """What one run of any flow did. What the flow publishes itself stands beside these fields, under its own names."""
 
-    model_config = ConfigDict(frozen=True)
-    accuracy: float
-    loss: float
-
-
-class RunRecord(BaseModel):
-    """What one run did, from which parameters, and what came of it."""
-
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="allow")
+    format: int = Field(default=0, ge=0, description="of the record; 0 in records of before")
     id: str = Field(description="12 hexadecimal digits, the end of the Prefect flow run's id")
     sequence: int = Field(
         default=0, ge=0, description="order of the home folder's runs, whatever the clock said; 0 in records of before"
@@ -47,20 +40,12 @@ class RunRecord(BaseModel):
     dataset_id: str = Field(
         default="", description="what tells the data set from another of that name; empty in records of before"
     )
-    profile: str
-    seed: int
     state: Literal["running", "completed", "failed", "interrupted"]
     started: Moment = Field(description="UTC, ISO 8601")
     seconds: FiniteFloat = Field(ge=0)
     stages: tuple[StageRecord, ...] = ()
-    metrics: dict[str, Score] = Field(default_factory=dict, description="by split")
-    caveats: tuple[Caveat, ...] = Field(default=(), description="what voids or weakens the test accuracy")
-    held_out: HeldOut | None = Field(default=None, description="of the train rows; None before the run has completed")
-    report: str | None = Field(default=None, description="path of the HTML page")
-    model: str | None = Field(default=None, description="path of the .keras file")
     dashboard: str | None = Field(default=None, description="address of the flow run")
     flow_run: str = Field(description="id of the Prefect flow run")
-    training: Training
     warnings: tuple[str, ...] = ()
     error: str | None = None
 

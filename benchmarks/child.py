@@ -13,16 +13,15 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from schemas.events import Event, Progress, listening
-from schemas.stages import StageName
 from schemas.training import Training
 
-LIBRARIES: dict[StageName, tuple[str, ...]] = {
+LIBRARIES: dict[str, tuple[str, ...]] = {
     "parse": ("pyarrow.parquet",),
     "validate": ("pyarrow.parquet", "schemas.tables"),
     "normalize": ("pyarrow.parquet",),
-    "train": ("pyarrow.parquet", "tasks.network"),
-    "evaluate": ("pyarrow.parquet", "tasks.backend"),
-    "report": ("pyarrow.parquet", "tasks.figures", "tasks.page"),
+    "train": ("pyarrow.parquet", "tasks.fitting.network"),
+    "evaluate": ("pyarrow.parquet", "tasks.fitting.backend"),
+    "report": ("pyarrow.parquet", "tasks.explaining.figures", "tasks.explaining.page"),
 }
 """What a stage imports when it begins. Here that is before the clock runs: those seconds do not grow with the data."""
 
@@ -40,7 +39,7 @@ class Job(BaseModel):
     model_config = ConfigDict(frozen=True)
     home: Path
     dataset: str
-    stage: StageName
+    stage: str
     cores: int | None
     training: Training
 

@@ -14,7 +14,7 @@ from benchmarks.harness import Figure, Goal, Result, Setting, clock, interleave,
 from benchmarks.walk import Walk
 from schemas.catalog import load_dataset
 from schemas.image_table import ImageTable
-from schemas.statistics import NormalizerFacts
+from schemas.model import MEAN, NORMALIZER, NormalizerFacts
 from schemas.training import Training
 from tasks.fitting.holding import hold_out
 from tasks.quality.scoring import Tally
@@ -31,8 +31,9 @@ class Ours:
         refs = Walk(Store(folder), "normalize").through(data, Training()).refs
         self.train, self.test = (ImageTable(refs["parse", split].file()) for split in ("train", "test"))
         normalizer = refs["normalize", ""]
-        self._mean = np.load(normalizer.file("mean.npy"), allow_pickle=False).reshape(data.splits["train"].spec.shape)
-        self._std = NormalizerFacts.model_validate_json(normalizer.file("normalizer.json").read_bytes()).std
+        shape = data.splits["train"].spec.shape.array
+        self._mean = np.load(normalizer.file(MEAN), allow_pickle=False).reshape(shape)
+        self._std = NormalizerFacts.model_validate_json(normalizer.file(NORMALIZER).read_bytes()).std
 
     def fit(self, training: Training) -> Any:
         """Build the network, read the table, normalise it, and fit. Returns: the classifier."""

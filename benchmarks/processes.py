@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from artifacts.run_record import RunRecord
 from benchmarks.harness import Goal, Result, Setting, clock, interleave, ratio
 from benchmarks.mnist import mirror
+from flows.run_record import RunRecord
 from idxflow.server.local import find_server
 from idxflow.server.password import read_password
 from schemas.errors import StageError

@@ -14,15 +14,15 @@ from benchmarks.child import Job, Measured
 from benchmarks.harness import Contestant, Figure, Goal, Line, Result, Setting, Times, interleave, ratio, summarize
 from benchmarks.processes import run_process
 from benchmarks.replicate import describe, write_shards
+from flows.dag import STAGES
 from schemas.datasets import Dataset
-from schemas.stages import STAGES, StageName
 from schemas.training import Training
 
 ON_ALL_CORES = {"train", "evaluate", "report"}
 BUDGET = 2**30
 """Bytes that training may take in the growth: the smallest set fits into them, the others are streamed."""
 EPOCHS = 3
-BARS: dict[StageName, tuple[Goal, Goal]] = {
+BARS: dict[str, tuple[Goal, Goal]] = {
     "parse": (Goal(450e3, 700e3, at_least=True), Goal(300)),
     "validate": (Goal(650e3, 1e6, at_least=True), Goal(350)),
 }
@@ -58,7 +58,7 @@ class Scale:
         """Return the store of a size."""
         return self.setting.work / f"home-{size}x"
 
-    def run(self, stage: StageName, size: int, training: Training) -> Measured:
+    def run(self, stage: str, size: int, training: Training) -> Measured:
         """Compute a stage in a process of its own."""
         cores = None if stage in ON_ALL_CORES else 1
         job = Job(
@@ -67,7 +67,7 @@ class Scale:
         said = run_process([sys.executable, "-m", "benchmarks.child", job.model_dump_json()])
         return Measured.model_validate_json(said)
 
-    def contestant(self, stage: StageName, size: int) -> Contestant:
+    def contestant(self, stage: str, size: int) -> Contestant:
         """Return what computes a stage once, and keeps all that was measured."""
 
         def once() -> float:
@@ -76,7 +76,7 @@ class Scale:
 
         return once
 
-    def counted(self, stage: StageName, size: int) -> list[Measured]:
+    def counted(self, stage: str, size: int) -> list[Measured]:
         """Return what was measured, without the warm-up."""
         return self.seen[stage, size][-self.setting.repeats :]
 
@@ -119,7 +119,7 @@ def measure_growth(scale: Scale) -> Result:
     return Result(times, figures, lines)
 
 
-def _rates(scale: Scale, stage: StageName, images: int) -> list[Figure]:
+def _rates(scale: Scale, stage: str, images: int) -> list[Figure]:
     """Return rate and memory of a stage at the largest size, on one core."""
     found, what = scale.counted(stage, scale.sizes[-1]), f"{stage}, one core, {images:,} images"
     rate, memory = BARS[stage]

@@ -8,7 +8,7 @@ from statistics import median
 from rich.text import Text
 
 from benchmarks.harness import Figure, Line, Report, Unit
-from idxflow.views.tables import table_lines
+from idxflow.views.layout import table_lines
 
 HEADER = ("what", "measured", "least to most", "bar", "stretch", "reached")
 RIGHT = {"measured", "bar", "stretch", "median", "least", "most", "slope"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import threading
 import time
 from collections import defaultdict
@@ -13,17 +12,15 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import Any
 
-from artifacts.engine.current import CURRENT
-from artifacts.engine.refresh import Refresh
+from artifacts.current import CURRENT
+from artifacts.engine.execution import Done, Execution
 from artifacts.ref import Ref
+from artifacts.refresh import Refresh
 from artifacts.stage import Stage
-from artifacts.store.integrity import PLAIN_JSON
-from artifacts.store.publishing import commit
 from artifacts.store.store import Store
-from flows.dag import dag
+from flows.dag import STAGES, dag
 from schemas.datasets import Dataset
-from schemas.stages import STAGES, StageName
-from schemas.summary import Summary
+from schemas.parameters import Summary
 from schemas.training import Training
 
 
@@ -47,9 +44,7 @@ class Walk:
 
     id, flow_run, dataset, dataset_id = "0" * 12, "", "", ""
 
-    def __init__(
-        self, store: Store, upto: StageName = "report", anew: tuple[StageName, ...] = (), threads: int = 1
-    ) -> None:
+    def __init__(self, store: Store, upto: str = "report", anew: tuple[str, ...] = (), threads: int = 1) -> None:
         self.store, self.refresh, self._threads = store, Refresh(anew), threads
         self._wanted = STAGES[: STAGES.index(upto) + 1]
         self._timing = threading.Lock()
@@ -70,14 +65,19 @@ class Walk:
         self.refs = {(ref.stage, ref.name): ref for ref in refs}
         return self
 
-    def submit(self, stage: Stage, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Ref]:
-        """Take an artifact from the store, or make it; see `artifacts.engine.current.CurrentRun`."""
+    def submit(self, stage: Stage, arguments: dict[str, Any]) -> Future[Ref]:
+        """Take an artifact from the store, or make it; see `artifacts.current.CurrentRun`."""
         if stage.stage not in self._wanted:
             raise _Reached
-        bound = stage.signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        self._futures.append(self._pool.submit(copy_context().run, self._take, stage, bound.arguments))
+        self._futures.append(self._pool.submit(copy_context().run, self._take, stage, arguments))
         return self._futures[-1]
+
+    def perform(self, execution: Execution) -> Done:
+        """Do the work of a stage."""
+        return execution()
+
+    def publish(self, **facts: Any) -> None:
+        """Keep nothing: there is no record."""
 
     def require(self, *results: Future[Ref]) -> None:
         """Wait for artifacts."""
@@ -90,20 +90,12 @@ class Walk:
 
     def _take(self, stage: Stage, arguments: dict[str, Any]) -> Ref:
         arguments = {name: _awaited(value) for name, value in arguments.items()}
-        parts = stage.parts(arguments)
-        found = self.store.inspect(stage.stage, parts.version)
-        anew = self.refresh.reason(stage.stage, "") is not None
-        ref = found[0].ref if found and not anew else self._compute(stage, arguments)
-        return ref.at(self.store.folder(ref.stage, ref.version))
-
-    def _compute(self, stage: Stage, arguments: dict[str, Any]) -> Ref:
+        anew = self.refresh.reason(stage.stage, "")
         started = time.perf_counter()
-        ref = self._timed(stage).compute(self, arguments)
-        folder = self.store.folder(ref.stage, ref.version)
-        (folder / "result.json").write_text(json.dumps(ref.model_dump()))
-        commit(self.store, ref.stage, ref.version, {"serializer": PLAIN_JSON, "prefect_version": ""})
-        self._note(self.whole, stage, started)
-        return ref
+        done = Execution(self.store, self.id, self.flow_run, self._timed(stage), arguments, anew)()
+        if not done.row.cached:
+            self._note(self.whole, stage, started)
+        return done.ref.at(self.store.folder(done.ref.stage, done.ref.version))
 
     def _timed(self, stage: Stage) -> Stage:
         """Return the same stage, its own work timed."""
@@ -117,7 +109,7 @@ class Walk:
             finally:
                 self._note(self.own, stage, started)
 
-        return Stage(timed, stage.stage, stage.name, stage.packages, stage.on_main_thread)
+        return Stage(timed, stage.stage, stage.name, stage.packages, stage.imports, stage.on_main_thread)
 
     def _note(self, times: dict[str, float], stage: Stage, started: float) -> None:
         with self._timing:

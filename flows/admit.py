@@ -14,11 +14,11 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from artifacts.archive.plan import Plan, Planning
-from artifacts.engine.current import CurrentRun, current_run
-from artifacts.engine.refresh import Refresh
+from artifacts.current import CurrentRun, current_run
+from artifacts.engine.plan import Plan, Planning
+from artifacts.refresh import Refresh
 from artifacts.store.store import Store
 from flows.dag import dag
 from flows.identify import local_path
@@ -26,9 +26,8 @@ from flows.size import Work, needs_of
 from schemas.datasets import Dataset, RemoteFile, Split
 from schemas.errors import IdxflowError, TooLarge
 from schemas.needs import Needs, StageNeeds
-from schemas.stages import StageName
+from schemas.text import amount
 from schemas.training import Training
-from schemas.words import amount
 from tasks.fitting.memory import free_memory, used_memory
 from tasks.formats.idx import MAX_HEADER_BYTES, Header, read_header
 from tasks.formats.inflate import inflate, inflate_library, unxz
@@ -123,14 +122,14 @@ def header_in(path: Path, file: RemoteFile) -> Header | None:
     return None
 
 
-def estimate(sizes: Sizes, training: Training, stages: Collection[tuple[StageName, str]], memory: int) -> Needs:
+def estimate(sizes: Sizes, training: Training, stages: Collection[tuple[str, str]], memory: int) -> Needs:
     """Estimate what some stages need, each with what it is of; `memory`: bytes that the process may take."""
     return Needs(stages=needs_of(sizes.work(training, memory), stages), known=sizes.known)
 
 
-def computed(plan: Plan) -> tuple[tuple[StageName, str], ...]:
+def computed(plan: Plan) -> tuple[tuple[str, str], ...]:
     """Return the stages of a plan that are not cached, with what each is of."""
-    return tuple((cast("StageName", row.stage), row.name) for row in plan.stages if row.state != "cached")
+    return tuple((row.stage, row.name) for row in plan.stages if row.state != "cached")
 
 
 def refuse(data: Dataset, sizes: Sizes, needs: Needs, training: Training, room: Room) -> None:
@@ -219,11 +218,11 @@ def headers_of(data: Dataset, raw: Mapping[str, Any], run: CurrentRun) -> dict[s
     return {name: header for name, header in found.items() if header}
 
 
-def _all_of(data: Dataset) -> tuple[tuple[StageName, str], ...]:
+def _all_of(data: Dataset) -> tuple[tuple[str, str], ...]:
     """Return every stage of the pipeline, with what it is of."""
-    of_files: tuple[StageName, ...] = ("download", "verify", "decompress")
-    of_splits: tuple[StageName, ...] = ("parse", "validate")
-    of_all: tuple[StageName, ...] = ("normalize", "train", "evaluate", "report")
+    of_files: tuple[str, ...] = ("download", "verify", "decompress")
+    of_splits: tuple[str, ...] = ("parse", "validate")
+    of_all: tuple[str, ...] = ("normalize", "train", "evaluate", "report")
     return (
         *((stage, file.name) for stage in of_files for file in data.files),
         *((stage, split) for stage in of_splits for split in data.splits),
@@ -237,10 +236,9 @@ def _least(needs: Needs) -> str:
 
 def _size(work: Work, data: Dataset) -> str:
     """Say what makes a run large."""
-    rows, columns = data.splits["train"].spec.shape
     images = f"{work.rows:,} images of " if work.rows else "images of "
     layers = ", ".join(map(str, work.training.hidden)) or "none"
-    return f"{images}{rows} x {columns}, {work.classes:,} classes, hidden layers: {layers}"
+    return f"{images}{data.splits['train'].spec.shape}, {work.classes:,} classes, hidden layers: {layers}"
 
 
 def _smaller(needs: StageNeeds, work: Work) -> str:

@@ -7,67 +7,54 @@ nothing of this: so the plan is asked first, and only a stage that will run for 
 
 from __future__ import annotations
 
-import functools
 import importlib
-import inspect
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextvars import copy_context
+from functools import cache
 from pathlib import Path
-from typing import ParamSpec
 
-from artifacts.archive.plan import Plan, Planning
-from artifacts.engine.current import Outcome, current_run
-from artifacts.engine.refresh import Refresh
+from artifacts.engine.plan import Plan, Planning
+from artifacts.refresh import Refresh
 from artifacts.store.store import Store
 from flows.choose import find_dataset
-from flows.dag import dag
+from flows.dag import GRAPH, dag
 from flows.garbage import lasting
+from flows.job import Job
 from schemas.secrets import conceal_all
-from schemas.training import Training
 
-P = ParamSpec("P")
-IMPORTS = {
-    "download": "requests",
-    "parse": "pyarrow.parquet",
-    "validate": "schemas.tables",
-    "train": "tasks.backend",
-    "evaluate": "tasks.backend",
-    "report": "tasks.figures",
-}
-"""The heaviest of what a stage imports inside its body, in the order of the graph."""
-BEGUN = threading.Event()
-"""Set by who imports ahead for a flow that has not begun, as the command line does; the flow that finds it takes it."""
 logger = logging.getLogger("idxflow.ahead")
 
 
 def imports_of(plan: Plan) -> Iterator[str]:
-    """Yield, each once, what the stages import that will run whatever those before them find."""
-    stages = {row.stage for row in plan.stages if row.state == "will run"}
-    yield from dict.fromkeys(module for stage, module in IMPORTS.items() if stage in stages)
+    """Yield, each once, the heaviest of what the stages import that will run whatever those before them find."""
+    wanted = {row.stage for row in plan.stages if row.state == "will run"}
+    yield from dict.fromkeys(stage.imports for name, stage in GRAPH.items() if name in wanted and stage.imports)
 
 
-def import_ahead(
-    home: Path, dataset: str | None, training: Training, mirrors: tuple[str, ...], refresh: tuple[str, ...]
-) -> threading.Thread:
+def import_ahead(home: Path, job: Job) -> threading.Thread:
     """
-    Start to import what a run with these parameters will need; see `flows.pipeline.pipeline` for them.
+    Start to import what a run will need, once a process for the same job.
 
     A stage that imports the same waits for it, and so does the end of the process, which cannot leave a library half
-    loaded. What goes wrong is put into the log and ends no run: where it matters a stage meets it again, and tells it.
+    loaded. What goes wrong is put into the log and ends no run: where it matters a stage meets it again.
 
     Args:    home: the folder of all run-time data.
     Returns: the thread that does it.
     """
+    return _begun(home.absolute().resolve(), job)
 
+
+@cache  # who starts a flow begins before the flow does, and the flow finds that begun
+def _begun(home: Path, job: Job) -> threading.Thread:
     def work() -> None:
         try:
             store = Store(home, create=False)
-            planning = Planning(store, Refresh(refresh), dataset or "")
+            planning = Planning(store, Refresh(job.refresh), job.dataset or "")
             with planning.walking():
-                dag(find_dataset(store, dataset, mirrors), training)
+                dag(find_dataset(store, job.dataset, job.mirrors), job.training)
             if missing := [module for module in imports_of(planning.plan) if module not in sys.modules]:
                 with lasting():
                     for module in missing:
@@ -79,24 +66,3 @@ def import_ahead(
     thread = threading.Thread(target=lambda: context.run(work), name="ahead")
     thread.start()
     return thread
-
-
-def prepared(body: Callable[P, Outcome]) -> Callable[P, Outcome]:
-    """
-    Import ahead for each run of a recorded body, wherever it runs, unless who started it has done so already.
-
-    It stands below `artifacts.engine.recorded.recorded`. The body takes `dataset`, `training`, `mirrors` and `refresh`.
-    """
-
-    @functools.wraps(body)
-    def run_body(*args: P.args, **kwargs: P.kwargs) -> Outcome:
-        if BEGUN.is_set():
-            BEGUN.clear()
-        else:
-            bound = inspect.signature(body).bind(*args, **kwargs)
-            bound.apply_defaults()
-            wanted = (bound.arguments[name] for name in ("dataset", "training", "mirrors", "refresh"))
-            import_ahead(current_run().store.home, *wanted)
-        return body(*args, **kwargs)
-
-    return run_body

@@ -8,8 +8,8 @@ from pathlib import Path
 from prefect.client.schemas.objects import FlowRun
 from prefect.events import emit_event
 
-from schemas.metrics import Metrics
-from schemas.words import share
+from schemas.results import Metrics
+from schemas.text import share
 
 BELOW_BOUND = "idxflow.accuracy-below-bound"
 """The name of the event."""

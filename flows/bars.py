@@ -10,7 +10,7 @@ from prefect.context import TaskRunContext
 
 from flows.noticeboard import Noticeboard
 from schemas.events import Progress
-from schemas.words import facts_line, progress_of
+from schemas.text import facts_line, progress_of
 
 
 @dataclass

@@ -6,7 +6,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from concurrent.futures import TimeoutError as NoAnswer
 
-from artifacts.engine.current import current_run
+from artifacts.current import current_run
 from artifacts.store.store import Store
 from flows.identify import identify
 from schemas.catalog import load_dataset

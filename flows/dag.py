@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from artifacts.engine.current import Outcome, current_run
+from artifacts.current import current_run
+from artifacts.engine.tracing import stages_of
+from schemas.catalog import load_dataset
 from schemas.datasets import Dataset
 from schemas.training import Training
 from tasks.decompress import decompress
@@ -17,6 +20,15 @@ from tasks.report import report
 from tasks.train import train
 from tasks.validate import validate
 from tasks.verify import verify
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the graph leaves that a person asks for first: what the calls of its stages returned."""
+
+    scores: Any
+    model: Any
+    report: Any
 
 
 def dag(
@@ -53,3 +65,8 @@ def dag(
     scores = evaluate(model, tables["train"], tables["test"], profiles)
     page = report(data, training, list(proofs.values()), tables, profiles, normalizer, model, scores)
     return Outcome(scores, model, page)
+
+
+GRAPH = stages_of(lambda: dag(load_dataset("digits"), Training()))
+"""The stages by name, in the order in which the graph calls them."""
+STAGES = tuple(GRAPH)

@@ -7,16 +7,13 @@ say of themselves (`schemas.events`); neither they nor the store know of it.
 
 from __future__ import annotations
 
-import functools
-import inspect
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from pathlib import Path
-from typing import ParamSpec
 
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
@@ -24,17 +21,17 @@ from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from pydantic import ValidationError
 
-from artifacts.engine.current import CURRENT, CurrentRun
-from artifacts.run_record import RunRecord
+from artifacts.current import CURRENT, CurrentRun
 from artifacts.store.holds import lasting
 from flows.alarm import sound_alarm
 from flows.bars import Bars
 from flows.noticeboard import Noticeboard
+from flows.run_record import RunRecord
 from flows.summary import headline, metrics_table, nothing_changed, report_place, summary_page
 from schemas.events import Event, Progress, StageChanged, listening
-from schemas.words import share
+from schemas.results import METRICS
+from schemas.text import share
 
-P = ParamSpec("P")
 TICK = 1.0
 """Seconds between two looks at what has changed; a run that ends before the first one is shown once, when it has."""
 PATIENCE = 10.0
@@ -143,7 +140,7 @@ class Dashboard:
         """Hold the test accuracy against the bound, once."""
         if self._bound is not None and not self._judged:
             self._judged = True
-            metrics = run.store.folder(event.stage, event.version) / "metrics.json"
+            metrics = run.store.folder(event.stage, event.version) / METRICS
             sound_alarm(metrics, self._bound, self._flow_run, run.dataset, self._profile)
 
     def _record(self) -> RunRecord | None:
@@ -156,33 +153,28 @@ class Dashboard:
             return None
 
 
-def shown(body: Callable[P, RunRecord]) -> Callable[P, RunRecord]:
+@contextmanager
+def shown(profile: str, bound: float | None) -> Iterator[None]:
     """
-    Show the runs of a recorded function in Prefect's dashboard.
+    Show the run that is recorded in this block in Prefect's dashboard.
 
-    It stands between `flow` and `recorded`. The body takes, as keywords or not, `training` and `alert_below`: the
-    test accuracy in [0, 1] below which to raise the alarm of `flows.alarm`, or None.
+    Args:
+        profile: the configuration's.
+        bound:   test accuracy in [0, 1] below which to raise the alarm of `flows.alarm`; None for no alarm.
     """
-
-    @functools.wraps(body)
-    def run_body(*args: P.args, **kwargs: P.kwargs) -> RunRecord:
-        bound = inspect.signature(body).bind(*args, **kwargs)
-        bound.apply_defaults()
-        context = FlowRunContext.get()
-        if context is None or context.flow_run is None:
-            return body(*args, **kwargs)  # which says how it is meant to be used
-        dashboard = Dashboard(context.flow_run, bound.arguments["training"].profile, bound.arguments["alert_below"])
-        with logging_to_api(), lasting():  # the page is of what the run holds
-            try:
-                with dashboard.living():
-                    record = body(*args, **kwargs)
-            except BaseException as error:
-                dashboard.close("failed" if isinstance(error, Exception) else "interrupted")
-                raise
-            dashboard.close("completed")
-            return record
-
-    return run_body
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        yield  # `recording` says how it is meant to be used
+        return
+    dashboard = Dashboard(context.flow_run, profile, bound)
+    with logging_to_api(), lasting():  # the page is of what the run holds
+        try:
+            with dashboard.living():
+                yield
+        except BaseException as error:
+            dashboard.close("failed" if isinstance(error, Exception) else "interrupted")
+            raise
+        dashboard.close("completed")
 
 
 @contextmanager

@@ -26,8 +26,7 @@ from schemas.counts import counted
 from schemas.datasets import Dataset, RemoteFile
 from schemas.errors import ChecksumMismatch, DownloadFailed
 from tasks.formats.kinds import TAKEN, kind_of_link
-from tasks.transport.address import address_of
-from tasks.transport.part import MirrorFault
+from tasks.transport.mirror import MirrorFault, address_of
 
 NAMED = 3
 """Files that a message names; the others are counted."""
@@ -170,7 +169,7 @@ def _refuse_another_generation(dataset: Dataset, trusted: Trusted, found: dict[s
         dataset.name,
         expected=f"files of one generation, as first used by {trusted.since[:10]}",
         found=f"{_named(changed)} changed since" + "".join(f", {each}" for each in rest),
-        way_out=f"If the set was published anew on purpose: `idxflow trust {trusted.place} --renew` has the next run "
+        way_out=f"If the set was republished on purpose: `idxflow trust {trusted.place} --renew` has the next run "
         "accept all its files as they are then.",
     )
 

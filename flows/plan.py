@@ -4,40 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
-from artifacts.archive.plan import Plan, Planning
-from artifacts.engine.refresh import Refresh
+from artifacts.engine.plan import Plan, Planning
+from artifacts.refresh import Refresh
 from artifacts.store.store import Store
 from flows.admit import Sizes, computed, estimate, headers_of, room_of
 from flows.choose import choose_dataset
 from flows.dag import dag
+from flows.job import Job
 from flows.revalidate import ask_mirrors
 from schemas.held_out import planned
-from schemas.training import Training
 
 
 def plan_pipeline(
     store: Store,
-    dataset: str | None,
-    training: Training,
-    mirrors: tuple[str, ...],
-    *,
-    refresh: tuple[str, ...] = (),
-    revalidate: bool = False,
+    job: Job,
 ) -> Plan:
     """
-    Walk the graph as a run with these parameters would; see `flows.pipeline.pipeline` for them.
+    Walk the graph as a run of this job would.
 
     Raises: UsageError: no such data set.
     """
-    planning = Planning(store, Refresh(refresh), dataset or "")
+    planning = Planning(store, Refresh(job.refresh), job.dataset or "")
     with planning.walking():
-        data = choose_dataset(dataset, mirrors)
-        if revalidate:
+        data = choose_dataset(job.dataset, job.mirrors)
+        if job.revalidate:
             ask_mirrors(data)
         raw: dict[str, Any] = {}
-        dag(data, training, sized=raw.update)
+        dag(data, job.training, sized=raw.update)
     found = planning.plan
     sizes = Sizes(data, headers_of(data, raw, planning))
-    needs = estimate(sizes, training, computed(found), room_of(store.home).memory)
-    held_out = planned(data.held_out, training.validation_fraction)
+    needs = estimate(sizes, job.training, computed(found), room_of(store.home).memory)
+    held_out = planned(data.held_out, job.training.validation_fraction)
     return found.model_copy(update={"held_out": held_out, "needs": needs})

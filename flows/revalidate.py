@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
-from artifacts.engine.current import current_run
+from artifacts.current import current_run
 from artifacts.store.integrity import Damage
 from artifacts.store.store import Store
 from schemas.datasets import Dataset, RemoteFile
@@ -57,4 +57,4 @@ def _ask(store: Store, file: RemoteFile) -> Answer | None:
         found = None
     if found is None:
         return None
-    return ask(file, DownloadSummary.model_validate(found[0].manifest.summary).validators, ANSWER_SECONDS)
+    return ask(file, DownloadSummary.model_validate(found.manifest.summary).validators, ANSWER_SECONDS)

@@ -11,11 +11,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from schemas.blocks import BLOCK_BYTES, rows_within
-from schemas.image_table import ROW_GROUP
-from schemas.metrics import LISTED
+from flows.dag import STAGES
+from schemas.image_table import BLOCK_BYTES, ROW_GROUP, rows_within
 from schemas.needs import StageNeeds
-from schemas.stages import STAGES, StageName
+from schemas.results import LISTED
 from schemas.training import Training
 
 MB = 10**6
@@ -83,13 +82,13 @@ class Work:
         return self.pixels * min(rows, rows_within(ROW_GROUP, self.pixels))
 
 
-def needs_of(work: Work, stages: Collection[tuple[StageName, str]]) -> tuple[StageNeeds, ...]:
+def needs_of(work: Work, stages: Collection[tuple[str, str]]) -> tuple[StageNeeds, ...]:
     """
     Estimate what some stages need, in the order of the graph.
 
     Args: stages: those that are to be computed, each with what it is of: a file, a split, or nothing.
     """
-    disk: dict[StageName, int] = {}
+    disk: dict[str, int] = {}
     for stage, name in stages:
         disk[stage] = disk.get(stage, 0) + _disk(work, stage, name)
     return tuple(
@@ -99,7 +98,7 @@ def needs_of(work: Work, stages: Collection[tuple[StageName, str]]) -> tuple[Sta
     )
 
 
-def _memory(work: Work, stage: StageName, run: Collection[StageName]) -> int:
+def _memory(work: Work, stage: str, run: Collection[str]) -> int:
     """Return what the process takes while `stage` is at work, of those that are `run` in it."""
     base = HEAVY if {"train", "evaluate"} & set(run) else LIGHT  # it is imported while the data comes
     group, groups = work.group(max(work.train, work.test)), work.group(work.train) + work.group(work.test)
@@ -124,7 +123,7 @@ def _train(work: Work) -> int:
     batch, hidden = min(work.training.batch_size, work.train), sum(work.training.hidden)
     of_pixels = 5 if work.training.shift else 1  # where images are moved: indexes, moved ones and features of them
     update = 4 * batch * (of_pixels * work.pixels + 5 * (hidden + work.classes))
-    validated = rows_within(4_000, 4 * max(work.widths)) * 4 * (hidden + work.classes) * 2
+    validated = rows_within(4_000, 4 * max(*work.widths, 8 * work.classes)) * 4 * (2 * hidden + 10 * work.classes)
     return weights + 17 * work.pixels + 7 * work.group(work.train) // 2 + _table(work) + update + validated
 
 
@@ -156,8 +155,8 @@ def _pairs(work: Work) -> int:
     return PAIR * min(work.rows, work.classes**2) if work.classes > LISTED else 0
 
 
-def _disk(work: Work, stage: StageName, name: str) -> int:
-    """Return what a stage leaves on the disk."""
+def _disk(work: Work, stage: str, name: str) -> int:
+    """Return what a stage leaves on the disk; one without a formula here leaves little."""
     rows = {"train": work.train, "test": work.test}.get(name, 0)
     return (
         ARTIFACT
@@ -172,6 +171,6 @@ def _disk(work: Work, stage: StageName, name: str) -> int:
             "train": 8 * work.pixels + 2 * (work.weights + work.states) + work.weights,
             "evaluate": 24 * work.rows + _pairs(work) // 4 + 200 * work.classes,
             "report": 0,
-        }[stage]
+        }.get(stage, 0)
         + 50 * work.classes
     )

@@ -13,12 +13,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from artifacts.run_record import RunRecord, StageRecord
-from schemas.caveats import unsaid
+from artifacts.run_record import StageRecord
+from flows.run_record import RunRecord
 from schemas.counts import counted
-from schemas.history import History
+from schemas.results import unsaid
+from schemas.text import amount, duration, share
+from schemas.training import HISTORY, History, Training
 from schemas.visible import visible
-from schemas.words import amount, duration, share
 
 LARGEST = 950_000
 """Bytes of a page; Prefect asks for less than a million."""
@@ -137,11 +138,12 @@ def _words(record: RunRecord) -> Iterator[str]:
 
 def _epochs(record: RunRecord) -> tuple[str, str]:
     """Say how many epochs there were, and, where validation chose it, which of them the model is from."""
-    wanted = str(record.training.epochs)
+    training = Training.model_validate(record.training)
+    wanted = str(training.epochs)
     model = next((row for row in record.stages if row.stage == "train"), None)
-    if not record.training.patience or not model:
+    if not training.patience or not model:
         return wanted, ""
-    history = History.model_validate_json((Path(model.path) / "history.json").read_bytes())
+    history = History.model_validate_json((Path(model.path) / HISTORY).read_bytes())
     return f"{len(history.epochs)} of {wanted}", f", the model from epoch {history.kept}"
 
 

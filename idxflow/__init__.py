@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from idxflow.floors import refuse_shadows
+
 if TYPE_CHECKING:
     from idxflow.archive import Archive, ArchivedRun, Images, open_store, plan
 
+refuse_shadows()
 __all__ = ["Archive", "ArchivedRun", "Images", "open_store", "plan"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load the API when it is asked for: the command line starts without it."""
+    """Load the API when it is used: the command line starts without it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from idxflow import archive
@@ -20,5 +23,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """List the API, for those who complete names."""
+    """List the API, for completion."""
     return sorted([*globals(), *__all__])

@@ -8,8 +8,8 @@ The Python API: what a store holds, for notebooks and scripts.
     images = run.table("test")
     run.predict(images.image).name
 
-Every word that the command line takes for a run or an artifact is taken here. What is loaded is hashed in full first,
-and a damaged artifact is an error. The commands are thin layers over this module.
+Runs and artifacts have the same words as on the command line. What is loaded is hashed in full first, and a damaged
+artifact is an error. The commands are thin layers over this module.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from artifacts.archive.lookup import find, find_artifact, find_run, stored_artifact
 from artifacts.archive.names import Names
 from artifacts.archive.runs import History, RunState, read_history, state_of, subject_of
-from artifacts.run_record import RunRecord
+from artifacts.run_record import Record
 from artifacts.store.integrity import Stored
 from artifacts.store.store import Store, existing_store
+from flows.run_record import RunRecord
 from idxflow.comparing.images import Images, Kind, load_images
 from schemas.errors import UsageError
-from schemas.stages import STAGES, StageName
-from schemas.training import Training
+from schemas.model import MODEL
+from schemas.results import METRICS, PREDICTIONS
+from schemas.training import HISTORY, Training
 
 if TYPE_CHECKING:
     import keras
@@ -38,12 +40,12 @@ if TYPE_CHECKING:
     from artifacts.archive.audit import Audit
     from artifacts.archive.collect import Cleanup
     from artifacts.archive.lineage import Lineage
-    from artifacts.archive.plan import Plan
+    from artifacts.engine.plan import Plan
     from idxflow.comparing.comparison import Comparison
-    from idxflow.comparing.predicting import Classifier, Predictions
+    from idxflow.comparing.images import Classifier, Predictions
     from idxflow.exporting.export import Exported
-    from schemas.history import History as TrainingHistory
-    from schemas.metrics import Metrics
+    from schemas.results import Metrics
+    from schemas.training import History as TrainingHistory
 
 __all__ = ["Archive", "ArchivedRun", "Images", "open_store", "plan"]
 SplitName = Literal["train", "test"]
@@ -51,11 +53,7 @@ SplitName = Literal["train", "test"]
 
 @dataclass(frozen=True, repr=False)
 class ArchivedRun:
-    """
-    A run of the history.
-
-    Args: record: what it left: configuration, stages, timing, warnings.
-    """
+    """A run of the history. Args: record: its configuration, stages, timing and warnings."""
 
     store: Store
     record: RunRecord
@@ -92,23 +90,23 @@ class ArchivedRun:
 
     @cached_property
     def metrics(self) -> Metrics:
-        """What evaluate measured, of both splits. Raises: as `artifact`."""
-        from schemas.metrics import Metrics
+        """The metrics of both splits. Raises: as `artifact`."""
+        from schemas.results import Metrics
 
-        return Metrics.model_validate_json(self.artifact("evaluate").ref.file("metrics.json").read_bytes())
+        return Metrics.model_validate_json(self.artifact("evaluate").ref.file(METRICS).read_bytes())
 
     @cached_property
     def history(self) -> TrainingHistory:
-        """The course of the training, a row an epoch. Raises: as `artifact`."""
-        from schemas.history import History as TrainingHistory
+        """The course of the training, one row per epoch. Raises: as `artifact`."""
+        from schemas.training import History as TrainingHistory
 
-        return TrainingHistory.model_validate_json(self.artifact("train").ref.file("history.json").read_bytes())
+        return TrainingHistory.model_validate_json(self.artifact("train").ref.file(HISTORY).read_bytes())
 
     def table(self, split: SplitName, kind: Kind = "raw") -> Images:
         """
         Load a split as arrays.
 
-        Normalized pixels are not for the model, which takes raw ones and normalises by itself: `predict` refuses them.
+        Normalized pixels are not for the model, which takes raw ones and normalises them: `predict` refuses them.
 
         Args:   kind: raw pixels, or normalized as the run's network was trained on.
         Raises: as `artifact`; UsageError: no such kind; BadTable.
@@ -123,21 +121,21 @@ class ArchivedRun:
         """
         Load the trained model, in Keras's safe mode: raw pixels, uint8 (n, rows * columns), to probabilities.
 
-        It asks nothing: floats from 0 to 1 are taken without a word, and named wrong. `predict` looks at them first.
+        It checks nothing: floats from 0 to 1 are accepted and classified wrong. `predict` checks them first.
 
         Raises: as `artifact`.
         """
-        path = self.artifact("train").ref.file("model.keras")
+        path = self.artifact("train").ref.file(MODEL)
         from tasks.fitting.backend import keras
 
         return keras.saving.load_model(path, compile=False, safe_mode=True)
 
     def predict(self, images: npt.ArrayLike) -> Predictions:
         """
-        Name the class of images by the trained model, which is loaded once.
+        Predict the class of images with the trained model, which is loaded once.
 
-        A whole split in its order comes to evaluate's stored predictions, bit for bit. Fewer images at once, which the
-        processor adds up in another order, come to the same but for the last digits (1e-6).
+        A whole split in its order gives evaluate's stored predictions, bit for bit. Fewer images at once, which the
+        processor sums in another order, give the same but for the last digits (1e-6).
 
         Args:
             images: raw pixels, 0 to 255, as in the data set's files: uint8 (n, rows, columns), (n, rows * columns) or
@@ -148,28 +146,28 @@ class ArchivedRun:
 
     @cached_property
     def _classifier(self) -> Classifier:
-        from idxflow.comparing.predicting import Classifier
-        from schemas.image_table import ImageTable
+        from idxflow.comparing.images import Classifier
+        from schemas.image_table import TABLE, ImageTable
         from tasks.evaluate import as_graph
 
-        meaning = ImageTable(self.artifact("parse", "train").ref.file("table.parquet")).metadata
+        meaning = ImageTable(self.artifact("parse", "train").ref.file(TABLE)).metadata
         return Classifier(as_graph(self.model()), meaning.shape, meaning.classes)
 
     def predictions(self) -> Any:
         """
-        Return evaluate's predictions as a pyarrow table: a row an image, train before test.
+        Return evaluate's predictions as a pyarrow table: one row per image, train before test.
 
         Columns: split, sample_id, label, predicted, probability of the predicted class, loss of the true one in nats.
         Raises:  as `artifact`.
         """
         import pyarrow.parquet as pq
 
-        return pq.read_table(self.artifact("evaluate").ref.file("predictions.parquet"))
+        return pq.read_table(self.artifact("evaluate").ref.file(PREDICTIONS))
 
 
 @dataclass(frozen=True, repr=False)
 class Archive:
-    """A store, opened for those who ask about it; see `open_store`."""
+    """An open store; see `open_store`."""
 
     store: Store
 
@@ -187,15 +185,15 @@ class Archive:
 
     def runs(self) -> list[ArchivedRun]:
         """List the runs, newest first."""
-        return [ArchivedRun(self.store, record) for record in self.history().records]
+        return [ArchivedRun(self.store, RunRecord.of(record)) for record in self.history().records]
 
     def run(self, word: str = "latest") -> ArchivedRun:
         """
-        Find a run: by the beginning of its id, by what it made, an alias, or `latest`: the newest that completed.
+        Find a run: by the beginning of its id, by what it made, an alias, or `latest`: the newest completed run.
 
-        Raises: UsageError: nothing, or more than one thing.
+        Raises: UsageError: none, or more than one.
         """
-        return ArchivedRun(self.store, find_run(self.store, word))
+        return ArchivedRun(self.store, RunRecord.of(find_run(self.store, word)))
 
     def artifact(self, word: str) -> Stored:
         """Find an artifact: by the beginning of its version, an alias; a run's word stands for its model."""
@@ -203,27 +201,29 @@ class Archive:
 
     def find(self, word: str, *, completed: bool = False) -> RunRecord | Stored:
         """
-        Find whichever of the two a word stands for.
+        Find the run or artifact that a word stands for.
 
-        Args:   completed: `latest` is the newest run that completed, and not simply the newest.
+        Args:   completed: `latest` is the newest completed run, and not the newest in any state.
         Raises: UsageError; ArtifactDamaged.
         """
-        return find(self.store, word, completed=completed)
+        found = find(self.store, word, completed=completed)
+        return RunRecord.of(found) if isinstance(found, Record) else found
 
     def lineage(self, word: str) -> Lineage:
-        """Tell what made an artifact, and what was made of it."""
+        """Return what an artifact was made from, and what was made from it."""
         from artifacts.archive.lineage import trace
 
         return trace(self.store, self.artifact(word))
 
     def compare(self, a: str, b: str) -> Comparison:
-        """Hold two runs against each other."""
+        """Compare two runs."""
         from idxflow.comparing.comparison import compare_runs
 
-        return compare_runs(self.store, find_run(self.store, a), find_run(self.store, b))
+        first, second = (RunRecord.of(find_run(self.store, word)) for word in (a, b))
+        return compare_runs(self.store, first, second)
 
     def export(self, word: str, folder: Path | str) -> Exported:
-        """Write a model and all that a stranger needs into a new or empty folder."""
+        """Write a model, and everything needed to use it, to a new or empty folder."""
         from idxflow.exporting.export import export
 
         return export(self.store, self.artifact(word), Path(folder))
@@ -235,7 +235,7 @@ class Archive:
         return Auditor(self.store, everything=everything, repair=repair).run(datetime.now(UTC))
 
     def clean_up(self, *, keep: int, older_than: timedelta | None = None, really: bool = False) -> Cleanup:
-        """Say what nothing holds any more, and take it away if `really`; see `artifacts.archive.collect`."""
+        """Return what nothing keeps, and delete it if `really`; see `artifacts.archive.collect`."""
         from artifacts.archive.collect import collect, survey
 
         return (collect if really else survey)(self.store, keep=keep, older_than=older_than, now=datetime.now(UTC))
@@ -258,21 +258,25 @@ def plan(
     training: Training | None = None,
     *,
     mirrors: tuple[str, ...] = (),
-    refresh: tuple[StageName, ...] = (),
+    refresh: tuple[str, ...] = (),
     revalidate: bool = False,
     home: Path | str | None = None,
 ) -> Plan:
     """
-    Say what a run would do, and why; nothing is computed. See `flows.pipeline.pipeline` for the arguments.
+    Return what a run would do, and why; nothing is computed. See `flows.pipeline.pipeline` for the arguments.
 
     Raises: UsageError: no such data set or stage.
     """
-    if unknown := [name for name in refresh if name not in STAGES]:
-        expected, way_out = f"stages: {', '.join(STAGES)}", "Nothing was looked at."
-        raise UsageError("refresh", expected=expected, found=", ".join(map(repr, unknown)), way_out=way_out)
-
+    from flows.dag import STAGES
+    from flows.job import Job
     from flows.plan import plan_pipeline
     from idxflow.cli.options import home_of
 
     store = Store(home_of(None if home is None else str(home)), create=False)
-    return plan_pipeline(store, dataset, training or Training(), mirrors, refresh=refresh, revalidate=revalidate)
+    if unknown := [name for name in refresh if name not in STAGES]:
+        expected, way_out = f"stages: {', '.join(STAGES)}", "Nothing was looked at."
+        raise UsageError("refresh", expected=expected, found=", ".join(map(repr, unknown)), way_out=way_out)
+    job = Job.model_construct(
+        dataset=dataset, training=training or Training(), mirrors=mirrors, refresh=refresh, revalidate=revalidate
+    )
+    return plan_pipeline(store, job)

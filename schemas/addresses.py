@@ -57,11 +57,7 @@ def refuse_secrets(address: str) -> str:
 
 
 def refuse_windows_path(subject: str, path: str) -> None:
-    r"""
-    Refuse what only Windows would find: `C:\data`, `\\server\data`.
-
-    Raises: UsageError: it is such a path.
-    """
+    r"""Refuse what only Windows would find: `C:\data`, `\\server\data`. Raises: UsageError: it is such a path."""
     if re.match(r"[A-Za-z]:[\\/]|\\\\", path):
         raise UsageError(
             subject,
@@ -72,7 +68,7 @@ def refuse_windows_path(subject: str, path: str) -> None:
 
 
 def below_home(path: str) -> Path:
-    """Return a path, with `~` for the user's home folder; a `~` of nobody stays as it is."""
+    """Return a path, with `~` for the user's home folder; a `~` of an unknown user stays as it is."""
     try:
         return Path(path).expanduser()
     except RuntimeError:

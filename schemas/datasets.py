@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, Strict, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Strict, model_validator
 
 from schemas.file_name import FileName, printable, stored_name
 from schemas.held_out import Way
+from schemas.image_spec import ImageSpec
 from schemas.parameters import Parameters, Wanted
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -45,8 +46,6 @@ def _check_distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-Side = Annotated[int, Strict(), Field(gt=0, le=4096)]
-Shape = tuple[Side, Side]
 Count = Annotated[int, Strict(), Field(gt=0, le=2**50)]
 ClassName = Annotated[str, BeforeValidator(_as_text), AfterValidator(_check_class)]
 Classes = Annotated[tuple[ClassName, ...], Field(min_length=2, max_length=65536), AfterValidator(_check_distinct)]
@@ -88,6 +87,36 @@ class RemoteFile(Parameters):
         return stored_name(self.name)
 
 
+PROOF = "proof.json"
+"""What verify calls the file that it leaves, a `Proof`."""
+SMALLEST = 9
+"""Bytes of the smallest IDX file, raw: a header of one dimension and one value."""
+
+
+class Proof(BaseModel, frozen=True, extra="forbid"):
+    """
+    What a downloaded file is, read from the disk, beside what it had to be.
+
+    Args:
+        bytes, sha256:     of the file, and the expected ones; `expected_bytes` is None where no size is published.
+        crc32:             CRC-32 of the decompressed data, 8 hexadecimal digits, as the gzip trailer states it.
+        raw_size_mod_2_32: size of the decompressed data modulo 2^32, in bytes, as the gzip trailer (ISIZE) states it.
+        origin:            who said what it has to be.
+
+    The trailer is that of the last member; decompress compares the data with it. Both fields are None where the last
+    bytes are no trailer: of a raw or `.xz` file, and of a `.gz` that is padded with zeros, where the size shows it.
+    """
+
+    name: str
+    bytes: int = Field(ge=SMALLEST)
+    sha256: Sha256
+    crc32: str | None = Field(default=None, pattern=r"^[0-9a-f]{8}$")
+    raw_size_mod_2_32: int | None = Field(default=None, ge=0, lt=2**32)
+    origin: Origin
+    expected_bytes: int | None
+    expected_sha256: Sha256
+
+
 class Shard(Parameters):
     """One pair of files: images, and the labels that belong to them."""
 
@@ -106,7 +135,7 @@ class TableSpec(Parameters):
     outside_key: ClassVar[frozenset[str]] = frozenset({"dataset", "described_in"})
     dataset: str = Field(default="", description="name of the set, for messages")
     split: Literal["train", "test"]
-    shape: Shape = Field(description="rows and columns of an image, in pixels; after `transpose`")
+    shape: ImageSpec = Field(description="of an image; after `transpose`")
     classes: Classes = Field(description="class names, in label order")
     label_offset: StoredLabel = Field(default=0, description="the stored label of the first class")
     label_values: tuple[StoredLabel, ...] | None = Field(default=None, description="the stored label of each class")
@@ -122,7 +151,7 @@ class TableSpec(Parameters):
     @property
     def pixels(self) -> int:
         """Pixels of an image."""
-        return self.shape[0] * self.shape[1]
+        return self.shape.pixels
 
     @property
     def stored_labels(self) -> tuple[int, ...]:
@@ -130,10 +159,9 @@ class TableSpec(Parameters):
         return self.label_values or tuple(range(self.label_offset, self.label_offset + len(self.classes)))
 
     @property
-    def stored_shape(self) -> tuple[int, int]:
-        """Rows and columns of an image as the files have it."""
-        rows, columns = self.shape
-        return (columns, rows) if self.transpose else (rows, columns)
+    def stored_shape(self) -> ImageSpec:
+        """The shape of an image as the files have it."""
+        return self.shape.turned if self.transpose else self.shape
 
     def way_out(self, own: str) -> str:
         """Return what a person can do: `own` about a set of their own, else that its files are published."""
@@ -158,7 +186,7 @@ class TableSpec(Parameters):
 
 
 class Checks(Parameters):
-    """How grave a finding of the validate stage is for this data set."""
+    """How serious a finding of the validate stage is for this data set."""
 
     blank: Severity = Field(default="warn", description="images whose pixels are all equal")
     duplicate: Severity = Field(default="warn", description="images that occur more than once in a split")
@@ -189,11 +217,11 @@ class Dataset(Parameters):
     A labelled image set with a train and a test split.
 
     Args:
-        identity: what tells it from every other set, also from one of the same name: the name of a set of the catalog,
+        identity: what sets it apart from every other set, also one of the same name: the name of a set of the catalog,
             `leaves-3fa2b1c4` for one's own, by the place of its description.
         place:    16 digits for the first remote address that its description names, as it is written there; else for
             that of the mirrors that were given; empty where there is none.
-        home:     that address for people: without user, password and query.
+        home:     that address as it may be shown: without user, password and query.
     """
 
     outside_key: ClassVar[frozenset[str]] = frozenset({"identity", "place", "home"})
@@ -220,7 +248,7 @@ class Dataset(Parameters):
 
     @property
     def own(self) -> bool:
-        """Whether somebody described it for themselves: it is none of the catalog's."""
+        """Whether it is a user's own set: none of the catalog's."""
         return any(file.described_in for file in self.files)
 
     @property

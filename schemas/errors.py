@@ -1,22 +1,4 @@
-"""
-Every error that idxflow raises on purpose, as one tree.
-
-    IdxflowError
-    ├── UsageError            a wrong option, value or data set name: nothing has run yet (exit code 2)
-    ├── StageError            a stage could not do its work (exit code 1)
-    │   ├── DownloadFailed    no mirror gave the expected file
-    │   ├── ChecksumMismatch  the bytes on the disk are not the expected ones
-    │   ├── BadGzip           a compressed file, truncated, damaged or followed by garbage
-    │   ├── BadIdx            a malformed IDX header or body, or another kind of file
-    │   ├── BadTable          images and labels that do not belong together
-    │   ├── InvalidData       the table breaks its schema
-    │   ├── TrainingDiverged  the loss is no longer a number
-    │   └── UnforeseenError   a library failed, and nobody had thought of it
-    ├── TooLarge              a run would need more memory or disk than is free: no stage of it has begun (exit code 1)
-    ├── StoreError            the artifact store cannot be read or written
-    │   └── ArtifactDamaged   a stored artifact is not what its manifest says
-    └── ServerError           the Prefect server cannot be found, started or stopped
-"""
+"""Every error that idxflow raises on purpose, as one tree; each class stands below its parent."""
 
 from __future__ import annotations
 
@@ -26,7 +8,7 @@ from schemas.visible import visible
 
 class IdxflowError(Exception):
     """
-    An expected failure, told in four parts: text without secrets, and fit for a terminal.
+    An expected failure, in four parts: text without secrets, and fit for a terminal.
 
     Args:
         subject:  what the error is about: a file, an option, an artifact.
@@ -50,11 +32,11 @@ def _rebuild(kind: type[IdxflowError], subject: str, expected: str, found: str, 
 
 
 class UsageError(IdxflowError):
-    """A wrong option, value or name; nothing has run."""
+    """A wrong option, value or data set name: nothing has run (exit code 2)."""
 
 
 class StageError(IdxflowError):
-    """A stage could not do its work."""
+    """A stage could not do its work (exit code 1)."""
 
 
 class DownloadFailed(StageError):
@@ -86,11 +68,11 @@ class TrainingDiverged(StageError):
 
 
 class UnforeseenError(StageError):
-    """A library failed in a way that nobody had thought of; its exception's type and text, without secrets."""
+    """A library failed in a way that was not foreseen; its exception's type and text, without secrets."""
 
 
 class TooLarge(IdxflowError):
-    """What a run would compute needs more memory, or disk, than is free."""
+    """A run would need more memory or disk than is free: no stage of it has begun (exit code 1)."""
 
 
 class StoreError(IdxflowError):

@@ -1,5 +1,5 @@
 """
-Progress of long work, from the floor where it happens to whoever shows it.
+Progress of long work, from the stage that does it to the view that shows it.
 
 A task emits, a console or a dashboard subscribes; neither knows the other.
 """

@@ -68,7 +68,7 @@ def _wanted_path(path: str, name: str) -> str:
 
 def printable(text: str) -> bool:
     """
-    Tell whether a text can be shown in one line as it is.
+    Return whether a text can be shown in one line as it is.
 
     It has no control characters, line breaks, half characters, or marks that change the direction of what follows.
     """

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 Way = Literal["last", "stratified"]
 """last: the rows at the end of the split. stratified: of each class the same share, drawn from the seed."""
 
 
-class HeldOut(BaseModel):
+class HeldOut(BaseModel, frozen=True):
     """How many rows were held out, and which."""
 
-    model_config = ConfigDict(frozen=True)
     way: Way
     rows: int = Field(ge=0, description="held out")
     of: int = Field(ge=1, description="rows of the train split")

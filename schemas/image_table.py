@@ -1,5 +1,5 @@
 """
-The Parquet table of a split: one row an image, packed pixels, its meaning in the schema metadata.
+The Parquet table of a split: one row per image, packed pixels, its meaning in the schema metadata.
 
 Columns: `sample_id` uint32, 0 to n - 1 in file order; `label` uint16, the class index from 0; `image`
 FixedSizeBinary(rows * columns), uint8 pixels, row-major, 0 to 255. FixedSizeBinary reads without a copy
@@ -16,29 +16,41 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from schemas.blocks import rows_within
 from schemas.content import TableWriter
 from schemas.errors import BadTable
+from schemas.image_spec import ImageSpec
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+TABLE = "table.parquet"
+"""What parse calls the table that it leaves."""
 METADATA_KEY = b"idxflow.table"
 ROW_GROUP = 20_000
+BLOCK_BYTES = 64 * 2**20
+"""
+Of one block of rows, as they are stored or as what a layer makes of them; a single row may be larger.
+
+The largest image, 4096 x 4096, is 16 MiB as it is stored, and 64 MiB as floats.
+"""
 
 
-class TableMetadata(BaseModel):
+def rows_within(most: int, row_bytes: int) -> int:
+    """Return how many rows of so many bytes make a block: `most`, or as many as 64 MiB hold, and at least one."""
+    return max(1, min(most, BLOCK_BYTES // row_bytes))
+
+
+class TableMetadata(BaseModel, frozen=True):
     """
     What the columns alone do not say. Not the data set's name: under another one the same rows are the same table.
 
     Keys that it does not know are ignored: older tables have the name.
     """
 
-    model_config = ConfigDict(frozen=True)
     split: str
-    shape: tuple[int, int]
+    shape: ImageSpec
     classes: tuple[str, ...]
     label_offset: int = 0
     label_values: tuple[int, ...] | None = None
@@ -61,11 +73,7 @@ class Batch:
 
 
 class ImageTable:
-    """
-    An open table.
-
-    Raises: BadTable: not a Parquet file, or not one of idxflow's.
-    """
+    """An open table. Raises: BadTable: not a Parquet file, or not one of idxflow's."""
 
     def __init__(self, path: Path) -> None:
         import pyarrow as pa
@@ -92,8 +100,7 @@ class ImageTable:
     @property
     def pixels(self) -> int:
         """Pixels of an image."""
-        rows, columns = self.metadata.shape
-        return rows * columns
+        return self.metadata.shape.pixels
 
     @property
     def group_sizes(self) -> tuple[int, ...]:
@@ -102,11 +109,7 @@ class ImageTable:
         return tuple(whole.row_group(index).num_rows for index in range(whole.num_row_groups))
 
     def group(self, index: int) -> Batch:
-        """
-        Read one row group.
-
-        Raises: BadTable: it is damaged.
-        """
+        """Read one row group. Raises: BadTable: it is damaged."""
         try:
             table = self._file.read_row_group(index)
         except OSError as error:
@@ -117,18 +120,14 @@ class ImageTable:
 
     def batches(self) -> Iterator[Batch]:
         """
-        Yield one batch a row group, so that memory does not grow with the table.
+        Yield one batch per row group, so that memory does not grow with the table.
 
         Raises: BadTable: a row group is damaged.
         """
         return map(self.group, range(self._file.num_row_groups))
 
     def labels(self) -> npt.NDArray[np.uint16]:
-        """
-        Read the labels alone: uint16 (n,), class indices.
-
-        Raises: BadTable: the column is damaged.
-        """
+        """Read the labels alone: uint16 (n,), class indices. Raises: BadTable: the column is damaged."""
         try:
             column: npt.NDArray[np.uint16] = self._file.read(["label"])["label"].to_numpy()
         except OSError as error:
@@ -136,11 +135,7 @@ class ImageTable:
         return column
 
     def read(self) -> Batch:
-        """
-        Read the whole table.
-
-        Raises: BadTable: a row group is damaged.
-        """
+        """Read the whole table. Raises: BadTable: a row group is damaged."""
         whole = Batch(
             np.empty(self.samples, np.uint32),
             np.empty(self.samples, np.uint16),
@@ -156,7 +151,7 @@ class ImageTable:
         return whole
 
     def _bad(self, expected: str, found: object) -> BadTable:
-        way_out = "Run `idxflow run --refresh parse` to write it anew."
+        way_out = "Run `idxflow run --refresh parse` to rebuild it."
         return BadTable(self._name, expected=expected, found=str(found).splitlines()[0], way_out=way_out)
 
 
@@ -183,12 +178,11 @@ def arrow_schema(metadata: TableMetadata) -> pa.Schema:
     """Return the Arrow schema of a table with this metadata."""
     import pyarrow as pa
 
-    rows, columns = metadata.shape
     return pa.schema(
         [
             pa.field("sample_id", pa.uint32(), nullable=False),
             pa.field("label", pa.uint16(), nullable=False),
-            pa.field("image", pa.binary(rows * columns), nullable=False),
+            pa.field("image", pa.binary(metadata.shape.pixels), nullable=False),
         ],
         metadata={METADATA_KEY: json.dumps(metadata.model_dump(mode="json"), sort_keys=True)},
     )
@@ -211,7 +205,7 @@ def write_table(path: Path, metadata: TableMetadata, batches: Iterable[Batch]) -
 
     schema = arrow_schema(metadata)
     width = schema.field("image").type.byte_width
-    # No dictionary and no statistics of pixels: they do not repeat, and nobody searches for an image by its bytes.
+    # No dictionary and no statistics of pixels: they do not repeat, and no image is searched for by its bytes.
     # LZ4: five stages read what one writes, and it is read twice as fast as zstd for a third more on the disk.
     with TableWriter(path, schema, metadata, compression="lz4", write_statistics=["sample_id", "label"]) as writer:
         for batch in batches:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.stages import StageName
-from schemas.words import amount
+from schemas.text import amount
 
 
 class StageNeeds(BaseModel):
     """What one stage needs, in bytes."""
 
     model_config = ConfigDict(frozen=True)
-    stage: StageName
+    stage: str
     memory: int = Field(description="of the process while the stage is at work, all that it holds besides included")
     disk: int = Field(description="what the stage leaves, or needs meanwhile, in the home folder")
 

@@ -1,13 +1,13 @@
-"""The base of every typed parameter of a stage."""
+"""What a stage takes and what it says: the bases of its parameters and of its summary."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, Field
 
 
-class Parameters(BaseModel):
+class Parameters(BaseModel, frozen=True, extra="forbid"):
     """
     An immutable, strict parameter model.
 
@@ -15,7 +15,6 @@ class Parameters(BaseModel):
     stay out of cache keys, so that a store, a mirror or a name can change and nothing is recomputed.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     outside_key: ClassVar[frozenset[str]] = frozenset()
 
     @property
@@ -36,3 +35,14 @@ class Wanted(ValueError):
     def __init__(self, wanted: str, shown: str = "") -> None:
         super().__init__(f"{shown}, where {wanted} belongs" if shown else f"{wanted} belongs here")
         self.wanted, self.shown = wanted, shown
+
+
+class Summary(BaseModel, frozen=True):
+    """
+    The base of every stage's return value; its fields go into the manifest for people to read.
+
+    `content` overrides the digest of single files (file name to SHA-256) where equal content may have
+    different bytes: a `.keras` file carries a date, its weights do not.
+    """
+
+    content: dict[str, str] = Field(default_factory=dict, exclude=True)

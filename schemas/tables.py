@@ -1,5 +1,5 @@
 """
-What the profile of a split has to look like, as Pandera models.
+What the profile of a split has to look like, as Pandera schemas.
 
 Importing this module loads pandas and pandera; a stage imports it inside its body.
 """
@@ -14,102 +14,58 @@ import pandas as pd
 import pandera.backends.pandas.builtin_checks  # noqa: F401 - else the first check loads it, for a tenth of a second
 import pandera.pandas as pa
 
-from schemas.failure import Failure
-from schemas.statistics import SHOWN
-
-
-class ImageProfile(pa.DataFrameModel):
-    """
-    One row an image; the index is the row's number in the table.
-
-    Intensities are raw pixel values, 0 to 255; ink is the share of pixels that are not 0; digest is a 64-bit hash
-    of the pixels. Columns are named one by one: a regular expression would accept a frame without any of them.
-    """
-
-    sample_id: np.uint32
-    label: np.uint16
-    minimum: np.uint8
-    maximum: np.uint8
-    mean: np.float32 = pa.Field(ge=0, le=255)
-    ink: np.float32 = pa.Field(ge=0, le=1)
-    digest: np.uint64
-
-    class Config:
-        strict = True
-        ordered = True
-
-
-class ClassProfile(pa.DataFrameModel):
-    """
-    One row a class; the index is the class's name.
-
-    `ratio`: images of the largest class over images of this one; 1 for a class without images, which `images` tells.
-    """
-
-    images: np.int64 = pa.Field(ge=0)
-    ratio: np.float64 = pa.Field(ge=1)
-
-    class Config:
-        strict = True
-        ordered = True
-
-
-class DriftProfile(pa.DataFrameModel):
-    """One row a feature; the index is its name. `excess`: the population stability index above what noise explains."""
-
-    excess: np.float64
-
-    class Config:
-        strict = True
+from schemas.results import PROFILE_TYPES, SHOWN, Failure
 
 
 def image_profile(classes: int) -> Any:
-    """Return the schema of an `ImageProfile` with labels from 0 to `classes - 1`."""
+    """
+    Return the schema of `PROFILE_TYPES`, one row per image, with labels from 0 to `classes - 1`.
+
+    Columns are named one by one: a regular expression would accept a frame without any of them.
+    """
     last = classes - 1
-    schema = ImageProfile.to_schema().update_columns(
-        {
-            "sample_id": {
-                "checks": _check(
-                    "sample_id",
-                    "images whose sample_id is not the row's number, as unique and complete ids are",
-                    lambda ids: ids == ids.index,
-                )
-            },
-            "label": {
-                "checks": _check("label", f"images with a label outside 0 to {last}", lambda label: label <= last)
-            },
-        }
+    unique = "images whose sample_id is not the row's number, as unique and complete ids are"
+    checks = {
+        "sample_id": _check("sample_id", unique, lambda ids: ids == ids.index),
+        "label": _check("label", f"images with a label outside 0 to {last}", lambda label: label <= last),
+        "mean": [pa.Check.ge(0), pa.Check.le(255)],
+        "ink": [pa.Check.ge(0), pa.Check.le(1)],
+    }
+    order = _check(
+        "order",
+        "images whose intensities are not minimum <= mean <= maximum",
+        lambda rows: (rows["minimum"] <= rows["mean"]) & (rows["mean"] <= rows["maximum"]),
     )
-    schema.checks = [
-        _check(
-            "order",
-            "images whose intensities are not minimum <= mean <= maximum",
-            lambda rows: (rows["minimum"] <= rows["mean"]) & (rows["mean"] <= rows["maximum"]),
-        ),
-        _check("blank", "images whose pixels are all equal", lambda rows: rows["minimum"] != rows["maximum"]),
-    ]
-    return schema
+    blank = _check("blank", "images whose pixels are all equal", lambda rows: rows["minimum"] != rows["maximum"])
+    columns = {name: pa.Column(kind, checks.get(name)) for name, kind in PROFILE_TYPES.items()}
+    return pa.DataFrameSchema(columns, checks=[order, blank], strict=True, ordered=True)
 
 
 def class_profile(max_imbalance: float, *, complete: bool) -> Any:
-    """Return the schema of a `ClassProfile`; `complete`: every class has to have an image."""
+    """
+    Return the schema of one row per class; the index is the class's name.
+
+    `images`: how many, int64; with `complete` no class is without one. `ratio`: images of the largest class over images
+    of this one, float64, at most `max_imbalance`; 1 for a class without images.
+    """
     fault = f"classes with less than 1/{max_imbalance:g} of the largest class's images, by that ratio"
-    schema = ClassProfile.to_schema().update_column(
-        "ratio", checks=_check("imbalance", fault, lambda ratio: ratio <= max_imbalance)
-    )
-    if complete:
-        schema = schema.update_column(
-            "images", checks=_check("missing_class", "classes without an image", lambda images: images > 0)
-        )
-    return schema
+    occurs = _check("missing_class", "classes without an image", lambda images: images > 0)
+    columns = {
+        "images": pa.Column("int64", occurs if complete else pa.Check.ge(0)),
+        "ratio": pa.Column("float64", _check("imbalance", fault, lambda ratio: ratio <= max_imbalance)),
+    }
+    return pa.DataFrameSchema(columns, strict=True, ordered=True)
 
 
 def drift_profile(max_drift: float) -> Any:
-    """Return the schema of a `DriftProfile`."""
+    """
+    Return the schema of one row per feature; the index is its name.
+
+    `excess`: the population stability index above noise, float64, at most `max_drift`.
+    """
     fault = f"features unlike the train split's, by a population stability index more than {max_drift:g} above noise"
-    return DriftProfile.to_schema().update_column(
-        "excess", checks=_check("drift", fault, lambda excess: excess <= max_drift)
-    )
+    excess = pa.Column("float64", _check("drift", fault, lambda excess: excess <= max_drift))
+    return pa.DataFrameSchema({"excess": excess}, strict=True)
 
 
 def failures(schema: Any, frame: pd.DataFrame) -> list[Failure]:
@@ -133,5 +89,5 @@ def _failure(error: Any, frame: pd.DataFrame) -> Failure:
 
 
 def _check(name: str, fault: str, passes: Callable[[Any], Any]) -> Any:
-    # Pandera copies every failing row once a column: without a cap, a table of blanks takes seconds a million rows.
+    # Pandera copies every failing row once per column: without a cap, a table of blanks takes seconds per million rows.
     return pa.Check(passes, name=name, description=fault, n_failure_cases=SHOWN)

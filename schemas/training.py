@@ -1,14 +1,17 @@
-"""The one configuration of a training run, and the named profiles that it starts from."""
+"""A training: its one configuration, the named profiles, and its course."""
 
 from __future__ import annotations
 
 import math
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import ByteSize, Field, model_validator
+from pydantic import BaseModel, ByteSize, Field, model_validator
 
+from schemas.held_out import HeldOut, Way
 from schemas.parameters import Parameters
 
+HISTORY, CURVE = "history.json", "curve.csv"
+"""What train leaves beside the model: its `History`, and that as CSV, a row per epoch."""
 ProfileName = Literal["tutorial", "tuned"]
 
 
@@ -62,14 +65,14 @@ class Training(Parameters):
     shift: int = Field(
         default=0, ge=0, le=16, description="pixels that a training image is moved by at most, each way, at random"
     )
-    batch_size: int = Field(default=64, ge=1, le=65536, description="rows an update")
+    batch_size: int = Field(default=64, ge=1, le=65536, description="rows per update")
     epochs: int = Field(default=50, ge=1, le=10000, description="passes over the train rows, at most")
     patience: int = Field(
         default=0,
         ge=0,
         le=10000,
-        description="epochs without a lower validation loss that end the training, whose model is then that of its best"
-        " epoch; 0: all epochs are run, and the model is that of the last",
+        description="stop after this many epochs without a lower validation loss and keep the best epoch; 0: never stop"
+        " early",
     )
     shuffle_window: int = Field(
         default=100_000,
@@ -127,3 +130,38 @@ PROFILES: dict[str, dict[str, Any]] = {
     },
 }
 """What each profile says differently from the field defaults. How `tuned` was chosen: docs/tuned.md."""
+
+
+class EpochRow(BaseModel, frozen=True, extra="forbid"):
+    """
+    One epoch, as Keras's `fit` reports it.
+
+    Loss and accuracy are means over the epoch's rows, each scored just before the update it takes part in, and as that
+    update sees it: moved, and with units dropped, if the configuration says so. The validation twins are measured after
+    the epoch's last update, without any of that, and None where no rows are held out. Labels are never smoothed here.
+    """
+
+    epoch: int = Field(ge=1, description="1 for the first")
+    loss: float = Field(description="mean categorical cross-entropy, in nats")
+    accuracy: float = Field(ge=0, le=1, description="share of right predictions")
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+
+
+class History(BaseModel, frozen=True, extra="forbid"):
+    """Every epoch, in order, and the rows that the figures are of."""
+
+    train_rows: int = Field(ge=1, description="rows that the model was fitted to")
+    validation_rows: int = Field(ge=0, description="rows of the train table held out")
+    way: Way = Field(default="last", description="which rows were held out; histories without it held out the last")
+    findings: tuple[str, ...] = Field(
+        default=(), description="what is unusual about the held-out rows, one sentence each"
+    )
+    updates: int = Field(ge=1, description="updates of the weights in all epochs")
+    kept: int = Field(ge=1, description="the epoch that the model is from: the last one, or the best one of validation")
+    epochs: tuple[EpochRow, ...] = Field(min_length=1)
+
+    @property
+    def held_out(self) -> HeldOut:
+        """How many rows were held out, and which."""
+        return HeldOut(way=self.way, rows=self.validation_rows, of=self.train_rows + self.validation_rows)

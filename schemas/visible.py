@@ -1,4 +1,8 @@
-"""Text from outside, as it may be shown: nothing in it steers a terminal, a table or a reader's eye."""
+"""
+Text from outside, as it may be shown: nothing in it steers a terminal, a table or a reader's eye.
+
+It stands apart from `schemas.text`: every error shows text from outside, and so every stage's key has this module.
+"""
 
 from __future__ import annotations
 

@@ -11,9 +11,10 @@ from types import ModuleType
 
 from artifacts.ref import RESERVED, Ref
 from artifacts.stage import stage
+from schemas.counts import counted
 from schemas.datasets import RemoteFile
 from schemas.errors import BadIdx
-from schemas.summary import Summary
+from schemas.parameters import Summary
 from tasks.formats.idx import MAX_HEADER_BYTES, Header, disagreement, little_endian_header, read_header, wrong_size
 from tasks.formats.inflate import BLOCK, inflate, inflate_library, unxz
 from tasks.formats.kinds import (
@@ -60,12 +61,12 @@ def extract(archive: Path, target: Path, raw_bytes: int | None, name: str) -> He
     if kind is XZ:
         return _save(unxz(archive, name), name, target, raw_bytes)
     if kind is not IDX:
-        raise BadIdx(name, expected=TAKEN, found=kind.found(f"{size} bytes"), way_out=kind.next_step)
+        raise BadIdx(name, expected=TAKEN, found=kind.found(counted(size, "byte")), way_out=kind.next_step)
     with archive.open("rb") as file:
         try:
             header = read_header(file.read(MAX_HEADER_BYTES), name)
         except BadIdx as error:
-            raise _broken(error, f"{size} bytes") from error
+            raise _broken(error, counted(size, "byte")) from error
         if size != header.size:
             raise wrong_size(name, header, size - header.offset)
         file.seek(0)
@@ -112,13 +113,13 @@ def _first(blocks: Iterator[bytes], head: bytes, least: int) -> bytes:
     return head
 
 
-def _count(blocks: Iterator[bytes], counted: int, most: int) -> tuple[int, bool]:
+def _count(blocks: Iterator[bytes], read: int, most: int) -> tuple[int, bool]:
     """Count on. Returns: the bytes in all, at most `most`; whether there are more than these."""
     for block in blocks:
-        counted += len(block)
-        if counted > most:
+        read += len(block)
+        if read > most:
             return most, True
-    return counted, False
+    return read, False
 
 
 def _misfit(name: str, header: Header, head: bytes, size: int, more: bool) -> BadIdx:
@@ -151,7 +152,7 @@ def _inside(name: str, kind: Kind, size: int, more: bool) -> BadIdx:
 
 
 def _length(size: int, more: bool) -> str:
-    return f"more than {size} bytes" if more else f"{size} bytes"
+    return f"{'more than ' if more else ''}{counted(size, 'byte')}"
 
 
 def raw_name(file_name: str) -> str:
@@ -160,7 +161,7 @@ def raw_name(file_name: str) -> str:
     return f"{name}.idx" if name in RESERVED else name
 
 
-@stage("decompress", name="{file.name}")
+@stage(name="{file.name}")
 def decompress(file: RemoteFile, archive: Ref, proof: Ref, out: Path) -> DecompressSummary:  # noqa: ARG001 - proof first
     """Bring out a verified IDX file; its proof is an input, so that nothing unverified is ever decompressed."""
     target = out / raw_name(file.file_name)

@@ -7,20 +7,17 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from artifacts.stage import stage
-from artifacts.store.locks import FlockManager
+from artifacts.store.locks import Locks
 from schemas.addresses import redact
+from schemas.counts import counted
 from schemas.datasets import RemoteFile
 from schemas.errors import DownloadFailed
-from schemas.summary import Summary
+from schemas.parameters import Summary
 from tasks.formats.kinds import TAKEN
-from tasks.transport.address import address_of
-from tasks.transport.part import AnotherFile, Expected, MirrorFault, Part, Validators
-
-if TYPE_CHECKING:
-    from tasks.transport.transfer import Patience
+from tasks.transport.mirror import AnotherFile, MirrorFault, Patience, address_of
+from tasks.transport.part import Expected, Part, Validators
 
 logger = logging.getLogger("idxflow.download")
 
@@ -99,11 +96,7 @@ def fetch(
             for failure in failures:
                 logger.warning("%s: %s; %s.", file.name, failure, gave)
             return DownloadSummary(
-                bytes=part.size,
-                sha256=part.sha256,
-                mirror=shown,
-                failures=tuple(failures),
-                validators=part.validators,
+                bytes=part.size, sha256=part.sha256, mirror=shown, failures=tuple(failures), validators=part.validators
             )
     raise _failed(file, expected, failures, next((fault.next_step for fault in faults if fault.next_step), ""))
 
@@ -112,17 +105,13 @@ def fetch(
 def _part(file: RemoteFile, expected: Expected, scratch: Path, largest: int) -> Iterator[Part]:
     """Open the part of a file of this content, once no other run holds it."""
     identity = hashlib.sha256(f"{expected.sha256}".encode()).hexdigest()[:16]
-    name, locks = f"{identity}-{file.file_name}.part", FlockManager(scratch / "locks")
-    locks.acquire_lock(name, "download")
-    try:
-        with Part(scratch / name, expected, largest) as part:
-            yield part
-    finally:
-        locks.release_lock(name, "download")
+    name = f"{identity}-{file.file_name}.part"
+    with Locks(scratch / "locks").held(name), Part(scratch / name, expected, largest) as part:
+        yield part
 
 
 def _failed(file: RemoteFile, expected: Expected, failures: list[str], next_step: str) -> DownloadFailed:
-    size = f"{expected.bytes} bytes" if expected.bytes else ""
+    size = counted(expected.bytes, "byte") if expected.bytes else ""
     digest = f"SHA-256 {expected.sha256[:16]}..." if expected.sha256 else ""
     if next_step:
         return DownloadFailed(file.name, expected=TAKEN, found="; ".join(failures), way_out=next_step)
@@ -136,13 +125,13 @@ def _failed(file: RemoteFile, expected: Expected, failures: list[str], next_step
 
 
 def _way_out(file: RemoteFile) -> str:
-    tried = f"Tried {len(file.mirrors)} of {len(file.mirrors)} mirrors; "
+    tried = f"Tried {counted(len(file.mirrors), 'mirror')}; "
     match file.origin:
         case "own file":
             return "It was changed or taken away while the run began: run again."
         case "first use":
             return (
-                f"{tried}see --mirror. If the set was published anew on purpose: "
+                f"{tried}see --mirror. If the set was republished on purpose: "
                 f"`idxflow trust {file.trusted_as} --renew` accepts all its files as they are now."
             )
     if file.described_in:
@@ -150,16 +139,10 @@ def _way_out(file: RemoteFile) -> str:
     return f"{tried}see --mirror, or take --dataset digits."
 
 
-@stage("download", name="{file.name}")
+@stage(name="{file.name}", imports="requests")
 def download(
-    file: RemoteFile,
-    out: Path,
-    scratch: Path,
-    known: Callable[[str], Path | None],
-    spare: Callable[[str], Path | None],
+    file: RemoteFile, out: Path, scratch: Path, known: Callable[[str], Path | None], spare: Callable[[str], Path | None]
 ) -> DownloadSummary:
     """Fetch one remote file; only the expected bytes ever reach `out`."""
-    from tasks.transport.transfer import Patience
-
     target = out / file.file_name
     return fetch(file, target=target, scratch=scratch, known=known, spare=spare, patience=Patience())

@@ -13,14 +13,15 @@ import numpy.typing as npt
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
-from schemas.blocks import rows_within
 from schemas.content import TableWriter
+from schemas.counts import counted
 from schemas.errors import BadTable, TrainingDiverged
-from schemas.image_table import Batch, ImageTable
-from schemas.metrics import LISTED, Metrics, SplitMetrics
-from schemas.summary import Summary
+from schemas.image_table import TABLE, Batch, ImageTable, rows_within
+from schemas.model import MODEL
+from schemas.parameters import Summary
+from schemas.results import CONFUSION, LISTED, METRICS, PREDICTIONS, PROFILE, Metrics, SplitMetrics
 from schemas.visible import cell
-from tasks.quality.leak import Leak, find_leak
+from tasks.quality.duplicates import Leak, find_leak
 from tasks.quality.scoring import Scores, Tally, score
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ BLOCK = 2_000
 """
 Images that go through the model at once: more are no faster, and what the layers leave in between is larger.
 
-Fewer of large images, or of many classes; see `schemas.blocks`. Hidden layers are never wider than 64 MiB allow.
+Fewer of large images, or of many classes; see `schemas.image_table`. Hidden layers are never wider than 64 MiB allow.
 """
 
 
@@ -93,24 +94,21 @@ def _classify(model: Any, image: npt.NDArray[np.uint8]) -> Iterator[tuple[slice,
 
 
 def check_fit(model: Any, table: ImageTable, name: str) -> None:
-    """
-    Check that the model was made for images and classes as the table's.
-
-    Raises: BadTable: it was not.
-    """
+    """Check that the model was made for images and classes as the table's. Raises: BadTable: it was not."""
     made_for, found = (model.input_shape[-1], model.output_shape[-1]), (table.pixels, len(table.metadata.classes))
     if made_for != found:
+        text = [f"{counted(pixels, 'pixel')} and {counted(classes, 'class')}" for pixels, classes in (made_for, found)]
         raise BadTable(
             f"the {name} table",
-            expected="{} pixels and {} classes, which the model was trained for".format(*made_for),
-            found="{} and {}".format(*found),
+            expected=f"{text[0]}, which the model was trained for",
+            found=text[1],
             way_out="Both splits of a data set need one shape and one list of classes.",
         )
 
 
 def prediction_schema() -> pa.Schema:
     """
-    Return the Arrow schema of `predictions.parquet`: a row an image, train before test, in the order of the tables.
+    Return the Arrow schema of `predictions.parquet`: one row per image, train before test, in the order of the tables.
 
     `probability` is that of the predicted class, in [0, 1]; `loss` is the cross-entropy of the true one, in nats.
     """
@@ -149,7 +147,7 @@ def write_predictions(path: Path, batches: Iterator[tuple[str, Batch, Scores]]) 
 
 def write_confusion(path: Path, metrics: SplitMetrics) -> None:
     """
-    Write the confusion matrix as CSV: a header of predicted classes, then a row a true class, counts of images.
+    Write the confusion matrix as CSV: a header of predicted classes, then one row per true class, counts of images.
 
     Of more than 256 classes a row is a pair of classes that occurs, in class order: true, predicted, how many images.
 
@@ -185,18 +183,18 @@ class EvaluateSummary(Summary):
     leaked: int
 
 
-@stage("evaluate", packages=("tensorflow", "keras", "numpy"))
+@stage(packages=("tensorflow", "keras", "numpy"), imports="tasks.fitting.backend")
 def evaluate(model: Ref, train: Ref, test: Ref, profiles: dict[str, Ref], out: Path) -> EvaluateSummary:
     """
     Score every image of both splits once; the confusion matrix as CSV is the test split's.
 
-    `profiles`, validate's of both splits, tell which test images occur in the train split as well.
+    `profiles`, validate's of both splits, say which test images occur in the train split as well.
     """
     from tasks.fitting.backend import keras
 
-    classifier = keras.saving.load_model(model.file("model.keras"), compile=False, safe_mode=True)
+    classifier = keras.saving.load_model(model.file(MODEL), compile=False, safe_mode=True)
     graph = as_graph(classifier)
-    tables = {"train": ImageTable(train.file("table.parquet")), "test": ImageTable(test.file("table.parquet"))}
+    tables = {"train": ImageTable(train.file(TABLE)), "test": ImageTable(test.file(TABLE))}
     for split, table in tables.items():
         check_fit(classifier, table, split)
     tallies = {split: Tally(table.metadata.classes, table.samples) for split, table in tables.items()}
@@ -208,15 +206,15 @@ def evaluate(model: Ref, train: Ref, test: Ref, profiles: dict[str, Ref], out: P
                 tallies[split].add(scores)
                 yield split, batch, scores
 
-    content = write_predictions(out / "predictions.parquet", batches())
+    content = write_predictions(out / PREDICTIONS, batches())
     measured = {split: tally.measure() for split, tally in tallies.items()}
-    train_profile, test_profile = (profiles[split].file("profile.parquet") for split in tables)
-    leak = find_leak(train_profile, test_profile, out / "predictions.parquet")
+    train_profile, test_profile = (profiles[split].file(PROFILE) for split in tables)
+    leak = find_leak(train_profile, test_profile, out / PREDICTIONS)
     metrics = with_leak(measured["train"], measured["test"], leak)
-    (out / "metrics.json").write_text(metrics.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    write_confusion(out / "confusion.csv", metrics.test)
+    (out / METRICS).write_text(metrics.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_confusion(out / CONFUSION, metrics.test)
     return EvaluateSummary(
-        content={"predictions.parquet": content},
+        content={PREDICTIONS: content},
         train_samples=metrics.train.samples,
         train_accuracy=metrics.train.accuracy,
         train_loss=metrics.train.loss,

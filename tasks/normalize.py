@@ -13,10 +13,12 @@ import numpy.typing as npt
 from artifacts.ref import Ref
 from artifacts.stage import stage
 from schemas.content import array_content
+from schemas.counts import counted
 from schemas.errors import InvalidData
 from schemas.image_table import ImageTable
-from schemas.statistics import NormalizerFacts, Statistics
-from schemas.summary import Summary
+from schemas.model import MEAN, NORMALIZER, NormalizerFacts
+from schemas.parameters import Summary
+from schemas.results import STATISTICS, Statistics
 from tasks.quality.profile import blocks, sum_of_squares, widen
 
 
@@ -106,18 +108,21 @@ def fit_normalizer(table: ImageTable, statistics: Statistics) -> tuple[Normalize
     validated = statistics.samples, statistics.sum, statistics.sum_of_squares
     found = sums.samples, sums.sum, sums.squares
     if found != validated:
-        text = "{} images, pixel sum {}, sum of squares {}"
+
+        def text(samples: int, total: int, squares: int) -> str:
+            return f"{counted(samples, 'image')}, pixel sum {total}, sum of squares {squares}"
+
         raise InvalidData(
             subject,
-            expected=f"{text.format(*validated)}, as validated",
-            found=text.format(*found),
+            expected=f"{text(*validated)}, as validated",
+            found=text(*found),
             way_out="Run `idxflow run --refresh validate` to validate this table.",
         )
     if sums.std == 0:
         raise InvalidData(
             subject,
             expected="pixels that differ",
-            found=f"{sums.samples} images whose pixels are all {statistics.minimum}",
+            found=f"{counted(sums.samples, 'image')} whose pixels are all {statistics.minimum}",
             way_out="There is nothing to learn from them: check the image files of the train split.",
         )
     facts = NormalizerFacts(
@@ -134,7 +139,7 @@ class NormalizeSummary(Summary):
     std: float
 
 
-@stage("normalize")
+@stage()
 def normalize(table: Ref, profile: Ref, out: Path) -> NormalizeSummary:
     """
     Fit the normaliser to the train table.
@@ -142,13 +147,10 @@ def normalize(table: Ref, profile: Ref, out: Path) -> NormalizeSummary:
     `profile` is the proof that this table was validated: it makes validate come first, and its sums are compared
     with those found here. Nothing else is taken from it.
     """
-    statistics = Statistics.model_validate_json(profile.file("statistics.json").read_bytes())
+    statistics = Statistics.model_validate_json(profile.file(STATISTICS).read_bytes())
     facts, mean = fit_normalizer(ImageTable(table.file()), statistics)
-    (out / "normalizer.json").write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    np.save(out / "mean.npy", mean, allow_pickle=False)
+    (out / NORMALIZER).write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    np.save(out / MEAN, mean, allow_pickle=False)
     return NormalizeSummary(
-        content={"mean.npy": array_content(mean)},
-        samples=facts.samples,
-        mean=float(mean.mean()),
-        std=facts.std,
+        content={MEAN: array_content(mean)}, samples=facts.samples, mean=float(mean.mean()), std=facts.std
     )

@@ -12,22 +12,23 @@ import numpy.typing as npt
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
+from schemas.counts import counted
 from schemas.datasets import TableSpec
 from schemas.errors import BadTable
-from schemas.image_table import Batch, TableMetadata, rows_per_group, write_table
-from schemas.summary import Summary
+from schemas.image_spec import ImageSpec
+from schemas.image_table import TABLE, Batch, TableMetadata, rows_per_group, write_table
+from schemas.parameters import Summary
 from tasks.fitting.stratify import Mask
 from tasks.formats.cut import rows_of, select
 from tasks.formats.idx import IdxFile, open_idx
-from tasks.formats.label_faults import check_label_header, misfit
-from tasks.formats.labels import NUMBERS, LabelFile, class_indices
+from tasks.formats.labels import NUMBERS, LabelFile, check_label_header, class_indices, misfit
 
 
 class TableSummary(Summary):
     """What the table holds."""
 
     rows: int
-    shape: tuple[int, int]
+    shape: ImageSpec
     bytes: int
     per_class: dict[str, int]
 
@@ -58,27 +59,26 @@ def open_shard(
     check_label_header(found := LabelFile(label_name, marks), spec)
     counts = pixels.header.shape[0], marks.header.shape[0]
     if counts[0] != counts[1]:
-        both, expected = f"{image_name} and {label_name}", f"a label for each of {counts[0]} images"
+        both, expected = f"{image_name} and {label_name}", f"a label for each of {counted(counts[0], 'image')}"
         way_out = spec.way_out(f"Name two files in {spec.described_in} that belong together, row by row.")
-        raise BadTable(both, expected=expected, found=f"{counts[1]} labels", way_out=way_out)
+        raise BadTable(both, expected=expected, found=counted(counts[1], "label"), way_out=way_out)
     return pixels, found
 
 
 def _check_images(pixels: IdxFile, name: str, spec: TableSpec) -> None:
     dtype, inner = pixels.header.dtype, pixels.header.shape[1:]
-    if dtype == np.uint8 and inner == spec.stored_shape:
+    if dtype == np.uint8 and inner == spec.stored_shape.array:
         return
-    rows, columns = spec.stored_shape
     if dtype != np.uint8:
         own = "Write the pixels as uint8, from 0 to 255."
     elif len(inner) != 2:
-        own = f"Write grey images, n x {rows} x {columns}."
+        own = f"Write grey images, n x {spec.stored_shape}."
     else:
         shape = list(reversed(inner)) if spec.transpose else list(inner)
         own = f"Set shape = {shape} in {spec.described_in}" + (
-            ", or add transpose = true if its images lie on their side." if inner == spec.shape[::-1] else "."
+            ", or add transpose = true if its images lie on their side." if inner == spec.shape.turned.array else "."
         )
-    expected = f"uint8 images of shape n x {rows} x {columns}"
+    expected = f"uint8 images of shape n x {spec.stored_shape}"
     raise BadTable(name, expected=expected, found=f"{pixels.header}", way_out=spec.way_out(own))
 
 
@@ -161,7 +161,7 @@ def build_table(
     ]
     total = sum(image.header.shape[0] for image, _ in shards)
     if spec.samples not in (None, total):
-        subject, expected = f"{spec.dataset} {spec.split}", f"{spec.samples} images, as published"
+        subject, expected = f"{spec.dataset} {spec.split}", f"{counted(spec.samples, 'image')}, as published"
         way_out = spec.way_out(f"Correct samples below [{spec.split}] of {spec.described_in}, or its files.")
         raise BadTable(subject, expected=expected, found=f"{total}", way_out=way_out)
     counts = count_classes([label for _, label in shards], spec)
@@ -188,9 +188,9 @@ def build_table(
     )
 
 
-@stage("parse", name="{spec.split}")
+@stage(name="{spec.split}", imports="pyarrow.parquet")
 def parse(images: list[Ref], labels: list[Ref], spec: TableSpec, out: Path) -> TableSummary:
-    """Join one split's images and labels, a pair a shard, into a Parquet table; or its part of them, if it is cut."""
+    """Join one split's images and labels, one pair per shard, into a Parquet table; of files that are cut, its part."""
     names = [(image.name, label.name) for image, label in zip(images, labels, strict=True)]
     paths = [ref.file() for ref in images], [ref.file() for ref in labels]
-    return build_table(*paths, spec, out / "table.parquet", names)
+    return build_table(*paths, spec, out / TABLE, names)

@@ -5,24 +5,21 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
-from schemas.datasets import Dataset
-from schemas.history import History
-from schemas.image_table import ImageTable
-from schemas.metrics import LISTED, Metrics, SplitMetrics
-from schemas.proof import Proof
-from schemas.statistics import NormalizerFacts, Statistics
-from schemas.summary import Summary
-from schemas.training import PROFILES, Training
-
-if TYPE_CHECKING:
-    from tasks.explaining.page import Confusion, Illustration, Mistake, Setting
+from schemas.counts import counted
+from schemas.datasets import PROOF, Dataset, Proof
+from schemas.image_table import TABLE, ImageTable
+from schemas.model import NORMALIZER, NormalizerFacts
+from schemas.parameters import Summary
+from schemas.results import LISTED, METRICS, PREDICTIONS, REPORT, STATISTICS, Metrics, SplitMetrics, Statistics
+from schemas.training import HISTORY, PROFILES, History, Training
+from tasks.explaining.page import Confusion, Illustration, Mistake, Page, Setting, percent, render
 
 Image = npt.NDArray[np.uint8]
 MISTAKES = 12
@@ -49,13 +46,16 @@ def nearest_profile(training: Training) -> tuple[str, dict[str, Any]]:
 
 
 def list_settings(training: Training, usual: dict[str, Any]) -> tuple[Setting, ...]:
-    """Return a configuration for people, a row a field; `usual`: the profile's values where it differs."""
-    from tasks.explaining.page import Setting
+    """
+    Return a configuration as rows of a table, one per field that decides the result: those outside of the key may
+    differ between two runs that share one page.
 
+    Args: usual: the profile's values where it differs.
+    """
     return tuple(
         Setting(name, _show(getattr(training, name)), field.description or "", _show(usual.get(name)))
         for name, field in Training.model_fields.items()
-        if name != "profile"
+        if name not in Training.outside_key
     )
 
 
@@ -72,8 +72,6 @@ def _show(value: object) -> str:
 
 def most_confused(metrics: SplitMetrics, count: int = CONFUSIONS) -> tuple[Confusion, ...]:
     """Return the most frequent pairs of a true and a wrongly predicted class."""
-    from tasks.explaining.page import Confusion
-
     wrong = (one for one in metrics.pairs if one.true != one.predicted)
     return tuple(
         Confusion(
@@ -91,8 +89,6 @@ def worst_mistakes(predictions: Path, count: int = MISTAKES) -> tuple[Mistake, .
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
-
-    from tasks.explaining.page import Mistake
 
     file = pq.ParquetFile(predictions)
     worst = file.schema_arrow.empty_table()
@@ -144,7 +140,7 @@ def shrink(image: Image) -> Image:
 
 
 def _image(table: ImageTable, pixels: Image) -> Image:
-    return shrink(pixels.reshape(table.metadata.shape)).copy()  # a view would keep its whole row group in memory
+    return shrink(pixels.reshape(table.metadata.shape.array)).copy()  # a view would keep its whole row group in memory
 
 
 def illustrate(
@@ -152,14 +148,15 @@ def illustrate(
 ) -> dict[str, Illustration]:
     """Draw every figure, with what it shows in words."""
     from tasks.explaining.figures import Picture, columns_of, draw_confusion, draw_curve, draw_pictures, shorten
-    from tasks.explaining.page import Illustration, Page, percent
 
     test, classes = metrics.test, [one.name for one in metrics.test.classes]
     first, last = history.epochs[0], history.epochs[-1]
     kept = f" The model is from epoch {history.kept}." if history.kept < last.epoch else ""
     occurring = [label for label in metrics.train.largest(Page.SAMPLES) if metrics.train.classes[label].support]
     samples = first_of_each_class(tables["train"], occurring)
-    told = f"Confusion matrix of {test.samples} test images, {percent(test.accuracy)} of them on the diagonal."
+    told = (
+        f"Confusion matrix of {counted(test.samples, 'test image')}, {percent(test.accuracy)} of them on the diagonal."
+    )
     each = "each class" if len(classes) <= Page.SAMPLES else f"the {Page.SAMPLES} largest classes each"
     drawn: Sequence[int] = range(len(classes))
     if len(classes) > LISTED:
@@ -195,7 +192,8 @@ def illustrate(
             for one in mistakes
         ]
         columns = min(4, len(pictures))
-        alt = f"The {len(pictures)} misclassified test images with the highest loss, as in the table that follows."
+        shown = counted(len(pictures), "misclassified test image")
+        alt = f"{shown} with the highest loss, as in the table that follows."
         figures["mistakes"] = Illustration(draw_pictures(pictures, columns), alt)
     return figures
 
@@ -206,7 +204,7 @@ class ReportSummary(Summary):
     bytes: int
 
 
-@stage("report")
+@stage(imports="tasks.explaining.figures")
 def report(  # noqa: PLR0917 - it takes what every stage leaves
     dataset: Dataset,
     training: Training,
@@ -219,16 +217,12 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
     out: Path,
 ) -> ReportSummary:
     """Write the page, and its figures beside it. Versions of artifacts and packages are left to the manifests."""
-    from tasks.explaining.page import Page, render
-
-    history = History.model_validate_json(model.file("history.json").read_bytes())
-    metrics = Metrics.model_validate_json(scores.file("metrics.json").read_bytes())
-    mistakes = worst_mistakes(scores.file("predictions.parquet"))
+    history = History.model_validate_json(model.file(HISTORY).read_bytes())
+    metrics = Metrics.model_validate_json(scores.file(METRICS).read_bytes())
+    mistakes = worst_mistakes(scores.file(PREDICTIONS))
     profile, usual = nearest_profile(training)
     splits = ("train", "test")
-    figures = illustrate(
-        history, metrics, mistakes, {split: ImageTable(tables[split].file("table.parquet")) for split in splits}
-    )
+    figures = illustrate(history, metrics, mistakes, {split: ImageTable(tables[split].file(TABLE)) for split in splits})
     page = Page(
         dataset=dataset,
         training=training,
@@ -237,11 +231,10 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
         history=history,
         metrics=metrics,
         statistics={
-            split: Statistics.model_validate_json(profiles[split].file("statistics.json").read_bytes())
-            for split in splits
+            split: Statistics.model_validate_json(profiles[split].file(STATISTICS).read_bytes()) for split in splits
         },
-        normalizer=NormalizerFacts.model_validate_json(normalizer.file("normalizer.json").read_bytes()),
-        proofs=tuple(Proof.model_validate_json(proof.file("proof.json").read_bytes()) for proof in proofs),
+        normalizer=NormalizerFacts.model_validate_json(normalizer.file(NORMALIZER).read_bytes()),
+        proofs=tuple(Proof.model_validate_json(proof.file(PROOF).read_bytes()) for proof in proofs),
         contents={
             **{f"{split} table": tables[split].digest for split in splits},
             **{f"{split} profile and statistics": profiles[split].digest for split in splits},
@@ -255,6 +248,6 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
     )
     for name, figure in figures.items():
         (out / f"{name}.svg").write_bytes(figure.svg)
-    target = out / "report.html"
+    target = out / REPORT
     target.write_text(render(page), encoding="utf-8", newline="\n")
     return ReportSummary(bytes=target.stat().st_size)

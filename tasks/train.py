@@ -12,12 +12,10 @@ import numpy as np
 from artifacts.ref import Ref
 from artifacts.stage import stage
 from schemas.held_out import Way
-from schemas.history import EpochRow, History
-from schemas.image_table import ImageTable
-from schemas.numerics import Numerics
-from schemas.statistics import NormalizerFacts
-from schemas.summary import Summary
-from schemas.training import Training
+from schemas.image_table import TABLE, ImageTable
+from schemas.model import MEAN, MODEL, NORMALIZER, NormalizerFacts, Numerics
+from schemas.parameters import Summary
+from schemas.training import CURVE, HISTORY, EpochRow, History, Training
 from tasks.fitting.holding import Holding, hold_out
 from tasks.fitting.memory import free_memory
 from tasks.fitting.rows import Rows
@@ -35,7 +33,7 @@ def fit(
     """
     Fit `network` in place to the rows of `table` that are not held out, and validate it on the others after each epoch.
 
-    Args: checkpoints: a folder that keeps the state after each epoch; a training that was interrupted goes on from it.
+    Args: checkpoints: a folder that keeps the state after each epoch; an interrupted training resumes from it.
     Raises:
         TrainingDiverged: a loss or a weight is no longer a finite number.
         BadTable:         a row group is damaged.
@@ -73,7 +71,7 @@ def fit(
 
 
 def write_curve(path: Path, history: History) -> None:
-    """Write `history` as CSV: a header, then a row an epoch; a cell is empty where nothing was held out."""
+    """Write `history` as CSV: a header, then one row per epoch; a cell is empty where nothing was held out."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(EpochRow.model_fields), lineterminator="\n")
         writer.writeheader()
@@ -107,12 +105,12 @@ class TrainSummary(Summary):
     numerics: Numerics
 
 
-@stage("train", packages=("tensorflow", "keras", "numpy"), on_main_thread=True)
+@stage(packages=("tensorflow", "keras", "numpy"), on_main_thread=True, imports="tasks.fitting.backend")
 def train(  # noqa: PLR0917 - what the engine hands over counts as well
     table: Ref, normalizer: Ref, training: Training, held_out: Way, checkpoints: Path, out: Path
 ) -> TrainSummary:
     """Fit the perceptron to the train table and save it with its normalisation, its history and its curve."""
-    data = ImageTable(table.file("table.parquet"))
+    data = ImageTable(table.file(TABLE))
     held = hold_out(data, held_out, training)
     for finding in held.findings:
         log.warning("%s", finding)
@@ -122,16 +120,16 @@ def train(  # noqa: PLR0917 - what the engine hands over counts as well
     )
     from tasks.fitting.network import build_network, content_digest
 
-    facts = NormalizerFacts.model_validate_json(normalizer.file("normalizer.json").read_bytes())
-    mean = np.load(normalizer.file("mean.npy"), allow_pickle=False)
-    image = mean.reshape(data.metadata.shape)
+    facts = NormalizerFacts.model_validate_json(normalizer.file(NORMALIZER).read_bytes())
+    mean = np.load(normalizer.file(MEAN), allow_pickle=False)
+    image = mean.reshape(data.metadata.shape.array)
     network = build_network(training, image, facts.std, len(data.metadata.classes), held.trained)
     history = fit(network, data, training, held, checkpoints)
-    network.classifier.save(out / "model.keras")
-    (out / "history.json").write_text(history.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    write_curve(out / "curve.csv", history)
+    network.classifier.save(out / MODEL)
+    (out / HISTORY).write_text(history.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_curve(out / CURVE, history)
     return TrainSummary(
-        content={"model.keras": content_digest(network.classifier)},
+        content={MODEL: content_digest(network.classifier)},
         weights=network.trainee.count_params(),
         train_rows=history.train_rows,
         validation_rows=history.validation_rows,

@@ -11,23 +11,33 @@ import numpy as np
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
-from schemas.caveats import LEAKED
 from schemas.content import TableWriter
+from schemas.counts import counted
 from schemas.datasets import Checks, TableSpec
 from schemas.errors import InvalidData
-from schemas.failure import Failure
 from schemas.image_table import ImageTable
-from schemas.statistics import SHOWN, CheckName, Drift, Finding, Statistics
-from schemas.summary import Summary
+from schemas.parameters import Summary
+from schemas.results import (
+    LEAKED,
+    PROFILE,
+    PROFILE_TYPES,
+    SHOWN,
+    STATISTICS,
+    CheckName,
+    Drift,
+    Failure,
+    Finding,
+    Statistics,
+)
 from tasks.quality.drift import measure_drift
 from tasks.quality.duplicates import Duplicates, find_duplicates, find_shared
-from tasks.quality.profile import PROFILE_TYPES, Moments, gather, profile_images, read_parts
+from tasks.quality.profile import Moments, gather, profile_images, read_parts
 
 log = logging.getLogger("idxflow.validate")
 FEW = 5
 """Classes that a message names."""
 CHECKED_ROWS = 2**17
-"""Images whose profiles are checked at once, or few more: Pandera takes 2 ms a call, but 4 ns an image."""
+"""Images whose profiles are checked at once, or few more: Pandera takes 2 ms per call, but 4 ns per image."""
 
 
 def check_layout(table: ImageTable, spec: TableSpec) -> list[Failure]:
@@ -47,7 +57,7 @@ def write_profile(table: ImageTable, classes: int, target: Path) -> tuple[Moment
     Args:
         table:   of at least one image.
         classes: labels are 0 to classes - 1.
-        target:  the Parquet file that takes the profile, a row an image.
+        target:  the Parquet file that takes the profile, one row per image.
     Returns: sums over all pixels, the checks that images fail by themselves, and the digest of the profile's content.
     """
     import pandas as pd
@@ -146,14 +156,11 @@ def check_drift(drift: tuple[Drift, ...], max_drift: float) -> list[Failure]:
 
 
 def judge(failed: list[Failure], checks: Checks) -> tuple[list[Failure], list[Finding]]:
-    """Part what failed into errors and findings, as `checks` says; what it does not speak of is an error."""
+    """Sort what failed into errors and findings, as `checks` says; a check that it does not name is an error."""
     severity = {name: getattr(checks, name) for name in get_args(CheckName)}
     return [one for one in failed if severity.get(one.check, "error") == "error"], [
         Finding(
-            check=one.check,
-            message=str(one),
-            count=one.count,
-            sample_ids=one.where if one.index == "sample_id" else (),
+            check=one.check, message=str(one), count=one.count, sample_ids=one.where if one.index == "sample_id" else ()
         )
         for one in failed
         if severity.get(one.check) == "warn"
@@ -161,17 +168,13 @@ def judge(failed: list[Failure], checks: Checks) -> tuple[list[Failure], list[Fi
 
 
 def refuse(errors: list[Failure], table: ImageTable, spec: TableSpec) -> None:
-    """
-    Raise all errors as one.
-
-    Raises: InvalidData: there is an error.
-    """
+    """Raise all errors as one. Raises: InvalidData: there is an error."""
     if errors:
-        count = "1 failure" if len(errors) == 1 else f"{len(errors)} failures"
         raise InvalidData(
             f"{spec.dataset} {spec.split} table",
             expected="a table that passes every check",
-            found=f"{count} in {table.samples} images:\n  - " + ";\n  - ".join(map(str, errors)),
+            found=f"{counted(len(errors), 'failure')} in {counted(table.samples, 'image')}:\n  - "
+            + ";\n  - ".join(map(str, errors)),
             way_out=spec.way_out(own_way_out(errors, spec)),
         )
 
@@ -211,10 +214,10 @@ def validate_table(table: ImageTable, spec: TableSpec, checks: Checks, train: Pa
 
     Args:
         spec:   what it has to be.
-        checks: how grave each finding is.
+        checks: how serious each finding is.
         train:  the profile of the train split, for one that is compared with it.
         target: the file that takes the profile.
-    Raises: InvalidData: the table breaks its schema; every failure is told, with counts and the first sample ids.
+    Raises: InvalidData: the table breaks its schema; every failure is reported, with counts and the first sample ids.
     """
     failed = check_layout(table, spec)
     if not table.samples:
@@ -242,16 +245,16 @@ class ValidateSummary(Summary):
     findings: tuple[str, ...]
 
 
-@stage("validate", name="{spec.split}")
+@stage(name="{spec.split}", imports="schemas.tables")
 def validate(table: Ref, spec: TableSpec, checks: Checks, reference: Ref | None, out: Path) -> ValidateSummary:
     """Check one split's table, and compare it with the train split's profile (`reference`) if there is one."""
-    train = reference.file("profile.parquet") if reference else None
-    facts, content = validate_table(ImageTable(table.file()), spec, checks, train, out / "profile.parquet")
-    (out / "statistics.json").write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    train = reference.file(PROFILE) if reference else None
+    facts, content = validate_table(ImageTable(table.file()), spec, checks, train, out / PROFILE)
+    (out / STATISTICS).write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
     for finding in facts.findings:
         log.warning("%s %s: %s", spec.dataset, spec.split, finding.message)
     return ValidateSummary(
-        content={"profile.parquet": content},
+        content={PROFILE: content},
         samples=facts.samples,
         per_class=dict(zip(facts.classes, facts.class_counts, strict=True)),
         mean=facts.mean,

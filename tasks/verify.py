@@ -10,10 +10,10 @@ from typing import BinaryIO
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
-from schemas.datasets import Origin, RemoteFile
+from schemas.counts import counted
+from schemas.datasets import PROOF, SMALLEST, Origin, Proof, RemoteFile
 from schemas.errors import ChecksumMismatch
-from schemas.proof import SMALLEST, Proof
-from schemas.summary import Summary
+from schemas.parameters import Summary
 from tasks.formats.kinds import GZIP, HEAD_BYTES, TAKEN, kind_of
 
 SMALLEST_GZIP = 18
@@ -45,12 +45,12 @@ def prove(file: RemoteFile, archive: Path) -> Proof:
         kind = kind_of(data.read(HEAD_BYTES), size)
         crc32, raw_size = _trailer(data, size) if kind is GZIP and size >= SMALLEST_GZIP else (None, None)
     if file.bytes not in (None, size):
-        raise _mismatch(file, f"{file.bytes} bytes", f"{size}")
+        raise _mismatch(file, counted(file.bytes, "byte"), f"{size}")
     if sha256 != file.sha256:
         raise _mismatch(file, f"SHA-256 {file.sha256}{SAID_BY[file.origin]}", sha256)
     if not kind.taken or size < (SMALLEST_GZIP if kind is GZIP else SMALLEST):
         way_out = "It is cut short: get the whole file." if kind.taken else kind.next_step
-        raise ChecksumMismatch(file.name, expected=TAKEN, found=kind.found(f"{size} bytes"), way_out=way_out)
+        raise ChecksumMismatch(file.name, expected=TAKEN, found=kind.found(counted(size, "byte")), way_out=way_out)
     return Proof(
         name=file.name,
         bytes=size,
@@ -77,9 +77,9 @@ def _mismatch(file: RemoteFile, expected: str, found: str) -> ChecksumMismatch:
     return ChecksumMismatch(file.name, expected=expected, found=found, way_out=AGAIN)
 
 
-@stage("verify", name="{file.name}")
+@stage(name="{file.name}")
 def verify(file: RemoteFile, archive: Ref, out: Path) -> VerifySummary:
     """Prove that the stored archive is the expected one."""
     proof = prove(file, archive.file())
-    (out / "proof.json").write_text(proof.model_dump_json(indent=2) + "\n")
+    (out / PROOF).write_text(proof.model_dump_json(indent=2) + "\n")
     return VerifySummary(bytes=proof.bytes, sha256=proof.sha256, origin=proof.origin)

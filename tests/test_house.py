@@ -16,7 +16,7 @@ from zipfile import ZipFile
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from schemas.stages import STAGES
+from flows.dag import STAGES
 
 ROOT = Path(__file__).parents[1]
 FLOORS = ("idxflow", "flows", "tasks", "artifacts", "schemas")
@@ -37,11 +37,11 @@ PRIVATE = {
     ),
     "idxflow/cli/ending.py": (
         {"_run_exitfuncs"},
-        "tests/idxflow/test_ending.py::test_a_failed_command_waits_for_no_thread",
+        "tests/idxflow/test_cli.py::test_a_failed_command_waits_for_no_thread",
     ),
     "idxflow/deploying/runner.py": (
         {"_client", "_state_proposer"},
-        "tests/idxflow/deploying/test_runner.py::test_who_takes_a_run_puts_its_name_on_it",
+        "tests/idxflow/deploying/test_runs.py::test_who_takes_a_run_puts_its_name_on_it",
     ),
     "tasks/fitting/optimizer.py": (
         {"_get_variable_index", "_momentums", "_velocities"},
@@ -51,9 +51,9 @@ PRIVATE = {
         {"_max_workers"},
         "tests/benchmarks/test_walk.py::test_as_many_stages_run_at_once_as_in_a_flow",
     ),
-    "tests/idxflow/deploying/test_runner.py": (
+    "tests/idxflow/deploying/test_runs.py": (
         {"_propose_pending_state"},
-        "tests/idxflow/deploying/test_runner.py::test_who_takes_a_run_puts_its_name_on_it",
+        "tests/idxflow/deploying/test_runs.py::test_who_takes_a_run_puts_its_name_on_it",
     ),
 }
 """Private names of libraries that are used: where, which, and the test that notices when a new version has none."""

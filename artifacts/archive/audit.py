@@ -18,14 +18,13 @@ from artifacts.archive.names import Names
 from artifacts.archive.order import started_later
 from artifacts.archive.runs import list_runs, read_run, unreadable_runs
 from artifacts.manifest import Manifest
-from artifacts.run_record import RunRecord
+from artifacts.run_record import Record
 from artifacts.store.files import size_of
 from artifacts.store.integrity import Damage, Stored
 from artifacts.store.links import linked_folders
-from artifacts.store.store import Store
+from artifacts.store.store import STAGE, Store
 from schemas.errors import StoreError
 from schemas.events import Progress, emit
-from schemas.stages import STAGES
 
 SUBJECT = "verify"
 """Of the progress that is told."""
@@ -91,7 +90,7 @@ class Auditor:
     def run(self, now: datetime) -> Audit:
         """Check, with as many threads as there are cores; hashing frees the interpreter."""
         started = time.perf_counter()
-        artifacts = [(stage, version) for stage, version in self._store.versions() if stage in STAGES]
+        artifacts = [each for each in self._store.versions() if STAGE.fullmatch(each[0])]
         sizes = {artifact: size_of(self._store.folder(*artifact)) for artifact in artifacts}
         total, done = sum(sizes.values()), 0
         # The largest first: no thread is left alone with one at the end.
@@ -149,7 +148,7 @@ class Auditor:
         except Damage as damage:
             self._report(self._store.folder(*artifact), str(damage), artifact[0])
 
-    def _check_record(self, artifact: tuple[str, str], run: RunRecord) -> None:
+    def _check_record(self, artifact: tuple[str, str], run: Record) -> None:
         """Look whether an artifact has lost the record that it had when a run was completed with it."""
         if not self._lacks_record(artifact):
             return
@@ -159,7 +158,7 @@ class Auditor:
                 found = f"its record is missing, though run {run.id} was completed with it"
                 self._report(self._store.folder(*artifact), found, artifact[0])
 
-    def _made_after(self, run: RunRecord, manifest: Manifest) -> bool:
+    def _made_after(self, run: Record, manifest: Manifest) -> bool:
         """Tell whether an artifact was published after a run had ended, by one that may have died before its commit."""
         maker = read_run(self._store, manifest.run)
         if maker and maker.sequence and run.sequence:
@@ -169,12 +168,12 @@ class Auditor:
     def _lacks_record(self, artifact: tuple[str, str]) -> bool:
         return self._store.folder(*artifact).exists() and not self._store.is_committed(*artifact)
 
-    def _count(self, found: tuple[Stored, object] | None) -> None:
+    def _count(self, found: Stored | None) -> None:
         if found:
             with self._lock:
                 self._artifacts += 1
-                self._files += len(found[0].manifest.files)
-                self._bytes += found[0].manifest.bytes
+                self._files += len(found.manifest.files)
+                self._bytes += found.manifest.bytes
 
     def _report(self, path: Path, found: str, group: str) -> None:
         """Put down a problem, and with `repair` put the thing in quarantine, under `group`."""
@@ -193,7 +192,7 @@ class Auditor:
     def _foreign(self) -> Iterator[Path]:
         """Yield what lies among the artifacts and is none."""
         for folder in sorted(self._store.artifacts.iterdir()):
-            if folder.name not in STAGES or folder.is_symlink() or not folder.is_dir():
+            if not STAGE.fullmatch(folder.name) or folder.is_symlink() or not folder.is_dir():
                 yield folder
             else:
                 yield from (path for path in sorted(folder.iterdir()) if is_foreign(path))

@@ -22,7 +22,7 @@ from artifacts.store.disk import LinkRefused, disk
 from artifacts.store.flock import delete_unlocked
 from artifacts.store.holds import Held, forget_dead
 from artifacts.store.links import linked_folders, real_folders
-from artifacts.store.locks import FlockManager
+from artifacts.store.locks import Locks
 from artifacts.store.publishing import restore
 from artifacts.store.store import REPLACED_PREFIX, Store
 
@@ -160,16 +160,11 @@ def _take(store: Store, candidate: Candidate, held: Held, now: datetime) -> bool
 
 def _take_download(store: Store, path: Path, now: datetime) -> bool:
     """Delete a half download, unless a run goes on with it; its lock has the name of its part."""
-    locks, name = FlockManager(store.incoming / "locks"), path.name.removesuffix(".json")
-    if not locks.acquire_lock(name, "clean-up", acquire_timeout=0):
-        return False
-    try:
-        if now - touched(path) <= RESUMABLE:
+    with Locks(store.incoming / "locks").tried(path.name.removesuffix(".json")) as had:
+        if not had or now - touched(path) <= RESUMABLE:
             return False
         _remove(path)
-    finally:
-        locks.release_lock(name, "clean-up")
-    return True
+        return True
 
 
 def _remove(path: Path) -> None:

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from artifacts.archive.journal import noted_sizes
 from artifacts.archive.runs import read_run, record_files
 from artifacts.store.disk import disk
 from artifacts.store.files import make_folder, read_plain
@@ -227,10 +228,12 @@ def _writing(database: sqlite3.Connection) -> Iterator[None]:
 
 def _looks(store: Store) -> Iterator[tuple[str, tuple[int, int, int]]]:
     """Yield the names of the files of the history, and by what each is seen to have changed: size, inode, time."""
+    noted_by = dict(noted_sizes(store))
     for entry in record_files(store):
         with suppress(FileNotFoundError):
             status = entry.stat(follow_symlinks=False)
-            yield entry.name, (status.st_size, status.st_ino, status.st_mtime_ns)
+            noted = noted_by.get(entry.name.removesuffix(".json"), 0)
+            yield entry.name, (status.st_size + noted, status.st_ino, status.st_mtime_ns)
 
 
 def _number(path: Path) -> int:

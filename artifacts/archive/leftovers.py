@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
+from artifacts.archive.journal import journal, noted_sizes
+from artifacts.archive.runs import read_run
 from artifacts.store.files import TEMPORARY, read_plain, size_of
 from artifacts.store.links import real_folders
 from artifacts.store.quarantine import REASON
@@ -92,6 +94,10 @@ def _half_written(store: Store, now: datetime) -> Iterator[Leftover]:
     for path in sorted(store.incoming.glob("*")):
         if path.is_file() and now - touched(path) > RESUMABLE:
             yield Leftover("download", path, "a download that was not finished")
+    for run, _ in noted_sizes(store):
+        path = journal(store, run)
+        if now - touched(path) > SETTLED and ((record := read_run(store, run)) is None or record.state != "running"):
+            yield Leftover("temporary", path, "its run's record says all of it")
     # Hidden names below an artifact are the store's own business: they go with it.
     for folder in (store.runs, store.home / "aliases", store.home / "pins", store.home / "trust", store.home / "own"):
         for path in sorted(folder.glob(".*")):

@@ -8,7 +8,7 @@ content a run computes a new version, and goes on with what was made from the ol
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -22,7 +22,6 @@ from artifacts.manifest import Input, Manifest
 from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
 from schemas.datasets import Origin
-from schemas.stages import STAGES
 
 
 class Source(BaseModel):
@@ -130,9 +129,10 @@ def trace(store: Store, stored: Stored) -> Lineage:
     with RunIndex(store) as index:
         order = Order(index.runs())
     graph = _Graph(manifests, _id(stored.manifest), order)
+    place = graph.place
     up = graph.walk(graph.inputs, lambda edge: edge.source)
     down = graph.walk(graph.products, lambda edge: edge.target)
-    return Lineage(artifact=graph.start, nodes=tuple(sorted(graph.nodes.values(), key=_place)), up=up, down=down)
+    return Lineage(artifact=graph.start, nodes=tuple(sorted(graph.nodes.values(), key=place)), up=up, down=down)
 
 
 class _Graph:
@@ -145,7 +145,12 @@ class _Graph:
         for manifest in manifests.values():
             for taken in manifest.inputs:
                 self._takers[taken.stage, taken.digest].append((taken, manifest))
+        self._depths = stage_depths(manifests.values())
         self._reach(manifests[start])
+
+    def place(self, artifact: Manifest | Node) -> tuple[int, str, str, str]:
+        """Return what artifacts are sorted by: the way of the data."""
+        return self._depths.get(artifact.stage, 0), artifact.stage, artifact.name, artifact.version
 
     def walk(self, step: Callable[[Manifest], Iterator[Edge]], far_end: Callable[[Edge], str]) -> tuple[Edge, ...]:
         """Take every step from the start, and from wherever a step leads."""
@@ -173,7 +178,7 @@ class _Graph:
     def products(self, source: Manifest) -> Iterator[Edge]:
         """Yield what was made of an artifact, or of another version with the same content."""
         takers = self._takers.get((source.stage, source.digest), [])
-        for taken, target in sorted(takers, key=lambda taker: _place(taker[1])):
+        for taken, target in sorted(takers, key=lambda taker: self.place(taker[1])):
             self._reach(target)
             yield _edge(source, taken, target, "exact" if taken.version == source.version else "content")
 
@@ -225,7 +230,19 @@ def _id(artifact: Manifest | Input) -> str:
     return f"{artifact.stage}/{artifact.version}"
 
 
-def _place(artifact: Manifest | Node) -> tuple[int, str, str]:
-    """Sort by the way of the data; a stage of another version of idxflow comes last."""
-    order: tuple[str, ...] = STAGES
-    return order.index(artifact.stage) if artifact.stage in order else len(order), artifact.name, artifact.version
+def stage_depths(manifests: Iterable[Manifest]) -> dict[str, int]:
+    """
+    Return how many stages lie above each one at the most, as the artifacts tell: whoever takes stands below.
+
+    A stage that takes what it has made itself is no deeper for that.
+    """
+    above: dict[str, set[str]] = {}
+    for manifest in manifests:
+        above.setdefault(manifest.stage, set()).update(taken.stage for taken in manifest.inputs)
+    depths = dict.fromkeys(above, 0)
+    for _ in above:  # as often as the longest way is long; versions of idxflow may differ in what takes what
+        depths |= {
+            stage: max((depths.get(each, 0) + 1 for each in taken - {stage}), default=0)
+            for stage, taken in above.items()
+        }
+    return depths

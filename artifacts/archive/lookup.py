@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from artifacts.archive.index import RunIndex
 from artifacts.archive.name_records import LATEST, alias_files, find_alias
 from artifacts.archive.runs import ENDED, read_run, run_ids, state_of, subject_of
-from artifacts.run_record import RunRecord
+from artifacts.run_record import Record
 from artifacts.store.disk import disk
 from artifacts.store.integrity import Damage, Stored
 from artifacts.store.publishing import settle
@@ -51,7 +51,7 @@ class Found:
         return f"{self.stage}/{self.id}" if self.stage else f"run {self.id}"
 
 
-def find(store: Store, word: str, *, completed: bool = False) -> RunRecord | Stored:
+def find(store: Store, word: str, *, completed: bool = False) -> Record | Stored:
     """
     Find the run or the artifact that a word stands for; `latest` is a run.
 
@@ -64,7 +64,7 @@ def find(store: Store, word: str, *, completed: bool = False) -> RunRecord | Sto
     return stored_artifact(store, found.stage, found.id) if found.stage else _run(store, found.id)
 
 
-def find_run(store: Store, word: str) -> RunRecord:
+def find_run(store: Store, word: str) -> Record:
     """
     Find the run that a word stands for; `latest` is the newest that completed.
 
@@ -140,10 +140,10 @@ def find_stored(store: Store, stage: str, version: str, *, fully: bool = False) 
             found=str(damage),
             way_out="Put it aside with `idxflow verify --repair`; a run that needs it makes it anew.",
         ) from damage
-    return found[0] if found else None
+    return found
 
 
-def _model(store: Store, record: RunRecord) -> Stored:
+def _model(store: Store, record: Record) -> Stored:
     """Return the model of a run."""
     models = [Found(row.stage, row.version) for row in record.stages if row.stage == MODEL]
     if not models:
@@ -158,7 +158,7 @@ def _model(store: Store, record: RunRecord) -> Stored:
     return stored_artifact(store, models[0].stage, models[0].id)
 
 
-def _latest(store: Store, *, completed: bool) -> RunRecord:
+def _latest(store: Store, *, completed: bool) -> Record:
     """Return the newest run; with `completed` the newest that is, and say which newer one is passed over."""
     with RunIndex(store) as index:
         runs = index.runs()
@@ -180,7 +180,7 @@ def _latest(store: Store, *, completed: bool) -> RunRecord:
     return found
 
 
-def _run(store: Store, run: str) -> RunRecord:
+def _run(store: Store, run: str) -> Record:
     """Return the record of a run that is there."""
     if (record := read_run(store, run)) is None:
         raise StoreError(

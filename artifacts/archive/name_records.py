@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -21,8 +21,7 @@ from artifacts.store.disk import disk
 from artifacts.store.files import read_plain
 from artifacts.store.store import Store
 from schemas.errors import StoreError
-from schemas.moment import Moment
-from schemas.stages import STAGES
+from schemas.text import Moment
 
 ALIAS = re.compile(r"[a-z][a-z0-9-]{0,63}")
 """What an alias may look like."""
@@ -187,11 +186,11 @@ def find_alias(store: Store, name: str) -> Alias | None:
     return read_alias(path) if ALIAS.fullmatch(name) and path.exists() else None
 
 
-def flaw_of(name: str) -> str | None:
-    """Say why a name will not do for an alias; None where it will."""
+def flaw_of(name: str, stages: Collection[str] = ()) -> str | None:
+    """Say why a name will not do for an alias beside stages of these names; None where it will."""
     if name == LATEST:
         return "the word for the newest run"
-    if name in STAGES:
+    if name in stages:
         return "the name of a stage"
     if not ALIAS.fullmatch(name):
         return f"{len(name)} characters" if len(name) > 64 else "other characters"

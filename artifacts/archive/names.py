@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from artifacts import run_record
 from artifacts.archive.lookup import ANEW, find, stored_artifact
 from artifacts.archive.name_records import (
     Alias,
@@ -31,11 +32,11 @@ from artifacts.archive.name_records import (
     read_pin,
 )
 from artifacts.archive.runs import read_run
-from artifacts.run_record import RunRecord
 from artifacts.store import files
 from artifacts.store.disk import disk
 from artifacts.store.flock import locked
 from artifacts.store.integrity import Stored
+from artifacts.store.links import real_folders
 from artifacts.store.store import Store
 from schemas.errors import StoreError, UsageError
 
@@ -110,7 +111,7 @@ class Names:
 
         Raises: UsageError: a name that is none, or no such artifact.  ArtifactDamaged.  StoreError.
         """
-        if flaw := flaw_of(name):
+        if flaw := flaw_of(name, [path.name for path in real_folders(self._store.artifacts)]):
             raise UsageError(
                 f"alias {name!r}",
                 expected="up to 64 lower-case letters, digits and hyphens, a letter first, that mean nothing else",
@@ -252,8 +253,8 @@ def _readable(paths: list[Path], read: Callable[[Path], Record]) -> Iterator[Rec
             yield read(path)
 
 
-def _stem(found: RunRecord | Stored) -> str:
-    return f"run-{found.id}" if isinstance(found, RunRecord) else f"{found.ref.stage}-{found.ref.version}"
+def _stem(found: run_record.Record | Stored) -> str:
+    return f"run-{found.id}" if isinstance(found, run_record.Record) else f"{found.ref.stage}-{found.ref.version}"
 
 
 def _moment(now: datetime) -> str:

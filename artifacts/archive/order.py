@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from artifacts.archive.index import RunIndex
-from artifacts.run_record import RunRecord
+from artifacts.run_record import Record
 from artifacts.store.disk import disk
 from artifacts.store.files import make_folder
 from artifacts.store.flock import locked
@@ -76,6 +76,6 @@ def next_number(store: Store) -> Iterator[int]:
             yield number
 
 
-def started_later(record: RunRecord, now: datetime) -> bool:
+def started_later(record: Record, now: datetime) -> bool:
     """Tell whether a run says that it will start: the clock was wrong then, or is now."""
     return datetime.fromisoformat(record.started) > now

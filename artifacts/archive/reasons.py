@@ -93,9 +93,11 @@ def explain(
     *,
     dataset: str = "",
     refreshed: str | None = None,
+    made: str = "",
+    unfinished: bool = False,
 ) -> tuple[Change, ...]:
     """
-    Say why an artifact is not simply taken from the store.
+    Say why an artifact is not simply taken from the store, before it is made or afterwards.
 
     Args:
         index:     of the store's runs.
@@ -103,14 +105,16 @@ def explain(
         parts:     of its key.
         inputs:    the artifacts that it takes, as its manifest lists them.
         dataset:   identity of the data set; empty: not known, any will do.
-        refreshed: why it is to be made anew although it is stored, if it is.
+        refreshed: why it is to be rebuilt although it is stored, if it is.
+        made:      id of the run that has made it by now; empty: it is still to be made.
+        unfinished: where it has been made, whether there was one before that nobody had committed.
     Returns: at least one change.
     """
     if refreshed:
         return (Change(kind="refresh", subject=refreshed),)
-    if store.folder(parts.stage, parts.version).exists():
+    if unfinished or (not made and store.folder(parts.stage, parts.version).exists()):
         return (Change(kind="unfinished", subject="a run ended before its record was written"),)
-    used = index.users(parts.stage, parts.version)
+    used = [run for run in index.users(parts.stage, parts.version) if run.id != made]
     since = datetime.fromisoformat(used[0].started) if used else None
     if reason := store.quarantined.reason(parts.stage, parts.version, since):
         return (Change(kind="damaged", subject=reason),)
@@ -134,7 +138,8 @@ def explain_unasked(
 def _nearest(
     store: Store, index: RunIndex, name: str, parts: KeyParts, inputs: Sequence[Input] | None, *, dataset: str
 ) -> tuple[Change, ...]:
-    earlier = list(islice(_earlier(store, index, name, parts.stage, dataset), LOOKED_AT))
+    found_here = _earlier(store, index, name, parts.stage, dataset)
+    earlier = list(islice((each for each in found_here if each.version != parts.version), LOOKED_AT))
     if not earlier:
         elsewhere = any(store.manifest(parts.stage, each) for each in index.versions_elsewhere(parts.stage, name))
         return (Change(kind="never run", subject=dataset if elsewhere else ""),)

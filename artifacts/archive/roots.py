@@ -11,7 +11,7 @@ from artifacts.archive.order import Order
 from artifacts.archive.runs import read_history
 from artifacts.archive.twins import Twins
 from artifacts.manifest import Manifest
-from artifacts.run_record import RunRecord
+from artifacts.run_record import Record
 from artifacts.store.store import Store
 from schemas.errors import StoreError
 
@@ -85,7 +85,7 @@ def _unknown(subject: str, *, expected: str, found: str, way_out: str) -> StoreE
     return StoreError(subject, expected=expected, found=found, way_out=f"{way_out}. Nothing was taken away.")
 
 
-def _recent(records: list[RunRecord], keep: int) -> Iterator[RunRecord]:
+def _recent(records: list[Record], keep: int) -> Iterator[Record]:
     """Yield the newest runs of each data set down to the last completed one that counts."""
     completed: Counter[str] = Counter()
     for record in records:

@@ -11,7 +11,8 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from artifacts.run_record import RunRecord
+from artifacts.archive.journal import with_noted
+from artifacts.run_record import Record
 from artifacts.store.disk import disk
 from artifacts.store.files import read_plain
 from artifacts.store.holds import is_alive
@@ -41,7 +42,7 @@ class History:
         unreadable: files of the history that are no run's record.
     """
 
-    records: list[RunRecord]
+    records: list[Record]
     unreadable: list[Path]
 
 
@@ -54,7 +55,7 @@ def read_history(store: Store) -> History:
     return History(records, sorted(path for path, record in read.items() if record is None and path.exists()))
 
 
-def list_runs(store: Store) -> list[RunRecord]:
+def list_runs(store: Store) -> list[Record]:
     """List the runs whose records read, newest first."""
     return read_history(store).records
 
@@ -69,7 +70,7 @@ def run_ids(store: Store) -> list[str]:
     return sorted(entry.name.removesuffix(".json") for entry in record_files(store))
 
 
-def read_run(store: Store, run: str) -> RunRecord | None:
+def read_run(store: Store, run: str) -> Record | None:
     """
     Return the record of a run.
 
@@ -85,13 +86,13 @@ def read_run(store: Store, run: str) -> RunRecord | None:
             raise
         return None
     try:
-        record = RunRecord.model_validate_json(content)
+        record = Record.model_validate_json(content)
     except ValidationError:
         return None
-    return record if record.id == run else None
+    return with_noted(store, record) if record.id == run else None
 
 
-def state_of(store: Store, record: RunRecord) -> RunState:
+def state_of(store: Store, record: Record) -> RunState:
     """Return a run's state: killed, where its record says running and no process runs it any more."""
     if record.state != "running" or is_alive(store.holds, record.id):
         return record.state
@@ -100,13 +101,13 @@ def state_of(store: Store, record: RunRecord) -> RunState:
     return "killed" if latest.state == "running" else latest.state
 
 
-def subject_of(store: Store, record: RunRecord) -> str:
+def subject_of(store: Store, record: Record) -> str:
     """Return what an error calls a run: that one did not complete explains most of what it lacks."""
     state = state_of(store, record)
     return f"run {record.id}" if state == "completed" else f"run {record.id}, which {ENDED[state]}"
 
 
-def _place(record: RunRecord) -> tuple[int, str, str]:
+def _place(record: Record) -> tuple[int, str, str]:
     return record.sequence, record.started, record.id
 
 

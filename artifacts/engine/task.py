@@ -1,70 +1,63 @@
-"""A stage as a Prefect task: its key, its lock, and where its result lies."""
+"""
+A stage as a Prefect task.
+
+The cache is the store's, not Prefect's: under the lock of its version an execution looks for what is there, checks it,
+and commits what it makes. So it does the same outside of a flow, and an error of the commit is an error of the task.
+Prefect sees a task that ends in the state `Cached` or `Completed`, and keeps no results.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from prefect import Task
-from prefect.transactions import IsolationLevel, get_transaction
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
-from artifacts.keys import storage_key
-from artifacts.ref import Ref
-from artifacts.stage import Stage, parse_references
-from artifacts.store.locks import FlockManager
-from artifacts.store.records import SERIALIZER, ContentPolicy, RecordStorage
+from artifacts.current import CURRENT
+from artifacts.engine.execution import Done, Execution
+from artifacts.stage import Stage
 from artifacts.store.store import Store
 
 
-def make_task(
-    stage: Stage,
-    store: Store,
-    work: Callable[[Stage, dict[str, Any]], Ref],
-    *,
-    storage: RecordStorage,
-    locks: FlockManager,
-    anew: bool,
-) -> Task[..., Any]:
+def make_task(stage: Stage, store: Store, run: str, flow_run: str, anew: str | None) -> Task[..., Any]:
     """
-    Make the Prefect task of a stage.
+    Make the Prefect task of a stage; it can be pickled. Its arguments may be what other tasks returned.
 
-    Args:
-        work: compute the stage from its arguments, references as objects.
-        anew: compute it whatever is stored.
+    Args: run, flow_run, anew: as for `Execution`.
     """
 
-    def arguments_of(inputs: dict[str, Any]) -> dict[str, Any]:
-        return {name: parse_references(value) for name, value in inputs.items()}
+    def work(*args: Any, **kwargs: Any) -> State[Done]:
+        arguments = {name: _reference(value) for name, value in stage.bind(*args, **kwargs).items()}
+        done = perform(Execution(store, run, flow_run, stage, arguments, anew))
+        return Completed(name="Cached" if done.row.cached else "Completed", data=done)
 
-    def version_of(inputs: dict[str, Any]) -> str:
-        return stage.parts(arguments_of(inputs)).version
-
-    def run(*args: Any, **kwargs: Any) -> dict[str, Any]:
-        bound = stage.signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        arguments = arguments_of(bound.arguments)
-        transaction, expected = get_transaction(), storage_key(stage.stage, stage.parts(arguments).version)
-        if transaction is None or transaction.key != expected:
-            raise RuntimeError(f"{stage.stage}: Prefect runs it under another key than {expected}")
-        return work(stage, arguments).model_dump()
-
-    run.__name__ = run.__qualname__ = stage.stage
-    run.__module__, run.__doc__ = stage.function.__module__, stage.function.__doc__
-    run.__signature__ = stage.signature  # type: ignore[attr-defined]
+    work.__name__ = work.__qualname__ = stage.stage
+    work.__module__, work.__doc__ = stage.function.__module__, stage.function.__doc__
+    work.__signature__ = stage.signature  # type: ignore[attr-defined]
     return Task(
-        run,
+        work,
         name=stage.stage,
         task_run_name=f"{stage.stage} {stage.name}".strip(),
-        cache_policy=ContentPolicy(
-            key_storage=storage,
-            isolation_level=IsolationLevel.SERIALIZABLE,
-            lock_manager=locks,
-            stage=stage.stage,
-            version_of=version_of,
-        ),
-        persist_result=True,
-        result_storage=store.artifacts,
-        result_serializer=SERIALIZER,
-        cache_result_in_memory=False,
-        refresh_cache=anew or None,
+        cache_policy=NO_CACHE,
+        persist_result=False,
     )
+
+
+def perform(execution: Execution) -> Done:
+    """Do the work; where the run's recorder is in this process it hears of it at once, else of what is returned."""
+    recorder = CURRENT.get(None)
+    return recorder.perform(execution) if recorder else execution()
+
+
+def _reference(value: Any) -> Any:
+    """Turn what tasks returned, alone or in lists and dicts, into the references that stages take."""
+    match value:
+        case Done():
+            return value.ref
+        case list() | tuple():
+            return [_reference(item) for item in value]
+        case dict():
+            return {name: _reference(item) for name, item in value.items()}
+    return value

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Self
 
 from artifacts.store import files
-from artifacts.store.disk import disk
+from artifacts.store.disk import disk, open_plainly
 from artifacts.store.files import read_plain
 from artifacts.store.flock import OPENING, delete_unlocked, is_locked, try_lock
 
@@ -96,6 +96,22 @@ class Hold:
             if self._descriptor is not None:
                 os.close(self._descriptor)
             self._descriptor = None
+
+
+def hold(folder: Path, name: str, stage: str, version: str) -> None:
+    """
+    Hold an artifact for a run of whatever process on this host; otherwise as `Hold.add`.
+
+    Of a run that lives elsewhere, or has ended, nothing is held.
+
+    Raises: StoreError: the disk.
+    """
+    with disk(folder), contextlib.suppress(FileNotFoundError):
+        descriptor = open_plainly(folder / name, os.O_WRONLY | os.O_APPEND)
+        try:
+            files.DISK.write(descriptor, f"\n{stage}/{version}\n".encode())
+        finally:
+            os.close(descriptor)
 
 
 def is_alive(folder: Path, name: str) -> bool:

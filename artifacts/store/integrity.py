@@ -26,7 +26,9 @@ PLAIN_JSON: dict[str, object] = {
     "dumps_kwargs": {},
     "loads_kwargs": {},
 }
-"""The one serializer that a record may name. Another, or a decoder, would be a program that the next hit runs."""
+"""
+The one serializer that a record may name: versions of idxflow that had Prefect read results would run another one.
+"""
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,11 @@ class Damage(Exception):
     """Why a committed artifact cannot be believed."""
 
 
-def read_record(folder: Path) -> dict[str, object]:
+def check_record(folder: Path) -> None:
     """
-    Read an artifact's record, and hold its result against it.
+    Read an artifact's record, and compare its result with it.
 
-    Returns: Prefect's own record of the result.
-    Raises:  Damage: it does not read, is not that of the result, or names a serializer that is not idxflow's.
+    Raises: Damage: it does not read, is not that of the result, or names a serializer that is not idxflow's.
     """
     record = read_json(folder / "record.json")
     prefect, digest = record.get("prefect"), record.get("result")
@@ -55,7 +56,6 @@ def read_record(folder: Path) -> dict[str, object]:
         raise Damage("result.json is not the one that was committed")
     if prefect.get("serializer") != PLAIN_JSON:
         raise Damage("its record names a serializer that is not idxflow's")
-    return prefect
 
 
 def read_artifact(folder: Path) -> Stored:

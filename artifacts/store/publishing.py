@@ -18,7 +18,7 @@ from artifacts.manifest import FileEntry, Manifest
 from artifacts.ref import RESERVED, Ref
 from artifacts.store import files
 from artifacts.store.disk import disk
-from artifacts.store.integrity import Stored, identity, read_artifact, remember_hashed
+from artifacts.store.integrity import PLAIN_JSON, Stored, identity, read_artifact, remember_hashed
 from artifacts.store.store import STAGING_PREFIX, Store
 from schemas.errors import StoreError
 
@@ -106,22 +106,22 @@ def publish(store: Store, folder: Path, manifest: Manifest) -> Ref:
     ).at(target)
 
 
-def commit(store: Store, stage: str, version: str, prefect: dict[str, object]) -> Stored:
+def commit(store: Store, ref: Ref) -> Stored:
     """
-    Write the record that makes a published artifact count. `prefect` is Prefect's own record of the result.
+    Write the record that makes a published artifact count.
 
-    Raises: Damage: what was published is not what its result says.
+    Raises: Damage: what was published is not what its reference says.
     """
-    folder = store.folder(stage, version)
+    folder = store.folder(ref.stage, ref.version)
     with disk(folder):
         result = folder / "result.json"
+        files.write_new(result, ref.model_dump_json().encode())
         files.DISK.protect(result, files.READ_ONLY)
-        files.sync(result)
         stored = read_artifact(folder)
-        record = {"prefect": prefect, "result": files.sha256_of(result)}
-        files.remove_folder(store.checkpoints(stage, version))
+        record = {"prefect": {"serializer": PLAIN_JSON}, "result": files.sha256_of(result)}
+        files.remove_folder(store.checkpoints(ref.stage, ref.version))
         files.write_atomically(folder / "record.json", json.dumps(record, indent=2).encode())
-        files.remove_folder(store.replaced(stage, version))
+        files.remove_folder(store.replaced(ref.stage, ref.version))
     return stored
 
 

@@ -2,7 +2,7 @@
 The artifact store: one folder an artifact, built aside, checked whenever it is used.
 
     <home>/artifacts/<stage>/<version>/     the files (read-only), manifest.json, and three of the store's own:
-        result.json                         the reference, as Prefect wrote it
+        result.json                         the reference
         record.json                         the commit, written last: digests of result.json and so of all the rest
         hashed.json                         size, inode and times of each file when it was last hashed
     <home>/incoming/                        downloads under way: nothing in it is believed
@@ -17,12 +17,11 @@ record.json holds the digest of result.json, which holds that of manifest.json, 
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -36,21 +35,19 @@ from artifacts.store.integrity import (
     Damage,
     Stored,
     check_files,
+    check_record,
     read_artifact,
-    read_record,
 )
 from artifacts.store.links import real_folders, refuse_links
-from artifacts.store.locks import FlockManager
+from artifacts.store.locks import Locks
 from artifacts.store.own_files import OwnFiles
 from artifacts.store.quarantine import Quarantine
 from artifacts.store.readers import Readers
 from artifacts.store.trust import Trust
 from schemas.errors import ArtifactDamaged, StoreError, UsageError
-from schemas.stages import STAGES
 
 logger = logging.getLogger("idxflow.store")
-VERSION = re.compile(r"[0-9a-f]{16}")
-_HOLDERS = itertools.count()
+STAGE, VERSION = re.compile(r"[a-z]{1,32}"), re.compile(r"[0-9a-f]{16}")
 STAGING_PREFIX, REPLACED_PREFIX, CHECKPOINTS_PREFIX = ".staging-", ".replaced-", ".checkpoints-"
 
 
@@ -73,7 +70,7 @@ class Store:
         self.trust = Trust(self.home / "trust", self.locks / "trust.lock")
         self.own_files = OwnFiles(self.home / "own")
         self.readers = Readers(self.locks)
-        self._locks = FlockManager(self.locks)
+        self._locks = Locks(self.locks)
         refuse_links(self.home)
         if create:
             self._refuse_strangers()
@@ -85,7 +82,7 @@ class Store:
         """Refuse a folder in which `artifacts` is somebody else's: its contents would be called foreign."""
         if not self.artifacts.is_dir() or self.runs.is_dir():
             return
-        if strangers := sorted(path.name for path in self.artifacts.iterdir() if path.name not in STAGES):
+        if strangers := sorted(path.name for path in self.artifacts.iterdir() if not _is_stage(path)):
             raise StoreError(
                 str(self.artifacts),
                 expected="nothing, or what idxflow keeps there",
@@ -134,14 +131,18 @@ class Store:
 
         Raises: StoreError: locks cannot be made here.
         """
-        key, holder = storage_key(stage, version), f"store-{next(_HOLDERS)}"
-        with disk(self.locks):
-            had = self._locks.acquire_lock(key, holder, acquire_timeout=0)
-        try:
+        with ExitStack() as stack:
+            with disk(self.locks):
+                had = stack.enter_context(self._locks.tried(storage_key(stage, version)))
             yield had
-        finally:
-            if had:
-                self._locks.release_lock(key, holder)
+
+    @contextmanager
+    def waited_for(self, stage: str, version: str) -> Iterator[None]:
+        """Take the lock of a version, after waiting for whoever has it. Raises: StoreError: as `locked`."""
+        with ExitStack() as stack:
+            with disk(self.locks):
+                stack.enter_context(self._locks.held(storage_key(stage, version)))
+            yield
 
     def is_busy(self, stage: str, version: str) -> bool:
         """Tell whether somebody has the lock of a version; where no lock can be made, nobody has."""
@@ -151,16 +152,14 @@ class Store:
         except StoreError:
             return False
 
-    def read(
-        self, stage: str, version: str, *, fully: bool = False, locked: bool = False
-    ) -> tuple[Stored, dict[str, object]] | None:
+    def read(self, stage: str, version: str, *, fully: bool = False, locked: bool = False) -> Stored | None:
         """
         Check a committed artifact, and put it in quarantine when it is damaged.
 
         Args:
             fully:  hash every file, even those that look untouched since they were last hashed.
             locked: the caller holds the lock of the version.
-        Returns: the artifact and Prefect's record; None when there is none, or none that can be believed.
+        Returns: the artifact; None when there is none, or none that can be believed.
         """
         try:
             return self.inspect(stage, version, fully=fully)
@@ -172,7 +171,7 @@ class Store:
         with self.locked(stage, version) as had:
             return self.read(stage, version, fully=fully, locked=True) if had else None
 
-    def inspect(self, stage: str, version: str, *, fully: bool = False) -> tuple[Stored, dict[str, object]] | None:
+    def inspect(self, stage: str, version: str, *, fully: bool = False) -> Stored | None:
         """
         Check a committed artifact, and leave it where it is; otherwise as `read`.
 
@@ -187,10 +186,10 @@ class Store:
             raise Damage("it is no folder")
         if not os.path.lexists(folder / "record.json"):
             return None  # never made, or a run was killed before its commit: the next computation replaces it
-        prefect = read_record(folder)
+        check_record(folder)
         stored = read_artifact(folder)
         check_files(stored, fully=fully)
-        return stored, prefect
+        return stored
 
     def open(self, ref: Ref) -> Ref:
         """
@@ -200,14 +199,14 @@ class Store:
         Raises:  ArtifactDamaged: it is not what it was; it is in quarantine now.
         """
         found = self.read(ref.stage, ref.version, fully=True)
-        if found is None or found[0].ref.digest != ref.digest:
+        if found is None or found.ref.digest != ref.digest:
             raise ArtifactDamaged(
                 f"artifact {ref.stage} {ref.name} {ref.version}".replace("  ", " "),
                 expected=f"content {ref.digest[:16]}",
-                found="a damaged or missing artifact" if found is None else f"content {found[0].ref.digest[:16]}",
+                found="a damaged or missing artifact" if found is None else f"content {found.ref.digest[:16]}",
                 way_out="Run again: it will be made anew.",
             )
-        return ref.at(found[0].folder)
+        return ref.at(found.folder)
 
     def quarantine(self, stage: str, version: str, reason: str) -> None:
         """Take a damaged artifact out of the store, and say so."""
@@ -253,6 +252,13 @@ class Store:
                         if self.inspect(stage, manifest.version, fully=True):
                             return self.folder(stage, manifest.version) / name
         return None
+
+
+def _is_stage(folder: Path) -> bool:
+    """Tell whether a folder may be a stage's, of this version of idxflow or another: by its name and its contents."""
+    if folder.is_symlink() or not folder.is_dir() or not STAGE.fullmatch(folder.name):
+        return False
+    return all(VERSION.fullmatch(path.name) or path.name.startswith(".") for path in folder.iterdir())
 
 
 def existing_store(home: Path) -> Store:

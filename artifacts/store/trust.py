@@ -19,7 +19,7 @@ from artifacts.store.disk import disk
 from artifacts.store.flock import locked
 from schemas.datasets import Sha256
 from schemas.errors import StoreError
-from schemas.moment import Moment
+from schemas.text import Moment
 
 
 class FirstUse(BaseModel):

@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, the one line that says why, and a process that waits for nothing in vain."""
+"""How a command ends: its exit code, one line with the reason, and a process that waits for nothing."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from idxflow.views.console import Console
 
 SENDING = 2.0
-"""Seconds that the last lines of a failed run have to reach Prefect's API in."""
+"""Seconds for the last lines of a failed run to reach Prefect's API."""
 DONE, FAILED, WRONG_USAGE, HUNG_UP, INTERRUPTED, TERMINATED = 0, 1, 2, 129, 130, 143
-"""Exit codes; whom a signal has ended has 128 and the signal's number."""
+"""Exit codes; a signal's is 128 plus its number."""
 SIGNALLED = {Terminated: TERMINATED, HungUp: HUNG_UP}
 
 
-def tell(console: Console, error: BaseException, *, verbose: bool | None = None) -> int:
+def report_error(console: Console, error: BaseException, *, verbose: bool | None = None) -> int:
     """
-    Say in one line what went wrong, and return the exit code that it stands for.
+    Print in one line what went wrong, and return the exit code for it.
 
     Args: verbose: show the traceback too; None for a command that has no such option.
     """
@@ -33,7 +33,7 @@ def tell(console: Console, error: BaseException, *, verbose: bool | None = None)
         console.err.print(conceal_all("".join(traceback.format_exception(error))), markup=False)
     match error:
         case KeyboardInterrupt():
-            console.fail("Interrupted. What was finished is stored; run again to go on.")
+            console.fail("Interrupted. Finished stages are stored; run again to continue.")
             return next((code for kind, code in SIGNALLED.items() if isinstance(error, kind)), INTERRUPTED)
         case UsageError():
             console.fail(str(error))
@@ -41,19 +41,18 @@ def tell(console: Console, error: BaseException, *, verbose: bool | None = None)
         case IdxflowError():
             console.fail(str(error))
         case _:
-            said = conceal_all(" ".join(str(error).split()))
+            reason = conceal_all(" ".join(str(error).split()))
             hint = " (--verbose shows the traceback)" if verbose is False else ""
-            console.fail(f"Unexpected {type(error).__name__}: {said}{hint}")
+            console.fail(f"Unexpected {type(error).__name__}: {reason}{hint}")
     return FAILED
 
 
 def leave(code: int) -> None:
     """
-    End the process of a failed command, if a thread of it would hold it up: an import, a stage that nobody waits for.
+    End the process of a failed command, if one of its threads would delay that: an import, an abandoned stage.
 
-    What has to be done at the end is done: Prefect's last lines and events are sent, a temporary server is stopped, the
-    output is written. The store takes no harm, as by a kill. Python's own end would wait for TensorFlow's import, which
-    takes seconds and cannot be stopped.
+    Prefect's last lines and events are sent, a temporary server is stopped, the output is written. The store is as safe
+    as after a kill. Python's own exit would wait for TensorFlow's import, which takes seconds and cannot be stopped.
     """
     here = threading.current_thread()
     if all(thread is here or thread.daemon for thread in threading.enumerate()):
@@ -61,7 +60,7 @@ def leave(code: int) -> None:
     if handlers := sys.modules.get("prefect.logging.handlers"):
         handlers.APILogWorker.drain_all(timeout=SENDING)  # and whatever else waits to be sent to the API
     try:
-        atexit._run_exitfuncs()  # what a library registers here may close the streams, which writes them
+        atexit._run_exitfuncs()  # a library's function may close the streams, which flushes them
         for stream in (sys.stdout, sys.stderr):
             if stream is not None and not stream.closed:
                 stream.flush()

@@ -1,8 +1,8 @@
 """
-Ctrl-C, SIGTERM and SIGHUP: the blocks that they end, and those whose end they wait for.
+Ctrl-C, SIGTERM and SIGHUP: blocks that they end, and blocks whose end they wait for.
 
 Python raises in the main thread wherever it is, and not every place lets that through: a callback of the import system
-or an extension module drops it, another makes an error of its own of it, a library's clean-up is left half done.
+or an extension module drops it, another turns it into an error of its own, a library's clean-up is left incomplete.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ AGAIN_SECONDS = 0.01
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C. (Of Python's own class nobody could tell when an instance is gone.)"""
+    """Ctrl-C. (Instances of Python's own class take no weak references, which show when one is dropped.)"""
 
 
 class Terminated(Interrupted):
-    """SIGTERM: somebody else's Ctrl-C."""
+    """SIGTERM."""
 
 
 class HungUp(Interrupted):
@@ -40,10 +40,10 @@ KINDS = {signal.SIGTERM: Terminated, signal.SIGHUP: HungUp, signal.SIGINT: Inter
 @contextmanager
 def interruptible() -> Iterator[None]:
     """
-    Let Ctrl-C end the block as Interrupted, SIGTERM as Terminated, SIGHUP as HungUp, whatever its code makes of them.
+    Let Ctrl-C end the block as Interrupted, SIGTERM as Terminated, SIGHUP as HungUp, whatever its code does with them.
 
-    Prefect, which catches SIGTERM first, sends it on after its own part. What is ignored stays so: Ctrl-C,
-    as a shell has it for what runs in the background, or SIGHUP, as by `nohup`.
+    Prefect, which catches SIGTERM first, sends it on after its own part. Signals that are ignored stay ignored: Ctrl-C
+    of a background process, SIGHUP under `nohup`.
     """
     heard: list[int] = []
     over = False
@@ -51,7 +51,7 @@ def interruptible() -> Iterator[None]:
     def end(number: int, _: FrameType | None) -> None:
         heard.append(number)
         interrupt = _interrupt(number)
-        # One that is gone before the block is was dropped on its way.
+        # One that is garbage before the block has ended was dropped on its way.
         weakref.finalize(interrupt, again, number).atexit = False
         try:
             raise interrupt
@@ -60,7 +60,7 @@ def interruptible() -> Iterator[None]:
 
     def again(number: int) -> None:
         if not over:
-            # Not here, where nothing can be raised; nor by a lock, which whoever lost it may hold.
+            # Not here, where nothing can be raised; nor with a lock, which the interrupted code may hold.
             _thread.start_new_thread(send, (number,))
 
     def send(number: int) -> None:
@@ -99,7 +99,7 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Let the signals that would raise in the block wait for its end; what they then raise counts before its errors."""
+    """Delay the signals that would raise in the block to its end; what they then raise replaces the block's errors."""
     noted: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
@@ -121,10 +121,10 @@ def held_back() -> Iterator[None]:
 
 def end_at_once() -> None:
     """
-    Let Ctrl-C, SIGTERM and SIGHUP from now on end the process on the spot, with their exit code and without a word.
+    Let Ctrl-C, SIGTERM and SIGHUP end the process at once, with their exit code and no message.
 
-    For a command that has said how it ended, and only tidies up: everything of it that must not be left undone outlives
-    a kill, too. One that is ignored stays ignored.
+    For a command that has reported its end and only cleans up, which is as safe to interrupt as by a kill. Ignored
+    signals stay ignored.
     """
 
     def end(number: int, _: FrameType | None) -> None:

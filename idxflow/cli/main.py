@@ -1,7 +1,7 @@
 """
-The entry of the command line: it starts what there is to start, and says how it ended.
+The entry of the command line.
 
-Until Ctrl-C has its meaning, which is at once, nothing is imported that takes a while.
+Nothing slow is imported before Ctrl-C is handled.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 with held_back():
                     from idxflow.cli.app import call
                     from idxflow.cli.ending import FAILED, leave
-                    from idxflow.cli.streams import lasting_streams
+                    from idxflow.cli.output import lasting_streams
                 with lasting_streams():
                     code = call(sys.argv[1:] if arguments is None else list(arguments))
         finally:
@@ -35,10 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             leave(code)
     except (Exception, KeyboardInterrupt) as error:
         with held_back():
-            from idxflow.cli.ending import tell
-            from idxflow.cli.streams import lasting_streams
+            from idxflow.cli.ending import report_error
+            from idxflow.cli.output import lasting_streams
             from idxflow.views.console import open_console
 
             with lasting_streams():
-                return tell(open_console(), error)
+                return report_error(open_console(), error)
     return code

@@ -11,48 +11,35 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from artifacts.run_record import RunRecord
 from artifacts.store.holds import lasting
-from idxflow.cli.faithful import is_gone
+from flows.run_record import RunRecord
 from idxflow.cli.interrupts import held_back
-from idxflow.cli.printing import put_json
+from idxflow.cli.output import put_json
 from idxflow.cli.settings import Settings
-from idxflow.comparing.history import forget_unchanged
 from idxflow.server.connection import connect, temporary_server
 from idxflow.server.environment import prepare_environment
+from idxflow.server.faithful import is_gone
+from idxflow.server.history import forget_unchanged
 from idxflow.views.console import Console
-from idxflow.views.summary import print_summary
+from idxflow.views.run import print_summary
 from schemas.errors import IdxflowError, ServerError, StoreError, UnforeseenError
-from schemas.stages import StageName
-from schemas.training import Training
-from schemas.words import amount
+from schemas.text import amount
 
 LEAST_FREE = 8 * 2**20
-"""Bytes on the home folder's disk below which an error is put down to that."""
-
+"""Free bytes on the home folder's disk below which an error counts as caused by a full disk."""
 
 HEARTBEATS = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
-"""How often a flow says that it lives: only of a deployed one does anybody want to know."""
+"""How often a flow sends a heartbeat: only for a deployed one is it of use."""
 
 
 class Flow(Protocol):
     """The main job; see `flows.pipeline.pipeline`."""
 
-    def __call__(
-        self,
-        dataset: str | None,
-        training: Training,
-        mirrors: tuple[str, ...],
-        refresh: tuple[StageName, ...],
-        *,
-        revalidate: bool,
-        alert_below: float | None,
-        force: bool,
-    ) -> RunRecord:
+    def __call__(self, **parameters: Any) -> RunRecord:
         """Run it and return its record."""
 
 
@@ -61,7 +48,7 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
     Run the flow, show it, and print the summary; with `json` also the record, on standard output.
 
     Args:   flow: the main job, unless another one is given.
-    Raises: whatever ended the run, after the summary of what it did.
+    Raises: what ended the run, after the summary.
     """
     prepare_environment(settings.home, verbose=settings.verbose, ephemeral=settings.ephemeral)
     record, stop = None, None
@@ -72,22 +59,16 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
             warnings.simplefilter("ignore")
         try:
             with console.watching(verbose=settings.verbose), _stdout_kept(json):
-                with held_back():  # a server that is started is written down, or nobody would stop it
+                with held_back():  # a server that is started has to be recorded, or it could not be stopped
                     connection = temporary_server() if settings.ephemeral else connect(settings.home, console)
                 stop = connection.stop if connection.started else None
                 with console.doing("Prefect"):
                     with held_back():  # an import drops Ctrl-C, or is left half done by it
                         flow = flow or _main_job(settings)  # a server that was just started boots meanwhile
                     connection.wait()
-                wanted = settings.dataset, settings.training, settings.mirror, settings.refresh
                 with _without_heartbeats():
-                    record = flow(
-                        *wanted,
-                        revalidate=settings.revalidate,
-                        alert_below=settings.alert_below,
-                        force=settings.force,
-                    )
-                if connection.stop:  # of a server of somebody else's, somebody else takes care
+                    record = flow(**settings.job.parameters)
+                if connection.stop:  # other servers are not ours to trim
                     forget_unchanged(record)
         except Exception as error:
             if not is_gone():
@@ -96,21 +77,21 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
         finally:
             record = record or _saved(settings.home, console.run_id)
             if record:
-                # Where the server ends with the run, or before it, there is no page to open.
+                # Where the server ends with the run, or before it, its page cannot be opened.
                 gone = is_gone()
                 shown = record.model_copy(update={"dashboard": None}) if settings.ephemeral or gone else record
                 try:
                     print_summary(console, shown, settings.home, None if gone else stop)
                 finally:
                     if json:
-                        put_json(record.model_dump_json(indent=2))
+                        put_json(record)
 
 
 def _told_by_record(home: Path, console: Console, error: Exception) -> RunRecord:
     """
-    Return the record of a run that completed, though its server did not live to hear it.
+    Return the record of a run that completed after its server had ended.
 
-    Raises: the error by which it failed; where it has no end in its record, the one at hand.
+    Raises: the error by which it failed; `error` itself where the record has no end.
     """
     record = _saved(home, console.run_id)
     if record is None or record.state not in {"completed", "failed"}:
@@ -122,14 +103,14 @@ def _told_by_record(home: Path, console: Console, error: Exception) -> RunRecord
 
 
 def _own(error: BaseException) -> BaseException:
-    """Return what ended the stages, where Prefect raised an error of its own while it told of that."""
+    """Return what ended the stages, where Prefect raised an error of its own while it reported that."""
     while isinstance(error, ServerError) and error.__context__ is not None:
         error = error.__context__
     return error
 
 
 def _full(home: Path, error: Exception) -> StoreError | None:
-    """Return the error that a full disk deserves where a library told it as its own; None where there is space."""
+    """Return the error for a full disk, where a library raised its own; None where there is space."""
     foreseen = isinstance(error, IdxflowError) and not isinstance(error, UnforeseenError)
     free = shutil.disk_usage(home).free if home.is_dir() else LEAST_FREE
     if foreseen or free >= LEAST_FREE:
@@ -143,21 +124,20 @@ def _full(home: Path, error: Exception) -> StoreError | None:
 
 
 def _main_job(settings: Settings) -> Flow:
-    """Import the main job, and with it Prefect; go on with what its stages will need, while the run goes on as well."""
+    """Import the main job, and with it Prefect; then, while the run works, what its stages will need."""
     from flows.garbage import lasting
 
     with lasting():
-        from flows.ahead import BEGUN, import_ahead
+        from flows.ahead import import_ahead
         from flows.pipeline import pipeline
-    atexit.register(gc.freeze)  # the interpreter's end would look once more
-    import_ahead(settings.home, settings.dataset, settings.training, settings.mirror, settings.refresh)
-    BEGUN.set()
+    atexit.register(gc.freeze)  # or the interpreter's exit would collect once more
+    import_ahead(settings.home, settings.job)
     return pipeline
 
 
 @contextlib.contextmanager
 def _without_heartbeats() -> Iterator[None]:
-    """Send none unless a person wants them: at a flow's end Prefect waits up to a second for the thread that does."""
+    """Send none unless configured: at a flow's end Prefect waits up to a second for the thread that sends them."""
     if HEARTBEATS in os.environ or "prefect" not in sys.modules:
         yield
         return
@@ -168,7 +148,7 @@ def _without_heartbeats() -> Iterator[None]:
 
 
 def _stdout_kept(json: bool) -> contextlib.AbstractContextManager[object]:
-    """Send what a library prints to standard error, where standard output belongs to the record."""
+    """Redirect what a library prints to standard error, where standard output is for the record."""
     return contextlib.redirect_stdout(sys.stderr) if json else contextlib.nullcontext()
 
 

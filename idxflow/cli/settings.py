@@ -1,5 +1,5 @@
 """
-What a person can set, and where it comes from.
+All settings, and where they come from.
 
 Flags win over the environment (IDXFLOW_..., `__` between levels), that over `idxflow.toml`, that over
 `[tool.idxflow]` of pyproject.toml, both in the working folder, and all over the defaults.
@@ -11,10 +11,17 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -29,8 +36,10 @@ from idxflow.cli.usage import FILES, NOTHING_RAN, explain, refuse_misspelt_varia
 from schemas.addresses import below_home, redact, refuse_secrets, refuse_windows_path
 from schemas.catalog import load_dataset
 from schemas.errors import UsageError
-from schemas.stages import StageName
 from schemas.training import PROFILES, ProfileName, Training
+
+if TYPE_CHECKING:
+    from flows.job import Job
 
 
 def parse_value(text: str) -> Any:
@@ -70,6 +79,21 @@ class _Environment(EnvSettingsSource):
         return parse_value(value)
 
 
+def _stage(name: str) -> str:
+    from flows.job import stage_of_graph
+
+    return stage_of_graph(name)
+
+
+class _Stages:
+    """Adds the stages to a schema. The graph, which knows them, is imported only where somebody looks at one."""
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        from flows.dag import STAGES
+
+        return {**handler(core), "enum": [*STAGES]}
+
+
 class Settings(BaseSettings):
     """The options of a run."""
 
@@ -83,21 +107,31 @@ class Settings(BaseSettings):
         frozen=True,
     )
 
-    dataset: str | None = Field(default=None, description="None: mnist if it can be had, else digits")
+    dataset: str | None = Field(default=None, description="None: mnist if it is available, else digits")
     profile: ProfileName = "tutorial"
     training: Training = Training()
     mirror: tuple[Annotated[str, AfterValidator(mirror_address)], ...] = Field(
         default=(), description="base addresses to try before the catalog's: http, https or file"
     )
-    refresh: tuple[StageName, ...] = Field(default=(), description="stages to compute anew")
+    refresh: tuple[Annotated[str, AfterValidator(_stage), _Stages()], ...] = Field(
+        default=(), description="stages to recompute"
+    )
     revalidate: bool = Field(default=False, description="ask the mirrors whether their files have changed")
-    force: bool = Field(default=False, description="go on where more memory or disk is needed than is free")
-    alert_below: float | None = Field(default=None, ge=0, le=1, description="test accuracy that a run warns below")
+    force: bool = Field(default=False, description="continue where more memory or disk is needed than is free")
+    alert_below: float | None = Field(default=None, ge=0, le=1, description="test accuracy below which a run warns")
     home: Path = Field(
         default=Path(".idxflow"), validate_default=True, description="absolute folder of all run-time data"
     )
     ephemeral: bool = Field(default=False, description="use Prefect's temporary server")
     verbose: bool = Field(default=False, description="show logs, library messages and tracebacks")
+
+    @property
+    def job(self) -> Job:
+        """What a run with these settings is asked for."""
+        from flows.job import Job
+
+        shared = {name: getattr(self, name) for name in Job.model_fields if name != "mirrors"}
+        return Job(mirrors=self.mirror, **shared)
 
     @classmethod
     def settings_customise_sources(
@@ -115,7 +149,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _hand_over_profile(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Let the training configuration start from the profile."""
+        """Base the training configuration on the profile."""
         training = given.get("training", {})
         if not isinstance(training, dict):
             return given
@@ -123,7 +157,7 @@ class Settings(BaseSettings):
             # Two places for one value would need a precedence of their own.
             way_out = f"Set `profile`, or give --profile. {NOTHING_RAN}"
             raise UsageError("training.profile", expected="no such name", found=training["profile"], way_out=way_out)
-        profile = given.get("profile")  # an unknown one is refused once, where it stands
+        profile = given.get("profile")  # an unknown one is refused once, in its place
         return {**given, "training": {**training, "profile": profile if profile in PROFILES else "tutorial"}}
 
     @field_validator("mirror", "refresh", mode="before")
@@ -135,7 +169,7 @@ class Settings(BaseSettings):
     @field_validator("home", mode="before")
     @classmethod
     def _refuse_nothing(cls, given: Any) -> Any:
-        """An empty text would be the working folder: what a variable holds that was never set."""
+        """Refuse an empty text, as of a variable that was never set: it would be the working folder."""
         if isinstance(given, str) and not given.strip():
             way_out = f"Leave it out for .idxflow in the working folder. {NOTHING_RAN}"
             raise UsageError("--home", expected="a folder", found="an empty text", way_out=way_out)
@@ -144,7 +178,7 @@ class Settings(BaseSettings):
     @field_validator("home")
     @classmethod
     def _place_home(cls, given: Path) -> Path:
-        # One folder, one spelling: two of them would be two homes to the server.
+        # One spelling per folder: two would be two home folders to the server.
         home = Path(os.path.abspath(given.expanduser()))  # noqa: PTH100 - `resolve` would follow links as well
         if home.exists() and not home.is_dir():
             raise UsageError(str(home), expected="a folder", found="a file", way_out=f"Name another. {NOTHING_RAN}")

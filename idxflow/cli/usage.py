@@ -1,4 +1,4 @@
-"""Wrong settings, told in a person's words: where the value stands, what is allowed there, what was found."""
+"""Wrong settings and command lines, in a person's words: the place, what is allowed there, what was found."""
 
 from __future__ import annotations
 
@@ -10,12 +10,21 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from cyclopts.exceptions import (
+    CoercionError,
+    CycloptsError,
+    MissingArgumentError,
+    RepeatArgumentError,
+    UnknownCommandError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+)
 from pydantic import BaseModel, ValidationError
 
 from schemas.errors import UsageError
 
 FILES = ("idxflow.toml", "pyproject.toml")
-"""Files of the working folder that settings come from, the stronger first."""
+"""Settings files of the working folder, the stronger first."""
 NOTHING_RAN = "Nothing has run."
 
 
@@ -23,7 +32,7 @@ def explain(
     error: ValidationError, model: type[BaseModel], flags: Mapping[str, Any], assigned: Mapping[str, Any]
 ) -> UsageError:
     """
-    Tell the first of pydantic's findings, and name the others.
+    Return the error for pydantic's first finding, with the names of the others.
 
     Args:
         model:    what was validated.
@@ -38,8 +47,8 @@ def explain(
         # The training configuration's profile is set one level up.
         allowed = [name for name in _schema_at(schema, path[:-1])["properties"] if name != "profile" or len(path) == 1]
         expected, found = f"one of {', '.join(sorted(allowed))}", f"the name {path[-1]}"
-        # What belongs one level below is meant as it is written there: `epochs` is training.epochs.
-        below = {} if path[:-1] else {name.rpartition(".")[2]: name for name in _dotted(schema) if "." in name}
+        # A name of one level below is suggested in full: training.epochs for `epochs`.
+        below = {} if path[:-1] else {name.rpartition(".")[2]: name for name in _dotted(model) if "." in name}
         way_out = did_you_mean(path[-1], allowed) or did_you_mean(path[-1], below, below)
     else:
         allowed = _values(_schema_at(schema, path))
@@ -51,18 +60,47 @@ def explain(
     return UsageError(subject, expected=expected, found=found, way_out=way_out + NOTHING_RAN)
 
 
+def refusal(error: CycloptsError) -> UsageError:
+    """Return the error for a command line that cyclopts could not read."""
+    command = " ".join(("idxflow", *(error.command_chain or ())))
+    subject, hint = command, ""
+    match error:
+        case UnknownCommandError(unused_tokens=[word, *_], app=app) if app:
+            names = [name for name in app if not name.startswith("-")]
+            expected, found, hint = f"one of {', '.join(names)}", repr(word), did_you_mean(word, names)
+        case UnknownOptionError(token=token, argument_collection=arguments):
+            word = token.keyword or token.value
+            # All have dashes in common: they do not count.
+            options = {name.lstrip("-"): name for argument in arguments for name in argument.names}
+            expected, found = "an option that it has", word
+            hint = did_you_mean(word.lstrip("-"), options, options)
+        case MissingArgumentError(argument=argument, keyword=keyword) if argument:
+            given = keyword or next((token.keyword for token in argument.tokens if token.keyword), None)
+            expected, found = f"a value after {given}" if given else f"{argument.name} after it", "none"
+        case CoercionError(argument=argument, token=token) if argument and token:
+            subject = f"{command} {token.keyword or argument.name}"
+            expected, found = "no value, or true or false" if argument.is_flag() else "a number", repr(token.value)
+        case RepeatArgumentError(token=token):
+            expected, found = f"{token.keyword} once", "it several times"
+        case UnusedCliTokensError(unused_tokens=[word, *_]):
+            expected, found = "no further word", repr(word)
+        case _:
+            expected, found = "what its help lists", " ".join(str(error).split()).rstrip(" .,?")
+    return UsageError(subject, expected=expected, found=found, way_out=f"{hint}See `{command} --help`. {NOTHING_RAN}")
+
+
 def did_you_mean(word: str, allowed: Iterable[str], written: Mapping[str, str] = MappingProxyType({})) -> str:
     """
-    Return the question which of the allowed words was meant; nothing where none is near.
+    Return `Did you mean ...?` with the nearest allowed word; nothing where none is near.
 
-    Args: written: how a word is to be written, where that is not the word itself.
+    Args: written: how a word is written, where that is not the word itself.
     """
     close = difflib.get_close_matches(word, allowed, n=1)
     return f"Did you mean {written.get(close[0], close[0])}? " if close else ""
 
 
 def describe(schema: Mapping[str, Any]) -> str:
-    """Say in words which values a JSON schema allows."""
+    """Describe the values that a JSON schema allows."""
     match schema:
         case {"enum": allowed}:
             words = f"one of {', '.join(map(str, allowed))}"
@@ -93,30 +131,31 @@ def describe(schema: Mapping[str, Any]) -> str:
 
 def refuse_misspelt_variables(model: type[BaseModel]) -> None:
     """
-    Find environment variables that were meant for idxflow and would go unheard.
+    Refuse environment variables that were meant for idxflow and would be ignored.
 
-    Only near misses count: other programs may well have an IDXFLOW_ variable of their own.
+    Only near misses count: other programs may have an IDXFLOW_ variable of their own.
 
     Raises: UsageError: it names the variable that was probably meant.
     """
-    dotted = tuple(_dotted(model.model_json_schema()))
+    dotted = tuple(_dotted(model))
     known = {_variable(name) for name in dotted}
-    # Without its level a name is found too, but only where it is written in full: most are short.
+    # A name without its level counts only if it is exact: most are short.
     bare = {_variable(name.rpartition(".")[2]): _variable(name) for name in dotted}
     for variable in sorted(os.environ):
         name = variable.upper()
-        # What stands below a known name is validated as any other value.
+        # What is below a known name is validated as any other value.
         if not name.startswith("IDXFLOW_") or name in known or name.partition("__")[0] in known:
             continue
         if close := [bare[name]] if name in bare else difflib.get_close_matches(name, known, n=1, cutoff=0.85):
             raise UsageError(variable, expected=close[0], found="a name that nothing reads", way_out=NOTHING_RAN)
 
 
-def _dotted(schema: Mapping[str, Any]) -> Iterable[str]:
-    """Yield the dotted name of every setting."""
-    for name in schema["properties"]:
+def _dotted(model: type[BaseModel]) -> Iterable[str]:
+    """Yield the dotted name of every setting. (A JSON schema would import the graph for the names of its stages.)"""
+    for name, field in model.model_fields.items():
         yield name
-        yield from (f"{name}.{below}" for below in _schema_at(schema, (name,)).get("properties", ()))
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from (f"{name}.{below}" for below in field.annotation.model_fields)
 
 
 def _variable(dotted: str) -> str:
@@ -144,7 +183,7 @@ def _schema_at(schema: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str,
 
 
 def _origin(path: tuple[str, ...], flags: Mapping[str, Any], assigned: Mapping[str, Any]) -> str:
-    """Say where a value comes from: the strongest source that has it."""
+    """Return where a value comes from: the strongest source that has it."""
     dotted = ".".join(path)
     if path[0] in flags:
         return f"--{dotted.replace('_', '-')}"

@@ -1,1 +1,1 @@
-"""Two runs held against each other: what they were made from, what came of it, and whether chance explains that."""
+"""Comparison of two runs: parameters, data, results, significance; and a run's images, for the Python API."""

@@ -1,19 +1,29 @@
-"""Two runs held against each other: what differs in what they were made from, and in what came of it."""
+"""Two runs compared: what is left of each, what differs in what they were made from, and in their results."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, computed_field
 
+from artifacts.archive.lookup import find_stored
+from artifacts.archive.runs import state_of, subject_of
 from artifacts.keys import canonical_json, leaves
-from artifacts.run_record import RunRecord
 from artifacts.store.disk import disk
+from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
-from idxflow.comparing.evidence import Evidence, Facts, gather
+from flows.run_record import RunRecord
 from idxflow.comparing.significance import Disagreement, disagreement
-from schemas.metrics import SplitMetrics
+from schemas.errors import UsageError
+from schemas.results import METRICS, PREDICTIONS, Metrics, SplitMetrics
+
+DATA = ("download", "parse")
+"""Stages whose content is the data: the files as downloaded, and the tables."""
+Facts = Mapping[str, Mapping[str, Any]]
+"""Nested values by the stage that depends on them; by an empty name those of the run as a whole."""
 
 
 class Side(BaseModel):
@@ -30,7 +40,7 @@ class Side(BaseModel):
 
 
 class Difference(BaseModel):
-    """Something that the runs were made from and that is not the same in both; None is the value of what is absent."""
+    """An input of the runs that is not the same in both; None is the value of what is absent."""
 
     model_config = ConfigDict(frozen=True)
     name: str = Field(description="dotted path of a parameter or fact; name of an artifact, or of a file of code")
@@ -69,7 +79,7 @@ class ClassChange(Change):
 
 
 class Comparison(BaseModel):
-    """Two runs held against each other; the document of `idxflow compare --json`."""
+    """Two runs compared; the document of `idxflow compare --json`."""
 
     model_config = ConfigDict(frozen=True)
     a: Side
@@ -86,24 +96,103 @@ class Comparison(BaseModel):
         description="accuracy and loss alone, from the runs' records, where an evaluation is gone"
     )
     classes: tuple[ClassChange, ...] | None = Field(description="those whose recall changed, largest change first")
-    no_classes: str | None = Field(description="why these cannot be held against each other")
+    no_classes: str | None = Field(description="why these cannot be compared")
     disagreement: Disagreement | None = Field(description="the models' test predictions, image by image")
-    no_disagreement: str | None = Field(description="why these cannot be held against each other")
+    no_disagreement: str | None = Field(description="why these cannot be compared")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """
+    A completed run and its artifacts, by stage and what each is of: `parse test`, `train`.
+
+    Args:
+        versions: of all of them.
+        stored:   those that are still in the store.
+        metrics:  None where the evaluation is not among these.
+    """
+
+    record: RunRecord
+    versions: dict[str, str]
+    stored: dict[str, Stored]
+    metrics: Metrics | None
+
+    @property
+    def gone(self) -> tuple[str, ...]:
+        """Its artifacts that are no longer in the store."""
+        return tuple(name for name in self.versions if name not in self.stored)
+
+    @property
+    def evaluation(self) -> Path:
+        """The folder of the evaluate artifact, which is stored and was hashed in full."""
+        return self.stored["evaluate"].folder
+
+    @property
+    def test_tables(self) -> list[str]:
+        """Content digests of the tables that the model was tested on."""
+        return [each.digest for each in self.stored["evaluate"].manifest.inputs if each.name == "test"]
+
+    def parameters(self, names: Collection[str]) -> Facts:
+        """Return the run's data set and configuration, and the parameters of some of its stages."""
+        run = {"dataset": self.record.identity, "training": self.record.training}
+        return {"": run} | {name: each.manifest.parts.parameters for name, each in self._among(names).items()}
+
+    def data(self, names: Collection[str]) -> Facts:
+        """Return the content digests of downloads and tables."""
+        return {"": {name: each.ref.digest for name, each in self._among(names).items() if each.ref.stage in DATA}}
+
+    def code(self, names: Collection[str]) -> Facts:
+        """Return the digest of each file of code by stage."""
+        return {each.ref.stage: each.manifest.parts.code for each in self._among(names).values()}
+
+    def environment(self, names: Collection[str]) -> Facts:
+        """Return where the model was trained."""
+        trained = self._among(names).get("train")
+        return {"": trained.manifest.environment.model_dump(mode="json") if trained else {}}
+
+    def _among(self, names: Collection[str]) -> dict[str, Stored]:
+        return {name: each for name, each in self.stored.items() if name in names}
+
+
+def gather(store: Store, record: RunRecord) -> Evidence:
+    """
+    Check what is stored of a run's artifacts, and read its metrics.
+
+    Raises: UsageError: it was not completed.  ArtifactDamaged: an artifact is not what its manifest says.
+            StoreError: the disk.
+    """
+    stages = {f"{row.stage} {row.name}".strip(): row for row in record.stages}
+    state = state_of(store, record)
+    if state != "completed" or not {"train", "evaluate"} <= stages.keys():
+        raise UsageError(
+            subject_of(store, record),
+            expected="a completed run, which has metrics",
+            found="one without training and evaluation" if state == "completed" else "one without",
+            way_out="`idxflow runs` lists the others.",
+        )
+    # evaluate is hashed in full, as its files are read; the others are checked as in a cached run.
+    found = {
+        name: find_stored(store, row.stage, row.version, fully=row.stage == "evaluate") for name, row in stages.items()
+    }
+    stored = {name: each for name, each in found.items() if each}
+    metrics = None
+    if "evaluate" in stored:
+        with disk(folder := stored["evaluate"].folder):
+            metrics = Metrics.model_validate_json((folder / METRICS).read_bytes())
+    return Evidence(record, {name: row.version for name, row in stages.items()}, stored, metrics)
 
 
 def compare_runs(store: Store, a: RunRecord, b: RunRecord) -> Comparison:
     """
-    Hold two completed runs against each other.
-
-    What a clean-up has taken of them is said, and all else is compared.
+    Compare two completed runs, as far as their artifacts are still stored.
 
     Raises: UsageError: one was not completed.  ArtifactDamaged: an artifact is not what its manifest says.
             StoreError: the disk.
     """
     one, other = gather(store, a), gather(store, b)
     gone = {*one.gone, *other.gone}
-    told = (one.stored.keys() | other.stored.keys()) - gone
-    # Where only one run has a stage, its data and code tell; its parameters have nothing to be held against.
+    both = (one.stored.keys() | other.stored.keys()) - gone
+    # Of a stage that only one run has, data and code are compared; its parameters have no counterpart.
     common = one.stored.keys() & other.stored.keys()
     classes, no_classes = _class_changes(one, other)
     found, why_not = _disagreement(one, other)
@@ -111,9 +200,9 @@ def compare_runs(store: Store, a: RunRecord, b: RunRecord) -> Comparison:
         a=_side(one),
         b=_side(other),
         parameters=_differences(one.parameters(common), other.parameters(common)),
-        data=_differences(one.data(told), other.data(told)),
-        code=_differences(one.code(told), other.code(told)),
-        environment=_differences(one.environment(told), other.environment(told)),
+        data=_differences(one.data(both), other.data(both)),
+        code=_differences(one.code(both), other.code(both)),
+        environment=_differences(one.environment(both), other.environment(both)),
         untold=tuple(
             name
             for name in {**one.versions, **other.versions}
@@ -133,7 +222,7 @@ def _side(evidence: Evidence) -> Side:
 
 
 def _differences(a: Facts, b: Facts) -> tuple[Difference, ...]:
-    """Compare value by value. What differs in the same way in several stages is one difference."""
+    """Compare value by value; the same difference in several stages is one."""
     found: dict[bytes, Difference] = {}
     for stage in {**a, **b}:
         one, other = (dict(leaves(facts.get(stage, {}))) for facts in (a, b))
@@ -169,7 +258,7 @@ def _figures(evidence: Evidence, split: Literal["train", "test"]) -> dict[str, f
 
 
 def _class_changes(a: Evidence, b: Evidence) -> tuple[tuple[ClassChange, ...] | None, str | None]:
-    """Compare the recalls, or say why that cannot be done."""
+    """Compare the recalls, or return why that is not possible."""
     if a.metrics is None or b.metrics is None:
         return None, _no_evaluation(a, b)
     named = {each.name: each for each in b.metrics.test.classes}
@@ -185,17 +274,17 @@ def _class_changes(a: Evidence, b: Evidence) -> tuple[tuple[ClassChange, ...] | 
 
 
 def _disagreement(a: Evidence, b: Evidence) -> tuple[Disagreement | None, str | None]:
-    """Compare the test predictions, or say why that cannot be done."""
+    """Compare the test predictions, or return why that is not possible."""
     if a.metrics is None or b.metrics is None:
         return None, _no_evaluation(a, b)
     if a.test_tables != b.test_tables:
         return None, "the models were tested on different images: the content of the test tables differs"
     classes = [each.name for each in a.metrics.test.classes]
     with disk(a.evaluation), disk(b.evaluation):
-        found = disagreement(a.evaluation / "predictions.parquet", b.evaluation / "predictions.parquet", classes)
+        found = disagreement(a.evaluation / PREDICTIONS, b.evaluation / PREDICTIONS, classes)
     return found, None if found else "the stored predictions are of different images: sample ids or labels differ"
 
 
 def _no_evaluation(a: Evidence, b: Evidence) -> str:
     which = " and ".join(name for name, each in (("A", a), ("B", b)) if each.metrics is None)
-    return f"what evaluate left of {which} is no longer in the store, and the predictions with it"
+    return f"the evaluation of {which} is no longer in the store"

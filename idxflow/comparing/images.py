@@ -1,4 +1,4 @@
-"""The images of a split as arrays: raw, or as the network sees them."""
+"""The images of a split as arrays, and the classes that a stored model predicts for new ones."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from artifacts.ref import Ref
+from schemas.counts import counted
+from schemas.errors import UsageError
+from schemas.image_spec import ImageSpec
+from schemas.model import MEAN, NORMALIZER
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,10 +17,10 @@ if TYPE_CHECKING:
 
 Kind = Literal["raw", "normalized"]
 ROWS = 1_000
-"""Images that are normalised at once: few enough to stay in the processor's cache."""
+"""Images normalised at once: few enough for the processor's cache."""
 
 
-# Arrays have no one truth value: a comparison of two splits would fail. And nobody wants to read them.
+# Arrays have no one truth value: comparing two splits would fail. And they are too long to print.
 @dataclass(frozen=True, eq=False, repr=False)
 class Images:
     """
@@ -38,7 +42,7 @@ class Images:
 
     def __repr__(self) -> str:
         count, rows, columns = self.image.shape
-        return f"<{count} images of {rows} x {columns}, {self.image.dtype}, {len(self.classes)} classes>"
+        return f"<{counted(count, 'image')} of {rows} x {columns}, {self.image.dtype}, {len(self.classes)} classes>"
 
     @property
     def flat(self) -> npt.NDArray[np.uint8] | npt.NDArray[np.float32]:
@@ -53,25 +57,154 @@ def load_images(table: Ref, normalizer: Ref | None = None) -> Images:
     Args:   table:      an artifact of parse.  normalizer: one of normalize; None for raw pixels.
     Raises: BadTable: the table is none of idxflow's.
     """
-    from schemas.image_table import ImageTable
+    from schemas.image_table import TABLE, ImageTable
 
-    opened = ImageTable(table.file("table.parquet"))
+    opened = ImageTable(table.file(TABLE))
     batch, shape = opened.read(), opened.metadata.shape
     pixels: Any = _normalize(batch.image, normalizer) if normalizer else batch.image
-    return Images(batch.sample_id, batch.label, pixels.reshape(-1, *shape), opened.metadata.classes)
+    return Images(batch.sample_id, batch.label, pixels.reshape(-1, *shape.array), opened.metadata.classes)
 
 
 def _normalize(image: npt.NDArray[np.uint8], normalizer: Ref) -> npt.NDArray[np.float32]:
     import numpy as np
 
-    from schemas.statistics import NormalizerFacts
+    from schemas.model import NormalizerFacts
     from tasks.normalize import normalize_pixels
 
-    facts = NormalizerFacts.model_validate_json(normalizer.file("normalizer.json").read_bytes())
-    mean = np.load(normalizer.file("mean.npy"), allow_pickle=False)
+    facts = NormalizerFacts.model_validate_json(normalizer.file(NORMALIZER).read_bytes())
+    mean = np.load(normalizer.file(MEAN), allow_pickle=False)
     normalized = np.empty(image.shape, np.float32)
-    # The work is done in float64: of a whole split at once that is four times the result, and eight times as slow.
+    # float64 for a whole split would take four times the memory of the result, and eight times as long.
     for start in range(0, len(image), ROWS):
         rows = slice(start, start + ROWS)
         normalized[rows] = normalize_pixels(image[rows], mean, facts.std)
     return normalized
+
+
+SUBJECT = "the images"
+WHOLE = "raw pixels, 0 to 255, uint8"
+
+
+# Arrays have no one truth value, and are too long to print.
+@dataclass(frozen=True, eq=False, repr=False)
+class Predictions:
+    """
+    What a model predicts for n images, in their order.
+
+    Args:
+        label:         int64 (n,), the index of the most probable class; the first of equals.
+        name:          names of these classes.
+        probabilities: float32 (n, classes), in [0, 1]; each row adds up to 1.
+    """
+
+    label: npt.NDArray[np.int64]
+    name: tuple[str, ...]
+    probabilities: npt.NDArray[np.float32]
+
+    def __repr__(self) -> str:
+        return f"<predictions for {counted(len(self.name), 'image')}, {self.probabilities.shape[1]} classes>"
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """
+    A model that is loaded, with what its images and classes are.
+
+    Args:
+        graph:   of uint8 (n, rows * columns) to float32 (n, classes); see `tasks.evaluate.as_graph`.
+        shape:   of an image.
+        classes: names, in label order.
+    """
+
+    graph: Any
+    shape: ImageSpec
+    classes: tuple[str, ...]
+
+    def predict(self, images: npt.ArrayLike) -> Predictions:
+        """
+        Predict the class of each image; see `idxflow.archive.ArchivedRun.predict`.
+
+        Raises: UsageError: they are not raw pixels of the model's shape.  TrainingDiverged: the model gives no number.
+        """
+        import numpy as np
+
+        from schemas.image_table import rows_per_group
+        from tasks.evaluate import classify
+
+        pixels = raw_pixels(images, self.shape)
+        # Cut as a table is, so that a whole split comes to evaluate's bits: blocks of other sizes add up otherwise.
+        step = rows_per_group(pixels.shape[1])
+        parts = [classify(self.graph, pixels[start : start + step]) for start in range(0, len(pixels), step)]
+        probabilities = np.concatenate(parts)
+        label = probabilities.argmax(axis=1)
+        return Predictions(label, tuple(self.classes[index] for index in label.tolist()), probabilities)
+
+
+def raw_pixels(images: npt.ArrayLike, shape: ImageSpec) -> npt.NDArray[np.uint8]:
+    """
+    Check that images are raw pixels of a shape.
+
+    Args:
+        images: (n, rows, columns), (n, rows * columns) or one image, (rows, columns); uint8, or integers of another
+                type that are all from 0 to 255, which are the same numbers.
+        shape:  of an image.
+    Returns: uint8 (n, rows * columns), at least one row.
+    Raises:  UsageError: of another shape or type, none at all, or out of range.
+    """
+    import numpy as np
+
+    try:
+        given = np.asarray(images)
+    except ValueError as error:  # lists of different lengths
+        raise _refused(WHOLE, f"no array: {error}", "Images have to be of one size.") from error
+    _check_shape(given, shape)
+    if given.dtype != np.uint8:
+        _check_values(given)
+    return given.astype(np.uint8, copy=False).reshape(-1, shape.pixels)
+
+
+def _check_shape(given: npt.NDArray[Any], shape: ImageSpec) -> None:
+    if given.dtype.kind not in "buif":
+        found = given.item() if given.ndim == 0 else given.dtype
+        name = type(found).__name__ if given.ndim == 0 else f"an array of {found}"
+        raise _refused(WHOLE, name, 'Hand over numbers in an array, as `run.table("test").image` is one.')
+    if not given.size:
+        raise _refused("at least one image", "none", "Nothing was predicted.")
+    sizes, one = given.shape, shape.array
+    if sizes != one and not (sizes[1:] in {one, (shape.pixels,)} and len(sizes) > 1):
+        listed = ", ".join(map(str, one))
+        expected = f"shape (n, {listed}), (n, {shape.pixels}) or, of one image, ({listed})"
+        raise _refused(expected, str(sizes), _shape_way_out(sizes, shape))
+
+
+def _shape_way_out(sizes: tuple[int, ...], shape: ImageSpec) -> str:
+    if sizes == (shape.pixels,):
+        return "One image in a row is `images.reshape(1, -1)`."
+    if sizes[-3:] == (*shape.array, 1):
+        return "Take the axis of the one channel off: `images[..., 0]`."
+    if sizes[-3:] in {(*shape.array, 3), (*shape.array, 4)}:
+        return "These look like colours, and the model was trained on grey pixels: convert them as its data set was."
+    return "Bring them to the size of the data set's images, as they were cut out and scaled there."
+
+
+def _check_values(given: npt.NDArray[Any]) -> None:
+    low, high = given.min(), given.max()
+    if given.dtype.kind == "b":
+        raise _refused(WHOLE, "bool", "Where True is white that is `images.astype(np.uint8) * 255`.")
+    if given.dtype.kind in "iu" and low >= 0 and high <= 255:
+        return
+    found = f"{given.dtype} from {low:g} to {high:g}"
+    if given.dtype.kind in "iu":
+        more = "Pixels of more than 8 bits have to be scaled to 0 to 255 first."
+        raise _refused(WHOLE, found, more if low >= 0 else "Hand over the pixels as the data set's files have them.")
+    if low >= 0 and high <= 1:
+        way_out = "The model scales by itself: hand over the pixels as they were before."
+        raise _refused(WHOLE, f"{found}: these look scaled", way_out)
+    if low < 0:
+        way_out = "The model normalises by itself: hand over the pixels as they were before."
+        raise _refused(WHOLE, f"{found}: these look normalized", way_out)
+    raise _refused(WHOLE, found, "If they are whole numbers from 0 to 255: `images.astype(np.uint8)`.")
+
+
+def _refused(expected: str, found: str, way_out: str) -> UsageError:
+    return UsageError(SUBJECT, expected=expected, found=found, way_out=way_out)

@@ -1,4 +1,4 @@
-"""Where two models part over the same test images, and whether one is better by more than chance."""
+"""Where two models disagree on the same test images, and whether one is significantly better."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 LEVEL = 0.05
-"""Significance level: chance alone has to be less probable than this before a difference counts as more."""
+"""Significance level: a difference with a smaller p-value counts as more than chance."""
 COLUMNS = ("split", "sample_id", "label", "predicted", "probability")
 
 
@@ -46,8 +46,8 @@ def mcnemar(b: int, c: int) -> float:
     """
     Return the two-sided p-value of the exact McNemar test for two classifiers of the same samples.
 
-    Were both equally good, each sample that exactly one of them gets right would fall to either as a fair coin does:
-    the smaller count is binomial, with n = b + c and probability 1/2. Where n is 0 there is nothing to explain: 1.
+    Under the null hypothesis, each sample that exactly one of them gets right is a fair coin: the smaller count is
+    binomial, with n = b + c and probability 1/2. Where n is 0, p is 1.
 
     Q. McNemar (1947): Note on the sampling error of the difference between correlated proportions or percentages.
     Psychometrika 12 (2), 153-157.
@@ -63,7 +63,7 @@ def mcnemar(b: int, c: int) -> float:
 
 def disagreement(a: Path, b: Path, classes: Sequence[str]) -> Disagreement | None:
     """
-    Hold the stored predictions of two models against each other, image by image, over the test split.
+    Compare the stored predictions of two models, image by image, over the test split.
 
     Args:    a, b: files `predictions.parquet` as evaluate writes them.  classes: names, in label order.
     Returns: None where they are not of the same images: other sample ids, or other labels.
@@ -90,7 +90,7 @@ def disagreement(a: Path, b: Path, classes: Sequence[str]) -> Disagreement | Non
 
 
 def _test_rows(path: Path) -> pa.Table:
-    """Read the test split's rows, by sample_id; of the train split, which may be long, one row group at a time."""
+    """Read the test split's rows, by sample_id; one row group at a time, as the train split may be long."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq

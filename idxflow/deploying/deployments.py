@@ -1,19 +1,23 @@
 """
-The deployments of prefect.yaml: put on a server with Prefect's own command, or made to be served by this process.
+What `idxflow up` sets up on a server: a work pool, the deployments of prefect.yaml, and the automations.
 
-The link beside this file is prefect.yaml itself: an installed package has the file, too.
+With Prefect's own template a run may name any command, which a worker runs as its user. With that of pool.json the
+command is Prefect's, in the worker's folder, and the one job variable is `env`; of that, only names that neither Python
+nor the loader of programs reads: prefect.yaml's, and `MIRROR_...` for `${NAME}` in a mirror's address. The server
+refuses everything else. The link beside this file is prefect.yaml itself: an installed package has the file, too.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import yaml
@@ -27,13 +31,17 @@ if TYPE_CHECKING:
     from prefect.client.schemas.responses import DeploymentResponse
     from prefect.deployments.runner import RunnerDeployment
 
-PREFECT_FILE = Path(__file__).with_name("prefect.yaml")
+PREFECT_FILE, POOL_FILE, AUTOMATIONS_FILE = (
+    Path(__file__).with_name(name) for name in ("prefect.yaml", "pool.json", "automations.yaml")
+)
 FLOW = "idxflow"
+ALIKE = {"name", "description", "version", "parameters", "enforce_parameter_schema", "paused"}
+"""What a deployment that is served has as prefect.yaml does."""
 HEARTBEAT_SECONDS = 30
 
 
 class WorkPool(BaseModel):
-    """The pool that a deployment's runs wait in, and what its worker adds to their environment."""
+    """The pool of a deployment's runs, and what its worker adds to their environment."""
 
     model_config = ConfigDict(frozen=True)
     name: str
@@ -41,7 +49,7 @@ class WorkPool(BaseModel):
 
 
 class Deployment(BaseModel):
-    """What prefect.yaml says of one deployment, in Prefect's own words."""
+    """One deployment of prefect.yaml, in Prefect's own terms."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
@@ -65,9 +73,9 @@ def described(file: Path = PREFECT_FILE) -> tuple[Deployment, ...]:
 
 def described_for(client: SyncPrefectClient) -> tuple[Deployment, ...]:
     """
-    Return what prefect.yaml describes, with those deployments and schedules paused that a person has paused there.
+    Return what prefect.yaml describes, with those deployments and schedules paused that are paused on the server.
 
-    For Prefect, to deploy is to resume: what is told to deploy says so itself, and may break off at any moment.
+    Deploying with Prefect would resume them.
     """
     there = {each.name: each for each in _there(client)}
     return tuple(_paused_as(each, there[each.name]) if each.name in there else each for each in described())
@@ -78,57 +86,42 @@ def ids(client: SyncPrefectClient) -> tuple[UUID, ...]:
     return tuple(each.id for each in _there(client))
 
 
-class Deploying:
+@contextlib.contextmanager
+def deploying(wanted: Iterable[Deployment]) -> Iterator[Callable[[], None]]:
     """
-    `prefect deploy --all` at work beside this process, from the folder that prefect.yaml's entrypoints begin in.
+    Run `prefect deploy --all` beside the block, in the folder that prefect.yaml's entrypoints are relative to.
 
-    Args: wanted: what it deploys; all else is as in prefect.yaml.
+    Args:   wanted: what it deploys; all else is as in prefect.yaml.
+    Yields: a function that returns when it is done. Raises ServerError: it failed; it quotes Prefect's last lines.
     """
-
-    def __init__(self, wanted: Iterable[Deployment]) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="idxflow-deploy-")
-        file, whole = Path(self._folder.name) / PREFECT_FILE.name, yaml.safe_load(PREFECT_FILE.read_text("utf-8"))
-        whole["deployments"] = [each.model_dump(mode="json") for each in wanted]
-        file.write_text(yaml.safe_dump(whole), "utf-8")
+    whole = yaml.safe_load(PREFECT_FILE.read_text("utf-8"))
+    whole["deployments"] = [each.model_dump(mode="json") for each in wanted]
+    environment = {**os.environ, "NO_COLOR": "1", "PREFECT_LOGGING_LEVEL": "ERROR"}
+    with tempfile.TemporaryDirectory(prefix="idxflow-deploy-") as folder:
+        (file := Path(folder) / PREFECT_FILE.name).write_text(yaml.safe_dump(whole), "utf-8")
         command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)]
-        self._process = subprocess.Popen(
-            command,
-            cwd=project_folder(),
-            env={**os.environ, "NO_COLOR": "1", "PREFECT_LOGGING_LEVEL": "ERROR"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        streams: Any = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        with subprocess.Popen(command, cwd=project_folder(), env=environment, text=True, **streams) as process:
 
-    def wait(self) -> None:
-        """
-        Return when it is done.
+            def wait() -> None:
+                output, _ = process.communicate()
+                if process.returncode:
+                    lines = [line.strip() for line in output.splitlines() if line.strip()]
+                    raise ServerError(
+                        "prefect deploy --all",
+                        expected="exit code 0",
+                        found=f"{process.returncode}: {' | '.join(lines[-3:])}",
+                        way_out=f"See that it is Prefect 3.8, accepts your password, and that {file.name} is intact.",
+                    )
 
-        Raises: ServerError: it failed; it quotes what Prefect said last.
-        """
-        said, _ = self._process.communicate()
-        if self._process.returncode:
-            lines = [line.strip() for line in said.splitlines() if line.strip()]
-            raise ServerError(
-                "prefect deploy --all",
-                expected="exit code 0",
-                found=f"{self._process.returncode}: {' | '.join(lines[-3:])}",
-                way_out=f"See that the server is Prefect 3.8's and lets you in, and that {PREFECT_FILE.name} is whole.",
-            )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.communicate()
-        self._folder.cleanup()
+            try:
+                yield wait
+            finally:
+                process.kill()  # one that has ended takes no harm
 
 
 def served(wanted: Iterable[Deployment]) -> tuple[RunnerDeployment, ...]:
-    """Make these deployments for a process that serves them: without a work pool, found by the flow's module."""
+    """Return these deployments for a process that serves them: without a work pool, found by the flow's module."""
     from prefect.client.schemas.objects import ConcurrencyLimitConfig
     from prefect.types.entrypoint import EntrypointType
 
@@ -136,16 +129,11 @@ def served(wanted: Iterable[Deployment]) -> tuple[RunnerDeployment, ...]:
 
     return tuple(
         pipeline.to_deployment(  # type: ignore[misc]  # a coroutine only where a loop runs
-            name=each.name,
-            description=each.description,
-            version=each.version,
+            **each.model_dump(include=ALIKE),
             tags=list(each.tags),
-            parameters=each.parameters,
-            enforce_parameter_schema=each.enforce_parameter_schema,
             schedules=[_schedule(schedule) for schedule in each.schedules],
             concurrency_limit=ConcurrencyLimitConfig.model_validate(each.concurrency_limit),
             entrypoint_type=EntrypointType.MODULE_PATH,
-            paused=each.paused,
         )
         for each in wanted
     )
@@ -170,3 +158,57 @@ def _schedule(given: dict[str, Any]) -> Any:
 
     options = {name: given[name] for name in ("timezone", "slug", "active", "parameters") if name in given}
     return Cron(given["cron"], **options)
+
+
+def base_job_template() -> dict[str, Any]:
+    """Return the pool's template, in Prefect's own terms."""
+    template: dict[str, Any] = json.loads(POOL_FILE.read_text("utf-8"))
+    return template
+
+
+def make_pool(client: SyncPrefectClient, name: str) -> bool:
+    """
+    Create the process work pool, or give one that has Prefect's own template ours.
+
+    Returns: whether it was created.
+    """
+    from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
+    from prefect.exceptions import ObjectAlreadyExists
+    from prefect.workers.process import ProcessWorker
+
+    template, prefects = base_job_template(), ProcessWorker.get_default_base_job_template()
+    try:
+        client.create_work_pool(WorkPoolCreate(name=name, type="process", base_job_template=template))
+    except ObjectAlreadyExists:
+        there = client.read_work_pool(name).base_job_template
+        if _variables(there) in (set(), _variables(prefects), _variables(template)):
+            client.update_work_pool(name, WorkPoolUpdate(base_job_template=template))
+        return False
+    return True
+
+
+def _variables(template: dict[str, Any]) -> set[str]:
+    return set(template.get("variables", {}).get("properties", {}))
+
+
+def put_automations(client: SyncPrefectClient, file: Path = AUTOMATIONS_FILE) -> tuple[int, int]:
+    """
+    Create or update each automation of the file; by name, so that a second time changes nothing.
+
+    What was changed on the server is kept: whether it is enabled, and its actions, as notifications.
+
+    Returns: how many were created, and how many existed.
+    """
+    from prefect.events.schemas.automations import AutomationCore
+
+    made = there = 0
+    for given in yaml.safe_load(file.read_text("utf-8"))["automations"]:
+        wanted = AutomationCore.model_validate(given)
+        if not (found := client.read_automations_by_name(wanted.name)):
+            client.create_automation(wanted)
+            made += 1
+        for each in found:  # `prefect automation create` twice makes two of a name
+            kept = wanted.model_copy(update={"enabled": each.enabled, "actions": each.actions})
+            client.update_automation(each.id, kept)
+        there += bool(found)
+    return made, there

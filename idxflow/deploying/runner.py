@@ -1,4 +1,4 @@
-"""Prefect's runner, that of its `serve`, which puts its name on what it takes, as Prefect's workers do."""
+"""Prefect's runner, that of its `serve`, which labels its runs with its name, as Prefect's workers do."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from idxflow.deploying.runs import GIVEN_BACK, WORKER_LABEL
 
 class NamingRunner(Runner):
     """
-    A runner whose runs tell who has them, to whoever looks at the server.
+    A runner that labels its runs on the server with its name.
 
-    Several of them may serve the same deployments, each of another home folder: only the label tells whose a run is.
+    Several may serve the same deployments, each of another home folder: only the label shows whose a run is.
     """
 
     async def __aenter__(self) -> Self:
         await super().__aenter__()
-        # Prefect has no hook for it. What has become Pending is taken: a second runner is refused by the server.
+        # Prefect has no hook for it. A Pending run is taken: the server refuses a second runner.
         take = self._state_proposer.propose_pending
 
         async def take_and_name(flow_run: FlowRun) -> bool:
@@ -29,7 +29,7 @@ class NamingRunner(Runner):
             try:
                 await self._client.update_flow_run_labels(flow_run.id, {WORKER_LABEL: self.name})
             except Exception:
-                # Without a name nobody would ever end it, and it would keep its place among those that may run.
+                # Without the label no worker would ever end it, and it would keep its concurrency slot.
                 await self._client.set_flow_run_state(flow_run.id, Scheduled(message=GIVEN_BACK), force=True)
                 return False
             return True

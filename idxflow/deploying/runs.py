@@ -1,4 +1,4 @@
-"""The runs that `idxflow up` has taken: ended before it ends, and told dead when an earlier one left them behind."""
+"""The runs that `idxflow up` executes: cancelled before it ends, marked as crashed where an earlier one left them."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.objects import FlowRun
 
-STOPPED = "`idxflow up` was stopped. What was finished is stored; the next run goes on from there."
-LOST = "Its process is gone, and so is the one that started it. What was finished is stored; the next run goes on."
+STOPPED = "`idxflow up` was stopped. Finished stages are stored; the next run continues from there."
+LOST = "Its process and the one that started it have ended. Finished stages are stored; the next run continues."
 GIVEN_BACK = "`idxflow up` was stopped before it began."
 END_SECONDS = 20.0
-"""How long runs may take to end by themselves; they are asked with SIGTERM, and get SIGKILL after that."""
+"""How long runs may take to end after SIGTERM; then they get SIGKILL."""
 
 
 WORKER_LABEL = "prefect.worker.name"
-"""The label of a run with the name of who took it; Prefect's workers put it there."""
+"""The label of a run with the name of its worker; Prefect's workers set it."""
 
 
 class TakenRuns:
     """
-    The runs of some deployments that wait for nobody else any more: they are Pending, Running or Cancelling.
+    The runs of some deployments that a worker has begun: they are Pending, Running or Cancelling.
 
     Args:
         deployments: their ids.
-        worker:      only those with this name in their label; others on the same server are somebody else's.
-        home:        the folder whose holds tell which of them live.
+        worker:      only runs with this name in their label; others on the server are another worker's.
+        home:        the folder whose holds show which of them are alive.
     """
 
     def __init__(self, client: SyncPrefectClient, deployments: Collection[UUID], worker: str, home: Path) -> None:
@@ -43,7 +43,7 @@ class TakenRuns:
         self._outlived: set[UUID] = set()
 
     def active(self) -> list[FlowRun]:
-        """Ask the server for those that have not ended, but for those that outlived an earlier worker."""
+        """Ask the server for those that have not ended, except those that outlived an earlier worker."""
         from prefect.client.schemas.filters import FlowRunFilter
 
         wanted = {
@@ -54,14 +54,14 @@ class TakenRuns:
         taken = [run for run in found if run.labels.get(WORKER_LABEL) == self._worker]
         return [run for run in taken if run.id not in self._outlived]
 
-    def bury_lost(self) -> int:
+    def crash_lost(self) -> int:
         """
-        Mark Crashed what a killed `idxflow up` left behind, where the process of the run itself is dead, too.
+        Mark as Crashed what a killed `idxflow up` left, where the run's own process has ended, too.
 
-        Called before anything is taken. A run that outlived its worker has its hold, and ends by itself: nobody here
-        could end it, and it is left alone from now on.
+        Called before the first run. A run that outlived its worker has its hold, and ends by itself: this process
+        cannot end it, and ignores it.
 
-        Returns: how many were dead.
+        Returns: how many have crashed.
         """
         left = self.active()
         self._outlived = {run.id for run in left if is_alive(self._holds, run.id.hex[-12:])}
@@ -72,27 +72,36 @@ class TakenRuns:
 
     def end(self, hurry: threading.Event, seconds: float = END_SECONDS) -> int:
         """
-        Ask what has not ended to end, as a person who cancels it does, and wait for it.
+        Cancel what has not ended, and wait for it.
 
-        Args:    hurry: set by whoever does not want to wait any longer.
-        Returns: how many there were.
+        Args:    hurry: set to stop waiting.
+        Returns: how many were cancelled.
         """
-        from prefect.states import Cancelling
+        from prefect.states import Cancelled, Cancelling
 
         for run in self.active():
             self._client.set_flow_run_state(run.id, Cancelling(message=STOPPED))
             self._asked.add(run.id)
         deadline = time.monotonic() + seconds
-        while self._asked & {run.id for run in self.active()} and time.monotonic() < deadline and not hurry.wait(0.2):
-            pass
+        while waiting := [run.id for run in self.active() if run.id in self._asked]:
+            # Prefect says so only when a process of its own has looked for hooks of the flow, of which there are none:
+            # 2 s, and on a busy machine more than anybody waits.
+            for ended in filter(self._has_ended, waiting):
+                self._client.set_flow_run_state(ended, Cancelled(message=STOPPED), force=True)
+            if time.monotonic() > deadline or hurry.wait(0.2):
+                break
         return len(self._asked)
+
+    def _has_ended(self, run: UUID) -> bool:
+        """Tell whether a run had begun its work, and let go of it since."""
+        name = run.hex[-12:]
+        return (self._holds / name).exists() and not is_alive(self._holds, name)
 
     def settle(self) -> None:
         """
-        Settle what has not ended though its worker has.
+        Settle runs that have not ended though their worker has.
 
-        What was asked to end is Crashed. What was taken while that was waited for is given back: somebody else, or the
-        next worker, takes it.
+        Cancelled ones are Crashed. Those that the worker began meanwhile are scheduled again, for the next worker.
         """
         from prefect.states import Scheduled
 

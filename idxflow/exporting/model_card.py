@@ -1,4 +1,4 @@
-"""The card that goes with an exported model: what it is, what it is good for, what it was made from, how to load it."""
+"""The card that goes with an exported model: what it is, its use, its origin, how to load it."""
 
 from __future__ import annotations
 
@@ -10,27 +10,25 @@ from jinja2 import Environment, StrictUndefined
 
 from artifacts.archive.lineage import Source
 from artifacts.manifest import Manifest
-from schemas.caveats import find_caveats
+from schemas.counts import counted
 from schemas.datasets import TableSpec
-from schemas.history import History
-from schemas.intervals import wilson_interval
-from schemas.metrics import LISTED, Metrics
-from schemas.training import Training
+from schemas.results import LISTED, Metrics, find_caveats, wilson_interval
+from schemas.text import amount, share
+from schemas.training import History, Training
 from schemas.visible import visible
-from schemas.words import amount, share
 from tasks.explaining.page import thousands
 from tasks.report import list_settings, most_confused, nearest_profile
 
 TEMPLATE = Path(__file__).with_suffix(".md")
 CONFUSIONS = 3
 MARKS = re.compile(r"([\\`*_\[\]<>|#~&])")
-"""What means something to Markdown inside a line."""
+"""Characters with a meaning in a line of Markdown."""
 
 
 @dataclass(frozen=True)
 class Card:
     """
-    All that the card tells.
+    The content of the card.
 
     Args:
         model:    the model's manifest.
@@ -56,10 +54,16 @@ class Card:
 
 
 def render(card: Card) -> str:
-    """Fill the template `model_card.md`. Its filter `text` is for words from outside, which are no Markdown."""
+    """Fill the template `model_card.md`. Its filter `text` is for text from outside, which is no Markdown."""
     profile, usual = nearest_profile(card.training)
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701 - no HTML
-    environment.filters |= {"text": as_text, "share": share, "thousands": thousands, "amount": amount}
+    environment.filters |= {
+        "text": as_text,
+        "share": share,
+        "thousands": thousands,
+        "amount": amount,
+        "counted": counted,
+    }
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         card=card,
         profile=profile,
@@ -75,7 +79,7 @@ def render(card: Card) -> str:
 
 
 def describe_method(training: Training) -> str:
-    """Say in words what the weights were fitted by, and to what."""
+    """Return how the weights were fitted, and to what, in words."""
     sgd = training.optimizer == "sgd"
     means = {
         "momentum": sgd and training.momentum,
@@ -89,5 +93,5 @@ def describe_method(training: Training) -> str:
 
 
 def as_text(words: str) -> str:
-    """Return words as Markdown that reads as they do."""
+    """Return a text as Markdown that shows it unchanged."""
     return MARKS.sub(r"\\\1", visible(" ".join(words.split())))

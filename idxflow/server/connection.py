@@ -1,4 +1,4 @@
-"""Which Prefect API a command talks to: the one that a person has chosen, or a local server of the home folder."""
+"""The Prefect API that a command uses: the one that is configured, or a local server of the home folder."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
-from idxflow.cli.faithful import stay_faithful
 from idxflow.server.environment import user_api_url
+from idxflow.server.faithful import stay_faithful
 from idxflow.server.local import (
     Server,
     api_answers,
@@ -37,8 +37,8 @@ class Connection:
     An API that answers, or is about to.
 
     Args:
-        wait: returns when it answers. Raises ServerError: it does not, or lets nobody in with this password.
-        stop: the command that ends the local server; None where the server is somebody else's.
+        wait: returns when it answers. Raises ServerError: it does not, or refuses this password.
+        stop: the command that ends the local server; None for any other server.
         started: whether that server was started just now.
     """
 
@@ -49,10 +49,10 @@ class Connection:
 
 def connect(home: Path, console: Console, *, patient: bool = False) -> Connection:
     """
-    Find the API that a person has chosen, or the server of `home`; start one where there is none, and say so.
+    Find the configured API or the server of `home`; start a server where there is none, and print how to stop it.
 
-    Args:   patient: as in `idxflow.cli.faithful.stay_faithful`.
-    Raises: ServerError: it cannot be started, or the one that was chosen does not answer.
+    Args:   patient: as in `idxflow.server.faithful.stay_faithful`.
+    Raises: ServerError: it cannot be started, or the configured API does not answer.
     """
     if (url := user_api_url()) and not _is_own(home, url):
         if not api_answers(url, 5.0, healthy=False):
@@ -62,7 +62,7 @@ def connect(home: Path, console: Console, *, patient: bool = False) -> Connectio
                 found="none within 5 s",
                 way_out="Start that server, or unset PREFECT_API_URL for one of idxflow's own; --ephemeral needs none.",
             )
-        return Connection(lambda: _ask_to_be_let_in(url), None)
+        return Connection(lambda: _check_access(url), None)
     server, started = start_server(home)
     enter(home, server, patient=patient)
     if started:
@@ -73,44 +73,44 @@ def connect(home: Path, console: Console, *, patient: bool = False) -> Connectio
 
 def temporary_server() -> Connection:
     """
-    Start a server that ends with this process, but apart from it: Ctrl-C is for the run, which still has to say so.
+    Start a server that ends with this process, but does not get its Ctrl-C: the run still has to report to it.
 
-    It also ends where this process is killed: by itself, when it sees the pipe between them closed.
+    Where this process is killed, the server ends when the pipe between them is closed.
 
     Raises: ServerError: it cannot be started.
     """
     folder = Path(tempfile.mkdtemp(prefix="idxflow-server-"))
-    # Its history is the home folder's: only what tells it from other servers lies apart.
-    leash, held = os.pipe()  # what is held stays open until the end, or this process's death: no child inherits it
+    # Its history is the home folder's: only the files that identify the server are apart.
+    leash, held = os.pipe()  # no child inherits `held`: it is open until this process ends
     server, _ = start_server(folder, leash=leash)
     os.close(leash)
     enter(folder, server, patient=False)
 
     def end() -> None:
-        os.close(held)  # the folder goes, then the server, also where nobody waits for them any more
+        os.close(held)  # deletes the folder and ends the server, also where this process does not wait
         outlast_server(server)
         shutil.rmtree(folder, ignore_errors=True)
 
-    # What is registered first runs last: Prefect, which is imported later, sends its last lines and events before.
+    # Registered first, it runs last: Prefect, which is imported later, sends its last lines and events before.
     atexit.register(end)
     return Connection(lambda: wait_for_server(folder, server), None)
 
 
 def enter(home: Path, server: Server, *, patient: bool) -> None:
-    """Let the clients of this process, and of those that it starts, into the server of `home`; and into no other."""
+    """Set the address and password of the server of `home` for this process and its children; refuse other servers."""
     stay_faithful(home, server, patient=patient)
     os.environ |= {
         "PREFECT_API_URL": server.api,
-        "PREFECT_API_AUTH_STRING": read_password(home),  # whatever a person has set is for another server
+        "PREFECT_API_AUTH_STRING": read_password(home),  # one that is set is for another server
         "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "true",
     }
 
 
-def _ask_to_be_let_in(url: str) -> None:
+def _check_access(url: str) -> None:
     """
-    Ask as Prefect's client will, with its password or key: `/health` answers everybody.
+    Make a request as Prefect's client will, with its password or key: `/health` needs neither.
 
-    Raises: ServerError: that is not enough to be let in.
+    Raises: ServerError: the password or key is refused.
     """
     from prefect.client.orchestration import get_client
     from prefect.exceptions import PrefectHTTPStatusError
@@ -126,14 +126,14 @@ def _ask_to_be_let_in(url: str) -> None:
         given = next((each.name for each in (PREFECT_API_AUTH_STRING, PREFECT_API_KEY) if each.value()), None)
         raise ServerError(
             f"Prefect API {redact(url)}",
-            expected="a password or key that it knows",
+            expected="a valid password or key",
             found=f"{status} {HTTPStatus(status).phrase}, with {f'what {given} holds' if given else 'neither'}",
-            way_out="Set PREFECT_API_AUTH_STRING to its user:password, as docs/team.md tells, or PREFECT_API_KEY for "
+            way_out="Set PREFECT_API_AUTH_STRING to its user:password (see docs/team.md), or PREFECT_API_KEY for "
             "Prefect Cloud.",
         ) from error
 
 
 def _is_own(home: Path, url: str) -> bool:
-    """Tell whether an address is that of the server of `home`, which may still be starting."""
+    """Return whether an address is that of the server of `home`, which may still be starting."""
     server = find_server(home)
     return server is not None and server.api == url

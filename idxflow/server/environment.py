@@ -1,4 +1,4 @@
-"""The process environment of a run, set before Prefect or TensorFlow is imported. What a person has set stays."""
+"""The process environment of a run, set before Prefect or TensorFlow is imported. Variables that are set are kept."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ def prepare_environment(home: Path, *, verbose: bool = False, ephemeral: bool = 
 
     Args:
         home:      absolute path of the folder of all run-time data.
-        verbose:   let the libraries talk.
-        ephemeral: whatever API was chosen, the run brings a server of its own.
+        verbose:   let the libraries log.
+        ephemeral: the run uses a server of its own, whatever API is configured.
     Raises: StoreError: a folder of the home folder is a link.
     """
     refuse_links(home)
     os.environ["IDXFLOW_HOME"] = str(home)
     prefect = home / "prefect"
     if ephemeral:
-        private_folder(home)  # a server makes its database, but no folder for it
+        private_folder(home)  # a server creates its database, but not the folder
         os.environ.pop("PREFECT_API_URL", None)
     defaults = {
         "PREFECT_SERVER_MEMO_STORE_PATH": str(prefect / "memo_store.toml"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
-        # A server that forgets its leases when it is restarted never gives back the places of runs that end meanwhile.
+        # A server that loses its leases in a restart never frees the slots of runs that end meanwhile.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
-        # The console is ours: what Prefect logs goes to its API, and so do the lines of our own loggers.
+        # The console is ours: Prefect's log and our loggers' lines go to its API.
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if verbose else "CRITICAL",
         "PREFECT_LOGGING_INTERNAL_LEVEL": "ERROR" if verbose else "CRITICAL",  # it goes to the console alone
         "PREFECT_LOGGING_LEVEL": "INFO",
-        # That a stage has finished, and how, its task run tells already.
+        # The state of the task run already shows that a stage has finished, and how.
         "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL": "WARNING",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "idxflow",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     }
-    # A Prefect profile that names an API stays in force, with its keys: Prefect finds it in its own home.
+    # A Prefect profile that names an API stays active, with its keys: Prefect reads it from its own home.
     if ephemeral or profile_api_url() is None:
         defaults["PREFECT_HOME"] = str(prefect)
     if not any(name in os.environ for name in _DATABASE):
@@ -62,7 +62,7 @@ def prepare_environment(home: Path, *, verbose: bool = False, ephemeral: bool = 
 
 
 def user_api_url() -> str | None:
-    """Return the Prefect API that a person has chosen, by PREFECT_API_URL or by their Prefect profile."""
+    """Return the configured Prefect API: PREFECT_API_URL, or that of the active Prefect profile."""
     return os.environ.get("PREFECT_API_URL") or profile_api_url()
 
 

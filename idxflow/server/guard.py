@@ -3,8 +3,8 @@ Prefect's server as `prefect server start` runs it, behind a guard: hosts and or
 
     python -P guard.py [--host HOST | --listener DESCRIPTOR] --port PORT
 
-A page that makes its own name point here is refused by the name in its requests, and any other page by its origin,
-before Prefect sees what they ask for. Own are the addresses of PREFECT_SERVER_CORS_ALLOWED_ORIGINS,
+A page whose name was made to point here is refused by the Host of its requests, any other page by its Origin, before
+Prefect sees them. Allowed are the addresses of PREFECT_SERVER_CORS_ALLOWED_ORIGINS,
 PREFECT_SERVER_UI_API_URL and PREFECT_API_URL, and 127.0.0.1 and localhost.
 
 It is started as a file, so that it needs no idxflow on the path.

@@ -1,9 +1,9 @@
 """
-Run a program as `python` does, until whoever started it has ended.
+Run a program as `python` does, until its owner has ended.
 
     python -P leash.py FOLDER FILE ARGUMENT...
 
-Standard input is a pipe, whose other end the owner holds and nobody else: the kernel closes it however the owner dies.
+Standard input is a pipe, whose other end only the owner holds: the kernel closes it however the owner ends.
 """
 
 from __future__ import annotations

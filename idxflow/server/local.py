@@ -1,10 +1,10 @@
 """
 The local Prefect server of a home folder: found, started, waited for, stopped.
 
-It outlives the run that starts it, and keeps its history in `<home>/prefect`. What runs is written down in
-`<home>/server.json`; a process is only believed to be it when its start time and its arguments agree. A lock on
-`<home>/server.lock` lets two runs at once start one server. It asks for the password of `idxflow.password`, and answers
-pages of its own address only; see `idxflow.server.guard`.
+It outlives the run that starts it, and keeps its history in `<home>/prefect`. `<home>/server.json` describes it; a
+process counts as the server only when its start time and its arguments agree. A lock on
+`<home>/server.lock` lets two runs at once start one server. It requires the password of `idxflow.server.password`, and
+answers pages of its own address only; see `idxflow.server.guard`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ START_SECONDS = 120.0
 STOP_SECONDS = 10.0
 LEASH, GUARD = (Path(__file__).with_name(name) for name in ("leash.py", "guard.py"))
 DAYS = 90
-"""For how long the server keeps runs, with their logs and pages."""
+"""How long the server keeps runs, with their logs and pages."""
 PASSING = (
     *(f"prefect.task-run.{state}" for state in ("Pending", "Running", "Cached", "Completed")),
     *(f"prefect.flow-run.{state}" for state in ("Pending", "Running", "heartbeat")),
@@ -43,16 +43,16 @@ PASSING = (
     # Each with its page.
     *(f"prefect.artifact-collection.{what}" for what in ("created", "updated", "deleted")),
 )
-"""Events that are of use while they are news."""
+"""Events that are only useful for a moment."""
 DEFAULTS = {
-    # Runs, and what their pages show, go by age. Prefect's own server keeps them for good.
+    # Runs and their pages are deleted by age; Prefect's own default keeps them for good.
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(DAYS * 24 * 3600),
-    # A cached run of 20 stages makes 60 of these, most of what would be kept of it. A stage's states are kept with it.
+    # A cached run of 20 stages emits 60 of these, most of what would be kept of it. A stage's states are kept.
     "PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES": json.dumps(dict.fromkeys(PASSING, 30)),
     "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "60",
 }
-"""What a person may have set otherwise."""
+"""Unless the environment sets them otherwise."""
 
 
 class Server(BaseModel):
@@ -60,12 +60,12 @@ class Server(BaseModel):
     A running server, as `<home>/server.json` has it.
 
     Args:
-        home:      the home folder that it is of: a copy of that folder has its state, but not its server. Empty in
-                   a state that an older idxflow wrote.
+        home:      its home folder: a copy of that folder has the file, but not the server. Empty in a file that an
+                   older idxflow wrote.
         pid, port: of the process, which listens on 127.0.0.1.
         started:   UTC, ISO 8601.
         born:      as in `idxflow.server.machine.Process`.
-        log:       path of what it prints.
+        log:       path of its output.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -83,12 +83,12 @@ class Server(BaseModel):
 
     @property
     def api(self) -> str:
-        """What PREFECT_API_URL has to be."""
+        """The value of PREFECT_API_URL."""
         return f"{self.address}/api"
 
 
 def find_server(home: Path) -> Server | None:
-    """Return the server of `home` when its process is alive and really that server; it may still be starting."""
+    """Return the server of `home` if its process is alive and is that server; it may still be starting."""
     try:
         server = Server.model_validate_json(_state(home).read_bytes())
     except (OSError, ValidationError):
@@ -104,7 +104,7 @@ def find_server(home: Path) -> Server | None:
 
 
 def lets_everybody_in(server: Server) -> bool:
-    """Tell whether a server is one that an older idxflow started: without a password."""
+    """Return whether an older idxflow started a server: without a password."""
     process = find_process(server.pid)
     return process is not None and _is_open(process, server.port)
 
@@ -114,8 +114,8 @@ def start_server(home: Path, *, ports: range = PORTS, leash: int | None = None) 
     Find the server of `home`, or start one on the first free port, without waiting until it answers.
 
     Args:
-        leash: the reading end of a pipe. When its other end is closed, by whatever death of who holds it, the server
-               that is started ends, and `home` goes with it; see `idxflow.server.leash`.
+        leash: the reading end of a pipe. When its other end is closed, however its owner ends, the started server ends
+               and deletes `home`; see `idxflow.server.leash`.
     Returns: the server, and whether this call started it.
     Raises:  ServerError: no free port, the process ended at once, or an older idxflow's server still runs.
     """
@@ -125,8 +125,8 @@ def start_server(home: Path, *, ports: range = PORTS, leash: int | None = None) 
             if lets_everybody_in(found):
                 raise ServerError(
                     f"Prefect server {found.address}",
-                    expected="one that asks for a password",
-                    found=f"process {found.pid}, which an older idxflow started and which lets everybody in",
+                    expected="one that requires a password",
+                    found=f"process {found.pid}, which an older idxflow started without one",
                     way_out=f"Wait for its runs to end, then: {stop_command(home)}. The next command starts a new one.",
                 )
             return found, False
@@ -160,7 +160,7 @@ def wait_for_server(home: Path, server: Server, seconds: float = START_SECONDS) 
 
 def stop_server(home: Path, seconds: float = STOP_SECONDS) -> Server | None:
     """
-    End the server of `home`, and no other process, and wait until it is gone.
+    End the server of `home`, and no other process, and wait until it has ended.
 
     Returns: the server that was stopped; None when none was running.
     Raises:  ServerError: it does not end.
@@ -174,24 +174,20 @@ def stop_server(home: Path, seconds: float = STOP_SECONDS) -> Server | None:
                 f"Prefect server {server.address}",
                 expected="the process to end",
                 found=f"process {server.pid} still alive",
-                way_out=f"End it by hand: kill -9 {server.pid}.",
+                way_out=f"Kill it: kill -9 {server.pid}.",
             )
         _state(home).unlink(missing_ok=True)
         return server
 
 
 def outlast_server(server: Server, seconds: float = 2 * STOP_SECONDS) -> None:
-    """Wait until a server whose leash was let go is gone; end it where it does not end by itself."""
+    """Wait until a server whose leash was closed has ended; kill it where it does not end by itself."""
     if not _end(server, None, seconds):
         _end(server, signal.SIGKILL, STOP_SECONDS)
 
 
 def api_answers(url: str, seconds: float = 2.0, *, healthy: bool = True) -> bool:
-    """
-    Ask an API's `/health`.
-
-    Args: healthy: only a good answer counts; otherwise any HTTP answer does.
-    """
+    """Ask an API's `/health`. Args: healthy: only a good answer counts; otherwise any HTTP answer does."""
     address = urlsplit(url)
     kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
     connection = kind(address.hostname or "", address.port, timeout=seconds)
@@ -219,17 +215,16 @@ def _elsewhere(home: Path) -> str:
 
 
 def _state(home: Path) -> Path:
-    return home.resolve() / "server.json"  # the home folder may be a link; nothing is written through others
+    return home.resolve() / "server.json"  # the home folder may be a link; no other is followed
 
 
 def _is_guarded(process: Process, port: int) -> bool:
-    """Tell whether a process has a server's arguments, wherever its idxflow is installed."""
-    place = re.escape("/".join(GUARD.parts[-2:]))
-    return re.search(rf"/{place} --listener \d+ --port {port}$", process.command) is not None
+    """Return whether a process has a server's arguments, wherever idxflow is installed, also one before the rooms."""
+    return re.search(rf"/(idxflow|server)/guard\.py --listener \d+ --port {port}$", process.command) is not None
 
 
 def _is_open(process: Process, port: int) -> bool:
-    """Tell whether a process is a server as an older idxflow started it: without a password."""
+    """Return whether a process is a server as an older idxflow started it: without a password."""
     return process.command.endswith(f" -m prefect server start --host {HOST} --port {port}")
 
 
@@ -238,7 +233,7 @@ def _spawn(home: Path, port: int, listener: int, leash: int | None) -> Server:
     environment = {
         **DEFAULTS,
         **os.environ,
-        # The dashboard asks the API at the address that it is told, not where it was loaded from.
+        # The dashboard uses the API at this address, not the one that it was loaded from.
         "PREFECT_API_URL": api,
         "PREFECT_SERVER_UI_API_URL": api,
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
@@ -260,13 +255,13 @@ def _spawn(home: Path, port: int, listener: int, leash: int | None) -> Server:
 
 
 def _end(server: Server, number: signal.Signals | None, seconds: float) -> bool:
-    """Send a signal, if there is one to send, and tell whether the process is gone within `seconds`."""
+    """Send a signal, if there is one, and return whether the process has ended within `seconds`."""
     deadline = time.monotonic() + seconds
     try:
         os.kill(server.pid, number or 0)
     except ProcessLookupError:
         return True
-    # Its arguments are gone before it is: only its birth tells to the end that it is still this one.
+    # Its arguments vanish before it does: only the start time identifies it to the end.
     while (process := find_process(server.pid)) and process.born == server.born:
         if time.monotonic() > deadline:
             return False
@@ -275,12 +270,12 @@ def _end(server: Server, number: signal.Signals | None, seconds: float) -> bool:
 
 
 def _failed(server: Server, found: str) -> ServerError:
-    """Make the error of a server that does not come up, with the end of its log."""
+    """Return the error for a server that does not start, with the end of its log."""
     log = Path(server.log)
     lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
     return ServerError(
         f"Prefect server {server.address}",
         expected="it to answer",
         found=f"{found}; its log ends: {' | '.join(lines[-3:]) or '(empty)'}",
-        way_out=f"The whole log is {log}. --ephemeral does without a server of its own.",
+        way_out=f"See the whole log: {log}.",
     )

@@ -1,4 +1,4 @@
-"""What the server needs of the machine: detached processes that can be told from others, free ports, locks."""
+"""What the server needs of the machine: detached processes that can be identified, and free ports."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ PROC = Path("/proc")
 BACKLOG = 2048
 """Connections that may wait for a server to start."""
 CHANGING = 1.0
-"""Seconds at most in which a process that shows no arguments gets some, or ends."""
+"""Seconds at most until a process that shows no arguments has some, or has ended."""
 _children: list[subprocess.Popen[bytes]] = []
-"""What this process started: kept so that one that has ended is reaped, not a zombie that seems alive."""
+"""Processes that this one started: kept to be reaped, as a zombie seems alive."""
 
 
 class Process(NamedTuple):
@@ -28,7 +28,7 @@ class Process(NamedTuple):
     A living process.
 
     Args:
-        born:    its start time in the kernel's own words, by which a reused pid is seen.
+        born:    its start time as the kernel writes it, which tells apart processes of one pid.
         command: its arguments, joined by spaces.
     """
 
@@ -37,18 +37,18 @@ class Process(NamedTuple):
 
 
 def find_process(pid: int) -> Process | None:
-    """Return what is known of a process; None when there is none, or it has ended."""
+    """Return a process; None when there is none, or it has ended."""
     for child in _children:
         child.poll()
     if (PROC / "self" / "stat").exists():
         process = _look(pid)
         until = time.monotonic() + CHANGING
-        # Neither while it changes its program, which its parent does not wait for, nor at its end has it arguments.
+        # It has no arguments while it changes its program, which its parent does not wait for, nor at its end.
         while process and not process.command and time.monotonic() < until:
             time.sleep(0.001)
             process = _look(pid)
         return process
-    # No /proc, as on macOS: `ps` tells the same, the start time in 24 characters.
+    # No /proc, as on macOS: `ps` prints the same, the start time in 24 characters.
     asked = ["ps", "-ww", "-o", "lstart=,command=", "-p", str(pid)]
     listed = subprocess.run(asked, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"})
     line = listed.stdout.strip()
@@ -103,12 +103,12 @@ def reserved_port(host: str, ports: range) -> Iterator[tuple[int, int] | None]:
     """
     Yield the first free port and a descriptor, or None when no port is free.
 
-    The descriptor is of a socket that listens there already: from now on until whoever inherits it has ended, nobody
-    else can take the port. Who connects meanwhile waits for an answer.
+    The descriptor is of a socket that listens there already: no other process can take the port until the one that
+    inherits it has ended. Connections wait for an answer meanwhile.
     """
     for port in ports:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
-            # Connections that linger from a server that just stopped are no obstacle.
+            # Connections that linger from a server that just stopped do not block the port.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if _listens(listener, host, port):
                 yield port, listener.fileno()

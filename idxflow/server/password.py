@@ -1,7 +1,7 @@
 """
-The password of a home folder's Prefect server: made once, kept in a file that only its owner can read.
+The password of a home folder's Prefect server: generated once, in a file that only its owner can read.
 
-It goes to the server and to our own clients by their environment, and into no argument list, log or record.
+Server and clients get it by their environment; it is in no argument list, log or record.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from artifacts.store.files import write_atomically
 from schemas.errors import ServerError
 
 CHOSEN = "PREFECT_SERVER_API_AUTH_STRING"
-"""The variable by which a person chooses the password of a server that is started."""
+"""The variable that sets the password of a server to be started."""
 
 
 def private_folder(home: Path) -> Path:
-    """Return the folder of the server's database, log and password, made for its owner alone."""
+    """Return the folder of the server's database, log and password, accessible to its owner alone."""
     folder = home / "prefect"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if folder.stat().st_mode & 0o077:  # an older idxflow let everybody in
+    if folder.stat().st_mode & 0o077:  # as an older idxflow left it
         folder.chmod(0o700)
     return folder
 
@@ -33,26 +33,22 @@ def password_file(home: Path) -> Path:
 
 def keep_password(home: Path) -> str:
     """
-    Return the password for a server that is about to start: the one that a person has set, else this home's own.
+    Return the password for a server that is about to start: the one that is set, else this home folder's own.
 
-    Whoever starts a server holds the lock of its home folder.
+    The caller holds the lock of the home folder.
     """
     private_folder(home)
     path = password_file(home)
     chosen = os.environ.get(CHOSEN) or _kept(path) or f"idxflow:{secrets.token_urlsafe(24)}"
     if _kept(path) != chosen:
-        write_atomically(path, f"{chosen}\n".encode())  # nobody else enters the folder meanwhile
+        write_atomically(path, f"{chosen}\n".encode())  # the folder is its owner's alone
     if path.stat().st_mode & 0o077:
         path.chmod(0o600)
     return chosen
 
 
 def read_password(home: Path) -> str:
-    """
-    Return the password of the server of `home`.
-
-    Raises: ServerError: no server was ever started there.
-    """
+    """Return the password of the server of `home`. Raises: ServerError: no server was ever started there."""
     if (found := _kept(password_file(home))) is None:
         raise ServerError(
             f"Prefect server of {home}",

@@ -1,32 +1,30 @@
-"""The living part of a terminal: what runs right now, with a bar where there is something to count."""
+"""The live part of a terminal: what runs now, with a bar where there is something to count."""
 
 from __future__ import annotations
 
 from rich.console import Console as Terminal
-from rich.console import ConsoleOptions, Group, RenderableType
-from rich.measure import Measurement
+from rich.console import Group, RenderableType
+from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
 from rich.progress import Progress as Bars
-from rich.progress import ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
-from rich.progress_bar import ProgressBar
 from rich.table import Column
 from rich.text import Text
 
 from schemas.events import Progress, StageChanged, StageFailed
-from schemas.words import amount, duration, progress_of
+from schemas.text import amount, duration, progress_of
 
-SHORTEST, LONGEST = 4, 40
-"""Columns of a bar."""
+LONGEST = 40
+"""Columns of a bar, at most."""
 
 
 class Board:
-    """The living part of a terminal: what runs right now."""
+    """The live part of a terminal: what runs now."""
 
     def __init__(self, terminal: Terminal) -> None:
-        # The bar, the only column that wraps, gets what is left of the width by names and figures.
+        # The bar, the only column that wraps, gets the width that names and figures leave.
         columns = (
             SpinnerColumn(table_column=Column(no_wrap=True)),
             TextColumn("{task.description}"),
-            _Bar(),
+            _Bar(bar_width=None, table_column=Column(max_width=LONGEST)),
             _Figures(table_column=Column(no_wrap=True)),
         )
         self._bars = Bars(*columns, console=terminal)
@@ -54,7 +52,7 @@ class Board:
             self._facts[event.subject] = facts
 
     def finish(self, event: StageChanged | StageFailed) -> None:
-        """Take a row away; its line stands above from now on."""
+        """Remove a row; its line is printed above."""
         for key in ((event.stage, event.name), ("", event.name or event.stage)):
             if key in self._rows:
                 self._bars.remove_task(self._rows.pop(key))
@@ -64,26 +62,16 @@ class Board:
         return self._bars.add_task(title, total=None, unit="")
 
 
-class _Bar(ProgressColumn):
-    """A bar where there is something to count."""
+class _Bar(BarColumn):
+    """A bar where there is something to count, as wide as there is room."""
 
-    def render(self, task: Task) -> RenderableType:
+    def render(self, task: Task) -> RenderableType:  # type: ignore[override]  # nothing, where there is nothing to count
         """Return a bar, or nothing."""
-        if not task.fields["unit"]:
-            return Text()
-        total = None if task.total is None else max(0, task.total)
-        return _Elastic(total, max(0, task.completed), pulse=not task.started, animation_time=task.get_time())
-
-
-class _Elastic(ProgressBar):
-    """A bar that is as wide as there is room, within bounds."""
-
-    def __rich_measure__(self, console: Terminal, options: ConsoleOptions) -> Measurement:
-        return Measurement(min(SHORTEST, options.max_width), min(LONGEST, options.max_width))
+        return super().render(task) if task.fields["unit"] else Text()
 
 
 class _Figures(ProgressColumn):
-    """How much, how fast, how long still; the time so far where nothing is counted."""
+    """Amount, speed and time left; the time so far where nothing is counted."""
 
     def render(self, task: Task) -> Text:
         """Return the figures of one row."""

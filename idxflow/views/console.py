@@ -1,7 +1,8 @@
 """
-What a person sees while a run works: a line a stage, bars for what takes long, warnings as they come.
+The output of a command: lines, facts, tables, warnings; while a run works, a line per stage and bars for long work.
 
-On a terminal the bars live below the lines; elsewhere there are plain lines only, and no control codes.
+On a terminal the bars live below the lines; elsewhere there are plain lines only, and no control codes. No title, class
+name, file name, error or mirror's answer steers the terminal.
 """
 
 from __future__ import annotations
@@ -10,29 +11,43 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
+import rich.console
+from rich.console import ConsoleOptions, RenderableType
 from rich.live import Live
+from rich.segment import Segment
 from rich.text import Text
 
 from idxflow.cli.interrupts import held_back
 from idxflow.views.board import Board
-from idxflow.views.tables import below
-from idxflow.views.terminal import Terminal
+from idxflow.views.layout import COLUMNS, LABEL, below, table_lines, wrapped
+from idxflow.views.stages import INDENT, stage_line
 from schemas.events import Event, Progress, RunChanged, StageChanged, StageFailed, listening
 from schemas.secrets import conceal
-from schemas.words import amount, duration, facts_line, progress_of
+from schemas.text import amount, facts_line, progress_of
+from schemas.visible import visible
 
 PLAIN_SECONDS = 5.0
-"""Without a terminal, how often long work says how far it is."""
-INDENT = 11
-"""Columns before what stands below the line of a stage."""
+"""Seconds between two progress lines, without a terminal."""
 CAVEAT = "Caveat"
 """Label of what voids or weakens the figure above it."""
 VIEW = 20
-"""Lines after which what was said has gone from view."""
+"""Lines after which a message has scrolled out of view."""
+SHOWN = 20
+"""Lines of a list that are shown at most."""
+
+
+class Terminal(rich.console.Console):
+    """Rich's console, on which no text is more than text; what rich itself sends to steer the terminal stays."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Render text as it may be shown."""
+        for segment in super().render(renderable, options):
+            text = segment.text if segment.control else visible(segment.text)
+            yield segment if text == segment.text else Segment(text, segment.style)
 
 
 class Console:
@@ -40,10 +55,10 @@ class Console:
     The output of a command.
 
     Args:
-        out:   where lines go.
-        err:   where errors go, and warnings when it is a terminal and `out` is not.
+        out:   for lines.
+        err:   for errors, and for warnings when it is a terminal and `out` is not.
         plain: lines only, even on a terminal.
-        clock: seconds from anywhere on.
+        clock: seconds since some moment.
     """
 
     def __init__(
@@ -65,7 +80,7 @@ class Console:
 
     @property
     def width(self) -> int | None:
-        """Columns of the terminal; None where lines go to no terminal, and may be of any length."""
+        """Columns of the terminal; None where the output is no terminal, and lines may be of any length."""
         return self.out.width if self.out.is_terminal else None
 
     def line(self, text: str | Text = "") -> None:
@@ -75,24 +90,53 @@ class Console:
         self.out.print(shown, markup=False, soft_wrap=not self.out.is_terminal)
         self._lines += 1
 
+    def lines(self, lines: Iterable[str | Text]) -> None:
+        """Print lines."""
+        for line in lines:
+            self.line(line)
+
+    def table(self, header: Sequence[str], rows: Sequence[Sequence[str | Text]], right: Collection[str] = ()) -> None:
+        """Print a table; see `table_lines`."""
+        self.lines(table_lines(header, rows, right))
+
     def fact(self, label: str, value: str) -> None:
-        """Print a labelled value of the summary."""
-        self.out.print(Text.assemble((f"{label + ':':17}", "bold yellow" if label == CAVEAT else "bold"), value))
+        """Print a labelled value in one line, which can be copied."""
+        style = "bold yellow" if label == CAVEAT else "bold"
+        self.out.print(Text.assemble((f"{label + ':':{LABEL}}", style), value))
         self._lines += 1
 
+    def paragraph(self, label: str, value: str) -> None:
+        """Print a labelled value of a page, with as many lines below the first as it takes."""
+        first, *others = wrapped(value, COLUMNS - LABEL) or [""]
+        self.fact(label, first)
+        self.lines(f"{'':{LABEL}}{line}" for line in others)
+
+    def section(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
+        """Print a titled list of names and values, unless it is empty."""
+        if not rows:
+            return
+        self.line(Text(f"\n{title}", "bold"))
+        wide = max(len(name) for name, _ in rows[:SHOWN])
+        for name, value in rows[:SHOWN]:
+            line = Text(f"  {name:{wide}}  {' '.join(value.split())}")
+            line.truncate(max(COLUMNS, wide + 24), overflow="ellipsis")
+            self.line(line)
+        if len(rows) > SHOWN:
+            self.line(Text(f"  and {len(rows) - SHOWN} more, which --json shows", "dim"))
+
     def warn(self, message: str) -> None:
-        """Print a warning so that nobody overlooks it."""
+        """Print a warning where it is seen."""
         self._warned[message] = self._lines
         where = self.err if self.err.is_terminal and not self.out.is_terminal else self.out
         _say(where, "WARNING", message, "bold black on yellow", "yellow")
 
     def remind(self, message: str) -> None:
-        """Print a warning, unless it has just been printed and still stands in view."""
+        """Print a warning, unless it was just printed and is still in view."""
         if self._lines - self._warned.get(message, -VIEW) >= VIEW:
             self.warn(message)
 
     def fail(self, message: str) -> None:
-        """Print an error, unless it was printed when it happened and still stands in view."""
+        """Print an error, unless it was printed when it happened and is still in view."""
         if self._lines - self._failed.get(message, -VIEW) < VIEW:
             return
         self._failed[message] = self._lines
@@ -100,11 +144,11 @@ class Console:
 
     @contextmanager
     def watching(self, *, verbose: bool = False) -> Iterator[None]:
-        """Show events and log lines for as long as the block runs."""
+        """Show events and log lines while the block runs."""
         logger, handler = logging.getLogger("idxflow"), _Lines(self, logging.DEBUG if verbose else logging.WARNING)
         before = logger.level, logger.propagate
         logger.setLevel(logging.DEBUG if verbose else logging.INFO)
-        # The root logger's handler is Prefect's: it would say everything a second time.
+        # The root logger's handler is Prefect's: it would print everything a second time.
         logger.propagate = False
         logger.addHandler(handler)
         live = Live(get_renderable=self._board.render, console=self.out, transient=True) if self._board else None
@@ -124,7 +168,7 @@ class Console:
 
     @contextmanager
     def doing(self, what: str) -> Iterator[None]:
-        """Show on a terminal that something goes on which emits no events."""
+        """Show on a terminal that work is going on which emits no events."""
         row = StageChanged("", what, "started", "")
         if self._board:
             self._board.start(row)
@@ -135,7 +179,7 @@ class Console:
                 self._board.finish(row)
 
     def show(self, event: Event) -> None:
-        """Show what an event tells; from any thread."""
+        """Show an event; from any thread."""
         with self._lock:
             match event:
                 case RunChanged():
@@ -156,7 +200,7 @@ class Console:
         if self._board:
             self._board.finish(event)
         if (event.stage, event.name, event.version) in self._shown:
-            return  # a second attempt after damage finds cached what the first one computed
+            return  # a second attempt after damage finds in the cache what the first one computed
         self._shown.add((event.stage, event.name, event.version))
         facts = below(self._facts.pop(event.stage, ""), INDENT, self.width)
         self.line(Text("\n").join([stage_line(event, self.width), *facts]))
@@ -180,37 +224,8 @@ def open_console(*, json: bool = False, plain: bool = False) -> Console:
     return Console(sys.stderr if json else sys.stdout, sys.stderr, plain=plain)
 
 
-def stage_line(event: StageChanged, width: int | None = None) -> Text:
-    """
-    Return the line of a finished stage: stage, of what, state, time, size, version, and why it was computed.
-
-    Args: width: columns at hand. On a narrow terminal half of the version has to do, as git abbreviates, or none of it
-                 where there is a reason to tell; a longer reason stands on lines of its own.
-    """
-    cached = event.state == "cached"
-    line = Text.assemble(
-        (f"{event.stage:10} ", "bold"),
-        f"{event.name:27} ",
-        (f"{event.state:8} ", "cyan" if cached else "green"),
-        f"{duration(event.seconds):>9} {amount(event.bytes, 'bytes'):>9}",
-    )
-    if cached:
-        line.stylize("dim", 0, 38)
-    room = None if width is None else width - line.cell_len
-    version = event.version if room is None or room >= 2 + len(event.version) else event.version[:8]
-    reason = event.reason
-    if room is not None and reason and len(version) + len(reason) + 4 > room >= len(reason) + 2:
-        version = ""  # at 80 columns there is room for one of the two, and the reason is not written elsewhere
-    line.append(f"  {version}" if version else "", "dim")
-    if reason and (room is None or 2 + len(version) + 2 + len(reason) <= room or not version):
-        line.append(f"  {reason}", "dim")
-    elif reason:
-        line = Text("\n").join([line, *below(reason, INDENT, width)])
-    return line
-
-
 class _Lines(logging.Handler):
-    """Prints log lines of idxflow's own loggers: warnings once each, the rest only when asked for."""
+    """Prints log lines of idxflow's own loggers: warnings once each, others only if verbose."""
 
     def __init__(self, console: Console, level: int) -> None:
         super().__init__(level)

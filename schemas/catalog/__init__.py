@@ -20,21 +20,11 @@ from pydantic import AfterValidator, Field, model_validator
 from schemas.addresses import below_home, fill, redact, refuse_windows_path
 from schemas.catalog.mistakes import list_mistakes, mistakes
 from schemas.catalog.reading import HOW, find_description, read_description, refuse_unknown, set_name
-from schemas.datasets import (
-    Checks,
-    Classes,
-    Count,
-    Dataset,
-    LabelColumn,
-    LabelForm,
-    Sha256,
-    Shape,
-    StoredLabel,
-    Switch,
-)
+from schemas.datasets import Checks, Classes, Count, Dataset, LabelColumn, LabelForm, Sha256, StoredLabel, Switch
 from schemas.errors import UsageError
 from schemas.file_name import FileName, printable
 from schemas.held_out import Way
+from schemas.image_spec import Side
 from schemas.parameters import Parameters, Wanted
 
 _FOLDER = Path(__file__).parent
@@ -123,7 +113,7 @@ class _Description(_Labels):
 
     title: Title
     source: Annotated[str, Field(max_length=10_000)]
-    shape: Shape
+    shape: tuple[Side, Side]
     classes: Classes
     transpose: Switch = False
     mirrors: tuple[str, ...] = Field(min_length=1, max_length=100)
@@ -229,7 +219,7 @@ def load_dataset(name_or_path: str, mirrors: tuple[str, ...] = ()) -> Dataset:
 
 
 def digest_of(text: str) -> str:
-    """Return 64 hexadecimal digits that stand for a path or an address, and do not tell it."""
+    """Return 64 hexadecimal digits that stand for a path or an address without revealing it."""
     return hashlib.sha256(os.fsencode(text)).hexdigest()
 
 

@@ -44,7 +44,7 @@ Problem = Mapping[str, Any]
 
 def mistakes(error: OSError | ValueError, known: Collection[str], top: Collection[str]) -> list[str]:
     """
-    Say what is wrong, a phrase a mistake, each once.
+    Say what is wrong, one phrase per mistake, each once.
 
     Args:
         known: every name that a description may have, whatever its place.

@@ -13,7 +13,7 @@ from typing import Any
 from schemas.addresses import below_home, refuse_windows_path
 from schemas.errors import UsageError
 
-HOW = "docs/datasets.md tells how a set of your own is described."
+HOW = "docs/datasets.md shows how to describe a data set of your own."
 LARGEST = 4 * 2**20
 """Bytes of a description: the most classes there may be, with 60 letters each."""
 DEEPEST = 16
@@ -35,11 +35,7 @@ _MARKS = {
 
 
 def find_description(given: str) -> Path:
-    """
-    Return the path of a description; `~` is the user's home folder.
-
-    Raises: UsageError: a Windows path.
-    """
+    """Return the path of a description; `~` is the user's home folder. Raises: UsageError: a Windows path."""
     refuse_windows_path("data set", given)
     return below_home(given)
 

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from schemas.history import History
+from schemas.training import History
 
 INK, MUTED, LINE, BLUE, RED = "#1f2530", "#667085", "#dfe3ea", "#2f62d0", "#c8502f"
 """Colours on a light ground."""
@@ -41,13 +41,7 @@ SHORT = 14
 
 @dataclass(frozen=True)
 class Picture:
-    """
-    An image with its title.
-
-    Args:
-        image: uint8 (rows, columns), 0 black to 255 white.
-        title: one line or more.
-    """
+    """An image with its title. Args: image: uint8 (rows, columns), 0 black to 255 white. title: one line or more."""
 
     image: npt.NDArray[np.uint8]
     title: str

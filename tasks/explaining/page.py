@@ -2,7 +2,6 @@
 The report's page: what it shows, and how it becomes one HTML file.
 
 The file asks for nothing from anywhere: figures are data addresses, the style is inside, and there is no script.
-Importing this module loads Jinja; a stage imports it inside its body.
 """
 
 from __future__ import annotations
@@ -12,16 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from jinja2 import Environment, StrictUndefined
-
-from schemas.caveats import Caveat, find_caveats
-from schemas.datasets import Dataset
-from schemas.history import EpochRow, History
-from schemas.intervals import wilson_interval
-from schemas.metrics import LISTED, ClassMetrics, Metrics
-from schemas.proof import Proof
-from schemas.statistics import NormalizerFacts, Statistics
-from schemas.training import Training
+from schemas.counts import counted
+from schemas.datasets import Dataset, Proof
+from schemas.model import NormalizerFacts
+from schemas.results import LISTED, Caveat, ClassMetrics, Metrics, Statistics, find_caveats, wilson_interval
+from schemas.training import EpochRow, History, Training
 
 TEMPLATE, STYLE = (Path(__file__).with_suffix(suffix) for suffix in (".html", ".css"))
 
@@ -84,10 +78,10 @@ class Page:
 
     Args:
         profile:    the profile that the configuration is nearest to.
-        settings:   the configuration, a row a field.
+        settings:   the configuration, one row per field.
         statistics: of each split, train first.
         proofs:     of each file, in the catalog's order.
-        contents:   SHA-256 of the content of each artifact that the page tells of, by its name for people.
+        contents:   SHA-256 of the content of each artifact that the page shows, by its name for people.
         confusions: of test images, the most frequent first.
         mistakes:   of test images, the highest loss first.
         figures:    loss, accuracy, samples, confusion; and mistakes, if there are any.
@@ -168,7 +162,9 @@ def thousands(number: int) -> str:
 
 def render(page: Page) -> str:
     """Fill the template `page.html` and put `page.css` into it; every value of the page is escaped."""
+    from jinja2 import Environment, StrictUndefined  # no sooner: of the page's facts alone nobody needs it
+
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"percent": percent, "thousands": thousands}
+    environment.filters |= {"percent": percent, "thousands": thousands, "counted": counted}
     environment.globals |= {"wilson_interval": wilson_interval, "style": STYLE.read_text(encoding="utf-8")}
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(page=page) + "\n"

@@ -17,12 +17,12 @@ from contextlib import contextmanager, nullcontext, suppress
 
 import numpy as np
 
-from schemas.numerics import Numerics
+from schemas.model import Numerics
 
 CHATTER = re.compile(rb"WARNING: All log messages before absl|[IWE]\d{4} \d\d:\d\d:\d|\d{4}-\d\d-\d\d [\d:.]+: [IWE] ")
 
 LAST = b"\0\n"
-"""What nobody writes: the end of what is passed on."""
+"""What no library writes: the end of what is passed on."""
 
 
 @contextmanager
@@ -93,7 +93,7 @@ def numerics() -> Numerics:
         onednn=os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         deterministic_ops=os.environ.get("TF_DETERMINISTIC_OPS", "default"),
         intra_op_threads=tf.config.threading.get_intra_op_parallelism_threads(),
-        # What a program has set goes before the environment, for TensorFlow as well.
+        # What a program has set takes precedence over the environment, for TensorFlow as well.
         inter_op_threads=tf.config.threading.get_inter_op_parallelism_threads()
         or int(os.environ["TF_NUM_INTEROP_THREADS"]),
     )

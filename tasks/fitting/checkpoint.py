@@ -1,4 +1,4 @@
-"""What a training that was interrupted goes on from: its state after the last whole epoch, in one file."""
+"""What an interrupted training resumes from: its state after the last whole epoch, in one file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.lib import format as npy
 from pydantic import TypeAdapter
 
 from artifacts.store.files import is_plain_file, write_atomically
-from schemas.history import EpochRow
+from schemas.training import EpochRow
 from tasks.fitting.backend import numerics
 
 log = logging.getLogger("idxflow.train")
@@ -68,7 +68,7 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
         if file.read() != digest.digest():
             log.warning(
                 "the checkpoint of an interrupted training is damaged, or of another one or machine: "
-                "training starts anew"
+                "training starts from the beginning"
             )
             return None
         file.seek(0)

@@ -1,4 +1,4 @@
-"""What a training has come to, epoch by epoch: its history, its best weights, and where it can go on."""
+"""The course of a training, epoch by epoch: its history, its best weights, and where it can be resumed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import numpy.typing as npt
 
 from schemas.errors import TrainingDiverged
 from schemas.events import Progress, emit
-from schemas.history import EpochRow
-from schemas.training import Training
+from schemas.training import EpochRow, Training
 from tasks.fitting.checkpoint import Arrays, Checkpoint, read_checkpoint, write_checkpoint
 from tasks.fitting.network import EpochModel
 
@@ -25,7 +24,7 @@ class Course:
     Follows a trainee through `fit`, which calls `end_epoch`.
 
     Args:
-        checkpoints: the folder that keeps the state after each epoch, if one does; what it holds is gone on from.
+        checkpoints: the folder that keeps the state after each epoch, if any; a training resumes from what it holds.
     """
 
     def __init__(self, trainee: EpochModel, training: Training, checkpoints: Path | None) -> None:
@@ -51,7 +50,7 @@ class Course:
 
     def end_epoch(self, epoch: int, logs: dict[str, float]) -> None:
         """
-        Take down what Keras tells of an epoch, from 0, and stop the training if it is over.
+        Record what Keras reports of an epoch, from 0, and stop the training if it is over.
 
         Raises: TrainingDiverged: a figure is no longer finite.
         """
@@ -95,7 +94,7 @@ class Course:
         for variable, value in zip(optimizer.variables, state.optimizer, strict=True):
             variable.assign(value)
         self.epochs, self._best = state.epochs, state.best
-        log.info("going on after epoch %d, where a training was interrupted", len(state.epochs))
+        log.info("resuming an interrupted training after epoch %d", len(state.epochs))
 
     def _refuse_divergence(self, values: Iterable[npt.ArrayLike]) -> None:
         if not all(np.isfinite(value).all() for value in values):

@@ -17,13 +17,12 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from schemas.blocks import BLOCK_BYTES
+from schemas.image_table import BLOCK_BYTES
 from schemas.training import Training
 from tasks.fitting.backend import tf
+from tasks.fitting.memory import Pool, aligned
 from tasks.fitting.network import Network
-from tasks.fitting.order import Window, positions, windows
-from tasks.fitting.room import Pool, aligned
-from tasks.fitting.rows import Labels, Rows
+from tasks.fitting.rows import Labels, Rows, Window, positions, windows
 
 ENDLESS = 2**62
 LABELS = tf.TensorSpec((None,), tf.int32)
@@ -67,7 +66,7 @@ class Feed(ABC):
 
     @contextmanager
     def telling(self) -> Iterator[None]:
-        """Raise what went wrong in the thread that reads, and not what TensorFlow makes of it."""
+        """Raise what went wrong in the reading thread, instead of TensorFlow's error about it."""
         try:
             yield
         except tf.errors.OpError:
@@ -95,7 +94,7 @@ class Feed(ABC):
                     made = elements()
                 return next(made)
             except Exception as error:
-                self._failure = self._failure or error  # the first one: what comes after it is asked in vain
+                self._failure = self._failure or error  # the first one: later ones only follow from it
                 raise
 
         def element(index: Any) -> tuple[Any, ...]:

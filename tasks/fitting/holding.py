@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from schemas.counts import counted
 from schemas.errors import StageError
 from schemas.held_out import Way
 from schemas.image_table import ImageTable
@@ -28,7 +29,7 @@ class Holding:
     Args:
         rows:     bool (n,), True where a row is held out.
         way:      how they were chosen.
-        findings: what is odd about them, a sentence each for people.
+        findings: what is unusual about them, one sentence each.
     """
 
     rows: Mask
@@ -70,11 +71,7 @@ def hold_out(table: ImageTable, way: Way, training: Training) -> Holding:
 
 
 def nothing_held_out(samples: int, training: Training) -> str:
-    """
-    Say that no row could be held out.
-
-    Raises: StageError: the training is to end by the held-out rows.
-    """
+    """Say that no row could be held out. Raises: StageError: the training is to end by the held-out rows."""
     found = f"no row of {samples} can be held out: there are too few different images of each class"
     if training.patience:
         raise StageError(
@@ -95,8 +92,8 @@ def refuse_untrained(classes: Sequence[str], counts: Counts, held: Counts, train
     """
     untrained = np.flatnonzero((counts > 0) & (held == counts))
     if len(untrained):
-        off = "training.validation_fraction=0" + (" training.patience=0" if training.patience else "")
         several = "classes" if len(untrained) > 1 else "class"
+        off = "training.validation_fraction=0" + (" training.patience=0" if training.patience else "")
         raise StageError(
             "held-out rows",
             expected="rows of every class left to train on",
@@ -117,9 +114,9 @@ def find_uneven(classes: Sequence[str], counts: Counts, held: Counts, way: Way) 
     shares = share_of(counts, int(held.sum()))
     absent = np.flatnonzero((counts > 0) & (held == 0))
     more = np.flatnonzero((held > 2 * shares) & (held > shares + 1))
-    said, present = [], np.count_nonzero(counts)
+    said, present = [], counted(int(np.count_nonzero(counts)), "class")
     if len(absent):
-        said.append(f"no row of {len(absent)} of {present} classes is held out ({name_classes(classes, absent)})")
+        said.append(f"no row of {len(absent)} of {present} is held out ({name_classes(classes, absent)})")
     if len(more):
         said.append(f"more than twice its share of {len(more)} of {present} ({name_classes(classes, more)})")
     if not said:
@@ -148,7 +145,7 @@ def count_train_rows(rows: int, validation_fraction: float) -> int:
         raise StageError(
             "training.validation_fraction",
             expected="at least one row left to train on",
-            found=f"{validation_fraction:g} of {rows} rows held out",
+            found=f"{validation_fraction:g} of {counted(rows, 'row')} held out",
             way_out="Hold out less, `--set training.validation_fraction=0` for nothing, or bring more images.",
         )
     return kept

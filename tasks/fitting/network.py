@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from schemas.blocks import rows_within
+from schemas.image_table import rows_within
 from schemas.training import Training
 from tasks.fitting.backend import keras, tf
 from tasks.fitting.noise import Dropout, draw_key, draw_shifts, move
 from tasks.fitting.optimizer import build_optimizer
 
 BLOCK = 4_000
-"""Rows that are validated at once; fewer of large images, or of many classes (see `schemas.blocks`)."""
+"""Rows that are validated at once; fewer of large images, or of many classes (see `schemas.image_table`)."""
 
 PLAIN = 65_536
 """Pixels up to which the mean image is text in the model's configuration; of more, that text takes gigabytes."""
@@ -45,7 +45,7 @@ class EpochModel(keras.Model):  # type: ignore[misc]
     are, also where smoothed ones are learned from.
 
     Args:
-        batch_size: rows an update; the last one of an element takes what is left.
+        batch_size: rows per update; the last one of an element takes what is left.
         block:      rows that are scored at once.
         smoothing:  share of a label that is spread evenly over all classes, in [0, 1) (C. Szegedy et al., 2016).
         prepare:    makes features of a mini-batch, after so many updates, where the train step gets something else.
@@ -75,7 +75,7 @@ class EpochModel(keras.Model):  # type: ignore[misc]
         return [self.loss_mean, self.accuracy_mean]
 
     def train_step(self, data: tuple[Any, ...]) -> dict[str, Any]:
-        """Update the weights once a mini-batch, over all rows; return the epoch's metrics so far."""
+        """Update the weights once per mini-batch, over all rows; return the epoch's metrics so far."""
         images, labels, *lying = data
         order = lying[0] if lying else None
         weights = self.trainable_variables
@@ -202,7 +202,7 @@ def build_network(
     logits = _dense(classes, None, seeds[count], "logits")
     dropouts = [Dropout(training.dropout, seed, lambda: optimizer.iterations) for seed in dropout_seeds]
     noisy = [layer for pair in zip(hidden, dropouts, strict=True) for layer in pair] if training.dropout else hidden
-    # (2 x / 255 - 1 - mean) / std with the scale taken into its two constants: one subtraction, one division a pixel.
+    # (2 x / 255 - 1 - mean) / std with the scale taken into its two constants: one subtraction, one division per pixel.
     normalize = _normalization((mean.ravel() + 1) * 127.5, (std * 127.5) ** 2)
 
     def shift(pixels: Any, update: Any) -> Any:
@@ -217,7 +217,8 @@ def build_network(
         features,
         logits(_through(noisy, features)),
         batch_size=training.batch_size,
-        block=rows_within(BLOCK, 4 * max(mean.size, *training.hidden, classes)),
+        # Validation takes ten values for each row and class.
+        block=rows_within(BLOCK, 4 * max(mean.size, *training.hidden, 8 * classes)),
         smoothing=training.label_smoothing,
         prepare=shift if training.shift else None,
         name="trainee",

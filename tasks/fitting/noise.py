@@ -2,7 +2,7 @@
 The noise of training: images that are moved, and units that are dropped.
 
 Every draw is a function of a seed and of the number of updates before it, never of a generator's state: runs repeat
-bit for bit, and one that goes on from a saved epoch draws what it would have drawn without the break.
+bit for bit, and one that resumes from a saved epoch draws what it would have drawn without the break.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Dropout(keras.layers.Layer):  # type: ignore[misc]
     Args:
         rate:    share of the units that are dropped, in (0, 1).
         seed:    of this layer's draws.
-        updates: tells the number of updates so far.
+        updates: returns the number of updates so far.
     """
 
     def __init__(self, rate: float, seed: int, updates: Callable[[], Any], **kwargs: Any) -> None:

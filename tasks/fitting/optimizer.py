@@ -67,7 +67,7 @@ def build_optimizer(training: Training, updates: int) -> Any:
         case "sgd":
             optimizer = FusedSGD(schedule, momentum=momentum, weight_decay=weight_decay)
         case "adamw":
-            # Adam with a weight decay is AdamW, which for its part does not go without one.
+            # Adam with a weight decay is AdamW; Keras's AdamW requires one.
             optimizer = FusedAdam(schedule, beta_1=momentum, weight_decay=weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     return optimizer

@@ -1,8 +1,8 @@
 """
-Part a set in two: in the proportions of its classes, equal images on one side, whatever the order of its rows.
+Split a set in two: in the proportions of its classes, equal images on one side, whatever the order of its rows.
 
 The choice follows from the images alone: each has a rank, a number drawn from its digest and a seed, and low ranks are
-chosen. The same images in another order, or cut into other files, are parted in the same way.
+chosen. The same images in another order, or cut into other files, are split in the same way.
 """
 
 from __future__ import annotations
@@ -125,11 +125,7 @@ class _Groups:
 
     @classmethod
     def of(
-        cls,
-        order: npt.NDArray[np.int64],
-        labels: Labels,
-        starts: npt.NDArray[np.int64],
-        sizes: npt.NDArray[np.int64],
+        cls, order: npt.NDArray[np.int64], labels: Labels, starts: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]
     ) -> _Groups:
         """Count the classes of each group."""
         group = np.repeat(np.arange(len(starts)), sizes)
@@ -156,7 +152,7 @@ class _Groups:
 
 @dataclass(frozen=True)
 class _State:
-    """What is held out of each class so far, beside what it should come to: its share, and that in whole rows."""
+    """What is held out of each class so far, beside its target: its share, and that in whole rows."""
 
     counts: Counts
     shares: npt.NDArray[np.float64]

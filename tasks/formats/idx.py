@@ -2,8 +2,8 @@
 The IDX format: a typed, rectangular array in a file, as LeCun's MNIST page defines it.
 
 Bytes 0-1 are zero, byte 2 is the type, byte 3 the rank, then one big-endian uint32 a dimension, outermost first;
-then the body, row-major and big-endian. Nothing here takes memory on the word of a header: it is first held against
-the size of the file.
+then the body, row-major and big-endian. Nothing here takes memory on the word of a header: it is first compared
+with the size of the file.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAX_HEADER_BYTES = 4 + 4 * MAX_RANK
 MAX_BYTES = 64 * 2**30
 """The largest file that a header may promise: a cap for decompression where nothing is published."""
 HEADER_BYTES = (8, 16)
-"""Of MNIST's label and image files: whoever writes a header twice, or counts it in, is wrong by as much."""
+"""Of MNIST's label and image files: a file whose header is written twice, or counted as data, is wrong by as much."""
 TIMES_IMAGES = {2: "twice the images, or 16-bit pixels", 3: "colour", 4: "twice the side, or four channels"}
 TIMES_LABELS = {2: "twice the labels, or wider integers", 4: "wider integers", 8: "wider integers"}
 NO_IDX = "It is damaged or no IDX file: replace it. docs/datasets.md shows how one is written."
@@ -120,13 +120,13 @@ def wrong_size(name: str, header: Header, found: int, *, more: bool = False) -> 
     """
     Say how long a body is instead of what its header promises, and what that looks like.
 
-    Args: found: bytes of the body.  more: it has more than these, and nobody counted on.
+    Args: found: bytes of the body.  more: it has more than these; the rest was not counted.
     """
-    expected = f"{header}: a body of {header.body} bytes"
+    expected = f"{header}: a body of {counted(header.body, 'byte')}"
     if more:
-        return _bad(name, f"body from byte {header.offset}", expected, f"more than {found} bytes", CORRECT)
+        return _bad(name, f"body from byte {header.offset}", expected, f"more than {counted(found, 'byte')}", CORRECT)
     looks, way_out = _looks(header, found)
-    return _bad(name, f"body from byte {header.offset}", expected, f"{found} bytes{looks}", way_out)
+    return _bad(name, f"body from byte {header.offset}", expected, f"{counted(found, 'byte')}{looks}", way_out)
 
 
 def _looks(header: Header, found: int) -> tuple[str, str]:
@@ -179,7 +179,7 @@ class IdxFile:
 
 def open_idx(path: Path) -> IdxFile:
     """
-    Read the header of an IDX file and hold it against the file.
+    Read the header of an IDX file and compare it with the size of the file.
 
     Raises: BadIdx: as `read_header`; the body is shorter or longer than promised.
     """

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO
 
+from schemas.counts import counted
 from schemas.errors import BadGzip
 
 # Small enough for malloc to reuse: blocks of 128 KiB and more are mapped, and faulted in, one by one (58 -> 88 ms).
@@ -52,7 +53,7 @@ def inflate(archive: Path, library: ModuleType, name: str) -> Iterator[bytes]:
 
 
 def _is_padding(data: mmap, start: int) -> bool:
-    """Say whether nothing but zeros follows. Looks at no more than one block beyond the first other byte."""
+    """Return whether nothing but zeros follows. Looks at no more than one block beyond the first other byte."""
     return not any(data[at : at + BLOCK].strip(b"\0") for at in range(start, len(data), BLOCK))
 
 
@@ -76,8 +77,8 @@ def _member(data: mmap, at: int, name: str, library: ModuleType) -> Generator[by
         raise _truncated(name, data)
     expected_crc, expected_length = struct.unpack_from("<II", data, at)
     if (crc, length % 2**32) != (expected_crc, expected_length):
-        found = f"CRC-32 {crc:08x} and {length} bytes"
-        raise _bad(name, f"CRC-32 {expected_crc:08x} and {expected_length} bytes modulo 2^32", found)
+        found = f"CRC-32 {crc:08x} and {counted(length, 'byte')}"
+        raise _bad(name, f"CRC-32 {expected_crc:08x} and {counted(expected_length, 'byte')} modulo 2^32", found)
     return at + 8
 
 
@@ -89,9 +90,9 @@ def _skip_header(data: mmap, start: int, name: str) -> int:
     """
     if (magic := data[start : start + 2]) != MAGIC[: len(magic)]:
         if start:
-            more = f"{len(data) - start} bytes more"
+            more = f"{counted(len(data) - start, 'byte')} more"
             raise _bad(name, f"the end of the file, or another member, at byte {start}", more, GARBAGE)
-        raise _bad(name, "a gzip file (1f 8b)", f"{len(data)} bytes that begin {magic.hex(' ')}")
+        raise _bad(name, "a gzip file (1f 8b)", f"{counted(len(data), 'byte')} that begin {magic.hex(' ')}")
     at = start + 10
     if at > len(data):
         raise _truncated(name, data)
@@ -151,7 +152,9 @@ def _stream(file: BinaryIO, piece: bytes, name: str) -> Generator[bytes, None, b
             yield block
         piece = b""
         if decoder.needs_input and not (piece := file.read(CHUNK)):
-            raise _bad(name, "a whole xz stream", f"the end of the file after {file.tell()} bytes, in one", CUT)
+            raise _bad(
+                name, "a whole xz stream", f"the end of the file after {counted(file.tell(), 'byte')}, in one", CUT
+            )
     return decoder.unused_data
 
 
@@ -164,13 +167,18 @@ def _skip_padding(file: BinaryIO, rest: bytes, name: str) -> bytes:
     padding += len(rest) - len(kept)
     kept += file.read(len(XZ_MAGIC) - len(kept)) if kept and len(kept) < len(XZ_MAGIC) else b""
     if padding % 4 or (kept and not kept.startswith(XZ_MAGIC)):
-        more = f"{file.seek(0, os.SEEK_END) - start} bytes more"
+        more = f"{counted(file.seek(0, os.SEEK_END) - start, 'byte')} more"
         raise _bad(name, f"the end of the file, or another stream, at byte {start}", more, GARBAGE)
     return kept
 
 
 def _truncated(name: str, data: mmap) -> BadGzip:
-    return _bad(name, "a whole gzip member", f"the end of the file after {len(data)} bytes, in the middle of one", CUT)
+    return _bad(
+        name,
+        "a whole gzip member",
+        f"the end of the file after {counted(len(data), 'byte')}, in the middle of one",
+        CUT,
+    )
 
 
 def _bad(name: str, expected: str, found: str, way_out: str = DAMAGED) -> BadGzip:

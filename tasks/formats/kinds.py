@@ -1,4 +1,4 @@
-"""What a file is, told from its first bytes: the three ways in which IDX files are taken, and what comes instead."""
+"""What a file is, by its first bytes: the three ways in which IDX files are taken, and what comes instead."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from schemas.errors import BadIdx
 from tasks.formats.idx import TYPES, little_endian_header, read_header
 
 HEAD_BYTES = 2**14
-"""First bytes that are enough to tell each kind."""
+"""First bytes that are enough to recognise each kind."""
 TAKEN = "an IDX file (raw, .gz or .xz)"
 """What is taken, for messages."""
 SHOWN = 8
-"""First bytes that a message shows of what nobody knows: too few for a secret that a server repeats."""
+"""First bytes that a message shows of an unknown file: too few for a secret that a server repeats."""
 RECORD_BYTES = (3073, 3074)
 """Bytes of a record of CIFAR-10 and CIFAR-100: one or two labels, then 32 x 32 pixels in three colours."""
 
@@ -52,7 +52,7 @@ GZIP = Kind("a gzip file", f"It is compressed twice. {_UNPACK.format('gunzip')}"
 XZ = Kind("an xz file", f"It is compressed twice. {_UNPACK.format('xz -d')}", taken=True)
 IDX = Kind("a raw IDX file", "Name the IDX file itself.", taken=True)
 EMPTY = Kind("an empty file", "A download or copy has failed, or nothing was written to it: get the file again.")
-NOTHING = Kind("nothing", "It was made of an empty file: make it again of the IDX file.")
+NOTHING = Kind("nothing", "It was compressed from an empty file: compress the IDX file again.")
 ZEROS = Kind("a file of zeros", "A download or copy was cut off before the first byte came: get the file again.")
 LITTLE_ENDIAN = Kind(
     "a little-endian IDX file", "IDX is big-endian, header and values: write it so. docs/datasets.md shows how."
@@ -120,7 +120,7 @@ MAGIC: tuple[tuple[int, bytes, Kind], ...] = (
     (0, b"\xff\xfe", UTF16),
     (0, b"\xfe\xff", UTF16),
 )
-"""Where which bytes stand in a kind that they are enough to tell."""
+"""Which bytes, and where, are enough to recognise a kind."""
 
 
 def kind_of(head: bytes, size: int | None) -> Kind:
@@ -128,7 +128,7 @@ def kind_of(head: bytes, size: int | None) -> Kind:
     Say what a file is.
 
     Args:
-        head: its first bytes; HEAD_BYTES of them, or all, tell each kind.
+        head: its first bytes; HEAD_BYTES of them, or all, are enough.
         size: of the whole file in bytes; None where it is not known: then an IDX header is believed.
     """
     if not head:
@@ -155,7 +155,7 @@ def kind_of_file(path: Path) -> tuple[Kind, int]:
 
 
 def kind_of_link(path: Path) -> Kind | None:
-    """Say what a link that leads nowhere was to be; None where nobody knows, or it is none."""
+    """Say what a broken link was meant to be; None where that is unknown, or it is no broken link."""
     try:
         target = path.readlink() if not path.exists() else Path()
     except OSError:
@@ -164,11 +164,11 @@ def kind_of_link(path: Path) -> Kind | None:
 
 
 def _idx(head: bytes, size: int | None) -> Kind | None:
-    """Tell an IDX header, in either byte order. A wrong size is not its kind: whoever reads it says that better."""
+    """Recognise an IDX header, in either byte order. A wrong size is not its kind: its reader reports that better."""
     swapped = little_endian_header(head)
     fits = swapped is not None and swapped.size == size
     if not _has_magic(head):
-        # Big-endian numbers under a small-endian magic number are nobody's; without a size the header has to do.
+        # Big-endian numbers under a small-endian magic number exist nowhere; without a size the header has to do.
         return LITTLE_ENDIAN if swapped and (fits or size is None) else None
     try:
         return LITTLE_ENDIAN if fits and read_header(head, "").size != size else IDX
@@ -189,7 +189,7 @@ def _magic(head: bytes) -> Kind | None:
 
 
 def _zip(head: bytes) -> Kind | None:
-    """Tell a zip archive, and from the name of the first file in it whose it is."""
+    """Recognise a zip archive, and by the name of its first file who wrote it."""
     if not head.startswith((b"PK\3\4", b"PK\5\6", b"PK\7\x08")):
         return None
     first = head[30 : 30 + int.from_bytes(head[26:28], "little")]
@@ -199,19 +199,19 @@ def _zip(head: bytes) -> Kind | None:
 
 
 def _pickle(head: bytes) -> Kind | None:
-    """Tell a pickle of protocol 2 to 5 from its first opcode, PROTO."""
+    """Recognise a pickle of protocol 2 to 5 by its first opcode, PROTO."""
     return PICKLE if head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5") else None
 
 
 def _bitmap(head: bytes, size: int | None) -> Kind | None:
-    """Tell a Windows bitmap, whose two letters are followed by its size, and the portable ones of Netpbm."""
+    """Recognise a Windows bitmap, two letters followed by its size, and the portable ones of Netpbm."""
     if head.startswith(b"BM") and size is not None and int.from_bytes(head[2:6], "little") == size:
         return _picture("BMP")
     return _picture("Netpbm") if re.match(rb"P[1-7]\s+(#.*\s+)*(\d+\s|WIDTH)", head) else None
 
 
 def _cifar(head: bytes, size: int | None) -> Kind | None:
-    """Tell records of CIFAR: a size of whole ones, and a label at the beginning of each."""
+    """Recognise records of CIFAR: a size of whole ones, and a label at the beginning of each."""
     for length, classes in zip(RECORD_BYTES, (10, 20), strict=True):
         if size and size % length == 0 and all(label < classes for label in head[::length]):
             return CIFAR
@@ -219,7 +219,7 @@ def _cifar(head: bytes, size: int | None) -> Kind | None:
 
 
 def _text(head: bytes) -> Kind | None:
-    """Tell texts: those that computers write by their first sign, others by their lines."""
+    """Recognise texts: those that computers write by their first sign, others by their lines."""
     if _is_no_text(head):
         return None
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from schemas.statistics import FEATURES, Drift, Feature
+from schemas.results import FEATURES, Drift, Feature
 from tasks.quality.profile import read_column, read_parts
 
 

@@ -1,7 +1,7 @@
 """
 Which images are the same, in a split and in two of them: by 64-bit digests first, then by SHA-256.
 
-What is in memory does not grow with the images, but for 36 bytes a digest that occurs more than once, however often.
+What is in memory does not grow with the images, but for 36 bytes per digest that occurs more than once, however often.
 """
 
 from __future__ import annotations
@@ -9,20 +9,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from schemas.image_table import ImageTable
-from schemas.statistics import SHOWN, DuplicateGroup
+from schemas.results import SHOWN, DuplicateGroup
 from tasks.quality.profile import BLOCK, count_rows, read_parts
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
 
 Digests = npt.NDArray[np.uint64]
 BAND = 1 << 21
-"""Digests that are sorted at once, or few more. For each band all of them are read again, at 5 ns an image."""
+"""Digests that are sorted at once, or few more. For each band all of them are read again, at 5 ns per image."""
 NAME = 16
 """Bytes of its SHA-256 that an image goes by: two images that agree in them have never been found."""
 
@@ -47,7 +51,7 @@ class Duplicates:
 
 class Copies(NamedTuple):
     """
-    Images that may be copies of others, one value an image.
+    Images that may be copies of others, one value per image.
 
     Args:
         row:   int64, of the split.
@@ -120,7 +124,7 @@ def find_duplicates(profile: Path, table: ImageTable) -> Duplicates:
 
 
 def show(groups: list[tuple[np.uint64, Digests]], profile: Path, table: ImageTable) -> tuple[DuplicateGroup, ...]:
-    """Return all that is told of some groups, each given by digest and name."""
+    """Describe some groups, each given by digest and name."""
     digests = np.unique(np.array([digest for digest, _ in groups], np.uint64))
     images, ids = [0] * len(groups), [list[int]() for _ in groups]
     labels = [set[int]() for _ in groups]
@@ -232,3 +236,49 @@ def name_images(image: npt.NDArray[np.uint8], row: npt.NDArray[np.int64], slot: 
     distinct, back = np.unique(source, return_inverse=True)
     names = b"".join(hashlib.sha256(image[each]).digest()[:NAME] for each in distinct)
     return np.frombuffer(names, "<u8").reshape(-1, NAME // 8)[back]
+
+
+class Leak(NamedTuple):
+    """The test images whose pixels occur in the train split: how many, and how many of them are named right."""
+
+    images: int
+    right: int
+
+
+def find_leak(train: Path, test: Path, predictions: Path) -> Leak:
+    """
+    Go by the digests of pixels for test images that occur in the train split, all of them.
+
+    Args:
+        train, test: their `profile.parquet`.
+        predictions: `predictions.parquet`: whole row groups of train, then of test, in the order of the tables. Only
+                     row groups with such an image are read.
+    """
+    import pyarrow.parquet as pq
+
+    images, right = 0, 0
+    with pq.ParquetFile(predictions) as file:
+        groups = _last_groups(file, count_rows(test))
+        for low, high in bands(count_rows(train)):
+            known = read_band(train, low, high, 1)
+            for group, digest in zip(groups, recut(read_parts(test, "digest"), groups.values()), strict=True):
+                inside = np.flatnonzero((low <= digest) & (digest <= high))
+                seen = inside[look_up(digest[inside], known)[1]]
+                if len(seen):
+                    images += len(seen)
+                    right += int(_read_right(file, group)[seen].sum())
+    return Leak(images, right)
+
+
+def _last_groups(file: pq.ParquetFile, rows: int) -> dict[int, int]:
+    """Return the row groups that the last `rows` rows are in, with their sizes."""
+    whole = file.metadata
+    sizes = [whole.row_group(group).num_rows for group in range(whole.num_row_groups)]
+    ends = accumulate(sizes)
+    return {group: sizes[group] for group, end in enumerate(ends) if end > whole.num_rows - rows}
+
+
+def _read_right(file: pq.ParquetFile, group: int) -> npt.NDArray[np.bool_]:
+    table = file.read_row_group(group, ["label", "predicted"])
+    right: npt.NDArray[Any] = table["label"].to_numpy() == table["predicted"].to_numpy()
+    return right

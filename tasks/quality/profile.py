@@ -1,4 +1,4 @@
-"""The profile of images, a row an image, and exact sums over their pixels."""
+"""The profile of images, one row per image, and exact sums over their pixels."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 class Profile(NamedTuple):
     """
-    The profile of n images, one value an image.
+    The profile of n images, one value per image.
 
     Args:
         sample_id: uint32.
@@ -42,18 +42,6 @@ class Profile(NamedTuple):
     mean: npt.NDArray[np.float32]
     ink: npt.NDArray[np.float32]
     digest: npt.NDArray[np.uint64]
-
-
-PROFILE_TYPES = {
-    "sample_id": "uint32",
-    "label": "uint16",
-    "minimum": "uint8",
-    "maximum": "uint8",
-    "mean": "float32",
-    "ink": "float32",
-    "digest": "uint64",
-}
-"""Columns of `profile.parquet`, by Arrow's names; none has nulls."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +102,7 @@ def count_rows(profile: Path) -> int:
 
 
 def read_parts(profile: Path, name: str) -> Iterator[npt.NDArray[Any]]:
-    """Read one column of a `profile.parquet` part by part, a value an image: each row group is one."""
+    """Read one column of a `profile.parquet` part by part, one value per image: each row group is a part."""
     import pyarrow.parquet as pq
 
     # Not pq.read_table, which looks for a data set of many files first.

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from schemas.metrics import LISTED, ClassMetrics, SplitMetrics
+from schemas.results import LISTED, ClassMetrics, SplitMetrics
 
 FLOOR = float(np.finfo(np.float32).tiny)
 """The smallest probability that a loss is taken of, 1.2e-38: no image costs more than 87.4 nats."""
 
 PARTS = 2**32
 """
-Losses are added up as whole numbers of so many parts of a nat: float sums would tell how the rows were cut.
+Losses are added up as whole numbers of so many parts of a nat: sums of floats would depend on how the rows are cut.
 
 Rounding moves a loss by 1.2e-10 nats at most; the last bit of a float32 probability near 1 does by 6e-8. A batch of
 24 million rows, each at the floor, still fits into an int64; the sum of the batches is Python's, without a limit.
@@ -29,7 +29,7 @@ FIRST = 3
 @dataclass(frozen=True)
 class Scores:
     """
-    A prediction a row, in table order.
+    One prediction per row, in table order.
 
     Args:
         label:       int64 (n,), the true class.
@@ -68,7 +68,7 @@ class Tally:
     Adds up the scores of a split, batch by batch in table order; memory grows with the pairs of a true and a predicted
     class that occur, and not with rows or with all possible pairs.
 
-    What it comes to is the same however the rows are cut into batches: all sums are of whole numbers.
+    The result is the same however the rows are cut into batches: all sums are of whole numbers.
 
     Args:
         samples: rows of the whole split; where its first half ends follows from them.
@@ -128,7 +128,7 @@ class Tally:
         )
 
     def _confusion(self, true: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
-        """Return the whole matrix, or of many classes the pairs that occur; see `schemas.metrics.SplitMetrics`."""
+        """Return the whole matrix, or of many classes the pairs that occur; see `schemas.results.SplitMetrics`."""
         classes = len(self._classes)
         if classes > LISTED:
             return tuple(zip(true.tolist(), predicted.tolist(), self._counts.tolist(), strict=True))

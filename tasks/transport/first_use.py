@@ -15,28 +15,24 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from artifacts.store.files import read_plain, write_atomically
-from artifacts.store.locks import FlockManager
+from artifacts.store.locks import Locks
 from schemas.addresses import redact
+from schemas.counts import counted
 from schemas.datasets import RemoteFile
-from tasks.transport.address import address_of
-from tasks.transport.part import Expected, MirrorFault, Part, Validators
+from tasks.transport.mirror import MirrorFault, address_of
+from tasks.transport.part import Expected, Part, Validators
 
 PARALLEL = 8
 """Files that are taken at once."""
 ANSWER_SECONDS = 10.0
 
 
-class Taken(BaseModel):
-    """
-    A file as a mirror gave it.
+class Taken(BaseModel, frozen=True):
+    """A file as a mirror gave it. Args: mirror, validators: as in the download stage's summary."""
 
-    Args: mirror, validators: as in the download stage's summary.
-    """
-
-    model_config = ConfigDict(frozen=True)
     sha256: str
     bytes: int
     mirror: str
@@ -94,17 +90,15 @@ def _take(mirror: str, scratch: Path, file: RemoteFile) -> Taken | MirrorFault:
     except MirrorFault as fault:
         return fault
     name = f"{hashlib.sha256(address.encode()).hexdigest()[:16]}-{file.file_name}"
-    locks, target = FlockManager(scratch / "locks"), scratch / f"{name}.first"
-    locks.acquire_lock(name, "first use")
+    target = scratch / f"{name}.first"
     try:
-        return _unchanged(target, mirror, file) or _transfer(address, target, mirror, file)
+        with Locks(scratch / "locks").held(name):
+            return _unchanged(target, mirror, file) or _transfer(address, target, mirror, file)
     except MirrorFault as fault:
         if file.bytes is None:
             return fault
-        said = f"{fault}, where {file.described_in} says {file.bytes} bytes"
+        said = f"{fault}, where {file.described_in} says {counted(file.bytes, 'byte')}"
         return MirrorFault(said, tries=fault.tries, wait=fault.wait, next_step=fault.next_step)
-    finally:
-        locks.release_lock(name, "first use")
 
 
 def _unchanged(target: Path, mirror: str, file: RemoteFile) -> Taken | None:

@@ -12,9 +12,8 @@ from urllib.request import url2pathname
 
 from schemas.addresses import redact
 from schemas.datasets import RemoteFile
-from tasks.transport.address import address_of
-from tasks.transport.part import MirrorFault, Validators
-from tasks.transport.patience import answering_within
+from tasks.transport.mirror import MirrorFault, address_of, answering_within
+from tasks.transport.part import Validators
 from tasks.transport.reader import opened
 
 
@@ -23,7 +22,7 @@ class Answer(Enum):
 
     UNCHANGED = "unchanged"
     CHANGED = "changed"
-    UNKNOWN = "there, and nothing to tell by"
+    UNKNOWN = "there, and nothing to compare by"
     NONE = "no answer"
 
 
@@ -35,7 +34,7 @@ def ask(file: RemoteFile, validators: Validators | None, seconds: float) -> Answ
         validators: what that mirror said when it gave the file; None: there is nothing to ask by.
         seconds:    the longest time until the status and headers of an answer are there, of each mirror.
     Returns: UNKNOWN where there is nothing to ask by, or that mirror is no longer in use, and a mirror has the file:
-             then only its bytes tell.
+             then only its bytes show a change.
     """
     addresses = list(_addresses(file))
     if validators and (address := next((each for each in addresses if redact(each) == validators.address), None)):
@@ -76,7 +75,7 @@ def _status(address: str, conditions: dict[str, str], seconds: float) -> int | N
 
 
 def has(mirror: str, name: str, seconds: float) -> bool:
-    """Tell whether a mirror says, within `seconds`, that it has a file."""
+    """Return whether a mirror says, within `seconds`, that it has a file."""
     try:
         status = _status(address_of(mirror, name), {}, seconds)
     except MirrorFault:

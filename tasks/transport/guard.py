@@ -16,8 +16,8 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from tasks.transport.part import MirrorFault
-from tasks.transport.patience import Patience
+from schemas.counts import counted
+from tasks.transport.mirror import MirrorFault, Patience
 
 WRAPPED, SPARE = 8, 2**20
 """The most that is read of a body for its bytes: chunks of a byte each are six times as long; SPARE more for all."""
@@ -43,11 +43,7 @@ class Guard:
         self._left, self._marked = WRAPPED * self._largest + SPARE, self._patience.clock()
 
     def received(self, count: int) -> None:
-        """
-        Note bytes of the body.
-
-        Raises: MirrorFault: too few of them since the last look.
-        """
+        """Note bytes of the body. Raises: MirrorFault: too few of them since the last look."""
         self._received += count
         self._look()
 
@@ -81,7 +77,7 @@ class Guard:
             return
         if (seconds := now - self._marked) >= patience.rate_seconds:
             if self._received < patience.least_rate * seconds:
-                raise self._failed(MirrorFault(f"{self._received} bytes in {seconds:.3g} s"))
+                raise self._failed(MirrorFault(f"{counted(self._received, 'byte')} in {seconds:.3g} s"))
             self._marked, self._received = now, 0
 
     def _failed(self, fault: MirrorFault) -> MirrorFault:

@@ -7,44 +7,18 @@ import os
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from artifacts.store.disk import open_plainly
 from artifacts.store.files import write_atomically
+from schemas.counts import counted
 from tasks.formats.kinds import HEAD_BYTES, kind_of
+from tasks.transport.mirror import AnotherFile, MirrorFault
 
 BLOCK = 2**20
 
 
-class MirrorFault(Exception):
-    """
-    A mirror did not give the file.
-
-    Args:
-        what:  what it gave instead, as a noun phrase: it goes into messages, so it never holds an address.
-        tries: how often this may happen at one mirror before it is left for the next.
-        wait:  seconds that the mirror asked to be left alone for.
-        next_step: what to do with what it gave, where that is what the data set names; else empty.
-    """
-
-    def __init__(self, what: str, *, tries: int = 1, wait: float = 0.0, next_step: str = "") -> None:
-        super().__init__(what)
-        self.tries, self.wait, self.next_step = tries, wait, next_step
-
-
-class AnotherFile(MirrorFault):
-    """A mirror gave a file to its end, or beyond it, and it is not the expected one."""
-
-
-class Source(BaseModel):
-    """Where a part's bytes came from: an address, without secrets, and its ETag or else Last-Modified."""
-
-    model_config = ConfigDict(frozen=True)
-    address: str
-    validator: str
-
-
-class Validators(BaseModel):
+class Validators(BaseModel, frozen=True):
     """
     By what a mirror can be asked whether its file is still the one that was taken (RFC 9110, 13.1).
 
@@ -54,16 +28,21 @@ class Validators(BaseModel):
         last_modified: as the mirror wrote it.
     """
 
-    model_config = ConfigDict(frozen=True)
     address: str
     etag: str | None
     last_modified: str | None
 
+    @property
+    def strong(self) -> str:
+        """What If-Range may carry (RFC 9110, 13.1.5): a strong ETag, or without any the Last-Modified; else empty."""
+        if self.etag is None:
+            return self.last_modified or ""
+        return "" if self.etag.startswith("W/") else self.etag
 
-class Expected(BaseModel):
+
+class Expected(BaseModel, frozen=True):
     """What a file has to be; None for what is not known of it."""
 
-    model_config = ConfigDict(frozen=True)
     sha256: str | None
     bytes: int | None
 
@@ -98,14 +77,14 @@ class Part:
         """SHA-256 of the bytes so far, as 64 hexadecimal digits."""
         return self._digest.hexdigest()
 
-    def resume(self, address: str) -> Source | None:
+    def resume(self, address: str) -> Validators | None:
         """
         Hash what an earlier try left.
 
-        Returns: its source, when it came from `address` and the mirror can be asked for the rest; else None.
+        Returns: its validators, when it came from `address` and the mirror can be asked for the rest; else None.
         """
         try:
-            source = Source.model_validate_json(self._note.read_bytes())
+            source = Validators.model_validate_json(self._note.read_bytes())
         except (FileNotFoundError, ValidationError):
             return None
         if source.address != address:
@@ -117,12 +96,12 @@ class Part:
             self.size += len(block)
         return source if self.size else None
 
-    def restart(self, source: Source | None = None) -> None:
-        """Empty the part. With a `source`, what is written from now on can be resumed by another try."""
+    def restart(self, source: Validators | None = None) -> None:
+        """Empty the part. With strong validators what is written from now on can be resumed by another try."""
         self._file.truncate(0)
         self._digest, self.size, self.validators = hashlib.sha256(), 0, None
         self._note.unlink(missing_ok=True)
-        if source is not None:
+        if source and source.strong:
             write_atomically(self._note, source.model_dump_json().encode(), durable=False)
 
     def append(self, block: bytes) -> None:
@@ -133,7 +112,7 @@ class Part:
         """
         if self.size + len(block) > self.limit:
             self._file.write(block[: self.limit - self.size])
-            fault = self._fault(f"more than {self.limit} bytes")
+            fault = self._fault(f"more than {counted(self.limit, 'byte')}")
             self.restart()
             raise fault
         self._file.write(block)
@@ -146,7 +125,7 @@ class Part:
 
         Of a file of which nothing is published only the first bytes are judged: decompress checks the rest.
         """
-        fault = self._fault(f"{self.size} bytes")
+        fault = self._fault(counted(self.size, "byte"))
         if not isinstance(fault, AnotherFile) or self.size != (self.expected.bytes or self.size):
             return fault
         return None if self._may_be_expected() else AnotherFile(f"SHA-256 {self.sha256[:16]}...")
@@ -161,7 +140,7 @@ class Part:
         return self.expected.sha256 in (None, self.sha256)
 
     def _fault(self, length: str) -> MirrorFault:
-        """Tell words of the mirror's own, which say nothing of the file, from another file."""
+        """Distinguish a mirror's own words, which say nothing about the file, from another file."""
         self._file.seek(0)
         kind = kind_of(self._file.read(HEAD_BYTES), self._file.seek(0, os.SEEK_END))
         if kind.taken:

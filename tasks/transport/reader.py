@@ -20,10 +20,10 @@ from requests.auth import HTTPBasicAuth
 from requests.utils import get_netrc_auth
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from schemas.counts import counted
 from schemas.secrets import remember_login
 from tasks.transport.guard import Guard, GuardedAdapter
-from tasks.transport.part import MirrorFault
-from tasks.transport.patience import Patience
+from tasks.transport.mirror import MirrorFault, Patience
 
 # Below INFO it logs each address with its query, and at WARNING that of an answer whose headers do not read.
 logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
@@ -65,7 +65,9 @@ class Answer:
                 # read1 returns what has arrived: read would wait for a full block, for hours if the mirror drips.
                 block = self._raw.read1(BLOCK, decode_content=False)
             except Exception as error:
-                raise _fault(error, self._guard, self._patience, f"an answer cut after {received} bytes") from None
+                raise _fault(
+                    error, self._guard, self._patience, f"an answer cut after {counted(received, 'byte')}"
+                ) from None
             if not block:
                 return
             received += len(block)
@@ -107,11 +109,7 @@ class _Asking:
         self._done = threading.Event()
 
     def response(self) -> requests.Response:
-        """
-        Return the answer.
-
-        Raises: MirrorFault: there is none, or it does not begin in time.
-        """
+        """Return the answer. Raises: MirrorFault: there is none, or it does not begin in time."""
         threading.Thread(target=self._work, name="mirror", daemon=True).start()
         if not self._done.wait(self._patience.head_seconds + GRACE):
             raise self._guard.late()
@@ -191,7 +189,7 @@ def _drop_redirect_body(response: requests.Response, **_: object) -> None:
 
 def _fault(error: Exception, guard: Guard, patience: Patience, cut: str = "") -> MirrorFault:
     """
-    Tell what failed.
+    Return the fault for what failed.
 
     Args: cut: what to say where the connection broke off in the middle of the body.
     """

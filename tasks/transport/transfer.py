@@ -1,7 +1,7 @@
 """
 Transfer: one address's bytes into a part file, with tries and resumption; `tasks.transport` reads them.
 
-urllib3's own `Retry` stands back here: it cannot resume a body, and it logs addresses with their query.
+urllib3's own `Retry` is not used here: it cannot resume a body, and it logs addresses with their query.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from urllib3.util import Retry
 from schemas.addresses import redact
 from schemas.events import Progress, emit
 from tasks.formats.kinds import kind_of_link
-from tasks.transport.folder import open_regular
-from tasks.transport.part import MirrorFault, Part, Source, Validators
-from tasks.transport.patience import Patience
+from tasks.transport.mirror import MirrorFault, Patience, open_regular
+from tasks.transport.part import Part, Validators
 from tasks.transport.reader import Answer, opened
 
 __all__ = ["Patience", "transfer", "validators_of"]
@@ -91,7 +90,7 @@ def _fetch(address: str, part: Part, shown: _Shown, patience: Patience) -> None:
         if part.sha256 == part.expected.sha256:
             _judge(part)
             return
-        headers = {"Range": f"bytes={part.size}-", "If-Range": source.validator}
+        headers = {"Range": f"bytes={part.size}-", "If-Range": source.strong}
     with opened(address, patience, largest=part.limit, headers=headers) as answer:
         resumed = source is not None and answer.status == HTTPStatus.PARTIAL_CONTENT
         if source is not None and (
@@ -100,11 +99,11 @@ def _fetch(address: str, part: Part, shown: _Shown, patience: Patience) -> None:
         ):
             part.restart()
             raise MirrorFault("another range than the one asked for", tries=patience.tries)
+        said = validators_of(answer, redact(address))
         if not resumed:
             _require_whole(answer, patience)
-            validator = _validator(answer)
-            part.restart(Source(address=redact(address), validator=validator) if validator else None)
-        part.validators = validators_of(answer, redact(address))
+            part.restart(said)
+        part.validators = said
         total = part.expected.bytes or (None if answer.length is None else part.size + answer.length)
         for block in answer.blocks(before=part.size):
             part.append(block)
@@ -132,14 +131,6 @@ def _retry_after(answer: Answer) -> float:
         return Retry().parse_retry_after(answer.headers.get("Retry-After", "0"))
     except (InvalidHeader, ValueError, OverflowError):
         return 0.0
-
-
-def _validator(answer: Answer) -> str | None:
-    """Return what If-Range may carry: a strong ETag, or without any ETag the Last-Modified (RFC 9110, 13.1.5)."""
-    tag = answer.headers.get("ETag")
-    if tag is None:
-        return answer.headers.get("Last-Modified")
-    return None if tag.startswith("W/") else tag
 
 
 def validators_of(answer: Answer, address: str) -> Validators | None:

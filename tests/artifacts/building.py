@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,14 +11,10 @@ from artifacts.environment import current_environment
 from artifacts.keys import KeyParts, content_digest
 from artifacts.manifest import Manifest
 from artifacts.ref import Ref
-from artifacts.store.disk import disk
-from artifacts.store.files import write_new
-from artifacts.store.integrity import PLAIN_JSON, identity, remember_hashed
+from artifacts.store.integrity import identity, remember_hashed
 from artifacts.store.publishing import commit, seal_entries, staging
 from artifacts.store.publishing import publish as publish_folder
 from artifacts.store.store import Store
-
-PREFECT = {"serializer": PLAIN_JSON, "prefect_version": "3"}
 
 
 def key_parts(stage: str = "parse", salt: int = 0) -> KeyParts:
@@ -68,16 +63,8 @@ def publish(
 def build(store: Store, files: Mapping[str, bytes], stage: str = "parse", salt: int = 0, **facts: Any) -> Ref:
     """Publish and commit an artifact with these files; see `publish`."""
     ref = publish(store, files, stage, salt, **facts)
-    settle(store, ref)
+    commit(store, ref)
     return ref
-
-
-def settle(store: Store, ref: Ref) -> None:
-    """Commit what was published, as Prefect's result storage does."""
-    folder = store.folder(ref.stage, ref.version)
-    with disk(folder):  # a plain write, neither renamed nor flushed
-        write_new(folder / "result.json", json.dumps(ref.model_dump()).encode(), durable=False)
-    commit(store, ref.stage, ref.version, dict(PREFECT))
 
 
 def flip_unseen(path: Path) -> None:

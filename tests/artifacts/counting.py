@@ -7,23 +7,25 @@ import os
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from prefect import flow
 
-from artifacts.engine.current import Outcome, current_run
-from artifacts.engine.recorded import recorded
+from artifacts.engine.recorder import Recorder, recording
 from artifacts.engine.threads import StageThreads
 from artifacts.ref import Ref
 from artifacts.stage import stage
 from artifacts.store.files import write_atomically
+from flows.dag import Outcome
+from flows.job import Job
+from flows.run_record import RunRecord, asked, found
 from schemas.errors import BadIdx
 from schemas.events import Progress, emit
-from schemas.history import EpochRow, History
-from schemas.metrics import Metrics, SplitMetrics
-from schemas.summary import Summary
-from schemas.training import Training
+from schemas.parameters import Summary
+from schemas.results import Metrics, SplitMetrics
+from schemas.training import EpochRow, History, Training
 
 SLOW = 3.0
 """Seconds that it takes to fetch what is slow."""
@@ -99,7 +101,6 @@ def join(parts: list[Ref], training: Training, checkpoints: Path, out: Path) -> 
 
 
 @flow(name="counting", task_runner=StageThreads(max_workers=4))  # type: ignore[arg-type]  # Prefect leaves the runner's type open
-@recorded
 def counting(
     dataset: str = "two",
     training: Training = Training(),  # noqa: B008 - immutable
@@ -107,10 +108,17 @@ def counting(
     names: tuple[str, ...] = ("one", "two"),
     *,
     copied: bool = False,
-) -> Outcome:
+) -> RunRecord:
     """Fetch some files and join them, or copies of them."""
+    with recording(**asked(Job(dataset="digits", training=training)) | {"dataset": dataset, "refresh": refresh}) as run:
+        run.publish(**found(run, run.attempt(partial(gather, run, training, names, copied=copied))))
+    return RunRecord.of(run.saved)
+
+
+def gather(run: Recorder, training: Training, names: tuple[str, ...], *, copied: bool) -> Outcome:
+    """Walk the graph."""
     parts = {name: fetch(name) for name in names}
-    current_run().require(*parts.values())
+    run.require(*parts.values())
     model = join([copy(part, name) if copied else part for name, part in parts.items()], training)
     return Outcome(model, model, model)
 

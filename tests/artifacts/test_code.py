@@ -137,3 +137,11 @@ def test_no_two_different_statements_look_alike(statement: str) -> None:
     others = {"x = None", "x = ()", "x = []", "x = 1j", "x: int", "x = ...", "x = b'1'", "x = '1'"} - {statement}
     shape = code._shape(ast.parse(statement), [])
     assert all(shape != code._shape(ast.parse(other), []) for other in others)
+
+
+@pytest.mark.parametrize("name", ["work.py~", "work.py.orig", "work.py.rej", "work.bak", ".work.py.swp", "work.html~"])
+def test_an_editors_copy_is_no_code(tree: Path, name: str) -> None:
+    """What editors and merges leave beside a module changes no digest."""
+    before = digests(tree)
+    (tree / "tasks" / name).write_text("x")
+    assert digests(tree) == before

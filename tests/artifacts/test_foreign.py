@@ -1,4 +1,4 @@
-"""artifacts/store/foreign.py: a library's exception ends at the stage, and nothing that it holds is kept anywhere."""
+"""artifacts/engine/foreign.py: a library's exception ends at the stage, and nothing that it holds is kept anywhere."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from prefect.client.schemas.filters import FlowRunFilter, LogFilter, LogFilterFl
 from prefect.client.schemas.filters import FlowRunFilterId as Id
 
 from artifacts.engine.failing import Stopped
-from artifacts.run_record import RunRecord
-from artifacts.store.foreign import own_error
+from artifacts.engine.foreign import own_error
+from flows.run_record import RunRecord
 from schemas.addresses import fill
 from schemas.errors import ArtifactDamaged, StoreError, UnforeseenError
 from tests.artifacts.counting import counting

@@ -2,100 +2,75 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import threading
 import time
 from pathlib import Path
 
 import pytest
-from prefect.locking.protocol import LockManager
 
 from artifacts.store.flock import delete_unlocked, is_locked, locked, try_lock
-from artifacts.store.locks import FlockManager
+from artifacts.store.locks import Locks
 from tests.processes import ready
 
 KEY = "parse/0123/result.json"
 
 
 @pytest.fixture
-def locks(tmp_path: Path) -> FlockManager:
+def locks(tmp_path: Path) -> Locks:
     """The locks of a folder."""
-    return FlockManager(tmp_path)
+    return Locks(tmp_path)
 
 
-def test_it_is_a_prefect_lock_manager(locks: FlockManager) -> None:
-    """Prefect's own protocol accepts it; it copies cache policies, and the copy must be the same lock."""
-    assert isinstance(locks, LockManager)
-    assert copy.deepcopy(locks) is locks
+def is_free(locks: Locks, name: str = KEY) -> bool:
+    """Tell whether a lock can be had."""
+    with locks.tried(name) as had:
+        return had
 
 
-def test_a_key_has_one_holder(locks: FlockManager) -> None:
-    """A second holder does not get it, not even in this process; after the release it does."""
-    assert locks.acquire_lock(KEY, "one")
-    assert locks.is_locked(KEY)
-    assert locks.is_lock_holder(KEY, "one")
-    assert not locks.acquire_lock(KEY, "two", acquire_timeout=0.05)
-    locks.release_lock(KEY, "one")
+def test_a_name_has_one_holder(locks: Locks) -> None:
+    """A second holder does not get it, not even in this process; another name's is free, and so is it after the end."""
+    with locks.held(KEY):
+        assert locks.is_locked(KEY)
+        assert not is_free(locks)
+        assert is_free(locks, "train/4567/result.json")
     assert not locks.is_locked(KEY)
-    assert locks.acquire_lock(KEY, "two", acquire_timeout=0)
+    assert is_free(locks)
 
 
-def test_a_holder_may_ask_again(locks: FlockManager) -> None:
-    """Taking a lock twice does not wait for oneself."""
-    assert locks.acquire_lock(KEY, "one")
-    assert locks.acquire_lock(KEY, "one", acquire_timeout=0)
-
-
-def test_only_the_holder_releases(locks: FlockManager) -> None:
-    """Releasing somebody else's lock is an error, and the lock stays."""
-    locks.acquire_lock(KEY, "one")
-    with pytest.raises(ValueError, match="two does not hold"):
-        locks.release_lock(KEY, "two")
-    assert locks.is_lock_holder(KEY, "one")
-
-
-def test_another_key_does_not_wait(locks: FlockManager) -> None:
-    """Two keys are two locks."""
-    assert locks.acquire_lock(KEY, "one")
-    assert locks.acquire_lock("train/4567/result.json", "two", acquire_timeout=0)
-
-
-def test_waiting_ends_when_the_lock_is_free(locks: FlockManager) -> None:
+def test_waiting_ends_when_the_lock_is_free(locks: Locks) -> None:
     """A thread that waits gets the lock as soon as the other lets it go, and not before."""
     order: list[str] = []
-    locks.acquire_lock(KEY, "one")
 
     def second() -> None:
-        locks.acquire_lock(KEY, "two")
-        order.append("taken")
+        with locks.held(KEY):
+            order.append("taken")
 
     thread = threading.Thread(target=second)
-    thread.start()
-    time.sleep(0.1)
-    order.append("released")
-    locks.release_lock(KEY, "one")
+    with locks.held(KEY):
+        thread.start()
+        time.sleep(0.1)
+        order.append("released")
     thread.join(5)
     assert order == ["released", "taken"]
-    assert not locks.wait_for_lock(KEY, timeout=0.05)
 
 
-def test_an_unlinked_lock_file_is_no_lock(locks: FlockManager, tmp_path: Path) -> None:
+def test_an_unlinked_lock_file_is_no_lock(locks: Locks, tmp_path: Path) -> None:
     """When clean-up removes a free lock's file, the next one makes a new file that others see."""
-    locks.acquire_lock(KEY, "one")
-    locks.release_lock(KEY, "one")
+    assert is_free(locks)
     for path in tmp_path.iterdir():
         path.unlink()
-    assert locks.acquire_lock(KEY, "two", acquire_timeout=0)
-    assert FlockManager(tmp_path).is_locked(KEY)
+    with locks.held(KEY):
+        assert Locks(tmp_path).is_locked(KEY)
 
 
-def test_a_killed_holder_frees_its_lock(locks: FlockManager, tmp_path: Path) -> None:
+def test_a_killed_holder_frees_its_lock(locks: Locks, tmp_path: Path) -> None:
     """After kill -9 of the process that holds a lock, the next one gets it."""
-    program = f"from artifacts.store.locks import FlockManager; FlockManager({tmp_path!r}).acquire_lock({KEY!r}, 'it')"
+    program = f"from artifacts.store.locks import Locks; held = Locks({tmp_path!r}).held({KEY!r}); held.__enter__()"
     with ready(f"from pathlib import PosixPath; {program}"):
-        assert not locks.acquire_lock(KEY, "parent", acquire_timeout=0.05)
-    assert locks.acquire_lock(KEY, "parent", acquire_timeout=5)
+        assert not is_free(locks)
+    with locks.held(KEY):
+        assert locks.is_locked(KEY)
 
 
 @pytest.fixture

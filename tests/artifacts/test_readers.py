@@ -8,30 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.engine.refresh import Refresh
+from artifacts.engine.execution import Execution
 from artifacts.ref import Ref
 from artifacts.stage import Stage, stage
 from artifacts.store.store import Store
-from schemas.summary import Summary
+from schemas.parameters import Summary
 from tests.artifacts.building import build
-
-
-class OneRun:
-    """A run of nothing but what a test computes."""
-
-    def __init__(self, store: Store) -> None:
-        self.store, self.refresh = store, Refresh(())
-        self.dataset, self.dataset_id, self.id, self.flow_run = "mnist", "mnist", "0" * 12, "0"
-
-    def submit(self, *_: object) -> None:
-        """Submit nothing."""
-
-    def require(self, *_: object) -> None:
-        """Wait for nothing."""
-
-    def reference(self, result: Ref) -> Ref:
-        """Return what was submitted."""
-        return result
 
 
 def reading_twice(begun: threading.Event, go_on: threading.Event) -> Stage:
@@ -56,7 +38,7 @@ def test_a_stage_reads_its_input_to_the_end_while_another_run_makes_it_anew(
     ref, begun, go_on = build(store, {"one": b"1", "two": b"2"}), threading.Event(), threading.Event()
     made: list[Ref] = []
     reader = threading.Thread(
-        target=lambda: made.append(reading_twice(begun, go_on).compute(OneRun(store), {"table": ref}))
+        target=lambda: made.append(Execution(store, "0" * 12, "", reading_twice(begun, go_on), {"table": ref})().ref)
     )
     anew = threading.Thread(target=build, args=(store, {"one": b"3", "two": b"4"}))
     reader.start()

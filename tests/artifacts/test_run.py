@@ -19,9 +19,10 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterFlowRunId
 
-from artifacts.run_record import RunRecord
-from artifacts.store import integrity, records
+from artifacts.engine import execution
+from artifacts.store import integrity
 from artifacts.store.store import Store
+from flows.run_record import RunRecord
 from schemas.errors import BadIdx, StoreError
 from schemas.events import Event, StageFailed, listening
 from schemas.training import Training
@@ -108,7 +109,7 @@ def test_the_api_is_not_asked_what_becomes_of_an_input(home: Path, monkeypatch: 
 
 
 def test_every_computed_artifact_has_its_record(home: Path) -> None:
-    """Prefect reports Completed before it writes the record and hides a failure to: it must be there."""
+    """What a run calls computed is committed."""
     for stage in run().stages:
         assert json.loads((Path(stage.path) / "record.json").read_bytes())["prefect"]["serializer"]["type"] == "json"
 
@@ -304,19 +305,19 @@ def test_runs_beside_each_other_keep_their_own_warnings(home: Path, monkeypatch:
 
 
 def test_a_commit_that_fails_fails_the_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prefect only logs an error of the commit and calls the run completed; ours does not."""
+    """A stage whose record cannot be written has failed, and so has the run."""
 
     def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+        raise StoreError("store", expected="space", found="No space left on device", way_out="Free some.")
 
-    monkeypatch.setattr(records, "commit", full)
-    with pytest.raises(StoreError, match="expected its record to be written"):
+    monkeypatch.setattr(execution, "commit", full)
+    with pytest.raises(StoreError, match="No space left"):
         run()
 
 
 def test_a_stage_runs_only_inside_a_recorded_flow() -> None:
     """Called outside of a flow a stage says how it is meant to be used."""
-    with pytest.raises(RuntimeError, match="decorated with `recorded`"):
+    with pytest.raises(RuntimeError, match="inside a recorded flow"):
         fetch("one")
 
 

@@ -13,8 +13,8 @@ from benchmarks.child import Job, Measured, peak_memory
 from benchmarks.harness import Setting
 from benchmarks.replicate import describe, shard_names, vary, write_shards
 from benchmarks.scale import Scale, growth, measure_growth, measure_streaming
+from flows.dag import STAGES
 from schemas.catalog import load_dataset
-from schemas.stages import STAGES
 from schemas.training import Training
 from tests.benchmarks.digits import DIGITS, read_split
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from artifacts.run_record import RunRecord
+from flows.run_record import RunRecord
 from tests.dashboard.looking import Look, Window
 from tests.deployments.host import Host
 from tests.deployments.site import QUICK, Site

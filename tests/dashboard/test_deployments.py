@@ -9,11 +9,11 @@ from uuid import UUID
 import pytest
 from playwright.sync_api import expect
 
-from artifacts.run_record import RunRecord
 from flows.pipeline import pipeline
+from flows.run_record import RunRecord
 from idxflow.deploying.deployments import described
+from schemas.text import share
 from schemas.training import Training
-from schemas.words import share
 from tests.dashboard.looking import Look, Window
 from tests.deployments.site import Site
 
@@ -84,7 +84,7 @@ def test_a_run_is_started_from_the_form(
     window.open(f"/deployments/deployment/{deployments['on-demand']}/run")
     window.page.get_by_role("button", name="str", exact=True).first.click()
     window.field("dataset").fill("digits")
-    window.field("Epochs").fill(str(second.training.epochs))
+    window.field("Epochs").fill(str(second.training["epochs"]))
     started = start(window)
     window.sees("deployed", "nothing-changed", flow_run_name(second))
     window.sees("Nothing changed: all 20 stages cached.")
@@ -109,7 +109,7 @@ def test_the_profile_that_is_chosen_is_trained(
     started = start(window)
     assert site.wait(started, "Completed", "Failed", "Crashed").name == "Completed"
     record = site.record(started)
-    assert (record.profile, record.training) == ("tuned", Training(profile="tuned", epochs=2))
+    assert (record.profile, record.training) == ("tuned", Training(profile="tuned", epochs=2).model_dump(mode="json"))
     window.sees(flow_run_name(record))
 
 

@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from artifacts.run_record import RunRecord
-from schemas.words import share
+from flows.run_record import RunRecord
+from schemas.text import share
 from tests.dashboard.looking import Window, pixels
 
 FIGURES = {"loss", "accuracy", "confusion", "samples", "mistakes"}

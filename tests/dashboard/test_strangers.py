@@ -15,7 +15,7 @@ from uuid import UUID
 import pytest
 from playwright.sync_api import Browser, Page
 
-from artifacts.run_record import RunRecord
+from flows.run_record import RunRecord
 from tests.dashboard.looking import Window
 from tests.deployments.site import Site
 

@@ -15,7 +15,7 @@ from uuid import UUID
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State
 
-from artifacts.run_record import RunRecord
+from flows.run_record import RunRecord
 from idxflow.server.local import find_server
 from tests.processes import PROJECT, bare_environment, run_python, start_python, until
 

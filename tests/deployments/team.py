@@ -12,7 +12,7 @@ import requests
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
-from artifacts.run_record import RunRecord
+from flows.run_record import RunRecord
 from idxflow.server.local import api_answers
 from tests.processes import PROJECT, bare_environment, ending, free_port, run_python, start_python, until
 

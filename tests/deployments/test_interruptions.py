@@ -9,7 +9,7 @@ import pytest
 import yaml
 from prefect.events.schemas.automations import AutomationCore
 
-from idxflow.deploying.automations import AUTOMATIONS_FILE
+from idxflow.deploying.deployments import AUTOMATIONS_FILE
 from tests.deployments.host import Host
 from tests.deployments.site import QUICK, Site
 from tests.processes import until

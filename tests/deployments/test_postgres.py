@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from schemas.stages import STAGES
+from flows.dag import STAGES
 from tests.deployments.postgres import Postgres
 from tests.deployments.team import Team
 from tests.deployments.traces import traces, traces_below

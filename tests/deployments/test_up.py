@@ -38,7 +38,7 @@ def test_it_takes_runs_until_it_is_stopped(site: Site, options: tuple[str, ...],
     assert site.state(interrupted).name == "Cancelled"
     assert not site.living()
     lines = said(site).splitlines()
-    assert lines[-3:] == ["Stopping.", "1 run cancelled; what was finished is stored.", "Stopped."]
+    assert lines[-3:] == ["Stopping.", "Cancelled 1 run; finished stages are stored.", "Stopped."]
     assert len(lines) < 12, said(site)  # calm: no word of Prefect's or TensorFlow's
 
 

@@ -58,7 +58,7 @@ def content(store: Store, ref: Ref) -> bytes | None:
     """Return what the store serves of an artifact as a run would take it, every hash checked; None for nothing."""
     restore(store, ref.stage, ref.version)
     found = store.read(ref.stage, ref.version, fully=True)
-    return found[0].ref.file("a").read_bytes() if found else None
+    return found.ref.file("a").read_bytes() if found else None
 
 
 def ref_of(salt: int, stage: str = "parse") -> Ref:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from artifacts.archive.collect import collect
-from artifacts.run_record import RunRecord
 from artifacts.store.store import Store
+from flows.run_record import RunRecord
 from schemas.training import Training
 from tests.artifacts.counting import counting
 from tests.artifacts.test_run import ALL, counted, start

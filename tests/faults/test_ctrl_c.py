@@ -74,7 +74,7 @@ def test_a_signal_beside_a_temporary_server_ends_at_once(number: signal.Signals,
         process.send_signal(number)
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 128 + number
-    assert errors == "ERROR Interrupted. What was finished is stored; run again to go on.\n"
+    assert errors == "ERROR Interrupted. Finished stages are stored; run again to continue.\n"
     assert not list((tmp_path / "tmp").glob("idxflow-server-*"))
     (left,) = list_runs(Store(tmp_path / "h"))
     assert (left.state, left.error) == ("interrupted", "Interrupted before its end; what was finished is stored.")
@@ -95,6 +95,6 @@ def test_ctrl_c_once_more_ends_what_is_ending(tmp_path: Path, seconds: float) ->
         _, errors = process.communicate(timeout=5)
     assert errors == ""
     assert process.returncode in {130, -signal.SIGINT}  # where no Python is left: to a shell that is 130 as well
-    assert said == "ERROR Interrupted. What was finished is stored; run again to go on.\n"
+    assert said == "ERROR Interrupted. Finished stages are stored; run again to continue.\n"
     until(lambda: find_process(server) is None, 20)
     assert not list((tmp_path / "tmp").glob("idxflow-server-*"))

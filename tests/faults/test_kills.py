@@ -14,8 +14,8 @@ import pytest
 
 from artifacts.archive.audit import Auditor
 from artifacts.archive.runs import list_runs, state_of
-from artifacts.run_record import RunRecord
 from artifacts.store.store import Store
+from flows.run_record import RunRecord
 from tests.faults.dying import KILLED, Runner
 from tests.faults.test_crashes import assert_sound
 from tests.processes import open_python, served_environment
@@ -28,7 +28,7 @@ def models(home: Path) -> list[str]:
     """Return what the committed models of a home folder say."""
     store = Store(home)
     found = [store.read(stage, version, fully=True) for stage, version in store.versions() if stage == "train"]
-    return sorted(each[0].ref.file("model.keras").read_text() for each in found if each)
+    return sorted(each.ref.file("model.keras").read_text() for each in found if each)
 
 
 @pytest.mark.parametrize("refresh", [(), ("download", "train")], ids=["first", "refresh"])

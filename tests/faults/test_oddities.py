@@ -81,7 +81,7 @@ def test_a_note_that_was_not_written_to_its_end_is_no_file_of_the_artifact(store
     (folder / ".hashed.json.12-34").write_text("{")
     found = store.read(stage, version, fully=True)
     assert found is not None
-    assert found[0].ref.file("a").read_bytes() == b"old"
+    assert found.ref.file("a").read_bytes() == b"old"
     (folder / ".hidden").write_text("x")
     assert store.read(stage, version) is None
 

@@ -21,8 +21,10 @@ from artifacts.archive.audit import Auditor
 from artifacts.archive.collect import collect
 from artifacts.archive.names import Names
 from artifacts.archive.runs import list_runs
+from artifacts.run_record import Record
 from artifacts.store.publishing import restore
 from artifacts.store.store import Store
+from flows.run_record import RunRecord
 from schemas.errors import ArtifactDamaged, StoreError, UsageError
 from tests.faults.disk import Crash, CrashingDisk, using
 from tests.faults.dying import KILLED, Runner
@@ -38,6 +40,11 @@ def artifact_of(subject: str) -> Artifact | None:
     """Return the artifact that a problem is about; None where it is about a name."""
     kind, *artifact = subject.split("/")
     return (artifact[0], artifact[1]) if kind == "artifacts" else None
+
+
+def seed_of(record: Record) -> int:
+    """Return the seed that a run was asked for."""
+    return RunRecord.of(record).seed
 
 
 class Promises(RuleBasedStateMachine):
@@ -77,7 +84,9 @@ class Promises(RuleBasedStateMachine):
 
     def learn(self, seed: int) -> None:
         """Look at what a run left that came to its end."""
-        record = next(record for record in list_runs(self.store) if record.seed == seed and record.state == "completed")
+        record = next(
+            record for record in list_runs(self.store) if seed_of(record) == seed and record.state == "completed"
+        )
         used = frozenset((row.stage, row.version) for row in record.stages)
         assert self.used.setdefault(seed, used) == used
         for row in record.stages:
@@ -201,7 +210,7 @@ class Promises(RuleBasedStateMachine):
     def has_completed(self, seed: int, before: set[str]) -> bool:
         """Tell whether a run that is none of `before` came to its end, though it may have been killed right after."""
         records = [record for record in list_runs(self.store) if record.id not in before]
-        return any(record.seed == seed and record.state == "completed" for record in records)
+        return any(seed_of(record) == seed and record.state == "completed" for record in records)
 
     def present(self) -> set[Artifact]:
         """Return what is committed, also what lies aside for a run that was killed while it made it anew."""
@@ -212,7 +221,7 @@ class Promises(RuleBasedStateMachine):
 
     def held(self, keep: int) -> set[Artifact]:
         """Return what names and the last completed runs hold, with what models were made from."""
-        completed = [record.seed for record in list_runs(self.store) if record.state == "completed"]
+        completed = [seed_of(record) for record in list_runs(self.store) if record.state == "completed"]
         held = set().union(*(self.used[seed] for seed in completed[:keep]))
         named = Names(self.store).kept().artifacts
         for used in self.used.values():
@@ -231,7 +240,7 @@ class Promises(RuleBasedStateMachine):
             assert type(damage).__name__ == "Damage", before
             return None
         name = "model.keras" if artifact[0] == "train" else "file"
-        return found[0].ref.file(name).read_text() if found else None
+        return found.ref.file(name).read_text() if found else None
 
 
 @pytest.mark.usefixtures("prefect_server")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from artifacts.manifest import Manifest
-from artifacts.run_record import RunRecord
 from flows.pipeline import pipeline
+from flows.run_record import RunRecord
 from schemas.training import Training
 from tasks.fitting.checkpoint import read_checkpoint
 from tests.processes import ending, served_environment, start_python, until

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect import flow
 
 from artifacts.archive.collect import collect
-from artifacts.engine.recorded import recorded
-from artifacts.run_record import RunRecord
 from artifacts.store.holds import lasting
 from artifacts.store.store import Store
-from flows.dashboard import shown
+from flows.run_record import RunRecord
+from schemas.events import Event, RunChanged, listening
 from tests.artifacts.counting import counting
 from tests.flows.seeing import artifacts
-from tests.flows.showing import showing
+from tests.flows.showing import show
 from tests.processes import run_python, served_environment
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -52,16 +48,13 @@ def test_a_run_that_nobody_tells_of_lets_go_at_its_end(home: Path) -> None:
 
 def test_the_dashboard_shows_a_run_that_a_clean_up_came_after(home: Path) -> None:
     """The run's page is posted though everything is cleaned up between the end of the work and the page."""
-    whole: Any = showing.fn
-    body: Callable[..., RunRecord] = recorded(whole.__wrapped__.__wrapped__)
 
-    @wraps(body)
-    def then_clean_up(*args: Any, **kwargs: Any) -> RunRecord:
-        record = body(*args, **kwargs)
-        clean_up(home)
-        return record
+    def ended(event: Event) -> None:
+        if isinstance(event, RunChanged) and event.state == "completed":
+            clean_up(home)
 
-    run: Any = flow(name="showing", task_runner=showing.task_runner)(shown(then_clean_up))()
+    with listening(ended):
+        run = show()
     assert run.warnings == ()
     (page,) = (each.data for each in artifacts(run.flow_run) if each.type == "markdown")
     assert "Lineage" in str(page)

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from artifacts.archive.plan import PlannedStage
-from artifacts.run_record import RunRecord
+from artifacts.engine.plan import PlannedStage
 from artifacts.store.store import Store
+from flows.job import Job
 from flows.pipeline import pipeline
 from flows.plan import plan_pipeline
+from flows.run_record import RunRecord
 from schemas.image_table import ImageTable
 from schemas.training import Training
 from tests.tasks.idx_bytes import idx_bytes
@@ -120,7 +121,7 @@ def run(own: OwnSet, *mirrors: str, **parameters: Any) -> RunRecord:
 
 def plan(home: Path, own: OwnSet, *mirrors: str) -> dict[str, PlannedStage]:
     """Plan the same. Returns: its stages by what they make."""
-    planned = plan_pipeline(Store(home, create=False), own.toml, TRAINING, mirrors)
+    planned = plan_pipeline(Store(home, create=False), Job(dataset=own.toml, training=TRAINING, mirrors=mirrors))
     return {f"{row.stage} {row.name}".strip(): row for row in planned.stages}
 
 

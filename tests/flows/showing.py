@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from prefect import flow
 
-from artifacts.engine.current import Outcome
-from artifacts.engine.recorded import recorded
+from artifacts.engine.recorder import recording
 from artifacts.engine.threads import StageThreads
 from artifacts.ref import Ref
-from artifacts.run_record import RunRecord
 from artifacts.stage import stage
+from flows.dag import Outcome
 from flows.dashboard import shown
+from flows.job import Job
+from flows.run_record import RunRecord, asked, found
 from schemas.errors import BadIdx
 from schemas.events import Progress, emit
-from schemas.history import EpochRow, History
-from schemas.metrics import Metrics
-from schemas.summary import Summary
-from schemas.training import Training
+from schemas.parameters import Summary
+from schemas.results import Metrics
+from schemas.training import EpochRow, History, Training
 from tests.artifacts.counting import split_metrics
 
 EPOCHS = 20
@@ -69,8 +70,6 @@ def explain(scores: Ref, out: Path) -> Summary:
 
 
 @flow(name="showing", task_runner=StageThreads(max_workers=4))  # type: ignore[arg-type]  # Prefect leaves the runner's type open
-@shown
-@recorded
 def showing(
     dataset: str = "two",
     training: Training = Training(),  # noqa: B008 - immutable
@@ -79,8 +78,16 @@ def showing(
     names: tuple[str, ...] = ("one", "other"),
     accuracy: float = 0.963,
     seconds: float = 0,
-) -> Outcome:
+) -> RunRecord:
     """Fetch some files, learn, and say how good it is."""
+    job = asked(Job(dataset="digits", training=training)) | {"dataset": dataset, "refresh": refresh}
+    with shown(training.profile, alert_below), recording(**job) as run:
+        run.publish(**found(run, run.attempt(partial(walk, names, accuracy, seconds))))
+    return RunRecord.of(run.saved)
+
+
+def walk(names: tuple[str, ...], accuracy: float, seconds: float) -> Outcome:
+    """Walk the graph."""
     model = learn([fetch(name) for name in names], seconds)
     scores = judge(model, accuracy)
     return Outcome(scores, model, explain(scores))

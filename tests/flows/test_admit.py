@@ -16,6 +16,7 @@ from artifacts.store.store import Store
 from flows import admit
 from flows.admit import Admission, Room, Sizes, estimate, refuse, room_of
 from flows.identify import identify
+from flows.job import Job
 from flows.plan import plan_pipeline
 from schemas.catalog import load_dataset
 from schemas.datasets import Dataset
@@ -135,11 +136,11 @@ def test_force_goes_on_with_a_warning(
 
 def test_a_plan_says_what_it_needs(home_of_digits: Path, tmp_path: Path) -> None:
     """Of what is computed only: nothing where all is cached."""
-    cold = plan_pipeline(Store(tmp_path / "empty", create=False), "digits", TRAINING, ())
+    cold = plan_pipeline(Store(tmp_path / "empty", create=False), Job(dataset="digits", training=TRAINING))
     assert {each.stage for each in cold.needs.stages} == {row.stage for row in cold.stages}
     assert cold.needs.known
     assert 10**9 < cold.needs.memory < 2 * 10**9
-    warm = plan_pipeline(Store(home_of_digits), "digits", TRAINING, ())
+    warm = plan_pipeline(Store(home_of_digits), Job(dataset="digits", training=TRAINING))
     assert warm.needs.stages == ()
     assert sum(ROWS.values()) == Sizes(load_dataset("digits")).work(TRAINING, GB).rows
 

@@ -14,29 +14,29 @@ from threading import Event
 
 import pytest
 
-from artifacts.archive.plan import Planning
-from artifacts.engine.current import Outcome
-from artifacts.engine.refresh import Refresh
-from artifacts.ref import Ref
 from artifacts.store.store import Store
 from flows import ahead
-from flows.ahead import BEGUN, IMPORTS, import_ahead, imports_of, prepared
+from flows.ahead import import_ahead, imports_of
+from flows.dag import GRAPH
+from flows.job import Job
 from flows.plan import plan_pipeline
 from schemas.catalog import load_dataset
-from schemas.stages import STAGES
-from schemas.training import Training
 from tests.faults.mirror import Exchange, Mirror, good
 from tests.flows.test_pipeline import Command
 from tests.flows.walking import TRAINING, digits_home
 from tests.processes import PROJECT, run_python, served_environment
 from tests.test_house import HEAVY
 
+JOB = Job(dataset="digits", training=TRAINING)
+IMPORTS = list(dict.fromkeys(stage.imports for stage in GRAPH.values() if stage.imports))
 LOADED = """
 import sys
 from pathlib import Path
 from flows.ahead import import_ahead
+from flows.job import Job
 from schemas.training import Training
-import_ahead(Path(sys.argv[1]), "digits", Training(epochs=2), (), tuple(sys.argv[2:])).join()
+job = Job(dataset="digits", training=Training(epochs=2), refresh=tuple(sys.argv[2:]))
+import_ahead(Path(sys.argv[1]), job).join()
 print(*sys.modules)
 """
 
@@ -59,7 +59,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def planned(home: Path, *refresh: str) -> list[str]:
     """Name what a run over the digits would import ahead."""
-    return list(imports_of(plan_pipeline(Store(home, create=False), "digits", TRAINING, (), refresh=refresh)))
+    return list(imports_of(plan_pipeline(Store(home, create=False), JOB.model_copy(update={"refresh": refresh}))))
 
 
 def loaded(home: Path, *refresh: str) -> set[str]:
@@ -69,15 +69,14 @@ def loaded(home: Path, *refresh: str) -> set[str]:
 
 
 def test_each_import_is_one_that_its_stage_can_make() -> None:
-    """The table names stages in the order of the graph, and modules that are there."""
-    assert list(IMPORTS) == [stage for stage in STAGES if stage in IMPORTS]
-    for module in IMPORTS.values():
+    """What a stage names as its heaviest import is there."""
+    for module in IMPORTS:
         assert importlib.import_module(module)
 
 
 def test_a_first_run_imports_all_of_it_once(tmp_path: Path) -> None:
     """Where nothing is stored every stage will run, so everything is imported, in the order of the graph."""
-    assert planned(tmp_path) == list(dict.fromkeys(IMPORTS.values()))
+    assert planned(tmp_path) == IMPORTS
     assert not list(tmp_path.iterdir())
 
 
@@ -90,16 +89,16 @@ def test_a_cached_run_imports_nothing(kept: Path) -> None:
 
 def test_what_only_may_run_imports_nothing(kept: Path) -> None:
     """A stage that depends on what another finds is not certain to run: TensorFlow waits until it is."""
-    assert planned(kept, "parse") == [IMPORTS["parse"]]
+    assert planned(kept, "parse") == ["pyarrow.parquet"]
 
 
 def test_a_failure_is_left_to_the_stage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A library that cannot be imported is told in the log and ends nothing; the stage will meet it again."""
-    monkeypatch.setattr(ahead, "IMPORTS", {"train": "tasks.no_such_module"})
+    monkeypatch.setattr(GRAPH["train"], "imports", "tasks.no_such_module")
     with caplog.at_level(logging.INFO, "idxflow"):
-        import_ahead(tmp_path, "digits", TRAINING, (), ()).join()
+        import_ahead(tmp_path, JOB).join()
     assert [record.getMessage() for record in caplog.records] == [
         "Not imported ahead: ModuleNotFoundError: No module named 'tasks.no_such_module'"
     ]
@@ -109,33 +108,20 @@ def test_a_run_without_a_data_set_warns_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """That the digits stand in for MNIST is told by the run alone."""
-    monkeypatch.setattr(ahead, "IMPORTS", {})
-    import_ahead(tmp_path, None, TRAINING, (tmp_path.as_uri(),), ()).join()
+    monkeypatch.setattr(ahead, "imports_of", lambda _: ())
+    import_ahead(tmp_path, Job(training=TRAINING, mirrors=(tmp_path.as_uri(),))).join()
     assert not caplog.records
 
 
 def test_a_flow_takes_what_was_begun_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the command line has begun is not begun again by the flow; the next flow of the process begins its own."""
-    begun = list[tuple[object, ...]]()
-    monkeypatch.setattr(ahead, "import_ahead", lambda *wanted: begun.append(wanted))
-    store = Store(tmp_path)
-
-    @prepared
-    def body(
-        dataset: str | None,
-        training: Training,
-        mirrors: tuple[str, ...] = (),
-        refresh: tuple[str, ...] = (),
-    ) -> Outcome:
-        ref = Ref(stage="train", name="", version="0" * 16, digest="0" * 64, manifest="0" * 64)
-        return Outcome(ref, ref, ref)
-
-    with Planning(store, Refresh(()), "digits").walking():
-        BEGUN.set()
-        body("digits", TRAINING)
-        assert not begun
-        body(None, TRAINING, refresh=("train",))
-    assert begun == [(store.home, None, TRAINING, (), ("train",))]
+    """What the command line has begun for a job is not begun again by its flow; another job begins its own."""
+    begun = list[str | None]()
+    monkeypatch.setattr(ahead, "find_dataset", lambda _store, dataset, _mirrors: begun.append(dataset))
+    for _ in range(2):
+        import_ahead(tmp_path / ".", JOB).join()
+    assert begun == ["digits"]
+    import_ahead(tmp_path, Job(training=TRAINING)).join()
+    assert begun == ["digits", None]
 
 
 def test_a_cached_flow_imports_nothing(prefect_server: None, tmp_path: Path, kept: Path) -> None:

@@ -11,16 +11,15 @@ from uuid import uuid4
 
 import pytest
 
-from artifacts.engine.current import CURRENT
-from artifacts.engine.refresh import Refresh
-from artifacts.engine.run import Run
+from artifacts.current import CURRENT
+from artifacts.engine.recorder import Recorder
+from artifacts.refresh import Refresh
 from artifacts.store.store import Store
 from flows import choose
 from flows.choose import any_answers, choose_dataset
 from schemas.catalog import load_dataset
 from schemas.datasets import Dataset
 from schemas.errors import UsageError
-from schemas.training import Training
 from tests.artifacts.building import build
 from tests.faults.mirror import Mirror
 
@@ -44,10 +43,10 @@ def silent() -> Iterator[str]:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     """A run over an empty store, with the catalog's own mirrors taken away: tests are offline."""
     monkeypatch.setattr(choose, "load_dataset", offline)
-    current = Run(Store(tmp_path / "home"), uuid4(), Training(), Refresh(), "")
+    current = Recorder(Store(tmp_path / "home"), uuid4(), Refresh(), "")
     token = CURRENT.set(current)
     yield current
     CURRENT.reset(token)
@@ -66,13 +65,13 @@ def offline(name: str, mirrors: tuple[str, ...] = ()) -> Dataset:
     return Dataset.model_validate(document)
 
 
-def test_an_answering_mirror_means_mnist(run: Run, served: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_answering_mirror_means_mnist(run: Recorder, served: str, caplog: pytest.LogCaptureFixture) -> None:
     """When a mirror has the file the run is about MNIST, and nobody is warned."""
     assert choose_dataset(None, (served,)).name == run.dataset == "mnist"
     assert not caplog.records
 
 
-def test_no_mirror_means_digits_and_a_loud_warning(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_mirror_means_digits_and_a_loud_warning(run: Recorder, caplog: pytest.LogCaptureFixture) -> None:
     """Without a mirror the run is about the bundled digits, and says so with the way out."""
     with caplog.at_level(logging.WARNING, "idxflow"):
         assert choose_dataset(None, ("http://127.0.0.1:9/",)).name == run.dataset == "digits"
@@ -80,7 +79,7 @@ def test_no_mirror_means_digits_and_a_loud_warning(run: Run, caplog: pytest.LogC
     assert "--mirror" in caplog.text
 
 
-def test_a_stored_mnist_needs_no_mirror(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stored_mnist_needs_no_mirror(run: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is in the store is used, whatever the network says."""
     import hashlib
 
@@ -98,7 +97,7 @@ def test_a_stored_mnist_needs_no_mirror(run: Run, monkeypatch: pytest.MonkeyPatc
     assert choose_dataset(None, ()).name == "mnist"
 
 
-def test_a_name_is_taken_at_its_word(run: Run) -> None:
+def test_a_name_is_taken_at_its_word(run: Recorder) -> None:
     """A named set is not second-guessed; an unknown one is refused with the known names."""
     assert choose_dataset("mnist", ("http://127.0.0.1:9/",)).name == run.dataset == "mnist"
     with pytest.raises(UsageError, match="digits"):

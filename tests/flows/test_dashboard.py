@@ -10,8 +10,8 @@ from contextvars import copy_context
 import pytest
 from prefect import tags
 
-from artifacts.run_record import RunRecord
 from flows.pipeline import pipeline
+from flows.run_record import RunRecord
 from schemas.errors import BadIdx, UsageError
 from schemas.training import Training
 from tests.flows.seeing import bars, events, flow_run, log_lines, newest_flow_run, posted

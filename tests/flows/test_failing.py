@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from artifacts.engine.current import CURRENT
-from artifacts.engine.refresh import Refresh
-from artifacts.run_record import RunRecord
+from artifacts.current import CURRENT
+from artifacts.engine.execution import Done, Execution
+from artifacts.refresh import Refresh
 from artifacts.stage import Stage
 from artifacts.store.store import Store
 from flows.dag import dag
+from flows.run_record import RunRecord
 from schemas.catalog import load_dataset
 from schemas.training import Training
 from tests.flows.own_sets import describe
@@ -28,18 +29,24 @@ BAR = 2.0
 
 
 class Noted:
-    """A run that notes what is asked of it, in its order; see `artifacts.engine.current.CurrentRun`."""
+    """A run that notes what is asked of it, in its order; see `artifacts.current.CurrentRun`."""
 
     id, flow_run, dataset, dataset_id = "0" * 12, "", "digits", "digits"
 
     def __init__(self, store: Store) -> None:
         self.store, self.refresh, self.asked = store, Refresh(), list[str]()
 
-    def submit(self, stage: Stage, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    def submit(self, stage: Stage, arguments: dict[str, Any]) -> str:
         """Note a stage."""
-        name = stage.name.format(**stage.signature.bind(*args, **kwargs).arguments)
-        self.asked.append(f"{stage.stage} {name}".strip())
+        self.asked.append(f"{stage.stage} {stage.name_of(arguments)}".strip())
         return self.asked[-1]
+
+    def perform(self, execution: Execution) -> Done:
+        """Compute nothing."""
+        raise RuntimeError(execution.name)
+
+    def publish(self, **facts: Any) -> None:
+        """Keep nothing."""
 
     def require(self, *results: str) -> None:
         """Note what has to have ended well."""

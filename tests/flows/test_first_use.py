@@ -161,7 +161,7 @@ def test_renewed_is_what_all_files_are_at_the_next_run(
     assert before is not None
     right = other_labels(remote)
     assert call(["trust", remote.set.toml, "--renew", "--home", str(home)]) == 0
-    assert "the next run takes all 4 files as they are then" in capsys.readouterr().out
+    assert "the next run accepts 4 files as they are then" in capsys.readouterr().out
     remote.publish(train_labels=gzip.compress(b""))
     with pytest.raises(IdxflowError):
         run(remote.set)

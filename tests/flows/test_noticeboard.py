@@ -13,7 +13,7 @@ from flows.alarm import BELOW_BOUND, sound_alarm
 from flows.bars import describe
 from flows.noticeboard import Noticeboard
 from schemas.events import Progress
-from schemas.metrics import Metrics
+from schemas.results import Metrics
 from tests.artifacts.counting import split_metrics
 from tests.flows.seeing import events
 from tests.processes import until

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from artifacts.run_record import RunRecord
+from flows.run_record import RunRecord
 from idxflow.server.local import api_answers
 from tests.flows.seeing import flow_run, posted
 from tests.processes import ending, free_port, open_python, until

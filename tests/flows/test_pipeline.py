@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from artifacts.run_record import RunRecord
-from schemas.metrics import Metrics
-from schemas.stages import STAGES
+from flows.dag import STAGES
+from flows.run_record import RunRecord
+from schemas.results import Metrics
 from tests.conftest import MNIST_FILES
 from tests.faults.mirror import Fault, Mirror, cut, flip, html, shorten, stall
 from tests.processes import PROJECT, ending, open_python, served_environment, until

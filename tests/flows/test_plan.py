@@ -9,16 +9,17 @@ from typing import Any
 
 import pytest
 
-from artifacts.archive.plan import PlannedStage
 from artifacts.archive.reasons import sentence
-from artifacts.engine.current import CURRENT
-from artifacts.run_record import RunRecord
+from artifacts.current import CURRENT
+from artifacts.engine.plan import PlannedStage
 from artifacts.store.store import Store
 from flows import choose
+from flows.dag import STAGES
+from flows.job import Job
 from flows.plan import plan_pipeline
+from flows.run_record import RunRecord
 from schemas.catalog import load_dataset
 from schemas.errors import UsageError
-from schemas.stages import STAGES
 from schemas.training import Training
 from tests.flows.test_choose import offline
 from tests.flows.walking import RUN, TRAINING, digits_home, walk
@@ -48,7 +49,7 @@ def own(kept: Path, tmp_path: Path) -> Path:
 def planned(home: Path, *refresh: str, **training: Any) -> dict[str, PlannedStage]:
     """Plan a run over the digits. Returns: its stages by what they make."""
     settings = Training.model_validate({**TRAINING.model_dump(), **training})
-    plan = plan_pipeline(Store(home, create=False), "digits", settings, (), refresh=refresh)
+    plan = plan_pipeline(Store(home, create=False), Job(dataset="digits", training=settings, refresh=refresh))
     assert plan.dataset == "digits"
     return {f"{row.stage} {row.name}".strip(): row for row in plan.stages}
 
@@ -153,7 +154,7 @@ def test_what_was_cleaned_up_is_made_again(own: Path) -> None:
 def test_an_unknown_data_set_is_refused(tmp_path: Path) -> None:
     """As a run would refuse it, with the names that there are; and no plan is left standing around."""
     with pytest.raises(UsageError, match="digits, fashion-mnist, kmnist, mnist"):
-        plan_pipeline(Store(tmp_path / "home", create=False), "mnits", Training(), ())
+        plan_pipeline(Store(tmp_path / "home", create=False), Job.model_construct(dataset="mnits"))
     with pytest.raises(LookupError):
         CURRENT.get()
     assert not (tmp_path / "home").exists()
@@ -166,11 +167,11 @@ def test_without_a_name_the_data_are_chosen_as_by_a_run(
     monkeypatch.setattr(choose, "load_dataset", offline)
     store = Store(tmp_path / "home", create=False)
     with caplog.at_level(logging.WARNING, "idxflow"):
-        assert plan_pipeline(store, None, Training(), ()).dataset == "digits"
+        assert plan_pipeline(store, Job()).dataset == "digits"
     assert "NOT MNIST" in caplog.text
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror" / FILES[0]).touch()
-    plan = plan_pipeline(store, None, Training(), ((tmp_path / "mirror").as_uri(),))
+    plan = plan_pipeline(store, Job(mirrors=((tmp_path / "mirror").as_uri(),)))
     assert (plan.dataset, len(plan.stages)) == ("mnist", 20)
     assert {row.stage for row in plan.stages} == set(STAGES)
     assert not store.home.exists()

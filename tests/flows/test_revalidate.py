@@ -12,6 +12,7 @@ import pytest
 
 from artifacts.archive.reasons import sentence
 from artifacts.store.store import Store
+from flows.job import Job
 from flows.pipeline import pipeline
 from flows.plan import plan_pipeline
 from schemas.catalog import load_dataset
@@ -75,7 +76,7 @@ def test_what_may_have_changed_is_taken_again_and_found_the_same(home: Path, mir
     """A mirror that has lost its ETags is read again; the bytes are the same, and all that follows stays cached."""
     run(own)
     mirror.tagged = False
-    rows = plan_pipeline(Store(home), own, TRAINING, (), revalidate=True).stages
+    rows = plan_pipeline(Store(home), Job(dataset=own, training=TRAINING, revalidate=True)).stages
     assert {sentence(row.changes) for row in rows if row.stage == "download"} == {
         "refresh: its mirror does not say that it is unchanged"
     }

@@ -47,7 +47,7 @@ def test_a_set_is_the_same_in_whatever_way_it_is_stored(home: Path, tmp_path: Pa
     row = next(row for row in record.stages if (row.stage, row.name) == ("decompress", "train-labels-idx3-ubyte.xz"))
     summary = Store(home).inspect("decompress", row.version)
     assert summary is not None
-    assert summary[0].manifest.summary["findings"] == [said.partition(": ")[2].removesuffix(".")]
+    assert summary.manifest.summary["findings"] == [said.partition(": ")[2].removesuffix(".")]
     assert computed(run(other)) == []
     assert {row.state for row in plan(home, other).values()} == {"cached"}
 

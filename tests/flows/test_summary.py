@@ -9,13 +9,12 @@ import pytest
 
 from artifacts.manifest import Input
 from artifacts.ref import Ref
-from artifacts.run_record import RunRecord
 from artifacts.store.store import Store
+from flows.run_record import RunRecord
 from flows.summary import headline, metrics_table, nothing_changed, stages_told, summary_page
-from schemas.caveats import LEAKED, Caveat
 from schemas.held_out import HeldOut
-from schemas.history import EpochRow, History
-from schemas.training import Training
+from schemas.results import LEAKED, Caveat
+from schemas.training import EpochRow, History, Training
 from tests.artifacts.archive.history import stage_record, write_run
 from tests.artifacts.building import build
 

@@ -6,18 +6,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from artifacts.engine.current import CURRENT
-from artifacts.engine.refresh import Refresh
+from artifacts.current import CURRENT
+from artifacts.engine.execution import Done, Execution
 from artifacts.ref import Ref
-from artifacts.run_record import RunRecord, StageRecord
+from artifacts.refresh import Refresh
+from artifacts.run_record import StageRecord
 from artifacts.stage import Stage
 from artifacts.store.store import Store
 from flows.dag import dag
+from flows.run_record import RunRecord
 from schemas.catalog import load_dataset
-from schemas.metrics import Metrics
+from schemas.results import Metrics
 from schemas.training import Training
 from tests.artifacts.archive.history import stage_record, write_run
-from tests.artifacts.building import settle
 
 RUN = "a" * 12
 """The run of `digits_home`."""
@@ -28,7 +29,7 @@ ROWS = {"train": 1500, "test": 297}
 
 
 class Walk:
-    """A run that computes what is not stored as soon as it is asked for; see `artifacts.engine.current.CurrentRun`."""
+    """A run that computes what is not stored as soon as it is asked for; see `artifacts.current.CurrentRun`."""
 
     def __init__(self, store: Store, run: str) -> None:
         self.store, self.id, self.flow_run, self.dataset = store, run, run, "digits"
@@ -36,17 +37,18 @@ class Walk:
         self.refresh = Refresh()
         self.rows: list[StageRecord] = []
 
-    def submit(self, stage: Stage, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ref:
+    def submit(self, stage: Stage, arguments: dict[str, Any]) -> Ref:
         """Take an artifact from the store, or make it."""
-        bound = stage.signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        found = self.store.inspect(stage.stage, stage.parts(bound.arguments).version)
-        if found:
-            ref = found[0].ref
-        else:
-            settle(self.store, ref := stage.compute(self, bound.arguments))
-        self.rows.append(stage_record(ref, cached=found is not None))
-        return ref
+        done = self.perform(Execution(self.store, self.id, self.flow_run, stage, arguments))
+        self.rows.append(stage_record(done.ref, cached=done.row.cached))
+        return done.ref.at(self.store.folder(done.ref.stage, done.ref.version))
+
+    def perform(self, execution: Execution) -> Done:
+        """Do the work of a stage."""
+        return execution()
+
+    def publish(self, **facts: Any) -> None:
+        """Keep nothing."""
 
     def require(self, *_: Ref) -> None:
         """Wait for nothing: what was submitted is computed."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from unittest import mock
 
@@ -12,9 +14,9 @@ import pytest
 
 from artifacts.store.store import Store
 from idxflow.archive import Archive, ArchivedRun, open_store
-from idxflow.cli import faithful
 from idxflow.cli.ending import WRONG_USAGE
 from idxflow.cli.main import main
+from idxflow.server import faithful
 from idxflow.views.console import Console
 from tests.flows.walking import digits_home
 from tests.processes import FOREIGN
@@ -62,6 +64,43 @@ class Screen(Console):
 def screen() -> Screen:
     """A console that is not a terminal."""
     return Screen()
+
+
+class Stranger(ThreadingHTTPServer):
+    """A server that answers everything, and keeps what it was asked."""
+
+    def __init__(self, port: int) -> None:
+        self.told: list[str] = []
+        told = self.told
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                told.append(f"{self.command} {self.path}\n{self.headers}")
+                self.send_response(200)
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+            do_POST = do_PATCH = do_PUT = do_GET  # noqa: N815 - http.server's names
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        super().__init__(("127.0.0.1", port), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self.server_address[1])
+
+
+@pytest.fixture
+def stranger() -> Iterator[Stranger]:
+    """A stranger on some port."""
+    with Stranger(0) as server:
+        yield server
+        server.shutdown()
 
 
 def assert_refused(arguments: list[str], words: str, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:

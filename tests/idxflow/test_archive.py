@@ -14,14 +14,14 @@ import pyarrow.compute as pc
 import pytest
 
 import idxflow
-from artifacts.run_record import RunRecord
 from artifacts.store.holds import Hold
 from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
+from flows.run_record import RunRecord
 from idxflow.archive import Archive, ArchivedRun, open_store, plan
 from schemas.errors import ArtifactDamaged, UsageError
-from schemas.history import History
-from schemas.metrics import Metrics
+from schemas.results import Metrics
+from schemas.training import History
 from tasks.quality.scoring import score
 from tests.artifacts.archive.history import write_run
 from tests.artifacts.building import flip_unseen
@@ -305,7 +305,7 @@ def test_a_plan_refuses_what_a_run_would_refuse(desk: Path) -> None:
     with pytest.raises(UsageError, match="digits"):
         plan("digitz")
     with pytest.raises(UsageError, match=r"refresh: expected stages: download, .* report, found 'trian'"):
-        plan("digits", refresh=("train", "trian"))  # type: ignore[arg-type]
+        plan("digits", refresh=("train", "trian"))
 
 
 def test_the_package_has_the_api_and_nothing_else() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import os
 import re
@@ -10,11 +11,18 @@ import signal
 
 import pytest
 from rich.console import Console as Terminal
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
 
-from idxflow.views.console import VIEW, Console, stage_line
+from idxflow.cli.output import put, put_json
+from idxflow.views.console import VIEW, Console
+from idxflow.views.stages import stage_line
 from schemas.events import Event, Progress, RunChanged, StageChanged, StageFailed, emit
 from tests.idxflow.conftest import Screen
 
+BAD = "\x1b]0;owned\x07\x9b2J\u202e"
+RAW = set("\x07\x9b\u202e")
 FILE = "train-images-idx3-ubyte.gz"
 FACTS = {"loss": 0.5, "accuracy": 0.875, "val_loss": 0.25, "val_accuracy": 0.96875}
 EVENTS: list[Event] = [
@@ -227,3 +235,35 @@ def test_names_are_not_markup(screen: Screen) -> None:
     screen.warn("[red]")
     assert screen.text.getvalue() == "[bold]x[/bold]\nWARNING [red]\n"
     assert isinstance(screen.out, Terminal)
+
+
+def test_every_way_to_the_screen_is_safe(tty: Tty) -> None:
+    """Lines, facts, warnings, errors, bars, tables and trees write out what would steer it; colours stay."""
+    console = Console(tty, tty)
+    table = Table(BAD)
+    table.add_row(BAD)
+    with console.watching():
+        console.line(BAD)
+        console.line(Text(BAD, "red"))
+        console.fact(BAD, BAD)
+        console.warn(BAD)
+        console.fail(BAD)
+        console.show(StageChanged("parse", BAD, "started", "1" * 16))
+        console.show(Progress(BAD, "bytes", 1, 2, note=BAD))
+        console.show(StageChanged("parse", BAD, "computed", "1" * 16, 1.0, 9, BAD))
+        console.out.print(table, Tree(BAD), BAD, markup=False)
+    said = tty.getvalue()
+    assert not RAW & set(said)
+    assert "\x1b]0;" not in said
+    assert "\\x1b]0;owned\\x9b2J\\u202e" in said  # rich drops the bell
+    assert "\x1b[" in said  # colours and bars, which are rich's own
+
+
+def test_standard_output_is_safe(capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines are written out, and a JSON document reads as before."""
+    put(BAD)
+    put_json({BAD: BAD})
+    lines, document = capsys.readouterr().out.split("\n", 1)
+    assert lines == r"\x1b]0;owned\x07\x9b2J\u202e"
+    assert not (RAW | {"\x1b"}) & set(document)
+    assert json.loads(document) == {BAD: BAD}

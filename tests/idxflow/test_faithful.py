@@ -6,65 +6,25 @@ import json
 import os
 import signal
 import socket
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Literal
 
 import httpx
 import pytest
 
-from artifacts.run_record import RunRecord
-from idxflow.cli.faithful import is_gone, stay_faithful
+from flows.run_record import RunRecord
 from idxflow.cli.run import run_pipeline
 from idxflow.cli.settings import load_settings
 from idxflow.server.connection import Connection
+from idxflow.server.faithful import is_gone, stay_faithful
 from idxflow.server.local import Server, find_server
 from schemas.errors import BadIdx, ServerError
 from schemas.events import RunChanged, emit
-from tests.idxflow.conftest import Screen
+from tests.idxflow.conftest import Screen, Stranger
 from tests.idxflow.recording import record_run
 from tests.processes import PROJECT, bare_environment, ending, start_python, until
 
 ENDING_SECONDS = 5
-
-
-class Stranger(ThreadingHTTPServer):
-    """A server that is glad of whatever it is told."""
-
-    def __init__(self, port: int) -> None:
-        self.told: list[str] = []
-        told = self.told
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                told.append(f"{self.command} {self.path}\n{self.headers}")
-                self.send_response(200)
-                self.send_header("Content-Length", "2")
-                self.end_headers()
-                self.wfile.write(b"{}")
-
-            do_POST = do_PATCH = do_PUT = do_GET  # noqa: N815 - http.server's names
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        super().__init__(("127.0.0.1", port), Handler)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self.server_address[1])
-
-
-@pytest.fixture
-def stranger() -> Iterator[Stranger]:
-    """A stranger on some port."""
-    with Stranger(0) as server:
-        yield server
-        server.shutdown()
 
 
 def settled_on(port: int) -> Stranger | None:

@@ -17,7 +17,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from artifacts.store.store import Store
 from idxflow.cli.ending import DONE
 from idxflow.cli.main import main
-from idxflow.comparing.history import NOTHING_CHANGED, forget_unchanged, trim_history
+from idxflow.server.history import NOTHING_CHANGED, forget_unchanged, trim_history
 from idxflow.server.local import stop_server
 from idxflow.server.password import private_folder, read_password
 from tests.artifacts.building import build
@@ -39,7 +39,7 @@ def test_without_a_server_it_is_told_why(store: Store, capsys: pytest.CaptureFix
     build(store, {"a": b"x"})
     (private_folder(store.home) / "prefect.db").touch()
     assert main(["gc", "--yes"]) == DONE
-    told = "The dashboard's history was not looked at: no server of this home folder runs."
+    told = "The dashboard's history was not trimmed: no server of this home folder runs."
     assert told in capsys.readouterr().out
     assert main(["gc", "--json"]) == DONE
     assert json.loads(capsys.readouterr().out)["history"]["asked"] is False
@@ -113,11 +113,11 @@ def test_what_is_old_goes_with_all_that_belongs_to_it(store: Store, capsys: pyte
                 days: ended(client, store.home / "prefect" / "prefect.db", flow, days) for days in (0.1, 80, 100, 200)
             }
             assert main(["gc"]) == DONE
-            told = "2 runs of the dashboard, ended more than 90 days ago, with logs and pages"
-            assert f"{told}: can go; --yes takes them away." in capsys.readouterr().out
+            told = "from the dashboard: 2 runs that ended more than 90 days ago, with logs and pages.\n"
+            assert f"Would delete {told}" in capsys.readouterr().out
             assert {run.id for run in client.read_flow_runs()} == set(runs.values())
             assert main(["gc", "--yes"]) == DONE
-            assert f"{told}: gone." in capsys.readouterr().out
+            assert f"Deleted {told}" in capsys.readouterr().out
             assert {run.id for run in client.read_flow_runs()} == {runs[0.1], runs[80]}
             assert {page.flow_run_id for page in client.read_artifacts()} == {runs[0.1], runs[80]}
             assert main(["gc", "--yes", "--history", "1d"]) == DONE

@@ -160,7 +160,7 @@ def test_in_another_thread_there_is_nothing_to_hold_back() -> None:
 @pytest.mark.parametrize("number", SIGNALS)
 def test_what_is_ending_ends_at_once(number: signal.Signals) -> None:
     """Where only tidying up is left, each signal ends the process with its exit code, and nothing is said or done."""
-    program = "import atexit, os, signal, sys; from idxflow.interrupts import end_at_once; "
+    program = "import atexit, os, signal, sys; from idxflow.cli.interrupts import end_at_once; "
     tidying = "atexit.register(print, 'tidied'); end_at_once(); os.kill(os.getpid(), int(sys.argv[1]))"
     done = subprocess.run(
         [sys.executable, "-c", program + tidying, str(int(number))], capture_output=True, text=True, check=False

@@ -93,7 +93,8 @@ def test_a_reserved_port_is_kept_from_strangers(tmp_path: Path) -> None:
     """Also one with another folder for temporary files, as another user may have, does not get it."""
     ports = range(29100, 29200)
     program = (
-        f"from idxflow.machine import reserved_port\nwith reserved_port('127.0.0.1', {ports}) as found: print(found[0])"
+        "from idxflow.server.machine import reserved_port\n"
+        f"with reserved_port('127.0.0.1', {ports}) as found: print(found[0])"
     )
     environment = bare_environment(TMPDIR=str(tmp_path), PYTHONPATH=str(PROJECT))
     with reserved_port("127.0.0.1", ports) as reserved:

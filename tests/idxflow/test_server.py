@@ -1,4 +1,4 @@
-"""The local Prefect server, for real: found, started once, stopped, and told from anything else."""
+"""The local Prefect server, for real: found, started once, stopped, told from anything else; and one on a leash."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import pytest
 
 from idxflow.server.environment import prepare_environment
 from idxflow.server.local import (
+    LEASH,
     Server,
     api_answers,
     find_server,
@@ -27,7 +28,7 @@ from idxflow.server.local import (
 )
 from idxflow.server.machine import find_process
 from schemas.errors import ServerError
-from tests.processes import until
+from tests.processes import ending, until
 
 PORTS = range(29200, 29300)
 
@@ -72,11 +73,24 @@ def test_a_server_that_lets_everybody_in_is_not_used(home: Path) -> None:
         server = Server(home=str(home), pid=older.pid, port=29299, started="", born=process.born, log="log")
         write_state(home, server)
         assert until(lambda: find_server(home)) == server
-        with pytest.raises(ServerError, match=r"one that asks for a password, found .*, then: idxflow server stop"):
+        with pytest.raises(ServerError, match=r"one that requires a password, found .*, then: idxflow server stop"):
             start_server(home)
         assert older.poll() is None
         assert stop_server(home) == server
         older.wait(10)
+
+
+@pytest.mark.parametrize("place", ["idxflow/guard.py", "idxflow/server/guard.py"])
+def test_a_server_is_known_wherever_its_idxflow_lies(home: Path, place: str) -> None:
+    """A guarded server that another installation started is found by its arguments, also one before the rooms."""
+    words = ["/srv/" + place, "--listener", "5", "--port", "29299"]
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", *words]) as started:
+        process = until(lambda: find_process(started.pid))
+        assert process
+        server = Server(home=str(home), pid=started.pid, port=29299, started="", born=process.born, log="log")
+        write_state(home, server)
+        assert find_server(home) == server
+        started.kill()
 
 
 @pytest.mark.parametrize("state", ["", "{}", "[]", '{"pid": "x"}'])
@@ -174,3 +188,28 @@ def test_a_copied_home_folder_has_no_server(home: Path, tmp_path: Path, bystande
     assert find_server(tmp_path / "copy") is None
     assert stop_server(tmp_path / "copy") is None
     assert bystander.poll() is None
+
+
+PROGRAM = """
+import sys, time
+print(sys.argv[1:], __name__, flush=True)
+time.sleep(60)
+"""
+
+
+def test_it_runs_until_the_pipe_is_closed(tmp_path: Path) -> None:
+    """The program has its own arguments; when the pipe is closed its process ends, and the folder is gone."""
+    folder = tmp_path / "owned"
+    folder.mkdir()
+    (folder / "file").touch()
+    (tmp_path / "program.py").write_text(PROGRAM)
+    command = [sys.executable, "-P", str(LEASH), str(folder), str(tmp_path / "program.py"), "--port", "1"]
+    pipe = subprocess.PIPE
+    with ending(subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe)) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stdout.readline() == "['--port', '1'] __main__\n"
+        assert folder.exists()
+        process.stdin.close()
+        assert process.wait(10) < 0
+    assert not folder.exists()

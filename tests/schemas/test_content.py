@@ -16,6 +16,7 @@ import pytest
 
 from schemas import content as module
 from schemas.content import TableWriter, array_content
+from schemas.image_spec import ImageSpec
 from schemas.image_table import Batch, TableMetadata, write_table
 
 METADATA = TableMetadata(split="train", shape=(4, 5), classes=("no", "yes"), label_offset=1)
@@ -124,7 +125,13 @@ def test_other_rows_are_other_content(tmp_path: Path, change: Callable[[Batch], 
 
 @pytest.mark.parametrize(
     "change",
-    [{"split": "test"}, {"shape": (5, 4)}, {"classes": ("no", "Yes")}, {"label_offset": 0}, {"label_values": (3, 5)}],
+    [
+        {"split": "test"},
+        {"shape": ImageSpec(rows=5, columns=4)},
+        {"classes": ("no", "Yes")},
+        {"label_offset": 0},
+        {"label_values": (3, 5)},
+    ],
 )
 def test_another_meaning_is_other_content(tmp_path: Path, change: dict[str, object]) -> None:
     """The same rows of another split, shape, class names, offset or label values are another table."""
@@ -162,10 +169,7 @@ def test_an_error_of_the_thread_is_raised(tmp_path: Path, monkeypatch: pytest.Mo
         raise MemoryError
 
     monkeypatch.setattr(module._Column, "add", broken)
-    with (
-        pytest.raises(MemoryError),
-        TableWriter(tmp_path / "x.parquet", SCHEMA, compression="lz4") as writer,
-    ):
+    with pytest.raises(MemoryError), TableWriter(tmp_path / "x.parquet", SCHEMA, compression="lz4") as writer:
         writer.write(scores("a"))
     assert not writer.content
 

@@ -1,10 +1,9 @@
-"""The error tree, and what each error says."""
+"""What each error says."""
 
 from __future__ import annotations
 
 import inspect
 import pickle
-import re
 
 import pytest
 
@@ -12,22 +11,6 @@ from schemas import errors
 from schemas.errors import IdxflowError
 
 ERRORS = [kind for kind in vars(errors).values() if inspect.isclass(kind) and issubclass(kind, IdxflowError)]
-
-
-def drawn_tree() -> dict[str, str]:
-    """Return each class that the module's docstring draws, with its parent."""
-    parents, above = {}, ["Exception"]
-    for line in str(errors.__doc__).splitlines():
-        if match := re.match(r"    ((?:│   |    )*)(?:[├└]── )?(\w+)(?:\s|$)", line):
-            depth = 0 if match[2] == "IdxflowError" else len(match[1]) // 4 + 1
-            above[depth + 1 :] = [match[2]]
-            parents[match[2]] = above[depth]
-    return parents
-
-
-def test_the_drawing_is_the_tree() -> None:
-    """The tree in the docstring names every class under its parent, and no other."""
-    assert drawn_tree() == {kind.__name__: kind.__bases__[0].__name__ for kind in ERRORS}
 
 
 @pytest.mark.parametrize("kind", ERRORS)

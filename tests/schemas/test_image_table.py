@@ -21,6 +21,7 @@ from schemas.image_table import (
     arrow_schema,
     packed_pixels,
     rows_per_group,
+    rows_within,
     write_table,
 )
 from tests.processes import PROJECT
@@ -229,3 +230,11 @@ with ThreadPoolExecutor(4) as pool:
     assert all(pool.map(read, range(600)))
 """
     subprocess.run([sys.executable, "-c", program, str(tmp_path / "t.parquet")], cwd=PROJECT, check=True, timeout=100)
+
+
+def test_a_block_is_bounded_by_bytes() -> None:
+    """Small rows come as many as are wanted, large ones as many as fit, and one always does."""
+    assert rows_within(2000, 4 * 784) == 2000
+    assert rows_within(2000, 4 * 65_536) == 256
+    assert rows_within(20_000, 4096 * 4096) == 4
+    assert rows_within(20_000, 4 * 4096 * 4096) == rows_within(20_000, 2**40) == 1

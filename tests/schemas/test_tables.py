@@ -1,4 +1,4 @@
-"""The Pandera models: what each of them refuses, and in which words."""
+"""The Pandera schemas: what each of them refuses, and in which words."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.failure import Failure
-from schemas.tables import ImageProfile, class_profile, drift_profile, failures, image_profile
+from schemas.results import PROFILE_TYPES, Failure
+from schemas.tables import class_profile, drift_profile, failures, image_profile
 
-COLUMNS = list(ImageProfile.to_schema().columns)
+COLUMNS = list(PROFILE_TYPES)
 CLASSES = 10
 ROWS = 30
 quick = settings(deadline=None, max_examples=40)  # the first check imports for longer than a deadline allows

@@ -1,4 +1,4 @@
-"""The training configuration: the tutorial's values, and what a wrong value is told."""
+"""The configuration, its profiles and its checks; and what a training leaves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from schemas import training
-from schemas.training import Training
+from schemas.training import EpochRow, History, Training
 
 
 def test_the_defaults_are_the_tutorials() -> None:
@@ -97,3 +97,13 @@ def test_the_tuned_profile_leaves_seed_and_split_alone() -> None:
 def test_updates_are_counted_with_the_last_partial_batch(rows: int, updates: int) -> None:
     """An epoch's last mini-batch counts, however few rows it has."""
     assert Training(epochs=3).count_updates(rows) == updates
+
+
+def test_a_history_survives_its_json() -> None:
+    """Every figure of a history comes back from JSON bit by bit, the missing ones as None."""
+    rows = (
+        EpochRow(epoch=1, loss=0.1 + 0.2, accuracy=1 / 3),
+        EpochRow(epoch=2, loss=1e-300, accuracy=1.0, validation_loss=2.5, validation_accuracy=0.0),
+    )
+    history = History(train_rows=3, validation_rows=1, updates=2, kept=2, epochs=rows)
+    assert History.model_validate_json(history.model_dump_json()) == history

@@ -37,11 +37,17 @@ class Bench:
         spare: Callable[[str], Path | None] = lambda _: None,
         patience: Patience = HASTY,
     ) -> DownloadSummary:
-        """Download the file as the stage does, from a process that knows nothing of earlier ones but the folders."""
+        """
+        Download the file as the stage does, from a process that knows nothing of earlier ones but the folders.
+
+        Where it does not fail, the file has come whole.
+        """
         known_as = RemoteFile(name=NAME, bytes=len(BODY), sha256=SHA256, mirrors=())
         file = (file or known_as).model_copy(update={"mirrors": mirrors})
         kept = {"target": self.out / NAME, "scratch": self.scratch}
-        return fetch(file, **kept, known=known, spare=spare, patience=patience)
+        summary = fetch(file, **kept, known=known, spare=spare, patience=patience)
+        assert hashlib.sha256(kept["target"].read_bytes()).hexdigest() == file.sha256 == summary.sha256
+        return summary
 
     def assert_empty(self) -> None:
         """Nothing has reached the artifact."""

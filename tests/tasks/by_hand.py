@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from schemas.held_out import Way
-from schemas.history import History
 from schemas.image_table import ImageTable
-from schemas.training import Training
+from schemas.training import History, Training
 from tasks import train
 from tasks.fitting.holding import hold_out
-from tasks.fitting.network import Network
-from tasks.fitting.order import positions, windows
-from tasks.fitting.rows import Rows
-from tests.tasks.small_split import MEAN, STD
+from tasks.fitting.network import Network, build_network
+from tasks.fitting.rows import Rows, positions, windows
+from tests.tasks.small_split import CLASSES, MEAN, SHAPE, STD
 
 Weights = list[npt.NDArray[np.float64]]
 
@@ -97,6 +96,20 @@ def features(network: Network, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.f
     found = np.empty(image.shape, np.float32)
     network.feed(image, np.arange(len(image)), found)
     return found
+
+
+def fresh(training: Training, rows: int = 120) -> Network:
+    """An untrained network for the small split, of which so many rows are trained on."""
+    return build_network(training, MEAN.reshape(SHAPE), STD, len(CLASSES), rows)
+
+
+def trained(
+    table: ImageTable, fields: dict[str, Any], checkpoints: Path | None = None, *, way: Way = "last"
+) -> tuple[list[Any], History]:
+    """Train a network of this configuration; return its weights and its history."""
+    network = fresh(training := Training.model_validate(fields))
+    history = fit(network, table, training, checkpoints, way=way)
+    return network.trainee.get_weights(), history
 
 
 def fit(

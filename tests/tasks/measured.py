@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from schemas.metrics import SplitMetrics
+from schemas.results import SplitMetrics
 from tasks.quality.scoring import Scores, Tally
 
 

@@ -12,10 +12,9 @@ import numpy as np
 from artifacts.ref import Ref
 from schemas.catalog import load_dataset
 from schemas.datasets import Dataset
-from schemas.history import EpochRow, History
 from schemas.image_table import Batch, ImageTable
-from schemas.metrics import Metrics
-from schemas.training import Training
+from schemas.results import Metrics
+from schemas.training import EpochRow, History, Training
 from tasks.decompress import decompress
 from tasks.evaluate import write_predictions
 from tasks.normalize import normalize
@@ -24,6 +23,7 @@ from tasks.quality.scoring import Scores, score
 from tasks.report import report
 from tasks.validate import validate
 from tasks.verify import verify
+from tests.tasks import refs
 from tests.tasks.measured import measured
 
 BUNDLED = Path(__file__).parents[2] / "schemas" / "catalog" / "digits"
@@ -55,8 +55,7 @@ class Inputs:
 
 def bind(stage: str, folder: Path) -> Ref:
     """Return a reference to what lies in `folder`; each has a digest of its own."""
-    digest = hashlib.sha256(folder.name.encode()).hexdigest()
-    return Ref(stage=stage, name="", version="0" * 16, digest=digest, manifest="0" * 64).at(folder)
+    return refs.bind(stage, folder, digest=hashlib.sha256(folder.name.encode()).hexdigest())
 
 
 def write_scores(folder: Path, tables: dict[str, ImageTable], *, perfect: bool = False) -> Ref:
@@ -94,11 +93,7 @@ def write_history(folder: Path, *, epochs: int = 4, held_out: bool = True, kept:
         for epoch in range(1, epochs + 1)
     )
     history = History(
-        train_rows=1350,
-        validation_rows=150 * held_out,
-        updates=22 * epochs,
-        kept=kept or epochs,
-        epochs=rows,
+        train_rows=1350, validation_rows=150 * held_out, updates=22 * epochs, kept=kept or epochs, epochs=rows
     )
     (folder / "history.json").write_text(history.model_dump_json())
     return bind("train", folder)

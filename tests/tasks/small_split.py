@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from artifacts.ref import Ref
 from schemas.image_table import Batch, ImageTable, TableMetadata, write_table
-from schemas.statistics import NormalizerFacts
+from schemas.model import NormalizerFacts
+from tests.tasks.refs import bind
 
 SHAPE = (3, 2)
 CLASSES = ("low", "middle", "high")
@@ -22,11 +24,6 @@ def small_split(rows: int, seed: int = 7) -> Batch:
     label = random.integers(0, len(CLASSES), rows, np.uint16)
     image = np.clip(random.normal(60 + 70.0 * label[:, np.newaxis], 40, (rows, 6)), 0, 255).astype(np.uint8)
     return Batch(np.arange(rows, dtype=np.uint32), label, image)
-
-
-def artifact(stage: str, folder: Path) -> Ref:
-    """Return a reference to what lies in `folder`."""
-    return Ref(stage=stage, name="", version="0" * 16, digest="0" * 64, manifest="0" * 64).at(folder)
 
 
 def written(
@@ -43,7 +40,7 @@ def table_artifact(folder: Path, split: str, data: Batch, classes: tuple[str, ..
     """Write `data` as the table of a split, in row groups of `group`, and return its artifact."""
     folder.mkdir()
     written(folder / "table.parquet", data, split, classes, group)
-    return artifact("parse", folder)
+    return bind("parse", folder)
 
 
 def normalizer_artifact(folder: Path) -> Ref:
@@ -52,4 +49,9 @@ def normalizer_artifact(folder: Path) -> Ref:
     facts = NormalizerFacts(samples=1, shape=SHAPE, sum=0, sum_of_squares=0, std=STD)
     (folder / "normalizer.json").write_text(facts.model_dump_json())
     np.save(folder / "mean.npy", MEAN)
-    return artifact("normalize", folder)
+    return bind("normalize", folder)
+
+
+def same_weights(one: list[Any], other: list[Any]) -> bool:
+    """Return whether two networks have the same weights, to the bit."""
+    return [weight.tobytes() for weight in one] == [weight.tobytes() for weight in other]

@@ -1,4 +1,4 @@
-"""Make the real Parquet table of a small split, sound or broken, and bind references to folders."""
+"""Make the real Parquet table of a small split, sound or broken."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from artifacts.ref import Ref
 from schemas.datasets import Checks, TableSpec
 from schemas.image_table import Batch, ImageTable, TableMetadata, write_table
-from schemas.statistics import Statistics
+from schemas.results import Statistics
 from tasks.validate import validate_table
 
 CLASSES = ("circle", "square", "star")
@@ -22,11 +21,6 @@ SHAPE = (3, 5)
 SAMPLES = 30
 
 Break = Callable[[pa.Table], pa.Table]
-
-
-def bind(stage: str, folder: Path) -> Ref:
-    """Return a reference to the files in `folder`."""
-    return Ref(stage=stage, name="", version="0" * 16, digest="0" * 64, manifest="0" * 64).at(folder)
 
 
 def draw(samples: int, seed: int = 0) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16]]:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 def test_importing_says_nothing() -> None:
     """A first import writes nothing to the terminal, and a user's other float type has no effect."""
     script = (
-        "import tasks.backend as b; b.tf.constant(1); assert b.keras.config.floatx() == 'float32'; "
+        "import tasks.fitting.backend as b; b.tf.constant(1); assert b.keras.config.floatx() == 'float32'; "
         "assert b.numerics().inter_op_threads == 1"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas.history import EpochRow
+from schemas.training import EpochRow
 from tasks.fitting.checkpoint import NAME, Checkpoint, read_checkpoint, write_checkpoint
 from tests.memory import peak_memory
 
@@ -55,11 +55,11 @@ def test_that_of_another_artifact_is_refused(tmp_path: Path, caplog: pytest.LogC
     write_checkpoint(tmp_path / ".checkpoints-one", STATE)
     (tmp_path / ".checkpoints-one").rename(tmp_path / ".checkpoints-two")
     assert read_checkpoint(tmp_path / ".checkpoints-two") is None
-    assert "training starts anew" in caplog.text
+    assert "training starts from the beginning" in caplog.text
 
 
 def test_that_of_other_numerics_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where TensorFlow would compute other bits than before, training starts anew."""
+    """Where TensorFlow would compute other bits than before, training starts from the beginning."""
     write_checkpoint(tmp_path, STATE)
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     assert read_checkpoint(tmp_path) is None
@@ -70,7 +70,7 @@ def test_that_of_other_numerics_is_refused(tmp_path: Path, monkeypatch: pytest.M
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_damaged_checkpoint_is_none(tmp_path: Path, data: st.DataObject) -> None:
-    """Any byte flipped, and any end cut off, is found: training starts anew."""
+    """Any byte flipped, and any end cut off, is found: training starts from the beginning."""
     write_checkpoint(tmp_path, STATE)
     content = bytearray((tmp_path / NAME).read_bytes())
     place = data.draw(st.integers(0, len(content) - 1))

@@ -6,42 +6,18 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from schemas.events import Event, Progress, listening
-from schemas.history import History
 from schemas.image_table import ImageTable
-from schemas.training import Training
-from tasks.fitting.network import Network, build_network
-from tests.tasks.by_hand import fit
-from tests.tasks.small_split import CLASSES, MEAN, SHAPE, STD, small_split, written
+from tests.tasks.by_hand import trained
+from tests.tasks.small_split import same_weights
 
-DATA = small_split(150)
 BRISK = {"hidden": (5, 4), "learning_rate": 0.05, "batch_size": 16, "epochs": 6, "validation_fraction": 0.2}
 NOISY = {
     **BRISK, "optimizer": "adamw", "dropout": 0.2, "shift": 1, "schedule": "cosine", "weight_decay": 0.1,
 }  # fmt: skip
 HASTY = {**BRISK, "learning_rate": 0.5, "epochs": 60, "patience": 3}
-
-
-@pytest.fixture
-def table(tmp_path: Path) -> ImageTable:
-    """The small split as a table of four row groups."""
-    return written(tmp_path / "table.parquet", DATA)
-
-
-def trained(table: ImageTable, fields: dict[str, Any], folder: Path | None = None) -> tuple[list[Any], History]:
-    """Train a network; return its weights and its history."""
-    network, training = untrained(fields)
-    history = fit(network, table, training, folder)
-    return network.trainee.get_weights(), history
-
-
-def untrained(fields: dict[str, Any]) -> tuple[Network, Training]:
-    """Return a network for the small split, and the configuration that it is made for."""
-    training = Training.model_validate(fields)
-    return build_network(training, MEAN.reshape(SHAPE), STD, len(CLASSES), 120), training
 
 
 @pytest.mark.parametrize("memory", [None, 1], ids=["held", "streamed"])
@@ -69,8 +45,7 @@ def test_a_broken_training_ends_as_an_unbroken_one(
         found, history = trained(table, fields, tmp_path / "checkpoints")
     assert seen == list(range(1, len(course.epochs) + 1))
     assert history == course
-    for one, other in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert same_weights(found, expected)
 
 
 def told(events: list[Event]) -> list[int]:
@@ -86,8 +61,7 @@ def test_what_was_trained_to_its_end_is_only_picked_up(table: ImageTable, tmp_pa
         with listening(events.append):
             found, history = trained(table, fields, tmp_path / "checkpoints")
         assert (told(events), history) == ([], course)
-        for one, other in zip(found, expected, strict=True):
-            np.testing.assert_array_equal(one, other)
+        assert same_weights(found, expected)
         shutil.rmtree(tmp_path / "checkpoints")
 
 
@@ -104,8 +78,7 @@ def test_patience_ends_training_and_keeps_the_best(table: ImageTable) -> None:
     assert len(losses) == history.kept + 3 < 60
     assert history.updates == 8 * len(losses)
     expected, _ = trained(table, {**HASTY, "epochs": history.kept, "patience": 0})
-    for one, other in zip(weights, expected, strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert same_weights(weights, expected)
 
 
 def test_without_patience_the_last_epoch_is_kept(table: ImageTable) -> None:

@@ -15,7 +15,7 @@ from schemas.errors import BadTable
 from schemas.image_table import Batch, ImageTable
 from tasks.parse import TableSummary, build_table
 from tasks.validate import validate_table
-from tests.tasks.idx_bytes import write_idx
+from tests.tasks.idx_bytes import write_shards
 
 CLASSES = ("a", "b", "c")
 ROWS = 60
@@ -38,13 +38,8 @@ def parsed(
     cuts: tuple[int, ...] = (),
 ) -> tuple[Batch, TableSummary]:
     """Write arrays as shards, cut at rows `cuts`, and parse one split of them."""
-    pairs = zip(np.split(images, cuts), np.split(labels, cuts), strict=True)
-    shards = [
-        (write_idx(folder / f"images-{at}", image), write_idx(folder / f"labels-{at}", label))
-        for at, (image, label) in enumerate(pairs)
-    ]
     target = folder / f"{spec.split}.parquet"
-    summary = build_table([image for image, _ in shards], [label for _, label in shards], spec, target)
+    summary = build_table(*write_shards(folder, images, labels, cuts), spec, target)
     return ImageTable(target).read(), summary
 
 

@@ -13,13 +13,14 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artifacts.ref import RESERVED, Ref
+from artifacts.ref import RESERVED
 from schemas.datasets import RemoteFile
 from schemas.errors import BadGzip, BadIdx, IdxflowError
 from tasks.decompress import DecompressSummary, decompress, extract, gunzip, raw_name
@@ -27,6 +28,7 @@ from tasks.formats import inflate as module
 from tasks.formats.inflate import XZ_MEMORY, inflate, inflate_library, unxz
 from tests.memory import peak_memory
 from tests.tasks.idx_bytes import idx_bytes
+from tests.tasks.refs import bind
 
 LIBRARIES = [zlib]
 try:
@@ -72,10 +74,10 @@ def full_member(data: bytes) -> bytes:
     return head + struct.pack("<H", zlib.crc32(head) & 0xFFFF) + member(data)[12:]
 
 
-def outcome(path: Path, library: ModuleType) -> bytes | None:
-    """What is in the archive; None when it is refused."""
+def outcome(path: Path, library: ModuleType | None = None) -> bytes | None:
+    """What is in the archive, of xz without a library; None when it is refused."""
     try:
-        return b"".join(inflate(path, library, path.name))
+        return b"".join(inflate(path, library, path.name) if library else unxz(path, path.name))
     except BadGzip:
         return None
 
@@ -228,58 +230,36 @@ def test_zlib_takes_over_where_isal_is_missing(monkeypatch: pytest.MonkeyPatch) 
     assert inflate_library() is zlib
 
 
-def test_stage_leaves_the_raw_file(tmp_path: Path) -> None:
-    """The stage names its file after the archive, without .gz, and says what is in it."""
-    archive, out = tmp_path / "archive", tmp_path / "out"
-    archive.mkdir()
-    out.mkdir()
-    (archive / "images.gz").write_bytes(member(WHOLE))
-    ref = Ref(stage="download", name="images.gz", version="0" * 16, digest="0" * 64, manifest="0" * 64).at(archive)
-    file = RemoteFile(name="images.gz", mirrors=(), raw_bytes=len(WHOLE))
-    summary = decompress.function(file=file, archive=ref, proof=ref, out=out)
-    assert summary == DecompressSummary(raw_bytes=56, dtype="uint8", shape=(5, 4, 2))
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == {"images": WHOLE}
+def staged(folder: Path, name: str, data: bytes, **facts: Any) -> tuple[Path, DecompressSummary]:
+    """Run the stage on an archive of this name. Returns: the only file that it leaves, and its summary."""
+    archive, out = bind("download", folder / "archive", name), bind("decompress", folder / "out")
+    (folder / "archive" / name).write_bytes(data)
+    (folder / "archive" / name).chmod(0o444)
+    file = RemoteFile(name=name, mirrors=(), **facts)
+    summary = decompress.function(file=file, archive=archive, proof=out, out=folder / "out")
+    (raw,) = (folder / "out").iterdir()
+    return raw, DecompressSummary.model_validate(summary.model_dump())
 
 
 @pytest.mark.parametrize("pack", [bytes, member, lzma.compress], ids=["raw", "gzip", "xz"])
 @pytest.mark.parametrize("name", ["images.gz", "images", "images.XZ", "images.idx", "record.json.gz"])
 def test_each_way_of_storing_is_taken_under_any_name(tmp_path: Path, pack: Callable[[bytes], bytes], name: str) -> None:
     """The bytes say how a file is stored, not its name; what is left is the same, under a name of its own."""
-    archive, out = tmp_path / "archive", tmp_path / "out"
-    archive.mkdir()
-    out.mkdir()
-    (archive / name).write_bytes(pack(WHOLE))
-    (archive / name).chmod(0o444)
-    ref = Ref(stage="download", name=name, version="0" * 16, digest="0" * 64, manifest="0" * 64).at(archive)
-    decompress.function(file=RemoteFile(name=name, mirrors=()), archive=ref, proof=ref, out=out)
-    (raw,) = out.iterdir()
+    raw, summary = staged(tmp_path, name, pack(WHOLE), raw_bytes=len(WHOLE))
     assert (raw.name, raw.read_bytes()) == (raw_name(RemoteFile(name=name, mirrors=()).file_name), WHOLE)
+    assert summary == DecompressSummary(raw_bytes=56, dtype="uint8", shape=(5, 4, 2))
     assert raw.name not in RESERVED
-    assert not raw.samefile(archive / name)
+    assert name != "images.gz" or raw.name == "images"
+    assert not raw.samefile(tmp_path / "archive" / name)
 
 
 def test_a_name_that_disagrees_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Labels under `-idx3-` are taken, with a warning that the artifact's summary keeps."""
-    archive, out = tmp_path / "archive", tmp_path / "out"
-    archive.mkdir()
-    out.mkdir()
     name = "train-labels.idx3-ubyte.gz"
-    (archive / name).write_bytes(member(idx_bytes(np.arange(3, dtype=np.int32))))
-    ref = Ref(stage="download", name=name, version="0" * 16, digest="0" * 64, manifest="0" * 64).at(archive)
-    summary = decompress.function(file=RemoteFile(name=name, mirrors=()), archive=ref, proof=ref, out=out)
-    (finding,) = DecompressSummary.model_validate(summary.model_dump()).findings
+    (finding,) = staged(tmp_path, name, member(idx_bytes(np.arange(3, dtype=np.int32))))[1].findings
     assert finding == "its name says uint8 of rank 3, its header int32 of shape 3; the header counts"
-    assert [(each.name, each.getMessage()) for each in caplog.records] == [
-        ("idxflow.decompress", f"{name}: {finding}.")
-    ]
-
-
-def xz_outcome(path: Path) -> bytes | None:
-    """What is in an xz file; None when it is refused."""
-    try:
-        return b"".join(unxz(path, path.name))
-    except BadGzip:
-        return None
+    said = [(each.name, each.getMessage()) for each in caplog.records]
+    assert said == [("idxflow.decompress", f"{name}: {finding}.")]
 
 
 @pytest.mark.parametrize("check", [lzma.CHECK_CRC32, lzma.CHECK_CRC64, lzma.CHECK_SHA256])
@@ -290,7 +270,7 @@ def test_xz_streams_are_joined(path: Path, check: int, sizes: tuple[int, int], m
     monkeypatch.setattr(module, "BLOCK", sizes[1])
     streams = [lzma.compress(data, check=check) for data in (WHOLE, b"", bytes(3000))]
     path.write_bytes(streams[0] + bytes(8) + streams[1] + streams[2] + bytes(12))
-    assert xz_outcome(path) == WHOLE + bytes(3000)
+    assert outcome(path) == WHOLE + bytes(3000)
 
 
 def test_every_truncation_and_flipped_bit_of_xz_is_refused(path: Path) -> None:
@@ -298,12 +278,12 @@ def test_every_truncation_and_flipped_bit_of_xz_is_refused(path: Path) -> None:
     whole = lzma.compress(WHOLE)
     for cut in range(len(whole)):
         path.write_bytes(whole[:cut])
-        assert xz_outcome(path) is None, cut
+        assert outcome(path) is None, cut
     for bit in range(8 * len(whole)):
         bad = bytearray(whole)
         bad[bit // 8] ^= 1 << bit % 8
         path.write_bytes(bad)
-        assert xz_outcome(path) is None, bit
+        assert outcome(path) is None, bit
 
 
 @pytest.mark.parametrize(
@@ -313,7 +293,7 @@ def test_every_truncation_and_flipped_bit_of_xz_is_refused(path: Path) -> None:
 def test_garbage_after_xz_is_refused(path: Path, garbage: bytes) -> None:
     """Anything but another whole stream, or zeros in fours, is refused after the last one."""
     path.write_bytes(lzma.compress(WHOLE) + garbage)
-    assert xz_outcome(path) is None
+    assert outcome(path) is None
 
 
 def test_xz_without_an_integrity_check_is_refused(path: Path) -> None:
@@ -334,7 +314,7 @@ def test_xz_may_not_ask_for_more_memory_than_is_allowed(path: Path) -> None:
     with pytest.raises(BadGzip, match=f"in {XZ_MEMORY // 2**20} MiB, found one that wants more"):
         list(unxz(path, path.name))
     path.write_bytes(lzma.compress(WHOLE, preset=9))
-    assert xz_outcome(path) == WHOLE
+    assert outcome(path) == WHOLE
 
 
 def test_an_xz_bomb_ends_early(path: Path) -> None:

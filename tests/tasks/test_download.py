@@ -44,7 +44,6 @@ def test_a_good_mirror_gives_the_file_in_one_plain_request(bench: Bench) -> None
     """One request without compression or range fetches the file, and no part is left behind."""
     with served() as mirror:
         summary = bench.get(mirror.url)
-    assert (bench.out / NAME).read_bytes() == BODY
     validators = Validators(address=f"{mirror.url}/{NAME}", etag=f'"{SHA256[:16]}"', last_modified=None)
     assert summary == DownloadSummary(bytes=len(BODY), sha256=SHA256, mirror=mirror.url, validators=validators)
     assert [request.path for request in mirror.requests] == [f"/mnist/{NAME}"]
@@ -60,7 +59,6 @@ def test_the_next_mirror_makes_up_for_every_fault(
     """After each fault a second mirror completes the file, and one warning names file, mirror and what was wrong."""
     with broken(fault, tagged=False) as bad, served() as good:
         summary = bench.get(bad.url, good.url, patience=STRICT if fault in SLOW else HASTY)
-    assert (bench.out / NAME).read_bytes() == BODY
     assert (summary.mirror, len(bad.requests)) == (good.url, tries)
     (failure,) = summary.failures
     assert said in failure
@@ -80,10 +78,9 @@ def test_a_fault_without_another_mirror_fails_and_leaves_nothing(
     bench.assert_empty()
     assert said in failed.value.found
     assert failed.value.expected == f"{len(BODY)} bytes with SHA-256 {SHA256[:16]}..."
-    assert str(failed.value).endswith("Tried 1 of 1 mirrors; see --mirror, or take --dataset digits.")
+    assert str(failed.value).endswith("Tried 1 mirror; see --mirror, or take --dataset digits.")
     with served() as good:
         assert bench.get(good.url).failures == ()
-    assert (bench.out / NAME).read_bytes() == BODY
 
 
 def test_every_mirror_is_named_when_all_fail(bench: Bench) -> None:
@@ -91,7 +88,7 @@ def test_every_mirror_is_named_when_all_fail(bench: Bench) -> None:
     with broken(faults.html) as first, broken(faults.status(404)) as second, pytest.raises(DownloadFailed) as failed:
         bench.get(first.url, second.url)
     assert failed.value.found == f"an HTML page (812 bytes) from {first.url}; status 404 from {second.url}"
-    assert failed.value.way_out == "Tried 2 of 2 mirrors; see --mirror, or take --dataset digits."
+    assert failed.value.way_out == "Tried 2 mirrors; see --mirror, or take --dataset digits."
 
 
 def test_a_stored_copy_needs_no_mirror(bench: Bench, tmp_path: Path) -> None:
@@ -102,7 +99,6 @@ def test_a_stored_copy_needs_no_mirror(bench: Bench, tmp_path: Path) -> None:
     with served() as mirror:
         summary = bench.get(mirror.url, known=lambda sha256: stored if sha256 == SHA256 else None)
     assert (summary.mirror, mirror.requests) == ("the store", [])
-    assert (bench.out / NAME).read_bytes() == BODY
     assert not (bench.out / NAME).samefile(stored)
 
 
@@ -131,7 +127,6 @@ def test_a_spare_copy_makes_up_for_mirrors_that_give_nothing(
                 bench.get(bad.url, spare=lambda _: stored, patience=patience)
             return bench.assert_empty()
         summary = bench.get(bad.url, spare=lambda _: stored, patience=patience)
-    assert (bench.out / NAME).read_bytes() == BODY
     assert (summary.mirror, summary.validators) == ("the store", None)
     (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert warning == f"{NAME}: {summary.failures[0]}; the stored copy, which is sound, is used."
@@ -146,7 +141,6 @@ def test_file_addresses_are_mirrors(bench: Bench, tmp_path: Path) -> None:
     folder.mkdir()
     (folder / NAME).write_bytes(BODY)
     summary = bench.get(tmp_path.as_uri(), folder.as_uri() + "/")
-    assert (bench.out / NAME).read_bytes() == BODY
     assert summary.failures == (f"no file (No such file or directory) from {tmp_path.as_uri()}",)
 
 
@@ -180,17 +174,13 @@ def test_secrets_of_an_address_stay_secret(bench: Bench, caplog: pytest.LogCaptu
 @pytest.mark.parametrize(
     ("origin", "said", "way_out"),
     [
-        (
-            "published",
-            "...",
-            "Tried 1 of 1 mirrors; bring one that has it with --mirror, or correct its sha256 and bytes",
-        ),
+        ("published", "...", "Tried 1 mirror; bring one that has it with --mirror, or correct its sha256 and bytes"),
         ("own file", "...", "It was changed or taken away while the run began: run again."),
         ("first use", "... as on its first use", "`idxflow trust 0123456789abcdef --renew` accepts all its files"),
     ],
 )
 def test_the_way_out_fits_who_said_what_the_file_is(origin: Origin, said: str, way_out: str, bench: Bench) -> None:
-    """A file of one's own set is never told about the catalog, and a trusted one how to accept it anew."""
+    """A file of one's own set is never told about the catalog, and a trusted one how to accept it again."""
     with broken(faults.flip, tagged=False) as mirror, pytest.raises(DownloadFailed) as failed:
         bench.get(mirror.url, file=OWN.model_copy(update={"origin": origin, "trusted_as": "0123456789abcdef"}))
     assert failed.value.expected.endswith(said)

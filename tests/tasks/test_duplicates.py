@@ -1,9 +1,10 @@
-"""Images that are the same, in a split and in two: which they are, and what it takes to find them."""
+"""Images that are the same, in a split and in two: which they are, what it takes to find them, and which leaked."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -18,9 +19,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.image_table import ROW_GROUP, Batch, ImageTable
+from tasks.evaluate import write_predictions
 from tasks.quality import duplicates
-from tasks.quality.duplicates import Duplicates, bands, find_duplicates, find_shared, name_images, read_band, recut
+from tasks.quality.duplicates import (
+    Duplicates,
+    Leak,
+    bands,
+    find_duplicates,
+    find_leak,
+    find_shared,
+    name_images,
+    read_band,
+    recut,
+)
 from tasks.quality.profile import digest_images
+from tasks.quality.scoring import score
 from tests.memory import peak_memory
 from tests.tasks.splits import SHAPE, save
 
@@ -186,3 +199,59 @@ def test_pairs_take_bytes_and_not_objects(tmp_path: Path) -> None:
     all_of_them, _, most = spent(tmp_path, numbered(np.arange(400_000) % 200_000))
     assert (all_of_them.groups, all_of_them.images, len(all_of_them.shown)) == (200_000, 400_000, 20)
     assert most - least < 200_000 * 100 / 1e6
+
+
+digests = st.lists(st.integers(0, 9), min_size=1, max_size=40)
+
+
+def predictions(path: Path, groups: list[tuple[str, npt.NDArray[np.bool_]]]) -> Path:
+    """Write row groups of predictions which are right or not, as evaluate does."""
+
+    def batch(right: npt.NDArray[np.bool_]) -> Batch:
+        rows = len(right)
+        return Batch(np.arange(rows, dtype=np.uint32), np.zeros(rows, np.uint16), np.zeros((rows, 1), np.uint8))
+
+    def scored(right: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+        return np.where(right[:, None], [[0.9, 0.1]], [[0.1, 0.9]]).astype(np.float32)
+
+    write_predictions(
+        path, ((split, batch(right), score(scored(right), np.zeros(len(right), np.int64))) for split, right in groups)
+    )
+    return path
+
+
+def cut_rows(split: str, right: npt.NDArray[np.bool_], size: int) -> list[tuple[str, npt.NDArray[np.bool_]]]:
+    """Cut a split into row groups."""
+    return [(split, right[start : start + size]) for start in range(0, len(right), size)]
+
+
+@in_one_folder
+@given(digests, digests, st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32))
+def test_every_copy_is_counted(
+    tmp_path: Path, train: list[int], test: list[int], group: int, other: int, seed: int
+) -> None:
+    """However all three files are cut, and in however many bands: what two loops over the rows count."""
+    right = np.random.default_rng(seed).random(len(test)) < 0.5
+    step = np.uint64(2**60)  # so that the digests spread over the bands
+    known, asked = (np.array(digest, np.uint64) * step for digest in (train, test))
+    files = write(tmp_path / "train", known, other), write(tmp_path / "test", asked, group)
+    rows = [*cut_rows("train", np.ones(len(train), bool), group), *cut_rows("test", right, other)]
+    written = predictions(tmp_path / "predictions", rows)
+    seen = [digest in train for digest in test]
+    expected = Leak(sum(seen), sum(hit for hit, copy in zip(right.tolist(), seen, strict=True) if copy))
+    for band in (100, 7, 1):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(duplicates, "BAND", band)
+            assert find_leak(*files, written) == expected
+
+
+def test_memory_does_not_grow_with_the_test_split(tmp_path: Path) -> None:
+    """Eight times the rows, each of them a copy, take the same memory."""
+    train = write(tmp_path / "train", np.arange(50, dtype=np.uint64), 50)
+    peaks = []
+    for rows in (20_000, 160_000):
+        test = write(tmp_path / "test", np.arange(rows, dtype=np.uint64) % np.uint64(50), 5_000)
+        written = predictions(tmp_path / "predictions", cut_rows("test", np.arange(rows) % 2 == 0, 5_000))
+        assert find_leak(train, test, written) == Leak(rows, rows // 2)
+        peaks.append(peak_memory(partial(find_leak, train, test, written)))
+    assert peaks[1] < peaks[0] + 100_000

@@ -16,7 +16,7 @@ from artifacts.ref import Ref
 from schemas.datasets import Checks, TableSpec
 from schemas.errors import BadTable, TrainingDiverged
 from schemas.image_table import Batch, ImageTable
-from schemas.metrics import ClassMetrics, Metrics, SplitMetrics
+from schemas.results import Metrics
 from schemas.training import Training
 from tasks import evaluate as module
 from tasks.evaluate import EvaluateSummary, Graph, as_graph, evaluate, predict, write_confusion
@@ -25,7 +25,8 @@ from tasks.fitting.network import build_network
 from tasks.quality.scoring import Scores, score
 from tasks.validate import validate_table
 from tests.tasks.measured import measured
-from tests.tasks.small_split import CLASSES, MEAN, SHAPE, STD, artifact, small_split, table_artifact
+from tests.tasks.refs import bind
+from tests.tasks.small_split import CLASSES, MEAN, SHAPE, STD, small_split, table_artifact
 
 TRAIN, TEST = small_split(150), small_split(61, seed=8)
 FILES = {"metrics.json", "predictions.parquet", "confusion.csv"}
@@ -34,10 +35,10 @@ FILES = {"metrics.json", "predictions.parquet", "confusion.csv"}
 @pytest.fixture
 def model(tmp_path: Path) -> Ref:
     """An untrained model: half of its predictions are wrong."""
-    (tmp_path / "train-stage").mkdir()
+    stage = bind("train", tmp_path / "train-stage")
     network = build_network(Training(hidden=(5,)), MEAN.reshape(SHAPE), STD, len(CLASSES), 150)
     network.classifier.save(tmp_path / "train-stage" / "model.keras")
-    return artifact("train", tmp_path / "train-stage")
+    return stage
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def profile_artifact(folder: Path, table: Ref) -> Ref:
     meaning = opened.metadata.model_dump()
     spec = TableSpec.model_validate({"dataset": "small", **meaning})
     validate_table(opened, spec, Checks(), None, folder / "profile.parquet")
-    return artifact("validate", folder)
+    return bind("validate", folder)
 
 
 def run(model: Ref, tables: tuple[Ref, Ref], out: Path) -> EvaluateSummary:
@@ -168,7 +169,7 @@ def test_blocks_are_put_together_in_order(model: Ref, monkeypatch: pytest.Monkey
 
 def test_of_many_classes_fewer_images_are_scored_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A block's probabilities take 64 MiB at most, and those of a whole row group are never in memory together."""
-    monkeypatch.setattr("schemas.blocks.BLOCK_BYTES", 4 * 70 * 10)
+    monkeypatch.setattr("schemas.image_table.BLOCK_BYTES", 4 * 70 * 10)
     sizes = []
 
     def model(image: Any) -> Any:
@@ -192,12 +193,14 @@ def test_probabilities_that_are_no_numbers_are_refused(model: Ref) -> None:
 def test_a_table_of_another_kind_is_refused(model: Ref, tables: tuple[Ref, Ref], tmp_path: Path) -> None:
     """A split with other classes than the model's is refused with both numbers."""
     odd = table_artifact(tmp_path / "odd", "test", TEST, classes=(*CLASSES, "blinding"))
-    with pytest.raises(BadTable, match=r"the test table: expected 6 pixels and 3 classes.* found 6 and 4"):
+    with pytest.raises(
+        BadTable, match=r"the test table: expected 6 pixels and 3 classes.* found 6 pixels and 4 classes"
+    ):
         run(model, (tables[0], odd), tmp_path / "out")
 
 
 def test_of_many_classes_the_pairs_are_written(tmp_path: Path) -> None:
-    """Above 256 classes `confusion.csv` has a row a pair of classes that occurs, and how many images."""
+    """Above 256 classes `confusion.csv` has one row per pair of classes that occurs, with its number of images."""
     names = ["=odd", *map(str, range(1, 300))]
     rows = 4
     scores = Scores(np.array([7, 0, 0, 0]), np.array([7, 299, 0, 299]), np.ones(rows), np.zeros(rows))
@@ -210,17 +213,8 @@ def test_of_many_classes_the_pairs_are_written(tmp_path: Path) -> None:
 def test_a_class_name_is_no_formula(tmp_path: Path) -> None:
     """In the confusion matrix a name that begins like a formula gets a mark; a negative number is a number."""
     names = ("=1+1", "-1", "@x", "two\nlines")
-    scores = SplitMetrics(
-        samples=4,
-        accuracy=0.25,
-        loss=1.0,
-        classes=tuple(ClassMetrics(name=name, support=1, precision=0, recall=0, f1=0) for name in names),
-        confusion=((1, 0, 0, 0),) * 4,
-        halves=(0.5, 0),
-        first_labels=(0,),
-        first_predictions=(0,),
-    )
-    write_confusion(tmp_path / "confusion.csv", scores)
+    one = Scores(np.arange(4), np.zeros(4, np.int64), np.ones(4), np.ones(4))
+    write_confusion(tmp_path / "confusion.csv", measured(one, names))
     rows = (tmp_path / "confusion.csv").read_text("utf-8").splitlines()
     assert rows[0] == "true class,'=1+1,-1,'@x,two\\nlines"
     assert [row.split(",")[0] for row in rows[1:]] == ["'=1+1", "-1", "'@x", "two\\nlines"]

@@ -11,46 +11,21 @@ import pytest
 
 from schemas.errors import BadTable
 from schemas.held_out import Way
-from schemas.history import History
 from schemas.image_table import ImageTable
 from schemas.training import Training
 from tasks import train
 from tasks.fitting.backend import keras
 from tasks.fitting.feed import Feed, Held, Streamed
 from tasks.fitting.holding import hold_out
-from tasks.fitting.network import Network, build_network
-from tasks.fitting.room import Pool
-from tests.tasks.by_hand import features, fit, learned_order, parted
-from tests.tasks.small_split import CLASSES, MEAN, SHAPE, STD, small_split, written
+from tasks.fitting.memory import Pool
+from tests.tasks.by_hand import features, fresh, learned_order, parted, trained
+from tests.tasks.small_split import same_weights, small_split, written
 
 DATA = small_split(150)
 BRISK: dict[str, Any] = {
-    "hidden": (5, 4),
-    "learning_rate": 0.05,
-    "batch_size": 16,
-    "epochs": 3,
-    "validation_fraction": 0.2,
-}
+    "hidden": (5, 4), "learning_rate": 0.05, "batch_size": 16, "epochs": 3, "validation_fraction": 0.2,
+}  # fmt: skip
 NOISY: dict[str, Any] = {**BRISK, "optimizer": "adamw", "dropout": 0.2, "shift": 1, "schedule": "cosine"}
-
-
-def fresh(training: Training, rows: int = 120) -> Network:
-    """An untrained network for the small split."""
-    return build_network(training, MEAN.reshape(SHAPE), STD, len(CLASSES), rows)
-
-
-@pytest.fixture
-def table(tmp_path: Path) -> ImageTable:
-    """The small split as a table of four row groups."""
-    return written(tmp_path / "table.parquet", DATA)
-
-
-def trained(table: ImageTable, way: Way = "last", **fields: Any) -> tuple[list[Any], History]:
-    """Train a network; return its weights and its history."""
-    training = Training.model_validate(fields)
-    network = fresh(training)
-    history = fit(network, table, training, way=way)
-    return network.trainee.get_weights(), history
 
 
 @pytest.mark.parametrize(
@@ -67,14 +42,13 @@ def test_what_is_streamed_gives_the_same_bits(
     table: ImageTable, monkeypatch: pytest.MonkeyPatch, way: Way, fields: dict[str, Any], window: int, step: int
 ) -> None:
     """However rows are cut into windows and steps, weights and history are those of rows held in memory, to the bit."""
-    weights, history = trained(table, way, **fields, shuffle_window=window)
+    weights, history = trained(table, {**fields, "shuffle_window": window}, way=way)
     monkeypatch.setattr(Streamed, "STEP", step)
     monkeypatch.setattr(Held, "STEP", 48 * 28)  # and several steps of those too
     for memory in (1, 10**9):
-        again, course = trained(table, way, **fields, shuffle_window=window, memory=memory)
+        again, course = trained(table, {**fields, "shuffle_window": window, "memory": memory}, way=way)
         assert course == history
-        for one, other in zip(weights, again, strict=True):
-            np.testing.assert_array_equal(one, other)
+        assert same_weights(again, weights)
 
 
 @pytest.mark.parametrize("kind", [Held, Streamed])
@@ -144,8 +118,7 @@ def test_the_model_is_one_of_keras(table: ImageTable, tmp_path: Path, kind: type
     other = fresh(training)
     other.trainee.optimizer.build(other.trainee.trainable_variables)
     other.trainee.load_weights(tmp_path / f"{best + 1}.weights.h5")
-    for one, another in zip(network.trainee.get_weights(), other.trainee.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, another)
+    assert same_weights(network.trainee.get_weights(), other.trainee.get_weights())
 
 
 def test_few_large_rows_take_no_room_for_many(table: ImageTable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,9 +144,9 @@ def test_rows_are_held_where_they_fit(table: ImageTable, caplog: pytest.LogCaptu
     needed = Held.memory(rows, held_out, fresh(training))
     assert needed == 150 * (6 * 4 + 4)
     with caplog.at_level("INFO", "idxflow.train"):
-        trained(table, **BRISK, memory=needed)
+        trained(table, {**BRISK, "memory": needed})
         assert "streamed" not in caplog.text
-        trained(table, **BRISK, memory=needed - 1)
+        trained(table, {**BRISK, "memory": needed - 1})
     assert "the table is streamed" in caplog.text
     moving = Training.model_validate({**BRISK, "shift": 1})
     assert Held.memory(rows, held_out, fresh(moving)) == 120 * (6 + 4) + 30 * (6 * 4 + 4)

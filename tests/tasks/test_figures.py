@@ -12,7 +12,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from schemas.history import EpochRow, History
+from schemas.training import EpochRow, History
 from tasks.explaining.figures import DARK, Picture, columns_of, draw_confusion, draw_curve, draw_pictures, shorten
 
 IMAGE = np.arange(0, 252, 21, dtype=np.uint8).reshape(3, 4)

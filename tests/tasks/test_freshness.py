@@ -67,10 +67,11 @@ def test_secrets_of_the_address_are_used_and_not_kept(bench: Bench) -> None:
 
 @pytest.mark.parametrize("fault", [faults.status(503), faults.hang_up, faults.status(404)])
 def test_a_mirror_that_does_not_tell_is_told_from_one_that_changed(bench: Bench, fault: faults.Fault) -> None:
-    """An error, a missing file and no answer at all say nothing about the file."""
+    """An error, a missing file and no answer say nothing about the file, with validators to ask by or without."""
     with broken(fault) as mirror:
         validators = Validators(address=f"{mirror.url}/{NAME}", etag='"1"', last_modified=None)
-        assert ask(remote(mirror.url), validators, 1) is Answer.NONE
+        for known in (validators, None):
+            assert ask(remote(mirror.url), known, 1) is Answer.NONE
 
 
 def test_without_anything_to_ask_by_only_the_bytes_tell(bench: Bench, tmp_path: Path) -> None:
@@ -84,10 +85,3 @@ def test_without_anything_to_ask_by_only_the_bytes_tell(bench: Bench, tmp_path: 
     assert ask(remote(mirror.url, tmp_path.as_uri()), None, 5) is Answer.NONE
     (tmp_path / NAME).write_bytes(BODY)
     assert ask(remote(mirror.url, tmp_path.as_uri()), None, 5) is Answer.UNKNOWN
-
-
-@pytest.mark.parametrize("fault", [faults.status(503), faults.hang_up, faults.status(404)])
-def test_a_mirror_that_cannot_be_asked_by_anything_may_be_silent_as_well(fault: faults.Fault) -> None:
-    """Without validators an error or no answer is no reason to take the file again."""
-    with broken(fault) as mirror:
-        assert ask(remote(mirror.url), None, 1) is Answer.NONE

@@ -47,7 +47,7 @@ def test_train_rows_are_rounded_down(rows: int, fraction: float, kept: int) -> N
 @pytest.mark.parametrize(("rows", "fraction"), [(4, 0.9), (1, 0.1), (0, 0.0)])
 def test_a_split_without_train_rows_is_refused(rows: int, fraction: float) -> None:
     """When all rows would be held out, the error names the field, the rows and the way out."""
-    told = rf"training\.validation_fraction: expected .* found {fraction:g} of {rows} rows held out\..*`--set"
+    told = rf"training\.validation_fraction: expected .* found {fraction:g} of {rows} rows? held out\..*`--set"
     with pytest.raises(StageError, match=told):
         count_train_rows(rows, fraction)
 
@@ -114,7 +114,7 @@ def test_uneven_rows_are_told_in_one_sentence(tmp_path: Path) -> None:
     """Half of the last class and nothing of the others: one finding names the first few of them, and counts all."""
     (finding,) = held(tmp_path, [50] * 10, "last", 0.05).findings
     assert finding.startswith(
-        "No row of 9 of 10 classes is held out (a, b, c, ...), and more than twice its share of 1 of 10 (j): "
+        "No row of 9 of 10 classes is held out (a, b, c, ...), and more than twice its share of 1 of 10 classes (j): "
     )
     assert 'held_out = "stratified"' in finding
 

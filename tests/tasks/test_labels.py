@@ -19,7 +19,7 @@ from tasks.formats.idx import open_idx
 from tasks.formats.labels import LabelFile, class_indices, is_one_hot
 from tasks.parse import build_table
 from tests.memory import peak_memory
-from tests.tasks.idx_bytes import write_idx
+from tests.tasks.idx_bytes import write_idx, write_shards
 
 ROWS = 60
 
@@ -33,13 +33,10 @@ def spec_of(classes: int = 4, **fields: object) -> TableSpec:
 
 def table_of(folder: Path, labels: npt.NDArray[Any], spec: TableSpec, cuts: tuple[int, ...] = ()) -> list[int]:
     """Build the table of these labels, in files cut at rows `cuts`. Returns: its class indices."""
-    pairs = [
-        (write_idx(folder / f"i{at}", np.zeros((len(part), 2, 2), np.uint8)), write_idx(folder / f"l{at}", part))
-        for at, part in enumerate(np.split(labels, cuts))
-    ]
-    names = [(f"images-{at}.gz", f"labels-{at}.gz") for at in range(len(pairs))]
+    images, stored = write_shards(folder, np.zeros((len(labels), 2, 2), np.uint8), labels, cuts)
+    names = [(f"images-{at}.gz", f"labels-{at}.gz") for at in range(len(images))]
     out = folder / "table.parquet"
-    build_table([image for image, _ in pairs], [label for _, label in pairs], spec, out, names)
+    build_table(images, stored, spec, out, names)
     table = ImageTable(out)
     assert (table.metadata.label_offset, table.metadata.label_values) == (spec.label_offset, spec.label_values)
     return [int(label) for label in table.read().label]
@@ -212,7 +209,7 @@ def test_a_row_that_is_not_one_hot(tmp_path: Path, row: int, value: list[float])
     shown = ", ".join(f"{one:g}" for one in value)
     with pytest.raises(BadTable, match=rf"1 of 60 rows that are not so \(sample {row} is {re.escape(shown)}\)"):
         table_of(tmp_path, labels, spec_of(labels="one-hot"), cuts=(30,))
-    recognised = is_one_hot(LabelFile("labels", open_idx(tmp_path / f"l{row // 30}")))
+    recognised = is_one_hot(LabelFile("labels", open_idx(tmp_path / f"labels-{row // 30}")))
     assert recognised == (set(value) <= {0, 1})  # a few rows are wrong: it is what they are meant for
 
 
@@ -275,11 +272,11 @@ def test_wide_one_hot_labels_of_images_on_their_side_are_cut_alike(
     labels = np.arange(ROWS) % 20
     images = np.zeros((ROWS, 3, 2), np.uint8)
     images[:, 2, 0], images[:, 0, 1] = labels, np.arange(ROWS)
-    paths = write_idx(tmp_path / "i", images), write_idx(tmp_path / "l", np.eye(20, dtype=np.uint8)[labels])
+    paths = write_shards(tmp_path, images, np.eye(20, dtype=np.uint8)[labels])
     rows = 0
     for split in ("train", "test"):
         spec = spec_of(20, split=split, test_fraction=0.3, labels="one-hot", transpose=True, shape=(2, 3))
-        build_table([paths[0]], [paths[1]], spec, tmp_path / "table.parquet")
+        build_table(*paths, spec, tmp_path / "table.parquet")
         batch = ImageTable(tmp_path / "table.parquet").read()
         assert batch.image.reshape(-1, 2, 3)[:, 0, 2].tolist() == batch.label.tolist()
         rows += len(batch.label)

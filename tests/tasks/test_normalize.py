@@ -19,17 +19,19 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from schemas.datasets import Checks
 from schemas.errors import InvalidData
-from schemas.statistics import NormalizerFacts, Statistics
+from schemas.model import NormalizerFacts
+from schemas.results import Statistics
 from tasks.normalize import PixelSums, merge, normalize, normalize_pixels
 from tasks.validate import validate_table
-from tests.tasks.splits import bind, draw, save, spec_of
+from tests.tasks.refs import bind
+from tests.tasks.splits import draw, save, spec_of
 
 images = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=24))
 quick = settings(deadline=None)
 
 
 def same(left: PixelSums, right: PixelSums) -> bool:
-    """Tell whether two sums are equal in every integer."""
+    """Return whether two sums are equal in every integer."""
     return (left.samples, left.columns.tolist(), left.squares) == (right.samples, right.columns.tolist(), right.squares)
 
 
@@ -130,14 +132,14 @@ def test_the_stage_fits_the_train_table(tmp_path: Path) -> None:
     facts = run(tmp_path / "train", tmp_path / "train", tmp_path / "out")
     sums = PixelSums.of(image)
     mean = np.load(tmp_path / "out" / "mean.npy")
-    assert (facts.samples, facts.shape, facts.sum) == (40, (3, 5), int(image.sum(dtype=np.int64)))
+    assert (facts.samples, facts.shape.array, facts.sum) == (40, (3, 5), int(image.sum(dtype=np.int64)))
     assert (facts.sum_of_squares, facts.std) == (sums.squares, sums.std)
     assert (mean.dtype, mean.tobytes()) == (np.float64, sums.mean.tobytes())
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"normalizer.json", "mean.npy"}
 
 
 def test_row_groups_leave_no_trace(tmp_path: Path) -> None:
-    """The same images in other row groups give the same bytes, so that nothing after normalize is computed anew."""
+    """The same images in other row groups give the same bytes, so that nothing after normalize is recomputed."""
     image, _ = draw(40)
     for group in (1, 13, 40):
         prepare(tmp_path / str(group), image, group)

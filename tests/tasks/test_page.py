@@ -8,10 +8,9 @@ from dataclasses import replace
 import pytest
 
 from schemas.catalog import load_dataset
-from schemas.history import EpochRow, History
-from schemas.metrics import ClassMetrics, Metrics, SplitMetrics
-from schemas.statistics import Drift, DuplicateGroup, Finding, NormalizerFacts, Statistics
-from schemas.training import Training
+from schemas.model import NormalizerFacts
+from schemas.results import ClassMetrics, Drift, DuplicateGroup, Finding, Metrics, SplitMetrics, Statistics
+from schemas.training import EpochRow, History, Training
 from tasks.explaining.page import Illustration, Page, Setting, percent, render, thousands
 
 
@@ -91,6 +90,15 @@ def test_a_changed_setting_shows_the_usual_value(page: Page) -> None:
     assert "tutorial, but for epochs" in shown
     assert '<span class="mark">7</span> <span class="muted">not&nbsp;50</span>' in shown
     assert "Exactly the profile tutorial" in render(replace(page, settings=page.settings[1:]))
+
+
+def test_one_thing_is_in_the_singular(page: Page) -> None:
+    """A training of one epoch and one update, on one row, speaks of one each."""
+    history = page.history.model_copy(update={"epochs": page.history.epochs[:1], "updates": 1, "train_rows": 1})
+    shown = render(replace(page, history=history))
+    assert "After 1 epoch the train rows" in shown
+    assert "(1 update)" in shown
+    assert "classes from 1 image, and names" in shown
 
 
 def test_the_best_epoch_is_the_first_of_equals(page: Page) -> None:

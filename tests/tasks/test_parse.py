@@ -14,12 +14,14 @@ from artifacts.ref import Ref
 from schemas import image_table
 from schemas.datasets import TableSpec
 from schemas.errors import BadIdx, BadTable, StageError
+from schemas.image_spec import ImageSpec
 from schemas.image_table import ImageTable
 from tasks.decompress import gunzip
 from tasks.formats.inflate import inflate_library
 from tasks.parse import TableSummary, build_table, open_shard, parse, regroup
 from tests.memory import peak_memory
-from tests.tasks.idx_bytes import idx_bytes, write_idx
+from tests.tasks.idx_bytes import idx_bytes, write_idx, write_shards
+from tests.tasks.refs import bind
 
 SPEC = TableSpec(dataset="small", split="train", shape=(3, 2), classes=("a", "b", "c"))
 IMAGES = np.arange(42, dtype=np.uint8).reshape(7, 3, 2)
@@ -40,12 +42,7 @@ def build(
     cuts: tuple[int, ...] = (),
 ) -> TableSummary:
     """Write arrays as shards, cut at rows `cuts`, and build their table."""
-    pairs = zip(np.split(images, cuts), np.split(labels, cuts), strict=True)
-    shards = [
-        (write_idx(out.with_name(f"images-{at}"), image), write_idx(out.with_name(f"labels-{at}"), label))
-        for at, (image, label) in enumerate(pairs)
-    ]
-    return build_table([image for image, _ in shards], [label for _, label in shards], spec, out)
+    return build_table(*write_shards(out.parent, images, labels, cuts), spec, out)
 
 
 def spec_with(**fields: object) -> TableSpec:
@@ -61,7 +58,11 @@ def test_table_holds_what_the_files_hold(out: Path) -> None:
     assert rows.sample_id.tolist() == list(range(7))
     assert rows.label.tolist() == LABELS.tolist()
     np.testing.assert_array_equal(rows.image, IMAGES.reshape(7, 6))
-    assert (table.metadata.shape, table.metadata.classes, table.metadata.split) == ((3, 2), ("a", "b", "c"), "train")
+    assert (table.metadata.shape.array, table.metadata.classes, table.metadata.split) == (
+        (3, 2),
+        ("a", "b", "c"),
+        "train",
+    )
     size = out.stat().st_size
     per_class = {"a": 1, "b": 2, "c": 4}
     assert summary == TableSummary(content=summary.content, rows=7, shape=(3, 2), bytes=size, per_class=per_class)
@@ -80,27 +81,24 @@ def test_content_is_rows_and_meaning(out: Path, monkeypatch: pytest.MonkeyPatch)
     assert out.read_bytes() != whole
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32"])
-def test_labels_of_any_integer_type(out: Path, dtype: str) -> None:
-    """Labels of every integer type give the same table."""
-    build(out, labels=LABELS.astype(dtype))
-    assert ImageTable(out).read().label.tolist() == LABELS.tolist()
+COLUMNS = np.stack([LABELS + 100, LABELS, LABELS + 200], axis=1).astype(np.int32)
 
 
-def test_label_column(out: Path) -> None:
-    """Of a two-dimensional label file, the named column is the label."""
-    labels = np.stack([LABELS + 100, LABELS, LABELS + 200], axis=1).astype(np.int32)
-    build(out, spec_with(label_column=1), labels=labels)
-    assert ImageTable(out).read().label.tolist() == LABELS.tolist()
-
-
-@pytest.mark.parametrize("offset", [-3, 1])
-def test_label_offset(out: Path, offset: int) -> None:
-    """Labels that begin at another number become class indices from 0, and the metadata keeps the number."""
-    build(out, spec_with(label_offset=offset), labels=LABELS.astype(np.int8) + np.int8(offset))
+@pytest.mark.parametrize(
+    ("labels", "fields"),
+    [
+        *((LABELS.astype(dtype), {}) for dtype in ("uint8", "int8", "int16", "int32")),
+        (COLUMNS, {"label_column": 1}),
+        *((LABELS.astype(np.int8) + np.int8(offset), {"label_offset": offset}) for offset in (-3, 1)),
+    ],
+    ids=["uint8", "int8", "int16", "int32", "column", "from -3", "from 1"],
+)
+def test_labels_become_class_indices(out: Path, labels: npt.NDArray[Any], fields: dict[str, int]) -> None:
+    """Labels of every integer type, in a named column, or that begin at another number, which the metadata keeps."""
+    build(out, spec_with(**fields), labels=labels)
     table = ImageTable(out)
     assert table.read().label.tolist() == LABELS.tolist()
-    assert table.metadata.label_offset == offset
+    assert table.metadata.label_offset == fields.get("label_offset", 0)
 
 
 @pytest.mark.parametrize("cuts", [(), (2, 5)])
@@ -108,7 +106,7 @@ def test_images_on_their_side(out: Path, cuts: tuple[int, ...], monkeypatch: pyt
     """With `transpose` rows and columns change places, and `shape` is that of the images in the table."""
     monkeypatch.setattr(image_table, "ROW_GROUP", 3)
     summary = build(out, spec_with(transpose=True, shape=(2, 3)), cuts=cuts)
-    assert summary.shape == ImageTable(out).metadata.shape == (2, 3)
+    assert summary.shape == ImageTable(out).metadata.shape == ImageSpec(rows=2, columns=3)
     upright = ImageTable(out).read().image.reshape(7, 2, 3)
     assert upright[4].tolist() == [[24, 26, 28], [25, 27, 29]]
     assert all(upright[n, r, c] == IMAGES[n, c, r] for n in range(7) for r in range(2) for c in range(3))
@@ -211,10 +209,10 @@ def test_one_bad_byte_anywhere_in_a_header(tmp_path: Path, which: int) -> None:
 
 def test_malformed_file(out: Path) -> None:
     """A half-written file is the reader's error, with its name."""
-    images, labels = write_idx(out.with_name("images"), IMAGES), write_idx(out.with_name("labels"), LABELS)
-    images.write_bytes(images.read_bytes()[:-1])
-    with pytest.raises(BadIdx, match=r"^images, body from byte 16"):
-        build_table([images], [labels], SPEC, out)
+    images, labels = write_shards(out.parent, IMAGES, LABELS)
+    images[0].write_bytes(images[0].read_bytes()[:-1])
+    with pytest.raises(BadIdx, match=r"^images-0, body from byte 16"):
+        build_table(images, labels, SPEC, out)
 
 
 def test_memory_does_not_grow_with_the_table(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,10 +221,9 @@ def test_memory_does_not_grow_with_the_table(out: Path, monkeypatch: pytest.Monk
     spec = spec_with(shape=(20, 20))
     peaks: list[int] = []
     for rows in (2_000, 16_000):
-        images, labels = np.zeros((rows, 20, 20), np.uint8), np.zeros(rows, np.uint8)
-        paths = write_idx(out.with_name("images"), images), write_idx(out.with_name("labels"), labels)
+        paths = write_shards(out.parent, np.zeros((rows, 20, 20), np.uint8), np.zeros(rows, np.uint8))
         limit = peaks[0] + 400_000 if peaks else 0
-        peaks.append(peak_memory(partial(build_table, [paths[0]], [paths[1]], spec, out), limit=limit))
+        peaks.append(peak_memory(partial(build_table, *paths, spec, out), limit=limit))
     assert peaks[1] < limit
 
 
@@ -234,10 +231,9 @@ def test_stage_joins_its_references(tmp_path: Path) -> None:
     """The stage reads each shard's artifact and leaves one table."""
 
     def ref(name: str, array: npt.NDArray[Any]) -> Ref:
-        folder = tmp_path / name
-        folder.mkdir()
-        write_idx(folder / name, array)
-        return Ref(stage="decompress", name=name, version="0" * 16, digest="0" * 64, manifest="0" * 64).at(folder)
+        found = bind("decompress", tmp_path / name, name)
+        write_idx(tmp_path / name / name, array)
+        return found
 
     out = tmp_path / "out"
     out.mkdir()

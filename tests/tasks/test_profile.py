@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from schemas.image_table import Batch
+from schemas.results import PROFILE_TYPES
 from tasks.quality.profile import (
-    PROFILE_TYPES,
     Moments,
     Profile,
     blocks,

@@ -7,15 +7,18 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from artifacts.keys import plain
+from schemas.datasets import Proof
 from schemas.image_table import ImageTable
-from schemas.metrics import ClassMetrics, Metrics, SplitMetrics
-from schemas.proof import Proof
+from schemas.parameters import Parameters
+from schemas.results import ClassMetrics, Metrics, SplitMetrics
 from schemas.training import PROFILES, Training
 from tasks.report import (
     find_images,
@@ -28,6 +31,11 @@ from tasks.report import (
 )
 from tests.tasks.report_inputs import Inputs, bind, build_inputs, write_history, write_scores
 
+ELSEWHERE: dict[str, Any] = {
+    "mirrors": ("https://elsewhere.example/",), "profile": "tuned", "memory": 12_345,
+    **dict.fromkeys(("identity", "place", "home", "dataset", "described_in", "trusted_as"), "elsewhere"),
+}  # fmt: skip
+"""Another value of each field that is in no key."""
 HOSTILE = (
     "<script>alert(1)</script>",
     '"><img src=http://evil.example/x onerror=alert(1)>',
@@ -133,17 +141,29 @@ def test_the_figures_lie_beside_the_page(out: Path, page: str) -> None:
     assert len(page) < 200_000
 
 
+def otherwise(value: Any) -> Any:
+    """Return parameters with another value of each field that is outside of the key, at any depth."""
+    match value:
+        case Parameters():
+            others = {name: ELSEWHERE[name] for name in value.outside_key}
+            fields = type(value).model_fields.keys() - value.outside_key
+            return value.model_copy(update={**{name: otherwise(getattr(value, name)) for name in fields}, **others})
+        case tuple():
+            return tuple(map(otherwise, value))
+        case dict():
+            return {name: otherwise(each) for name, each in value.items()}
+    return value
+
+
 def test_the_same_inputs_give_the_same_page(inputs: Inputs, out: Path, tmp_path: Path) -> None:
-    """What is in no cache key (mirrors, versions, manifests, places) changes no byte of any file."""
-    described = inputs.dataset.model_dump()
-    for split in described["splits"].values():
-        for shard in split["shards"]:
-            for file in shard.values():
-                file["mirrors"] = ("https://elsewhere.example/",)
+    """What is in no cache key (each field outside of it, versions, manifests, names) changes no byte of any file."""
     again = inputs.but(
-        dataset=type(inputs.dataset).model_validate(described),
+        dataset=otherwise(inputs.dataset),
+        training=otherwise(inputs.training),
         model=inputs.model.model_copy(update={"version": "f" * 16, "manifest": "f" * 64, "name": "other"}),
     )
+    assert plain(again.dataset) == plain(inputs.dataset)
+    assert again.training.memory != inputs.training.memory
     again.report(tmp_path / "again")
     for path in out.iterdir():
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
@@ -193,7 +213,7 @@ def test_hostile_class_names_stay_text(page: str, tmp_path: Path) -> None:
         assert name.strip() in Outline(hostile).text
     for svg in embedded(hostile):
         assert {one.tag.rpartition("}")[2] for one in ElementTree.fromstring(svg).iter()} <= {
-            *("svg", "style", "defs", "g", "path", "use", "text", "image", "clipPath", "rect"),
+            *("svg", "style", "defs", "g", "path", "use", "text", "image", "clipPath", "rect")
         }
 
 
@@ -282,7 +302,7 @@ def test_settings_name_what_differs_from_the_profile() -> None:
     profile, usual = nearest_profile(training := Training(epochs=7, hidden=()))
     settings = {one.name: one for one in list_settings(training, usual)}
     assert profile == "tutorial"
-    assert settings.keys() == Training.model_fields.keys() - {"profile"}
+    assert settings.keys() == Training.model_fields.keys() - Training.outside_key
     assert {name: (one.value, one.usual) for name, one in settings.items() if one.usual} == {
         "epochs": ("7", "50"),
         "hidden": ("none", "50, 50"),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.metrics import LISTED, SplitMetrics
+from schemas.results import LISTED, SplitMetrics
 from tasks.quality.scoring import Scores, Tally, score
 from tests.memory import peak_memory
 from tests.tasks.measured import measured

@@ -14,16 +14,14 @@ import pytest
 
 from schemas.errors import TrainingDiverged
 from schemas.events import Event, Progress, listening
-from schemas.history import History
 from schemas.image_table import Batch, ImageTable
-from schemas.training import Training
+from schemas.training import History, Training
 from tasks.fitting.backend import keras, tf
-from tasks.fitting.holding import count_train_rows
-from tasks.fitting.network import Network, build_network, content_digest
+from tasks.fitting.network import content_digest
 from tasks.train import TrainSummary, train
 from tests.processes import PROJECT, bare_environment, run_python
-from tests.tasks.by_hand import features, fit, learned_order, train_by_hand
-from tests.tasks.small_split import CLASSES, MEAN, SHAPE, STD, normalizer_artifact, small_split, table_artifact, written
+from tests.tasks.by_hand import features, fit, fresh, learned_order, train_by_hand
+from tests.tasks.small_split import CLASSES, normalizer_artifact, small_split, table_artifact
 
 DATA = small_split(150)
 BRISK = Training(hidden=(5, 4), learning_rate=0.05, decay=0.01, batch_size=16, epochs=3, validation_fraction=0.2)
@@ -33,18 +31,6 @@ ADAMW = {
     "label_smoothing": 0.1,
 }  # fmt: skip
 NOISY = Training.model_validate({**BRISK.model_dump(), **ADAMW, "dropout": 0.2, "shift": 1})
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> ImageTable:
-    """The small split as a table: four row groups, the last of which is held out, and a part of the one before."""
-    return written(tmp_path_factory.mktemp("table") / "table.parquet", DATA)
-
-
-def fresh(training: Training) -> Network:
-    """An untrained network for the small split."""
-    rows = count_train_rows(len(DATA.label), training.validation_fraction)
-    return build_network(training, MEAN.reshape(SHAPE), STD, len(CLASSES), rows)
 
 
 def changed(training: Training, **fields: Any) -> Training:
@@ -68,7 +54,7 @@ def test_an_epoch_is_a_plain_loop_of_updates(table: ImageTable, batch_size: int,
 
 
 def test_noise_is_that_of_a_plain_loop_of_keras_updates(table: ImageTable) -> None:
-    """With moved images and dropped units too, the weights are those of Keras's AdamW, called once a mini-batch."""
+    """With moved images and dropped units too, the weights are those of Keras's AdamW, called once per mini-batch."""
     training = changed(NOISY, schedule="inverse_time", decay=0)
     network, other = fresh(training), fresh(training)
     fit(network, table, training)
@@ -202,10 +188,10 @@ from pathlib import Path
 from schemas.errors import StageError
 from schemas.training import Training
 from tasks.train import train
-from tests.tasks.small_split import artifact
+from tests.tasks.refs import bind
 folder = Path(sys.argv[1])
 try:
-    train.function(artifact("parse", folder), None, Training(), "last", folder, folder)
+    train.function(bind("parse", folder), None, Training(), "last", folder, folder)
 except StageError as error:
     print(error, "tensorflow" in sys.modules)
 """
@@ -240,7 +226,7 @@ def test_what_is_saved_moves_and_drops_nothing(run: Callable[[Training, str], Pa
 
 
 def test_the_stage_leaves_model_history_and_curve(run: Callable[[Training, str], Path]) -> None:
-    """The three files tell one story: a row an epoch, as announced, and a model that learned the training rows."""
+    """The three files agree: one row per epoch, as announced, and a model that learned the training rows."""
     events: list[Event] = []
     with listening(events.append):
         folder = run(changed(BRISK, epochs=12), "out")

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from schemas.datasets import Checks
 from schemas.errors import BadTable, InvalidData
 from schemas.image_table import Batch
-from schemas.statistics import Statistics
+from schemas.results import Statistics
 from schemas.tables import failures, image_profile
 from tasks.validate import ValidateSummary, validate, validate_table
-from tests.tasks.splits import BREAKS, CLASSES, SAMPLES, Break, bind, check, draw, save, spec_of, split
+from tests.tasks.refs import bind
+from tests.tasks.splits import BREAKS, CLASSES, SAMPLES, Break, check, draw, save, spec_of, split
 
 KINDS = ("images-idx3", "labels-idx1")
 COUNTS = {
@@ -35,7 +36,12 @@ def test_a_sound_split_is_described(tmp_path: Path) -> None:
     batch = split()
     found = check(tmp_path, batch, spec_of(samples=SAMPLES))
     wide = batch.image.astype(np.int64)
-    assert (found.samples, found.shape, found.classes, found.class_counts) == (SAMPLES, (3, 5), CLASSES, (10, 10, 10))
+    assert (found.samples, found.shape.array, found.classes, found.class_counts) == (
+        SAMPLES,
+        (3, 5),
+        CLASSES,
+        (10, 10, 10),
+    )
     assert (found.sum, found.sum_of_squares) == (int(wide.sum()), int((wide**2).sum()))
     assert (found.minimum, found.maximum, found.blank, found.imbalance) == (wide.min(), wide.max(), 0, 1.0)
     assert [found.mean, found.std] == pytest.approx([wide.mean(), wide.std()], rel=1e-14)

@@ -13,11 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artifacts.ref import Ref
-from schemas.datasets import RemoteFile
+from schemas.datasets import Proof, RemoteFile
 from schemas.errors import ChecksumMismatch
-from schemas.proof import Proof
 from tasks.verify import VerifySummary, prove, verify
+from tests.tasks.refs import bind
 
 NAME = "x-idx1-ubyte.gz"
 RAW = bytes(range(256)) * 5
@@ -55,7 +54,7 @@ def test_the_proof_is_what_the_disk_says(archive: Path) -> None:
 
 def test_the_stage_writes_the_same_proof_each_time(archive: Path, tmp_path: Path) -> None:
     """proof.json reads back as the proof, and says who said what the file had to be."""
-    ref = Ref(stage="download", name=NAME, version="0" * 16, digest="0" * 64, manifest="0" * 64).at(archive.parent)
+    ref = bind("download", archive.parent, NAME)
     outs = [tmp_path / "first", tmp_path / "second"]
     for out in outs:
         out.mkdir()

@@ -1,4 +1,15 @@
-"""`idxflow pin`: what a clean-up leaves alone, name or no name."""
+"""
+List the pins, set or remove one.
+
+What is pinned is never deleted by `idxflow gc`. Pinning it again replaces the note.
+
+Examples:
+  idxflow pin                  all of them
+  idxflow pin latest           the newest completed run
+  idxflow pin latest --note "the one of the paper"
+  idxflow pin parse/b0c05
+  idxflow pin 43be --remove
+"""
 
 from __future__ import annotations
 
@@ -6,18 +17,14 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from cyclopts import Parameter
-from pydantic import TypeAdapter
-from rich.text import Text
 
-from artifacts.archive.name_records import Pin
-from artifacts.run_record import RunRecord
+from flows.run_record import RunRecord
 from idxflow.archive import open_store
 from idxflow.cli.ending import DONE
-from idxflow.cli.options import Home, Json
-from idxflow.cli.printing import put_json
-from idxflow.views.console import Console, open_console
-from idxflow.views.tables import table_lines
-from idxflow.views.times import local_time
+from idxflow.cli.options import Home, Json, flag
+from idxflow.cli.output import put_json
+from idxflow.views.console import open_console
+from idxflow.views.store import print_pins
 from schemas.errors import UsageError
 
 
@@ -25,13 +32,13 @@ def pin(
     word: Annotated[
         str | None,
         Parameter(
-            help="A run, which is kept with all its artifacts, or a version: their first digits; an alias; latest."
+            help="A run, which is kept with all its artifacts, or a version: the first digits; an alias; latest."
         ),
     ] = None,
     /,
     *,
-    note: Annotated[str | None, Parameter(help="Why; it is listed with the pin.")] = None,
-    remove: Annotated[bool, Parameter(negative="", show_default=False, help="Keep it no longer.")] = False,
+    note: Annotated[str | None, Parameter(help="Why; the list shows it.")] = None,
+    remove: Annotated[bool, flag("Remove the pin.")] = False,
     json: Json = False,
     home: Home = None,
 ) -> int:
@@ -46,10 +53,7 @@ def pin(
     names, now = archive.names, datetime.now(UTC)
     if word is None:
         pins = names.pins()
-        if json:
-            put_json(TypeAdapter(list[Pin]).dump_json(pins, indent=2).decode())
-        else:
-            print_pins(console, pins)
+        put_json(pins) if json else print_pins(console, pins)
         return DONE
     if remove:
         changed = names.unpin(word)
@@ -58,17 +62,7 @@ def pin(
     else:
         changed = names.pin_artifact(found.ref.stage, found.ref.version, note or "", now)
     if json:
-        put_json(changed.model_dump_json(indent=2))
+        put_json(changed)
     else:
         console.line(f"{changed.subject}: {'no longer pinned' if remove else 'pinned'}")
     return DONE
-
-
-def print_pins(console: Console, pins: list[Pin]) -> None:
-    """Print the list."""
-    if not pins:
-        console.line("No pins. Set one with: idxflow pin latest")
-        return
-    cells = [(Text(pin.subject, "bold"), local_time(pin.set), pin.note) for pin in pins]
-    for line in table_lines(("pinned", "since", "note"), cells):
-        console.line(line)

@@ -1,45 +1,37 @@
-"""`idxflow show`: everything about one run or one artifact."""
+"""
+Show everything about one run or one artifact.
+
+A run: state, configuration, metrics, its stages, and the state of their
+artifacts. An artifact: how it was made, from what, and which runs used it.
+
+Examples:
+  idxflow show latest      the newest run, in any state
+  idxflow show 43be        a run or a version, by its first digits
+  idxflow show train/f28 --json
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
 
-from cyclopts import Parameter
-
-from artifacts.run_record import RunRecord
+from flows.run_record import RunRecord
 from idxflow.archive import open_store
 from idxflow.cli.ending import DONE
-from idxflow.cli.options import Home, Json
-from idxflow.cli.printing import put_json
-from idxflow.views.artifact_page import artifact_facts, print_artifact
+from idxflow.cli.options import Home, Json, Word
+from idxflow.cli.output import put_json
+from idxflow.views.artifact import artifact_facts, print_artifact
 from idxflow.views.console import open_console
-from idxflow.views.run_page import print_run, run_facts
+from idxflow.views.run import print_run, run_facts
 
 
-def show(
-    word: Annotated[
-        str,
-        Parameter(help="A run's id or a version, or as many of its first digits as are unique; an alias; latest."),
-    ],
-    /,
-    *,
-    json: Json = False,
-    home: Home = None,
-) -> int:
-    """Tell everything about one run or one artifact."""
+def show(word: Word, /, *, json: Json = False, home: Home = None) -> int:
+    """Show everything about one run or one artifact."""
     archive, console = open_store(home), open_console(json=json)
     found = archive.find(word)
     if isinstance(found, RunRecord):
         run = run_facts(archive.store, found, datetime.now(UTC))
-        if json:
-            put_json(run.model_dump_json(indent=2))
-        else:
-            print_run(console, run)
+        put_json(run) if json else print_run(console, run)
     else:
         artifact = artifact_facts(archive.store, found)
-        if json:
-            put_json(artifact.model_dump_json(indent=2))
-        else:
-            print_artifact(console, artifact)
+        put_json(artifact) if json else print_artifact(console, artifact)
     return DONE

@@ -1,37 +1,37 @@
-"""`idxflow up`: all that scheduled runs need, in one command that stays."""
+"""
+Start or find the server, deploy the pipeline, and execute its runs until Ctrl-C.
+
+Work pool, deployments (prefect.yaml), automations and a worker, in one
+command that stays. Ctrl-C, SIGTERM or SIGHUP cancels the active runs, leaves
+queued ones in the queue, and ends with exit code 0; the server stays. A second
+one for the same home folder is refused.
+
+Examples:
+  idxflow up
+  idxflow up --serve                     without a work pool and a worker
+  idxflow up --home /srv/idxflow --limit 1
+"""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from cyclopts import Parameter
-
-from idxflow.cli.ending import DONE, tell
+from idxflow.cli.ending import DONE, report_error
 from idxflow.cli.interrupts import interruptible
-from idxflow.cli.options import Home, Verbose, count_from
+from idxflow.cli.options import Home, Verbose, count, flag
 from idxflow.views.console import open_console
 
 
 def up(
     *,
-    serve: Annotated[
-        bool,
-        Parameter(
-            negative="", show_default=False, help="Take the runs in this process, without a work pool and a worker."
-        ),
-    ] = False,
+    serve: Annotated[bool, flag("Execute the runs in this process, without a work pool and a worker.")] = False,
     limit: Annotated[
-        int | None,
-        Parameter(
-            converter=count_from(1),
-            metavar="N",
-            help="Take at most N runs at once. [as many as the deployments' own limits allow]",
-        ),
+        int | None, count(1, "Execute at most N runs at once. [as many as the deployments' own limits allow]")
     ] = None,
     home: Home = None,
     verbose: Verbose = None,
 ) -> int:
-    """Start or find the server, deploy the pipeline, and take its runs until Ctrl-C."""
+    """Start the server, deploy the pipeline, and execute its runs."""
     from idxflow.cli.settings import load_settings
     from idxflow.deploying.bringing_up import bring_up
 
@@ -41,5 +41,5 @@ def up(
         with interruptible():
             bring_up(settings, console, serve=serve, limit=limit)
     except (Exception, KeyboardInterrupt) as error:
-        return tell(console, error, verbose=settings.verbose)
+        return report_error(console, error, verbose=settings.verbose)
     return DONE

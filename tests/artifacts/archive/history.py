@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from artifacts.ref import Ref
-from artifacts.run_record import RunRecord, Score, StageRecord
+from artifacts.run_record import StageRecord
 from artifacts.store.disk import disk
 from artifacts.store.files import write_atomically
 from artifacts.store.store import Store
-from schemas.caveats import Caveat
-from schemas.stages import STAGES
+from flows.dag import STAGES
+from flows.run_record import RunRecord, Score
+from schemas.results import Caveat
 from schemas.training import Training
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
@@ -71,7 +72,7 @@ def write_run(
             "model": "/elsewhere/model.keras" if state == "completed" else None,
             "dashboard": f"http://127.0.0.1:4200/runs/flow-run/{run}",
             "flow_run": run,
-            "training": training,
+            "training": training.model_dump(mode="json"),
             "warnings": warnings,
             "error": "it broke" if state == "failed" else None,
         }

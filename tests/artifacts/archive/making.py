@@ -28,7 +28,7 @@ def make(
     inputs: Mapping[str, Ref | list[Ref] | dict[str, Ref]] | None = None,
     parameters: Mapping[str, Any] | None = None,
     files: Mapping[str, bytes] | None = None,
-    code: str = "1",
+    code: str | Mapping[str, str] = "1",
     **facts: Any,
 ) -> Ref:
     """
@@ -41,7 +41,7 @@ def make(
         stage=stage,
         parameters={argument: plain(value) for argument, value in (parameters or {}).items()},
         inputs={argument: plain(value) for argument, value in taken.items()},
-        code={f"tasks/{stage}.py": code},
+        code={f"tasks/{stage}.py": code} if isinstance(code, str) else dict(code),
         packages={"keras": "3.15.1"} if stage in ("train", "evaluate") else {},
     )
     told: dict[str, Any] = {
@@ -63,7 +63,7 @@ def stored(store: Store, ref: Ref) -> Stored:
     """Read an artifact back."""
     found = store.inspect(ref.stage, ref.version)
     assert found is not None
-    return found[0]
+    return found
 
 
 def clean_up(store: Store, *refs: Ref) -> None:

@@ -11,7 +11,7 @@ from artifacts.archive.audit import Audit, Auditor
 from artifacts.archive.names import Names
 from artifacts.store.store import Store
 from schemas.events import Event, Progress, listening
-from tests.artifacts.building import flip_unseen, publish
+from tests.artifacts.building import build, flip_unseen, publish
 from tests.faults.scenarios import NOW, record, ref_of, three_artifacts
 
 FILES = {"a": b"x" * 1000, "b": b"y"}
@@ -121,7 +121,7 @@ def test_what_a_run_is_about_to_commit_is_left_out(store: Store) -> None:
     assert store.folder("parse", VERSION).exists()
 
 
-@pytest.mark.parametrize("place", ["stray", "parse/stray", "parse/0123", "nostage/0123456789abcdef"])
+@pytest.mark.parametrize("place", ["stray", "parse/stray", "parse/0123", "No-stage/0123456789abcdef"])
 def test_what_does_not_belong_there_is_named(store: Store, place: str) -> None:
     """A file or folder among the artifacts that is none is a problem, which repair moves aside."""
     path = store.artifacts / place
@@ -176,3 +176,11 @@ def test_what_a_run_is_just_making_is_left_out(store: Store) -> None:
     with store.locked("parse", VERSION):
         found = audit(store, repair=True)
     assert (found.problems, found.busy, found.artifacts) == ((), 1, 2)
+
+
+def test_what_another_version_has_made_stays_where_it_is(store: Store) -> None:
+    """A stage that only a newer idxflow knows is checked as any other, never moved for being unknown."""
+    ref = build(store, {"a": b"x"}, "score")
+    found = audit(store, repair=True)
+    assert not found.problems
+    assert store.read("score", ref.version, fully=True) is not None

@@ -9,7 +9,7 @@ import pytest
 from artifacts.archive.lookup import find, find_artifact, find_run, stored_artifact
 from artifacts.archive.names import Names
 from artifacts.ref import Ref
-from artifacts.run_record import RunRecord
+from artifacts.run_record import Record
 from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
 from schemas.errors import ArtifactDamaged, StoreError, UsageError
@@ -27,9 +27,9 @@ def model(store: Store) -> Ref:
     return build(store, {"model.keras": b"weights"}, "train")
 
 
-def version_of(found: RunRecord | Stored) -> str:
+def version_of(found: Record | Stored) -> str:
     """The version of an artifact that was found; for a run its id."""
-    return found.id if isinstance(found, RunRecord) else found.ref.version
+    return found.id if isinstance(found, Record) else found.ref.version
 
 
 @pytest.mark.parametrize("digits", [1, 4, 12])

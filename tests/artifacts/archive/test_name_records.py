@@ -24,8 +24,8 @@ from artifacts.archive.name_records import (
     read_pin,
 )
 from artifacts.store.store import Store
+from flows.dag import STAGES
 from schemas.errors import StoreError
-from schemas.stages import STAGES
 
 MOMENT = "2026-01-01T00:00:00+00:00"
 PLACEMENT = Placement(stage="train", version="1" * 16, run="a" * 12, set=MOMENT)
@@ -135,7 +135,7 @@ def test_a_good_name_has_no_flaw(name: str) -> None:
 )
 def test_a_name_that_means_something_else_is_refused(name: str, flaw: str) -> None:
     """A name that could be a path, or be taken for a run, a version, a stage or `latest`, says what it is."""
-    assert flaw_of(name) == flaw
+    assert flaw_of(name, STAGES) == flaw
 
 
 @given(st.text(max_size=70))

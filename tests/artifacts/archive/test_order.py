@@ -20,9 +20,10 @@ from artifacts.archive.runs import list_runs, read_run
 from artifacts.archive.twins import Twins
 from artifacts.manifest import Input
 from artifacts.ref import Ref
-from artifacts.run_record import RunRecord
+from artifacts.run_record import Record
 from artifacts.store.holds import Hold, forget_dead
 from artifacts.store.store import Store
+from flows.run_record import RunRecord
 from schemas.errors import StoreError
 from tests.artifacts.archive.history import FIRST, stage_record, write_run
 from tests.artifacts.archive.making import make
@@ -83,7 +84,7 @@ def test_the_next_number_is_above_all_that_are_recorded(store: Store) -> None:
 def test_of_many_that_begin_at_once_each_has_a_number_of_its_own(store: Store) -> None:
     """A number is taken by whoever writes it down: the next one reads that first."""
 
-    def begin(number: int) -> RunRecord:
+    def begin(number: int) -> Record:
         with next_number(store) as sequence:
             return write_run(store, f"{number:012x}", sequence=sequence)
 
@@ -183,7 +184,9 @@ def test_a_run_has_the_number_after_all_others(home: Path) -> None:
     write_run(store, OLD, minute=10 * YEAR, sequence=41)
     run: Any = counting()
     assert run.sequence == 42
-    assert read_run(store, run.id) == run
+    record = read_run(store, run.id)
+    assert record is not None
+    assert RunRecord.of(record) == run
     assert find_run(store, "latest").id == run.id
 
 

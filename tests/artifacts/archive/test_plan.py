@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from artifacts.archive.plan import PlannedStage, Planning
 from artifacts.archive.reasons import sentence
-from artifacts.engine.refresh import Refresh
+from artifacts.engine.plan import PlannedStage, Planning
+from artifacts.refresh import Refresh
 from artifacts.store.store import Store
 from schemas.training import Training
 from tests.artifacts.counting import counting, fetch, join

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.run_record import RunRecord
 from artifacts.store.files import remove_folder
 from artifacts.store.store import Store
-from idxflow.cli.commands.compare import compare, show
+from flows.run_record import RunRecord
+from idxflow.cli.commands.compare import compare
 from idxflow.cli.ending import DONE, WRONG_USAGE
 from idxflow.cli.main import main
 from idxflow.comparing.comparison import Comparison, compare_runs
-from idxflow.views.times import local_time
+from idxflow.views.comparison import print_comparison
+from idxflow.views.layout import local_time
 from schemas.errors import UsageError
 from schemas.training import Training
 from tests.idxflow.comparing.compared_runs import CODE, ENVIRONMENT, finished_run
@@ -32,10 +33,10 @@ Parameters
 Data: the same
 
 Code
-                    A      B        used by
-  tasks/fitting/network.py  there  differs  5 stages
-  tasks/explaining/page.html   there  -        5 stages
-  tasks/new.py      -      there    5 stages
+                              A        B        used by
+  tasks/fitting/network.py    present  differs  5 stages
+  tasks/explaining/page.html  present  -        5 stages
+  tasks/new.py                -        present  5 stages
 
 Environment of the training: the same
 
@@ -55,14 +56,14 @@ Recall of the test images, by class
   owl         2  100.00 %   0.00 %  -100.00 points
   dog         2  100.00 %  50.00 %   -50.00 points
 
-Is the difference in test accuracy more than chance?
-  No more than chance explains (p = 0.25)
+Is the difference in test accuracy significant?
+  No (p = 0.25)
   Exact McNemar test, level 0.05: only A gets 3 images right, only B 0
 
 Test images that only A gets right: 3
-  sample_id  label  A says  probability  B says  probability
-          3  dog    dog         75.00 %  cat         75.00 %
-          4  owl    owl         75.00 %  cat         75.00 %
+  sample_id  label  A predicts  probability  B predicts  probability
+          3  dog    dog             75.00 %  cat             75.00 %
+          4  owl    owl             75.00 %  cat             75.00 %
   and 1 more, which --images 3 shows
 
 Test images that only B gets right: 0
@@ -99,7 +100,7 @@ def test_a_run_against_itself_is_all_the_same(home: Path, capsys: pytest.Capture
     titles = ("Parameters", "Data", "Code", "Environment of the training")
     assert "\n\n" + "\n".join(f"{title}: the same" for title in titles) + "\n\nMetrics\n" in text
     assert "\n\nRecall of the test images, by class: the same\n\n" in text
-    assert "  No more than chance explains (p = 1)\n" in text
+    assert "  No (p = 1)\n" in text
 
 
 def test_json_is_one_document_with_every_image(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,9 +118,9 @@ def test_a_difference_beyond_chance_is_said_to_be(desk: Path, screen: Screen) ->
     store, labels = Store(desk / "home"), [1] * 40
     one = finished_run(store, A, [0] * 40, labels=labels)
     other = finished_run(store, B, labels, labels=labels)
-    show(screen, compare_runs(store, one, other), images=0)
+    print_comparison(screen, compare_runs(store, one, other), images=0)
     text = screen.text.getvalue()
-    assert "  More than chance (p < 0.0001)\n" in text
+    assert "  Yes (p < 0.0001)\n" in text
     assert "only A gets 0 images right, only B 40\n" in text
     assert text.endswith("Test images that only B gets right: 40\n  and 40 more, which --images 40 shows\n")
 
@@ -129,9 +130,9 @@ def test_why_chance_cannot_be_asked_is_said(desk: Path, screen: Screen) -> None:
     store = Store(desk / "home")
     one = finished_run(store, A)
     other = finished_run(store, B, (0, 0), labels=(0, 2), table=b"another", dataset="birds")
-    show(screen, compare_runs(store, one, other), images=5)
+    print_comparison(screen, compare_runs(store, one, other), images=5)
     text = screen.text.getvalue()
-    assert "  This cannot be asked: the models were tested on different images: the content" in text
+    assert "  Not tested: the models were tested on different images: the content" in text
     assert "  owl     2 / 1  100.00 %  0.00 %  -100.00 points\n" in text
     assert "  file.shards.0.of  animals  birds  download of images.gz\n" in text
     assert "only A gets right" not in text
@@ -141,9 +142,9 @@ def test_runs_without_a_common_class_are_said_to_be_that(desk: Path, screen: Scr
     """Where no class is common, the recalls are not said to be the same."""
     store = Store(desk / "home")
     one, other = finished_run(store, A), finished_run(store, B, table=b"another", classes=("elk", "emu", "ant"))
-    show(screen, compare_runs(store, one, other), images=5)
+    print_comparison(screen, compare_runs(store, one, other), images=5)
     assert (
-        "\nRecall of the test images, by class\n  This cannot be told: the runs have no class in common.\n"
+        "\nRecall of the test images, by class\n  Not compared: the runs have no class in common.\n"
         in screen.text.getvalue()
     )
 
@@ -153,15 +154,15 @@ def test_what_is_gone_is_said_and_the_rest_shown(home: Path, screen: Screen) -> 
     store, one, other = Store(home), record(home, A), record(home, B)
     for row in one.stages[3:]:
         remove_folder(store.folder(row.stage, row.version))
-    show(screen, compare_runs(store, one, other), images=5)
+    print_comparison(screen, compare_runs(store, one, other), images=5)
     text = screen.text.getvalue()
     assert "\nNo longer in the store, and not compared\n  A  normalize, train, evaluate\n\n" in text
     assert "\nEnvironment of the training: the same, as far as it is stored\n" in text
     assert "  test accuracy   100.00 %   50.00 %  -50.00 points\n" in text
     assert "first half" not in text
     assert text.endswith(
-        "\nIs the difference in test accuracy more than chance?\n  This cannot be asked: what evaluate left of A is no "
-        "longer in the store, and the predictions with it.\n"
+        "\nIs the difference in test accuracy significant?\n"
+        "  Not tested: the evaluation of A is no longer in the store.\n"
     )
 
 
@@ -172,11 +173,11 @@ def test_many_differences_are_cut_short(desk: Path, screen: Screen) -> None:
     other = finished_run(
         store, B, training=Training(seed=7), code=CODE | {f"tasks/{n}.py": "5" * 64 for n in range(23)}
     )
-    show(screen, compare_runs(store, one, other), images=5)
+    print_comparison(screen, compare_runs(store, one, other), images=5)
     text = screen.text.getvalue()
-    assert "  tasks/19.py  -  there" in text
+    assert "  tasks/19.py  -  present" in text
     assert "tasks/20.py" not in text
-    assert "  and 3 more, which --json has\n" in text
+    assert "  and 3 more, which --json shows\n" in text
 
 
 def test_long_values_are_shortened_unless_they_begin_alike(desk: Path, screen: Screen) -> None:
@@ -186,9 +187,9 @@ def test_long_values_are_shortened_unless_they_begin_alike(desk: Path, screen: S
     one = finished_run(store, A, environment=commits[0])
     other = finished_run(store, B, training=Training(seed=7, hidden=(50,) * 11 + (9,)), environment=commits[1])
     third = finished_run(store, "c3" * 6, training=Training(seed=7, hidden=(50,) * 11 + (8,)), environment=commits[0])
-    show(screen, compare_runs(store, one, other), images=5)
+    print_comparison(screen, compare_runs(store, one, other), images=5)
     assert f"  git_commit  {'e' * 16}...  {'f' * 16}...\n" in screen.text.getvalue()
-    show(screen, compare_runs(store, third, other), images=5)
+    print_comparison(screen, compare_runs(store, third, other), images=5)
     fifties = ", ".join(["50"] * 11)
     assert f"  training.hidden  [{fifties}, 8]  [{fifties}, 9]  train\n" in screen.text.getvalue()
 

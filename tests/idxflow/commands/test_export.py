@@ -15,12 +15,6 @@ from tests.idxflow.exporting.model_line import model_line
 
 
 @pytest.fixture
-def store(desk: Path) -> Store:
-    """The store of the working folder."""
-    return Store(desk / ".idxflow")
-
-
-@pytest.fixture
 def refs(store: Store) -> dict[str, Ref]:
     """The artifacts of a run."""
     return model_line(store)

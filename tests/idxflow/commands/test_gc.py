@@ -12,7 +12,7 @@ from artifacts.store.store import Store
 from idxflow.cli.commands.gc import parse_age
 from idxflow.cli.ending import DONE, FAILED, WRONG_USAGE
 from idxflow.cli.main import main
-from schemas.words import amount
+from schemas.text import amount
 from tests.artifacts.building import build
 from tests.faults.scenarios import record, ref_of
 
@@ -53,8 +53,8 @@ what      which                     size  why
 artifact  parse/{first}  {one}  {WHY}
 artifact  parse/{second}  {one}  {WHY}
 
-2 can go, {amount(size(store, 1, 2), "bytes")} in all; 1 artifact, {amount(size(store, 0), "bytes")}, stays.
-Nothing has changed. --yes takes it away.
+Would delete 2 items ({amount(size(store, 1, 2), "bytes")}) and keep 1 artifact ({amount(size(store, 0), "bytes")}). \
+Nothing has changed: add --yes to delete.
 """
     )
     assert not errors
@@ -65,10 +65,10 @@ def test_with_yes_it_goes(store: Store, capsys: pytest.CaptureFixture[str]) -> N
     """What nothing holds is gone afterwards, and a second clean-up finds nothing."""
     both, one = (amount(size(store, *salts), "bytes") for salts in ((1, 2), (0,)))
     assert main(["gc", "--yes"]) == DONE
-    assert capsys.readouterr().out.splitlines()[-1] == f"2 of them gone, {both} in all; 1 artifact, {one}, stays."
+    assert capsys.readouterr().out.splitlines()[-1] == f"Deleted 2 items ({both}); kept 1 artifact ({one})."
     assert left(store) == {0}
     assert main(["gc", "--yes"]) == DONE
-    assert capsys.readouterr().out == f"Nothing to take away; 1 artifact, {one}, stays.\n"
+    assert capsys.readouterr().out == f"Nothing to delete; kept 1 artifact ({one}).\n"
 
 
 def test_what_somebody_uses_is_spared_and_told(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,8 +78,8 @@ def test_what_somebody_uses_is_spared_and_told(store: Store, capsys: pytest.Capt
     with store.locked("parse", version):
         assert main(["gc", "--yes"]) == DONE
     *_, total, spared = capsys.readouterr().out.splitlines()
-    assert total.startswith(f"1 of them gone, {gone} in all")
-    assert spared == f"parse/{version}: somebody uses it; it stays."
+    assert total.startswith(f"Deleted 1 item ({gone}); kept ")
+    assert spared == f"parse/{version}: in use, kept."
     assert left(store) == {0, 1}
 
 
@@ -93,7 +93,7 @@ def test_how_many_runs_hold_what_they_used_can_be_said(store: Store) -> None:
 
 
 def test_what_is_young_can_be_spared(store: Store) -> None:
-    """With an age only what was made before goes."""
+    """With an age only what is older is deleted."""
     yesterday = datetime.now(UTC) - timedelta(days=1)
     build(store, {"a": b"x"}, salt=2, created=yesterday.isoformat(timespec="seconds"))
     assert main(["gc", "--yes", "--older-than", "2d"]) == DONE

@@ -5,32 +5,31 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from artifacts.archive.plan import Plan, PlannedStage
 from artifacts.archive.reasons import Change
+from artifacts.engine.plan import Plan, PlannedStage
 from artifacts.store.store import Store
 from flows import choose
-from idxflow.cli.commands.plan import count, plan_lines
+from idxflow.archive import Archive
 from idxflow.cli.ending import DONE
 from idxflow.cli.main import main
+from idxflow.views.stages import plan_lines, plan_total
 from tests.flows.test_choose import offline
-from tests.flows.walking import RUN, TRAINING, digits_home
+from tests.flows.walking import RUN, TRAINING
 from tests.idxflow.conftest import assert_refused
+from tests.processes import PROJECT, bare_environment, run_python
 
-PROJECT = Path(__file__).parents[3]
 DIGITS = ["plan", "--dataset", "digits", "--set", f"training.epochs={TRAINING.epochs}"]
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def kept(kept: Archive) -> Path:
     """The home folder of a run over the digits; to be read only."""
-    return digits_home(tmp_path_factory.getbasetemp())
+    return kept.store.home
 
 
 def planned(stage: str, state: str, name: str = "", **facts: object) -> PlannedStage:
@@ -38,15 +37,15 @@ def planned(stage: str, state: str, name: str = "", **facts: object) -> PlannedS
     return PlannedStage.model_validate({"stage": stage, "name": name, "state": state, **facts})
 
 
-def alone(desk: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own, which says on standard error what it has imported."""
+def alone(desk: Path, *words: str) -> tuple[str, set[str]]:
+    """Run the command in a process of its own. Returns: its output, and what it has imported."""
     program = (
         "import sys; from idxflow.cli.main import main; code = main(sys.argv[1:]); "
         "print(*sys.modules, file=sys.stderr); sys.exit(code)"
     )
-    command = [sys.executable, "-c", program, *words]
-    environment = {"PYTHONPATH": str(PROJECT)}
-    return subprocess.run(command, cwd=desk, env=environment, capture_output=True, text=True, check=True)
+    environment = bare_environment(PYTHONPATH=str(PROJECT))
+    output, modules = run_python("-c", program, *words, cwd=desk, environment=environment)
+    return output, set(modules.split())
 
 
 def test_after_a_run_every_stage_is_cached_under_its_version(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,7 +60,7 @@ def test_after_a_run_every_stage_is_cached_under_its_version(kept: Path, capsys:
 
 
 def test_what_would_run_is_told_with_its_reason(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Another seed trains anew; what takes the model waits for its content, unless it has a reason of its own."""
+    """Another seed trains again; what takes the model depends on it, unless it has a reason of its own."""
     assert main([*DIGITS, "--set", "training.seed=9", "--home", str(kept)]) == DONE
     *cached, train, evaluate, report, empty, _, needs, total = capsys.readouterr().out.splitlines()
     assert {line.split()[-2] for line in cached} == {"cached"}
@@ -72,7 +71,7 @@ def test_what_would_run_is_told_with_its_reason(kept: Path, capsys: pytest.Captu
     assert re.fullmatch(r"Needs about 1\.\d GB of memory and \d\.\d MB of disk\.", needs)
     assert (empty, total) == (
         "",
-        "digits: 17 of 20 stages cached, 2 to be computed, 1 depending on what they turn out to be.",
+        "digits: 17 of 20 stages cached, 2 to be computed, 1 dependent on the content of earlier stages.",
     )
 
 
@@ -120,14 +119,13 @@ def test_wrong_options_are_refused_as_those_of_a_run(
 
 def test_over_no_store_everything_is_to_be_made_and_nothing_is(desk: Path) -> None:
     """A plan before the first run makes no folder, and imports neither Prefect nor TensorFlow."""
-    done = alone(desk, "plan", "--dataset", "digits")
-    *rows, empty, held_out, needs, total = done.stdout.splitlines()
+    output, loaded = alone(desk, "plan", "--dataset", "digits")
+    *rows, empty, held_out, needs, total = output.splitlines()
     assert len(rows) == 20
     assert {row.partition(" will run  ")[2][18:] for row in rows} == {"never run"}
     assert (empty, held_out) == ("", "Held out: the last 10 % of the train rows")
     assert needs.startswith("Needs about 1.")
     assert total == "digits: 0 of 20 stages cached, 20 to be computed."
-    loaded = set(done.stderr.split())
     assert "flows.plan" in loaded
     assert not {"prefect", "tensorflow", "keras", "pandas", "pyarrow", "matplotlib", "requests"} & loaded
     assert not list(desk.iterdir())
@@ -135,9 +133,9 @@ def test_over_no_store_everything_is_to_be_made_and_nothing_is(desk: Path) -> No
 
 def test_a_plan_over_a_store_imports_nothing_heavy_either(kept: Path, desk: Path) -> None:
     """To find everything cached, no library is needed that computes, and no server."""
-    done = alone(desk, *DIGITS, "--home", str(kept))
-    assert "all 20 stages are cached" in done.stdout
-    assert not {"prefect", "tensorflow", "keras", "pandas", "pyarrow", "httpx"} & set(done.stderr.split())
+    output, loaded = alone(desk, *DIGITS, "--home", str(kept))
+    assert "all 20 stages are cached" in output
+    assert not {"prefect", "tensorflow", "keras", "pandas", "pyarrow", "httpx"} & loaded
 
 
 @pytest.mark.slow
@@ -152,7 +150,7 @@ def test_a_plan_takes_less_than_a_second(kept: Path, desk: Path) -> None:
 
 
 def test_damage_is_told_and_left_alone(kept: Path, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is damaged will be made anew, and is where it was; what follows may stay cached."""
+    """What is damaged will be rebuilt, and stays where it is; later stages may stay cached."""
     home = Path(shutil.copytree(kept, desk / ".idxflow"))
     table = next(home.glob("artifacts/parse/*/table.parquet"))
     table.chmod(0o644)
@@ -199,10 +197,10 @@ def test_a_terminal_has_a_reason_below_its_row() -> None:
         (["cached", "will run"], "x: 1 of 2 stages cached, 1 to be computed."),
         (
             ["will run", "depends", "depends"],
-            "x: 0 of 3 stages cached, 1 to be computed, 2 depending on what they turn out to be.",
+            "x: 0 of 3 stages cached, 1 to be computed, 2 dependent on the content of earlier stages.",
         ),
     ],
 )
 def test_a_plan_is_summed_up_in_one_sentence(states: list[str], words: str) -> None:
     """How many stages are cached, how many will run, and, if any are, how many are open."""
-    assert count(Plan(dataset="x", stages=tuple(planned("parse", state) for state in states))) == words
+    assert plan_total(Plan(dataset="x", stages=tuple(planned("parse", state) for state in states))) == words

@@ -3,46 +3,34 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from artifacts.archive.runs import RunState
 from artifacts.ref import Ref
 from artifacts.store.holds import Hold
 from artifacts.store.store import Store
-from idxflow.cli.commands.runs import Row, computed, row_of, run_lines, runs
+from flows.dag import STAGES
+from idxflow.cli.commands.runs import runs
 from idxflow.cli.ending import DONE, WRONG_USAGE
 from idxflow.cli.main import main
-from idxflow.views.times import local_time
-from schemas.caveats import LEAKED, Caveat
+from idxflow.views.layout import local_time
+from idxflow.views.run import Row, computed, row_of, run_lines
 from schemas.errors import UsageError
-from schemas.stages import STAGES
+from schemas.results import LEAKED, Caveat
 from tests.artifacts.archive.history import FIRST, stage_record, write_long_history, write_run
+from tests.processes import PROJECT, bare_environment, run_python
 
-PROJECT = Path(__file__).parents[3]
 
-
-def row(*stages: str, of: int = 20, state: str = "completed") -> Row:
+def row(*stages: str, of: int = 20, state: RunState = "completed") -> Row:
     """A run that computed these stages."""
-    return Row.model_validate(
-        {
-            "id": "0123456789ab",
-            "started": FIRST.isoformat(),
-            "dataset": "mnist",
-            "dataset_id": "mnist",
-            "profile": "tutorial",
-            "state": state,
-            "seconds": 1.0,
-            "stages": of,
-            "computed": stages,
-            "test_accuracy": None,
-        }
-    )
+    return Row(
+        id="0123456789ab", started=FIRST.isoformat(), dataset="mnist", dataset_id="mnist", profile="tutorial",
+        state=state, seconds=1.0, stages=of, computed=stages, test_accuracy=None, order=STAGES,
+    )  # fmt: skip
 
 
 def test_the_list_of_runs(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,7 +57,7 @@ aaaaaaaaaaaa  {when[0]}  mnist     tutorial  30.0 s  96.06 %  completed  train
 def test_an_empty_history_says_how_to_make_one(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     """Where no run was made yet, the way to make one is told; as JSON it is an empty list."""
     assert runs() == DONE
-    assert capsys.readouterr().out == "No runs yet in .idxflow. Make one with: idxflow run\n"
+    assert capsys.readouterr().out == "No runs yet in .idxflow. Start one with: idxflow run\n"
     assert runs(json=True) == DONE
     assert capsys.readouterr().out == "[]\n"
 
@@ -88,12 +76,12 @@ def test_the_newest_twenty_are_shown(store: Store, capsys: pytest.CaptureFixture
     runs()
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:-1]] == [f"{number:012}" for number in range(21, 1, -1)]
-    assert lines[-1] == "2 older runs: see -n and --all."
+    assert lines[-1] == "Not shown: 2 older runs. See -n and --all."
     for options, shown in (({"number": 3}, 3), ({"all_": True}, 22), ({"dataset": "digits"}, 11), ({"number": 99}, 22)):
         runs(json=True, **options)
         assert len(json.loads(capsys.readouterr().out)) == shown
     runs(number=21)
-    assert capsys.readouterr().out.endswith("\n1 older run: see -n and --all.\n")
+    assert capsys.readouterr().out.endswith("\nNot shown: 1 older run. See -n and --all.\n")
 
 
 def test_an_accuracy_with_a_caveat_is_marked(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,13 +137,13 @@ def test_damaged_records_are_not_passed_over(store: Store, capsys: pytest.Captur
     """A record that does not read is told of; with JSON on standard output, on standard error."""
     (store.runs / "damaged.json").write_text("{")
     runs()
-    assert "WARNING 1 record of a run does not read: damaged.json" in capsys.readouterr().out
+    assert "WARNING Unreadable: 1 run record (damaged.json)." in capsys.readouterr().out
     for number in range(4):
         (store.runs / f"other{number}.json").write_text("{")
     runs(json=True)
     output, errors = capsys.readouterr()
     assert output == "[]\n"
-    assert "WARNING 5 records of runs do not read: damaged.json, other0.json, other1.json, ..." in errors
+    assert "WARNING Unreadable: 5 run records (damaged.json, other0.json, other1.json, and 2 more)." in errors
 
 
 def test_a_run_from_the_future_is_told(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,7 +153,7 @@ def test_a_run_from_the_future_is_told(store: Store, capsys: pytest.CaptureFixtu
     assert main(["runs"]) == DONE
     output = capsys.readouterr().out
     assert output.index("00000000000b") < output.index("00000000000a")
-    assert "WARNING 1 run from the future: 00000000000a. The clock was wrong then, or is now;" in output
+    assert "WARNING Dated in the future: 1 run (00000000000a). The clock was wrong then, or is now;" in output
 
 
 def test_a_row_tells_whether_a_run_goes_on(store: Store) -> None:
@@ -216,11 +204,11 @@ def test_a_narrow_terminal_sees_what_is_wanted_most() -> None:
 def test_a_long_history_is_listed_and_shown_in_half_a_second(store: Store) -> None:
     """With 1,000 runs of 20 stages in the history, `runs` and `show` take less than 0.5 s, the process included."""
     write_long_history(store)
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    environment = bare_environment(PYTHONPATH=str(PROJECT))
     for words in (["runs"], ["show", "latest"], ["show", "000000001eef"]):
         took = []
         for _ in range(4):  # the first one may have to compile what it imports
             started = time.perf_counter()
-            subprocess.run([sys.executable, "-m", "idxflow", *words], check=True, capture_output=True, env=environment)
+            run_python("-m", "idxflow", *words, cwd=store.home.parent, environment=environment)
             took.append(time.perf_counter() - started)
         assert min(took) < 0.5, words

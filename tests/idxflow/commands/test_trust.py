@@ -60,7 +60,7 @@ def described(folder: Path, mirror: str) -> str:
 def test_the_list_names_sets_and_addresses(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     """Without any the list says why; then a line a place; a record that does not read is told beside it."""
     assert trust() == DONE
-    assert capsys.readouterr().out.startswith("Nothing is trusted on its first use")
+    assert capsys.readouterr().out.startswith("No file is trusted on first use")
     store.trust.write(trusted())
     (store.home / "trust" / "0123456789abcdef.json").write_text("{")
     assert trust() == DONE
@@ -96,7 +96,7 @@ def test_a_name_of_two_places_is_refused(known: Store) -> None:
 def test_renewing_is_left_to_the_next_run(known: Store, capsys: pytest.CaptureFixture[str]) -> None:
     """What was trusted stays written, and both the message and the page say what will happen."""
     assert trust("leaves", renew=True) == DONE
-    assert "the next run takes all 2 files as they are then" in capsys.readouterr().out
+    assert "the next run accepts 2 files as they are then" in capsys.readouterr().out
     assert known.trust.read(place()) == trusted().model_copy(update={"renewing": ("a.gz", "b.gz")})
     assert trust("leaves") == DONE
     assert "the next run accepts all files as they are then" in capsys.readouterr().out
@@ -133,7 +133,7 @@ def test_a_set_with_a_part_of_the_files_renews_its_own(known: Store, tmp_path: P
         ({"renew": True}, "--renew: expected a data set"),
         ({"forget": True}, "--forget: expected a data set"),
         ({"word": "leaves", "renew": True, "forget": True}, "expected one of them, found both"),
-        ({"word": "oaks"}, "oaks: expected a set of which something is trusted, found none"),
+        ({"word": "oaks"}, "oaks: expected a data set with trusted files, found none"),
         ({"word": "own", "renew": True}, "files on this machine only"),
     ],
 )

@@ -46,17 +46,17 @@ def test_a_sound_store_is_told_in_one_line(store: Store, capsys: pytest.CaptureF
     """What was hashed, how much, how fast; exit code 0."""
     assert main(["verify"]) == DONE
     output, errors = capsys.readouterr()
-    assert re.fullmatch(r"3 artifacts sound: 6 files, 3\.0 kB hashed in [\d.]+ m?s \([\d.]+ [kMG]?B/s\)\.\n", output)
+    assert re.fullmatch(r"Sound: 3 artifacts, 6 files, 3\.0 kB hashed in [\d.]+ m?s \([\d.]+ [kMG]?B/s\)\.\n", output)
     assert not errors
     assert main(["verify", "--all"]) == DONE
-    assert lines(capsys.readouterr().out) == ["3 artifacts sound: 6 files, 3.0 kB hashed"]
+    assert lines(capsys.readouterr().out) == ["Sound: 3 artifacts, 6 files, 3.0 kB hashed"]
 
 
 def test_a_record_from_the_future_is_told(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     """It is named where everything is looked at, and is no damage."""
     write_run(store, "00000000000a", minute=100 * 525_600, sequence=1)
     assert main(["verify", "--all"]) == DONE
-    assert "WARNING 1 record from the future: run 00000000000a. The clock was wrong" in capsys.readouterr().out
+    assert "WARNING Dated in the future: 1 record (run 00000000000a). The clock was wrong" in capsys.readouterr().out
     assert main(["verify"]) == DONE
     assert "WARNING" not in capsys.readouterr().out
 
@@ -67,8 +67,8 @@ def test_damage_is_named_and_left_where_it_is(damaged: Path, capsys: pytest.Capt
     output, errors = capsys.readouterr()
     assert errors == f"ERROR artifacts/parse/{VERSION}: {FLAW}.\n"
     assert lines(output) == [
-        "2 artifacts sound: 4 files, 2.0 kB hashed",
-        "1 thing is wrong. --repair puts what is damaged in quarantine; a run makes it anew.",
+        "Sound: 2 artifacts, 4 files, 2.0 kB hashed",
+        "Found 1 problem. --repair moves damaged artifacts to quarantine; the next run rebuilds them.",
     ]
     assert damaged.exists()
 
@@ -78,21 +78,21 @@ def test_repair_moves_damage_aside(damaged: Path, capsys: pytest.CaptureFixture[
     assert main(["verify", "--repair"]) == FAILED
     output, errors = capsys.readouterr()
     place = f"quarantine/parse/{VERSION}-1/{VERSION}"
-    assert errors == f"ERROR artifacts/parse/{VERSION}: {FLAW}. It is in quarantine now: {place}.\n"
-    assert lines(output)[1:] == ["1 thing is wrong."]
+    assert errors == f"ERROR artifacts/parse/{VERSION}: {FLAW}. Moved to {place}.\n"
+    assert lines(output)[1:] == ["Found 1 problem."]
     assert not damaged.exists()
     assert Path(".idxflow", place, "a").read_bytes() == b"cut"
     assert main(["verify"]) == DONE
     assert lines(capsys.readouterr().out) == [
-        "2 artifacts sound: 4 files, 2.0 kB hashed",
-        "Left over or in quarantine: 1. --all lists it, `idxflow gc` takes it away.",
+        "Sound: 2 artifacts, 4 files, 2.0 kB hashed",
+        "Leftover or in quarantine: 1 item. --all lists, `idxflow gc` deletes.",
     ]
     assert main(["verify", "--all"]) == DONE
-    assert f"left over: quarantine/parse/{VERSION}-1: {FLAW}" in lines(capsys.readouterr().out)
+    assert f"Leftover: quarantine/parse/{VERSION}-1: {FLAW}" in lines(capsys.readouterr().out)
 
 
 def test_all_looks_at_records_too(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    """A record that does not read is wrong for --all alone, and several things are counted as such."""
+    """A record that does not read is a problem for --all alone; two are two."""
     for run in ("a" * 12, "b" * 12):
         (store.runs / f"{run}.json").write_text("{")
     assert main(["verify"]) == DONE
@@ -100,7 +100,7 @@ def test_all_looks_at_records_too(store: Store, capsys: pytest.CaptureFixture[st
     assert main(["verify", "--all"]) == FAILED
     output, errors = capsys.readouterr()
     assert errors.splitlines() == [f"ERROR runs/{run * 12}.json: it is no run's record." for run in "ab"]
-    assert "2 things are wrong. --repair" in output
+    assert "Found 2 problems. --repair" in output
 
 
 def test_what_a_run_left_undone_is_not_wrong(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,8 +109,8 @@ def test_what_a_run_left_undone_is_not_wrong(store: Store, capsys: pytest.Captur
     assert main(["verify", "--all"]) == DONE
     version = ref_of(7).version
     assert lines(capsys.readouterr().out) == [
-        f"left over: artifacts/parse/{version}: a run ended before its record was written",
-        "3 artifacts sound: 6 files, 3.0 kB hashed",
+        f"Leftover: artifacts/parse/{version}: a run ended before its record was written",
+        "Sound: 3 artifacts, 6 files, 3.0 kB hashed",
     ]
 
 
@@ -118,7 +118,7 @@ def test_what_is_being_made_is_left_out(store: Store, damaged: Path, capsys: pyt
     """What looks damaged under a run's lock may be half of a replacement: it is counted apart, and no failure."""
     with store.locked("parse", VERSION):
         assert main(["verify", "--repair"]) == DONE
-    assert lines(capsys.readouterr().out)[1:] == ["1 left out: a run is making them right now."]
+    assert lines(capsys.readouterr().out)[1:] == ["Skipped: 1 artifact that a run is writing now."]
     assert damaged.exists()
 
 

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from artifacts.environment import Environment
-from artifacts.keys import KeyParts, content_digest
-from artifacts.manifest import Input, Manifest
 from artifacts.ref import Ref
-from artifacts.run_record import RunRecord, StageRecord
-from artifacts.store.publishing import commit, publish, seal_entries, staging
 from artifacts.store.store import Store
+from flows.run_record import RunRecord
 from schemas.image_table import Batch
-from schemas.metrics import Metrics
+from schemas.results import METRICS, PREDICTIONS, Metrics
 from schemas.training import Training
 from tasks.evaluate import write_predictions
 from tasks.quality.scoring import Scores
-from tests.artifacts.building import PREFECT
+from tests.artifacts.archive.history import stage_record
+from tests.artifacts.archive.making import make
 from tests.tasks.measured import measured
 
 CLASSES = ("cat", "dog", "owl")
@@ -54,11 +51,6 @@ def predictions(
     return path
 
 
-def holding(name: str, content: bytes) -> Callable[[Path], object]:
-    """A stage that leaves one file."""
-    return lambda out: (out / name).write_bytes(content)
-
-
 def finished_run(
     store: Store,
     run: str,
@@ -79,37 +71,33 @@ def finished_run(
     """Build the artifacts of a run and write its record, in which every path is stale."""
     training = training or Training()
     remote = {"bytes": 4, "shards": [{"of": dataset}]}
+    # The weights, which nothing here computes, follow from the predictions: so does each version.
+    salt = make(store, "salt", files={"content": repr(predicted).encode()}, parameters={"x": list(predicted)})
 
-    def make(stage: str, name: str, write: Callable[[Path], object], inputs: Mapping[str, Ref], **given: Any) -> Ref:
-        digests = {argument: ref.digest for argument, ref in inputs.items()}
-        # The weights, which nothing here computes, follow from the predictions.
-        parts = KeyParts(stage=stage, parameters=given, inputs={**digests, "x": predicted}, code=code, packages={})
-        return _artifact(store, parts, name, write, inputs, environment)
+    def made(stage: str, name: str, leaf: str, content: bytes, taken: Mapping[str, Ref], **given: Any) -> Ref:
+        files, inputs = {leaf: content}, {**taken, "x": salt}
+        if stage == "evaluate":
+            files[METRICS] = metrics.model_dump_json().encode()
+        return make(
+            store, stage, name, inputs=inputs, parameters=given, files=files, code=code, environment=environment
+        )
 
     metrics = Metrics(
         train=measured(scored(labels, labels), classes), test=measured(scored(labels, predicted), classes)
     )
-
-    def write_scores(out: Path) -> None:
-        predictions(out / "predictions.parquet", labels, predicted, ids)
-        (out / "metrics.json").write_text(metrics.model_dump_json())
-
-    archive = make("download", file, holding(file, table), {}, file=remote)
+    scores_file = predictions(store.home / PREDICTIONS, labels, predicted, ids)
+    archive = made("download", file, file, table, {}, file=remote)
     tables = {
-        split: make("parse", split, holding("table.parquet", table), {"raw": archive}, split=split, threshold=threshold)
+        split: made("parse", split, "table.parquet", table, {"raw": archive}, split=split, threshold=threshold)
         for split in ("train", "test")
     }
-    fitted = make("normalize", "", holding("mean.npy", table), {"table": tables["train"]})
+    fitted = made("normalize", "", "mean.npy", table, {"table": tables["train"]})
     parameters = training.model_dump(mode="json", exclude={"profile"})
-    weights = holding("model.keras", repr(predicted).encode())
-    model = make("train", "", weights, {"table": tables["train"], "normalizer": fitted}, training=parameters)
-    scores = make("evaluate", "", write_scores, {"model": model, **tables})
-    rows = [
-        StageRecord(
-            stage=ref.stage, name=ref.name, version=ref.version, cached=False, seconds=1, bytes=1, path="/stale"
-        )
-        for ref in (archive, *tables.values(), fitted, model, scores)
-    ]
+    inputs = {"table": tables["train"], "normalizer": fitted}
+    model = made("train", "", "model.keras", repr(predicted).encode(), inputs, training=parameters)
+    scores = made("evaluate", "", PREDICTIONS, scores_file.read_bytes(), {"model": model, **tables})
+    scores_file.unlink()
+    rows = [stage_record(ref) for ref in (archive, *tables.values(), fitted, model, scores)]
     record = RunRecord.model_validate(
         {
             "id": run, "dataset": dataset, "profile": "tutorial", "seed": training.seed, "state": state,
@@ -122,31 +110,3 @@ def finished_run(
     )  # fmt: skip
     (store.runs / f"{run}.json").write_text(record.model_dump_json())
     return record
-
-
-def _artifact(
-    store: Store,
-    parts: KeyParts,
-    name: str,
-    write: Callable[[Path], object],
-    inputs: Mapping[str, Ref],
-    environment: Environment,
-) -> Ref:
-    with staging(store, parts.stage, parts.version) as out:
-        write(out)
-        entries = seal_entries(out, {})
-        manifest = Manifest(
-            stage=parts.stage, name=name, version=parts.version, key=parts.key, parts=parts,
-            inputs=tuple(
-                Input(argument=argument, stage=ref.stage, name=ref.name, version=ref.version, digest=ref.digest)
-                for argument, ref in inputs.items()
-            ),
-            files=entries,
-            digest=content_digest({file: entry.content for file, entry in entries.items()}),
-            summary={}, created="2026-01-01T00:00:00+00:00", seconds=1, environment=environment,
-            run="0" * 12, flow_run="x",
-        )  # fmt: skip
-        ref = publish(store, out, manifest)
-    (store.folder(ref.stage, ref.version) / "result.json").write_text(json.dumps(ref.model_dump()))
-    commit(store, ref.stage, ref.version, dict(PREFECT))
-    return ref

@@ -1,7 +1,8 @@
-"""Runs that were taken, in a real server's books."""
+"""The runs of `idxflow up`: labelled, and ended in a real server's books."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Pending, Running
 
 from artifacts.store.holds import Hold
+from idxflow.deploying.runner import NamingRunner
 from idxflow.deploying.runs import GIVEN_BACK, LOST, STOPPED, WORKER_LABEL, TakenRuns
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -62,7 +64,7 @@ def test_only_the_dead_of_this_worker_are_buried(books: Books, home: Path) -> No
     dead, waiting = books.run(Running(), "mine"), books.run(Pending(), "mine")
     alive, other = books.run(Running(), "mine"), books.run(Running(), "theirs")
     with Hold(home / "holds", alive.hex[-12:]):
-        assert books.taken(home).bury_lost() == 2
+        assert books.taken(home).crash_lost() == 2
     assert [books.told(run) for run in (dead, waiting)] == [("Crashed", LOST)] * 2
     assert [books.told(run)[0] for run in (alive, other)] == ["Running", "Running"]
 
@@ -72,7 +74,7 @@ def test_what_outlived_its_worker_is_left_alone(books: Books, home: Path) -> Non
     outlived = books.run(Running(), "mine")
     taken = books.taken(home)
     with Hold(home / "holds", outlived.hex[-12:]):
-        assert taken.bury_lost() == 0
+        assert taken.crash_lost() == 0
         own = books.run(Running(), "mine")
         assert taken.end(threading.Event(), seconds=0) == 1
         taken.settle()
@@ -100,3 +102,21 @@ def test_what_nobody_asked_to_end_is_given_back(books: Books, home: Path) -> Non
     assert books.told(asked) == ("Crashed", STOPPED)
     assert books.told(late) == ("Scheduled", GIVEN_BACK)
     assert books.told(other)[0] == "Pending"
+
+
+def test_who_takes_a_run_puts_its_name_on_it() -> None:
+    """Of two runners that ask for a run, one takes it, and its name is the one that the run bears."""
+
+    async def take(run: UUID, *names: str) -> list[bool]:
+        taken = []
+        for name in names:
+            async with NamingRunner(name=name) as runner, get_client() as client:
+                taken.append(await runner._propose_pending_state(await client.read_flow_run(run)))
+        return taken
+
+    with get_client(sync_client=True) as client:
+        deployment = client.create_deployment(client.create_flow(nothing), "here")
+        run = client.create_flow_run_from_deployment(deployment).id
+        assert asyncio.run(take(run, "mine", "theirs")) == [True, False]
+        assert client.read_flow_run(run).labels[WORKER_LABEL] == "mine"
+        client.delete_deployment(deployment)

@@ -9,9 +9,8 @@ from artifacts.ref import Ref
 from artifacts.store.store import Store
 from schemas.catalog import load_dataset
 from schemas.datasets import Dataset
-from schemas.history import EpochRow, History
-from schemas.metrics import ClassMetrics, Metrics, SplitMetrics
-from schemas.training import Training
+from schemas.results import ClassMetrics, Metrics, SplitMetrics
+from schemas.training import EpochRow, History, Training
 from tests.artifacts.archive.making import make
 
 DIGITS = load_dataset("digits")

@@ -10,7 +10,7 @@ from artifacts.archive.lineage import Source
 from artifacts.keys import KeyParts
 from artifacts.manifest import Manifest
 from idxflow.exporting.model_card import Card, as_text, describe_method, render
-from schemas.metrics import Metrics
+from schemas.results import Metrics
 from schemas.training import Training
 from tests.artifacts.archive.making import MACHINE
 from tests.idxflow.exporting.model_line import DIGITS, history, metrics
@@ -41,7 +41,7 @@ def test_the_card_tells_what_is_known(card: Card) -> None:
     for words in (
         "# A classifier for Digits\n",
         "an image of 8 x 8 grey pixels and gives a probability for each of 10 classes.",
-        "It names 90.00 % of the 297 test images right.",
+        "Its test accuracy is 90.00 %, on 297 test images.",
         "| [model.keras](model.keras) | the model |",
         "Source and licence: E. Alpaydin; CC BY 4.0.",
         f"| train | images.gz | 1.2 kB | `{'b' * 64}` | published |",
@@ -51,10 +51,11 @@ def test_the_card_tells_what_is_known(card: Card) -> None:
         r"| learning\_rate | 0.001 | step size before the schedule lowers it |",
         "| test | 297 | 90.00 % | 0.3000 |",
         "| train | 1,500 | 98.00 % | 0.3000 |",
-        "86.06 % to 92.92 % (Wilson's 95 % interval)",
+        "the test accuracy is 86.06 % to 92.92 % (Wilson's 95 % interval)",
+        "1 epoch, 22 updates, by",
         "| 9 | 30 | 90.00 % | 86.00 % | 90.00 % | 30 | 86.00 % |",
-        "- The weakest class is 9: 86.00 % of its test images are named right.",
-        "- 3 of 30 test images of 9 are taken for 4.",
+        "- The weakest class is 9: 86.00 % of its test images are classified right.",
+        "- 3 of 30 test images of 9 are classified as 4.",
         f"| model | `{PARTS.version}`, content `{'d' * 64}` |",
         "| made | 2026-01-01T12:00:00+00:00, by run `aaaaaaaaaaaa` |",
         "| source | idxflow 0.1.0, commit `8287eba9072dc71bd2f10956453801163627fd05` |",
@@ -72,10 +73,10 @@ def test_the_method_is_that_of_the_configuration(card: Card) -> None:
     """Optimizer, its means, smoothed labels and moved images are told where they were used, and only there."""
     said = render(replace(card, training=Training(profile="tuned", epochs=1)))
     assert "by Adam with decoupled weight decay and dropout on the cross-entropy of smoothed labels.\n" in said
-    assert "it was moved at random by at most 2 pixels each way.\n" in said
+    assert "it was shifted at random by at most 2 pixels each way.\n" in said
     assert "- Images that are inverted, shifted by more than 2 pixels, or scaled" in said
     plain = render(card)
-    assert "moved at random" not in plain
+    assert "shifted at random" not in plain
     assert "- Images that are inverted, shifted, or scaled" in plain
     for fields, words in (
         ({"momentum": 0}, "stochastic gradient descent on the cross-entropy"),
@@ -99,9 +100,9 @@ def test_the_epoch_is_told_where_it_was_chosen(card: Card) -> None:
 def test_a_card_without_an_evaluation_says_so(card: Card) -> None:
     """Where metrics are missing, three places say it and no figure is made up."""
     said = render(replace(card, metrics=None))
-    assert "**Its metrics are not here**: no evaluation of it was stored when it was exported." in said
-    assert "None are here. To have them, run the pipeline again" in said
-    assert "- How good it is has not been shown here." in said
+    assert "**No metrics**: no evaluation of it was stored when it was exported." in said
+    assert "None. To get them, run the pipeline again" in said
+    assert "- Its quality is unknown." in said
     assert "| test |" not in said
 
 
@@ -111,8 +112,8 @@ def test_what_is_not_known_is_said_to_be_missing(card: Card) -> None:
         update={"environment": MACHINE.model_copy(update={"git_commit": None, "packages": {}})}
     )
     said = render(replace(card, model=model, source="", files=()))
-    assert "Its source and licence are not here" in said
-    assert "Which files it came in is no longer known" in said
+    assert "Its source and licence are unknown" in said
+    assert "Its files are no longer known" in said
     assert "idxflow of an unknown version, not from a git checkout" in said
 
 
@@ -144,12 +145,12 @@ def test_what_voids_the_headline_stands_below_it(card: Card) -> None:
     found = metrics().model_copy(update={"leaked": 99, "unseen_accuracy": 0.85})
     said = render(replace(card, metrics=found))
     assert (
-        "test images right.\n\n- **Caveat:** 99 of 297 test images (33.33 %) occur in the train split; accuracy on the "
+        "297 test images.\n\n- **Caveat:** 99 of 297 test images (33.33 %) occur in the train split; accuracy on the "
         "unseen ones: 85.00 % of 198.\n- **Caveat:** Test accuracy is 8.00 points below train accuracy" in said
     )
     train = found.train.model_copy(update={"accuracy": 0.92})
     sound = found.model_copy(update={"leaked": 0, "train": train})
-    assert "test images right.\n\n| file |" in render(replace(card, metrics=sound))
+    assert "297 test images.\n\n| file |" in render(replace(card, metrics=sound))
 
 
 @pytest.mark.parametrize(

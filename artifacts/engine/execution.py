@@ -1,0 +1,193 @@
+"""
+One stage of one run: its artifact is looked for in the store, and computed where it is not there.
+
+An execution is plain data. It can be pickled, and does the same in any thread, process or host that sees the store.
+What it returns is plain data as well: whoever sent it out makes the run's record of that.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import get_ident
+from typing import Any
+
+from artifacts.environment import current_environment
+from artifacts.keys import KeyParts, content_digest, references
+from artifacts.manifest import Manifest
+from artifacts.ref import Ref
+from artifacts.refresh import ASKED
+from artifacts.run_record import StageRecord
+from artifacts.stage import Stage, inputs_of
+from artifacts.store.disk import disk
+from artifacts.store.files import remove_folder
+from artifacts.store.holds import hold
+from artifacts.store.integrity import Stored
+from artifacts.store.publishing import commit, publish, restore, seal_entries, staging
+from artifacts.store.store import Store
+from schemas.events import StageChanged, emit
+
+
+@dataclass(frozen=True)
+class Done:
+    """
+    What an execution did.
+
+    Args:
+        ref:        the artifact.
+        row:        of the run's record; without the reason, which is found out afterwards.
+        unfinished: there was an artifact that an earlier run had not committed.
+        warnings:   what idxflow's loggers said in it from WARNING on, in their order.
+    """
+
+    ref: Ref
+    row: StageRecord
+    unfinished: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Execution:
+    """
+    One stage with its arguments; calling it takes the artifact from the store, or makes it.
+
+    Args:
+        store:     where artifacts are looked for and left.
+        run:       id of the run that it belongs to, 12 hexadecimal digits.
+        flow_run:  id of that run's Prefect flow run.
+        arguments: of the stage, by name; artifacts as references.
+        anew:      why it is computed though it may be stored; None where it need not be.
+    """
+
+    store: Store
+    run: str
+    flow_run: str
+    stage: Stage
+    arguments: Mapping[str, Any]
+    anew: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Of what: a file, a split, or empty where the run has one only."""
+        return self.stage.name_of(self.arguments)
+
+    def __call__(self) -> Done:
+        """
+        Take the artifact from the store, or compute, publish and commit it, while nobody else does.
+
+        Raises: ArtifactDamaged: an input is not what it was; StoreError: the disk; whatever the stage raises.
+        """
+        parts, stage = self.stage.parts(self.arguments), self.stage.stage
+        with self.store.waited_for(stage, parts.version), _listening() as warnings:
+            started = time.perf_counter()
+            restore(self.store, stage, parts.version)
+            found = None if self.anew else self.store.read(stage, parts.version, locked=True)
+            if found:
+                return self._done(found, time.perf_counter() - started, cached=True, warnings=warnings)
+            unfinished = not self.anew and self.store.folder(stage, parts.version).exists()
+            stored = commit(self.store, self._compute(parts))
+            seconds = stored.manifest.seconds
+            return self._done(stored, seconds, cached=False, warnings=warnings, unfinished=unfinished)
+
+    def _done(
+        self, stored: Stored, seconds: float, *, cached: bool, warnings: list[str], unfinished: bool = False
+    ) -> Done:
+        """Hold the artifact for the run, while its lock is held, and say what was done."""
+        manifest = stored.manifest
+        hold(self.store.holds, self.run, manifest.stage, manifest.version)
+        row = StageRecord(
+            stage=manifest.stage,
+            name=manifest.name,
+            version=manifest.version,
+            cached=cached,
+            seconds=round(seconds, 4),
+            bytes=manifest.bytes,
+            path=str(stored.folder),
+        )
+        return Done(stored.ref, row, unfinished, tuple(dict.fromkeys(warnings)))
+
+    def _compute(self, parts: KeyParts) -> Ref:
+        """Check the inputs, do the work in a staging folder, and publish it."""
+        store, stage, name = self.store, self.stage, self.name
+        emit(StageChanged(stage.stage, name, "started", parts.version))
+        started = time.perf_counter()
+        with staging(store, stage.stage, parts.version) as out:
+            checkpoints = store.checkpoints(stage.stage, parts.version)
+            if self.anew:
+                remove_folder(checkpoints)
+            offered = {
+                "out": out,
+                "scratch": store.incoming,
+                "checkpoints": checkpoints,
+                "known": self._finder(wanted=not self.anew),
+                "spare": self._finder(wanted=self.anew != ASKED),
+            }
+            with store.readers.reading(references(list(self.arguments.values()))), disk(store.home):
+                bound = {argument: _each(value, self._open) for argument, value in self.arguments.items()}
+                summary = stage.function(**bound, **{each: offered[each] for each in stage.wants})
+            entries = seal_entries(out, summary.content)
+            manifest = Manifest(
+                stage=stage.stage,
+                name=name,
+                version=parts.version,
+                key=parts.key,
+                parts=parts,
+                inputs=inputs_of(self.arguments),
+                files=entries,
+                digest=content_digest({file: entry.content for file, entry in entries.items()}),
+                summary=summary.model_dump(mode="json"),
+                created=datetime.now(UTC).isoformat(timespec="milliseconds"),
+                seconds=round(time.perf_counter() - started, 6),
+                environment=current_environment(),
+                run=self.run,
+                flow_run=self.flow_run,
+            )
+            return publish(store, out, manifest)
+
+    def _open(self, ref: Ref) -> Ref:
+        return self.store.open(ref)
+
+    def _finder(self, *, wanted: bool) -> Callable[[str], Path | None]:
+        store, stage = self.store, self.stage.stage
+        return (lambda sha256: store.find_file(stage, sha256)) if wanted else lambda _: None
+
+
+def _each(value: Any, bind: Callable[[Ref], Ref]) -> Any:
+    """Apply `bind` to every reference in an argument."""
+    match value:
+        case Ref():
+            return bind(value)
+        case list() | tuple():
+            return [_each(item, bind) for item in value]
+        case dict():
+            return {name: _each(item, bind) for name, item in value.items()}
+    return value
+
+
+class _Warnings(logging.Handler):
+    """Keeps the warnings of one thread."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.said: list[str] = []
+        self._thread = get_ident()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self._thread:
+            self.said.append(record.getMessage())
+
+
+@contextmanager
+def _listening() -> Iterator[list[str]]:
+    """Collect what idxflow's loggers say in this thread, from WARNING on."""
+    handler, root = _Warnings(), logging.getLogger("idxflow")
+    root.addHandler(handler)
+    try:
+        yield handler.said
+    finally:
+        root.removeHandler(handler)

@@ -1,0 +1,51 @@
+"""A run that only notes which stages a graph calls, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from artifacts.current import CURRENT
+from artifacts.engine.execution import Done, Execution
+from artifacts.refresh import Refresh
+from artifacts.stage import Stage
+from artifacts.store.store import Store
+
+
+class Tracing:
+    """See `artifacts.current.CurrentRun`; nothing is stored, and no stage leaves anything."""
+
+    id = flow_run = dataset = dataset_id = ""
+
+    def __init__(self) -> None:
+        self.store, self.refresh = Store(Path("nowhere"), create=False), Refresh()
+        self.stages: dict[str, Stage] = {}
+
+    def submit(self, stage: Stage, arguments: dict[str, Any]) -> None:  # noqa: ARG002 - as the run's
+        """Note a stage."""
+        self.stages.setdefault(stage.stage, stage)
+
+    def perform(self, execution: Execution) -> Done:
+        """Compute nothing. Raises: RuntimeError."""
+        raise RuntimeError(f"{execution.stage.stage} is traced only")
+
+    def reference(self, result: Any) -> None:
+        """Have nothing."""
+
+    def require(self, *results: Any) -> None:
+        """Wait for nothing."""
+
+    def publish(self, **facts: Any) -> None:
+        """Keep nothing."""
+
+
+def stages_of(graph: Callable[[], object]) -> dict[str, Stage]:
+    """Return the stages that a graph calls, by name, in the order of their first calls."""
+    tracing = Tracing()
+    token = CURRENT.set(tracing)
+    try:
+        graph()
+    finally:
+        CURRENT.reset(token)
+    return tracing.stages

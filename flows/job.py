@@ -1,0 +1,130 @@
+"""What a person asks a run for: the one model that the command line, the form, a deployment and the plan share."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import re
+import textwrap
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, WithJsonSchema
+
+from flows.dag import STAGES
+from schemas.addresses import MirrorAddress
+from schemas.catalog import dataset_names
+from schemas.training import ProfileName, Training
+
+R = TypeVar("R")
+
+
+class LeftToProfile:
+    """
+    Marks a parameter of type `Training`: in its schema, what the profiles differ in has no default.
+
+    The form sends each field that has one: the tutorial's would win over whatever profile was chosen. So these fields
+    stand empty, and their help says what each profile has.
+    """
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Return the schema of the marked type, changed so."""
+        schema = handler(core)
+        profiles = [Training(profile=name) for name in get_args(ProfileName)]
+        for name, field in handler.resolve_ref_schema(schema)["properties"].items():
+            values = [json.dumps(each.model_dump(mode="json")[name]).replace('"', "") for each in profiles]
+            if name != "profile" and len(set(values)) > 1:
+                del field["default"]
+                said = (f"{each.profile}: {value}" for each, value in zip(profiles, values, strict=True))
+                field["description"] += f" ({', '.join(said)})"
+        return schema
+
+
+def stage_of_graph(name: str) -> str:
+    """Return the name of a stage. Raises: ValueError: there is none of that name."""
+    if name not in STAGES:
+        raise ValueError(f"expected a stage, one of {', '.join(STAGES)}, found {name!r}")
+    return name
+
+
+DatasetName = Annotated[str, Field(pattern=rf"^(?:{'|'.join(map(re.escape, dataset_names()))}|.+\.toml)$")]
+"""A name of the catalog, or the path of a description; whether there is such a file only the worker's machine knows."""
+FormTraining = Annotated[Training, LeftToProfile(), Field(json_schema_extra={"default": {"profile": "tutorial"}})]
+"""`Training`, of which the form sends what a person has chosen, and nothing that a profile decides."""
+StageName = Annotated[
+    str, AfterValidator(stage_of_graph), WithJsonSchema({"type": "string", "enum": [*STAGES], "title": "Stage"})
+]
+"""The name of a stage of the graph."""
+
+
+class Job(BaseModel):
+    """What one run is asked for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    dataset: DatasetName | None = Field(
+        default=None,
+        description="A name of the catalog (mnist, fashion-mnist, kmnist, digits) or the path of a data set's .toml. "
+        "Without one the run is about MNIST if it is stored or a mirror answers within 3 s, else about the bundled "
+        "digits.",
+    )
+    training: FormTraining = Field(
+        default=Training(),
+        description="Architecture, optimizer and schedule. Whatever is left empty is as the chosen profile has it.",
+    )
+    mirrors: tuple[MirrorAddress, ...] = Field(
+        default=(),
+        description="Addresses (http, https, file) or folders to try in order, before the catalog's own. Secrets do "
+        "not belong here, parameters are shown to all: write ${NAME} for a variable of the worker's environment.",
+    )
+    refresh: tuple[StageName, ...] = Field(default=(), description="Stages to rebuild even where they are cached.")
+    revalidate: bool = Field(
+        default=False,
+        description="Ask each file's mirror whether it has changed, by If-None-Match and If-Modified-Since, and "
+        "download again what may have. Without it, what is stored and sound is not asked about.",
+    )
+    alert_below: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None,
+        description="Test accuracy, from 0 to 1, below which the run warns and emits idxflow.accuracy-below-bound, "
+        "for an automation to act on. The run completes all the same.",
+    )
+    force: bool = Field(
+        default=False, description="Go on, with a warning, where more memory or disk is needed than is free."
+    )
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The fields by name, as the flow takes them."""
+        return {name: getattr(self, name) for name in type(self).model_fields}
+
+
+def taking(job: type[BaseModel]) -> Callable[[Callable[[Any], R]], Callable[..., R]]:
+    """
+    Give a function of one model the fields of that model for parameters, as Prefect's form and deployments need them.
+
+    Their defaults, types and descriptions are those of the fields.
+    """
+    hints = get_type_hints(job, include_extras=True)
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=field.default, annotation=hints[name])
+        for name, field in job.model_fields.items()
+    ]
+
+    def decorate(body: Callable[[Any], R]) -> Callable[..., R]:
+        returned = inspect.signature(body, eval_str=True).return_annotation
+        signature = inspect.Signature(parameters, return_annotation=returned)
+
+        @functools.wraps(body)
+        def function(*args: Any, **kwargs: Any) -> R:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            return body(job(**bound.arguments))
+
+        del function.__wrapped__
+        described = "\n".join(f"    {name}: {field.description}" for name, field in job.model_fields.items())
+        function.__doc__ = f"{textwrap.dedent(body.__doc__ or '').strip()}\n\nArgs:\n{described}\n"
+        function.__signature__ = signature  # type: ignore[attr-defined]
+        function.__annotations__ = {each.name: each.annotation for each in parameters}
+        return function
+
+    return decorate

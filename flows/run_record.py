@@ -1,0 +1,89 @@
+"""The record of a run of the pipeline: what every run's record says, and what this flow publishes in its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from artifacts.run_record import Record
+from schemas.held_out import HeldOut
+from schemas.model import MODEL
+from schemas.results import METRICS, REPORT, Caveat, Metrics, find_caveats
+from schemas.training import HISTORY, History, Training
+
+if TYPE_CHECKING:
+    from artifacts.engine.recorder import Recorder
+    from flows.dag import Outcome
+    from flows.job import Job
+
+FOUND = ("metrics", "caveats", "held_out", "report", "model")
+"""What a record says of a run once that has completed, and nothing before."""
+
+
+class Score(BaseModel):
+    """The headline of one split."""
+
+    model_config = ConfigDict(frozen=True)
+    accuracy: float
+    loss: float
+
+
+def _plain(training: Any) -> Any:
+    return training.model_dump(mode="json") if isinstance(training, Training) else training
+
+
+class RunRecord(Record):
+    """What one run did, from which parameters, and what came of it."""
+
+    profile: str = ""
+    seed: int = 0
+    metrics: dict[str, Score] = Field(default_factory=dict, description="by split")
+    caveats: tuple[Caveat, ...] = Field(default=(), description="what voids or weakens the test accuracy")
+    held_out: HeldOut | None = Field(default=None, description="of the train rows; None before the run has completed")
+    report: str | None = Field(default=None, description="path of the HTML page")
+    model: str | None = Field(default=None, description="path of the .keras file")
+    training: Annotated[dict[str, Any], BeforeValidator(_plain)] = Field(
+        default_factory=dict, description="configuration, as `schemas.training.Training`; another version's as it was"
+    )
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        """
+        Read what the pipeline has published in a record.
+
+        Of another flow's, or where another version of idxflow has published something else, the fields stay empty.
+        """
+        known = record.model_dump(warnings=False)
+        try:
+            return cls.model_validate(known)
+        except ValidationError:
+            return cls.model_validate({name: known[name] for name in Record.model_fields})
+
+
+def asked(job: Job) -> dict[str, Any]:
+    """Return what a record says from its beginning of what the run was asked for."""
+    return {
+        "dataset": job.dataset or "",
+        "refresh": job.refresh,
+        "profile": job.training.profile,
+        "seed": job.training.seed,
+        "training": _plain(job.training),
+        **{name: RunRecord.model_fields[name].get_default(call_default_factory=True) for name in FOUND},
+    }
+
+
+def found(run: Recorder, outcome: Outcome) -> dict[str, Any]:
+    """Return what a completed run has come to; what is odd about a model is said of one that is cached, too."""
+    model, page = run.reference(outcome.model), run.reference(outcome.report)
+    metrics = Metrics.model_validate_json(run.reference(outcome.scores).file(METRICS).read_bytes())
+    history = History.model_validate_json(model.file(HISTORY).read_bytes())
+    run.warnings.extend(history.findings)
+    splits = {"train": metrics.train, "test": metrics.test}
+    return {
+        "metrics": {name: Score(accuracy=split.accuracy, loss=split.loss) for name, split in splits.items()},
+        "caveats": find_caveats(metrics),
+        "held_out": history.held_out,
+        "report": str(page.file(REPORT)),
+        "model": str(model.file(MODEL)),
+    }

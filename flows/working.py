@@ -1,0 +1,39 @@
+"""The work of the main job: its data set, what stands before the graph, the graph, and what the run says of itself."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from artifacts.engine.recorder import Recorder, recording
+from flows.admit import Admission
+from flows.ahead import import_ahead
+from flows.choose import choose_dataset
+from flows.dag import Outcome, dag
+from flows.dashboard import shown
+from flows.identify import confirm, take_unknown
+from flows.job import Job
+from flows.revalidate import ask_mirrors
+from flows.run_record import RunRecord, asked, found
+
+
+def work(job: Job) -> RunRecord:
+    """
+    Do a job, inside of its Prefect flow: shown in the dashboard, recorded, its stages cached.
+
+    Returns: the run's record.
+    Raises:  the first error of any stage, after the record has been written.
+    """
+    with shown(job.training.profile, job.alert_below), recording(**asked(job)) as run:
+        import_ahead(run.store.home, job)
+        run.publish(**found(run, run.attempt(partial(_walk, job, run))))
+    return RunRecord.of(run.saved)
+
+
+def _walk(job: Job, run: Recorder) -> Outcome:
+    """Choose the data set, look whether what is asked for can be done, and walk the graph."""
+    data = take_unknown(run.store, choose_dataset(job.dataset, job.mirrors))
+    if job.revalidate:
+        ask_mirrors(data)
+    admission = Admission(run.store, data, job.training, job.refresh, force=job.force)
+    admission.check()
+    return dag(data, job.training, checked=partial(confirm, run.store, data), sized=admission.sized)

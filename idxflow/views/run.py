@@ -1,0 +1,376 @@
+"""Runs: the list of them, the page of one, and the summary that closes one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from rich.text import Text
+
+from artifacts.archive.name_records import ArtifactPin
+from artifacts.archive.names import Names
+from artifacts.archive.runs import RunState, state_of
+from artifacts.manifest import Manifest
+from artifacts.run_record import StageRecord
+from artifacts.store.integrity import Damage
+from artifacts.store.store import Store
+from flows.run_record import RunRecord, Score
+from idxflow.views.console import CAVEAT, Console
+from idxflow.views.layout import below, local_time, present, shown_version, table_lines
+from idxflow.views.stages import STYLES
+from schemas.counts import counted
+from schemas.held_out import HeldOut
+from schemas.image_spec import ImageSpec
+from schemas.model import MODEL
+from schemas.results import METRICS, REPORT, Caveat, Metrics, unsaid
+from schemas.text import amount, duration, share
+from schemas.training import PROFILES, Training
+
+INDENT = 12
+"""Columns before what stands below the row of a stage."""
+STATE_STYLES = {"completed": "green", "running": "cyan", "failed": "red", "interrupted": "yellow", "killed": "red"}
+VOID = " !"
+"""Behind an accuracy that a caveat voids or weakens."""
+NARROW = 100
+"""Columns of a terminal below which a line of the list is shortened to what is wanted most."""
+
+
+class Row(BaseModel):
+    """
+    One run of the list.
+
+    Args: seconds: what it took; since its start while it is running; None when it was killed.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    id: str
+    started: str = Field(description="UTC, ISO 8601")
+    dataset: str
+    dataset_id: str = Field(description="identifies it among data sets of that name")
+    profile: str
+    state: RunState
+    seconds: float | None
+    stages: int
+    computed: tuple[str, ...] = Field(description="names of the stages that were computed and not cached")
+    order: tuple[str, ...] = Field(default=(), exclude=True, description="the stages of its graph, in their order")
+    test_accuracy: float | None
+    caveats: tuple[str, ...] = Field(default=(), description="what voids or weakens the test accuracy, a sentence each")
+
+
+class StageFacts(BaseModel):
+    """
+    A stage of a run, and the state of its artifact.
+
+    Args:
+        reason: why it was computed; empty when cached.
+        store:  whether the artifact is still there and passes a quick check.
+        damage: what is wrong with it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    stage: str
+    name: str
+    version: str
+    cached: bool
+    reason: str
+    seconds: float
+    bytes: int
+    store: Literal["there", "gone", "damaged"]
+    damage: str | None
+
+
+class Setting(BaseModel):
+    """A value of the configuration, and that of the profile."""
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    value: JsonValue
+    profile: JsonValue
+
+    @property
+    def changed(self) -> bool:
+        """Whether the run had another value than its profile."""
+        return self.value != self.profile
+
+
+class RunFacts(BaseModel):
+    """What `idxflow show` shows of a run; paths are those of the store as it is now."""
+
+    model_config = ConfigDict(frozen=True)
+    kind: Literal["run"] = "run"
+    id: str
+    state: RunState
+    started: str = Field(description="UTC, ISO 8601")
+    seconds: float | None = Field(description="since its start while it is running; None when it was killed")
+    dataset: str
+    profile: str
+    configuration: tuple[Setting, ...] = Field(description="those that differ from the profile first")
+    stages: tuple[StageFacts, ...]
+    metrics: dict[str, Score]
+    caveats: tuple[Caveat, ...] = Field(description="what voids or weakens the test accuracy")
+    held_out: HeldOut | None = Field(description="of the train rows; None where the run did not complete")
+    warnings: tuple[str, ...]
+    error: str | None
+    model: Path | None = Field(description="None where it is not in the store")
+    report: Path | None = Field(description="None where it is not in the store")
+    record: Path
+    dashboard: str | None
+    flow_run: str
+    aliases: tuple[str, ...] = Field(description="of its artifacts, as `name of stage/version`")
+    pins: tuple[str, ...] = Field(description="of itself and of its artifacts, with their notes")
+    unknown: dict[str, JsonValue] = Field(description="fields of the record that only another version of idxflow knows")
+
+
+def run_facts(store: Store, record: RunRecord, now: datetime) -> RunFacts:
+    """Gather everything about a run."""
+    state = state_of(store, record)
+    given = {name: value for name, value in record.training.items() if name not in Training.outside_key}
+    profile = _usual(record.profile)
+    settings = [Setting(name=name, value=value, profile=profile.get(name)) for name, value in given.items()]
+    made = {(row.stage, row.version) for row in record.stages}
+    names = Names(store)
+    own = {
+        "state": state,
+        "seconds": time_taken(record, state, now),
+        "configuration": sorted(settings, key=lambda setting: not setting.changed),
+        "stages": [_stage_facts(store, row) for row in record.stages],
+        "model": _place(store, record, "train", MODEL),
+        "report": _place(store, record, "report", REPORT),
+        "record": store.runs / f"{record.id}.json",
+        "aliases": [
+            f"{alias.name} of {'/'.join(alias.artifact)}"
+            for alias in names.aliases()
+            if alias.artifact and alias.artifact in made
+        ],
+        "pins": [
+            pin.subject + (f": {pin.note}" if pin.note else "")
+            for pin in names.pins()
+            if ((pin.stage, pin.version) in made if isinstance(pin, ArtifactPin) else pin.run == record.id)
+        ],
+    }
+    return RunFacts.model_validate(record.model_dump() | own | {"unknown": record.model_extra or {}})
+
+
+def time_taken(record: RunRecord, state: RunState, now: datetime) -> float | None:
+    """Return the seconds that a run took, or has been running for; None for one that was killed: unknown."""
+    if state == "running":
+        return max((now - datetime.fromisoformat(record.started).astimezone()).total_seconds(), 0.0)
+    return None if state == "killed" else record.seconds
+
+
+def _usual(profile: str) -> dict[str, Any]:
+    """Return the configuration of a profile; none of one that only another version of idxflow knows."""
+    return Training.model_validate({"profile": profile}).model_dump(mode="json") if profile in PROFILES else {}
+
+
+def row_of(store: Store, record: RunRecord, now: datetime) -> Row:
+    """Sum up a run."""
+    state = state_of(store, record)
+    test = record.metrics.get("test")
+    return Row(
+        id=record.id,
+        started=record.started,
+        dataset=record.dataset,
+        dataset_id=record.identity,
+        profile=record.profile,
+        state=state,
+        seconds=time_taken(record, state, now),
+        stages=len(record.stages),
+        computed=tuple(row.stage for row in record.stages if not row.cached),
+        order=tuple(dict.fromkeys(row.stage for row in record.stages)),
+        test_accuracy=test.accuracy if test else None,
+        caveats=tuple(caveat.message for caveat in record.caveats),
+    )
+
+
+def run_lines(rows: Sequence[Row], width: int | None = None) -> Iterator[Text]:
+    """
+    Yield the lines of the list.
+
+    Args: width: columns of the terminal; a narrow one shows half of the id, no year and no profile.
+    """
+    narrow = width is not None and width < NARROW
+    known = {(row.dataset, row.dataset_id) for row in rows}  # folders may have descriptions of one name
+    several = {name for name, count in Counter(name for name, _ in known).items() if count > 1}
+    header = ["run", "when", "data set", "profile", "time", "test", "state", "computed"]
+    cells: list[list[str | Text]] = [
+        [
+            Text(row.id[:8] if narrow else row.id, "bold"),
+            local_time(row.started)[5 if narrow else 0 :],
+            (row.dataset_id if row.dataset in several else row.dataset) or "-",
+            row.profile,
+            "-" if row.seconds is None else duration(row.seconds),
+            "-" if row.test_accuracy is None else share(row.test_accuracy) + (VOID if row.caveats else ""),
+            Text(row.state, STATE_STYLES[row.state]),
+            computed(row),
+        ]
+        for row in rows
+    ]
+    if narrow:
+        header, cells = header[:3] + header[4:], [row[:3] + row[4:] for row in cells]
+    for line in table_lines(header, cells, right=("time", "test")):
+        if width is not None:
+            line.truncate(width, overflow="ellipsis")
+        yield line
+
+
+def computed(row: Row) -> str:
+    """Return what a run computed: `nothing`, `all 20`, `train evaluate report`, `parse to report`, `download x 2`."""
+    if row.state in ("running", "killed") and not row.stages:
+        return "-"
+    if not row.computed:
+        return "nothing"
+    if len(row.computed) == row.stages and row.state == "completed":
+        return f"all {row.stages}"
+    counts = Counter(row.computed)
+    places = [place for place, stage in enumerate(row.order) if stage in counts]
+    if len(places) == len(counts) > 3 and places[-1] - places[0] == len(places) - 1:
+        return f"{row.order[places[0]]} to {row.order[places[-1]]}"
+    return " ".join(name if count == 1 else f"{name} x {count}" for name, count in counts.items())
+
+
+def print_run(console: Console, facts: RunFacts) -> None:
+    """Print a run's page."""
+    took = "" if facts.seconds is None else f" {'for' if facts.state == 'running' else 'in'} {duration(facts.seconds)}"
+    console.paragraph("Run", f"{facts.id}: {facts.state}{took}")
+    console.paragraph("Started", local_time(facts.started, seconds=True))
+    console.paragraph("Data set", facts.dataset or "not chosen yet")
+    rows = present(
+        *_figures(facts),
+        ("Held out", facts.held_out),
+        ("Model", facts.model),
+        ("Report", facts.report),
+        ("Record", facts.record),
+        ("Dashboard", facts.dashboard),
+        *(("Alias", alias) for alias in facts.aliases),
+        *(("Pin", pin) for pin in facts.pins),
+        ("Error", facts.error),
+        *(("Warning", warning) for warning in unsaid(facts.warnings, facts.caveats)),
+        *(("Unknown", f"{name}: {_value(value)}") for name, value in facts.unknown.items()),
+    )
+    for label, value in rows:
+        console.paragraph(label, value)
+    console.line(Text(f"\nConfiguration: the {facts.profile} profile", "bold"))
+    wide = max((len(_value(setting.value)) for setting in facts.configuration if setting.changed), default=0)
+    for setting in facts.configuration:
+        mark = f"  in the profile: {_value(setting.profile)}" if setting.changed else ""
+        line = Text(f"  {setting.name:20} {_value(setting.value):{wide}}{mark}".rstrip())
+        console.line(Text.assemble(line, style="yellow") if setting.changed else line)
+    if facts.stages:
+        cached = sum(stage.cached for stage in facts.stages)
+        states = Counter(stage.store for stage in facts.stages if stage.store != "there")
+        rest = ", ".join(f"{count} {state}" for state, count in states.items()) or "all in the store"
+        counts = f"{cached} cached, {len(facts.stages) - cached} computed; {rest}"
+        console.line(Text(f"\nStages: {counts}", "bold"))
+        console.lines(_stage_lines(facts, console.width))
+
+
+def print_summary(console: Console, record: RunRecord, home: Path, stop_server: str | None = None) -> None:
+    """
+    Print what a run did, and again the warnings that have scrolled out of view.
+
+    Args: stop_server: the command that stops the server which this run started, if it did.
+    """
+    cached = sum(stage.cached for stage in record.stages)
+    what = f"{record.dataset}, {record.profile} profile, seed {record.seed}"
+    counts = f"{cached} cached, {len(record.stages) - cached} computed"
+    rows = labels = None
+    folders = {(stage.stage, stage.name): Path(stage.path) for stage in record.stages}
+    done = record.state == "completed" and ("evaluate", "") in folders
+    if done:
+        with suppress(OSError, ValidationError):  # deleted since: the run did complete
+            metrics = Metrics.model_validate_json((folders["evaluate", ""] / METRICS).read_bytes())
+            table = Manifest.model_validate_json((folders["parse", "train"] / "manifest.json").read_bytes())
+            rows, labels = _rows(metrics, ImageSpec.model_validate(table.summary["shape"])), _labels(metrics)
+    console.line()
+    for label, value in present(
+        ("Run", f"{what}: {record.state} in {duration(record.seconds)}"),
+        ("Artifacts", f"{counted(len(record.stages), 'stage')}: {counts}"),
+        ("Train rows", rows),
+        ("Held out", done and record.held_out),
+        ("First 3 labels", labels),
+        *(_figures(record) if done else ()),
+        ("Model", record.model and Path(record.model)),
+        ("Report", record.report and Path(record.report)),
+        ("Record", home / "runs" / f"{record.id}.json"),
+        ("Dashboard", record.dashboard),
+        ("Stop the server", stop_server),
+    ):
+        console.fact(label, value)
+    for warning in unsaid(record.warnings, record.caveats):
+        console.remind(warning)
+
+
+def _figures(run: RunFacts | RunRecord) -> Iterator[tuple[str, str]]:
+    """Yield the accuracy of both splits, train first, and what voids or weakens it."""
+    for split, score in sorted(run.metrics.items(), reverse=True):
+        yield f"{split.capitalize()} accuracy", f"{share(score.accuracy)} (loss {score.loss:.4f})"
+    for caveat in run.caveats:
+        yield CAVEAT, caveat.message
+
+
+def _rows(metrics: Metrics, shape: ImageSpec) -> str:
+    pixels = f"columns: {shape.pixels} ({shape} pixels)"
+    return f"{metrics.train.samples}, {pixels}; test rows: {metrics.test.samples}"
+
+
+def _labels(metrics: Metrics) -> str:
+    train = metrics.train
+    labels, guesses = (
+        ", ".join(train.classes[label].name for label in each) for each in (train.first_labels, train.first_predictions)
+    )
+    return f"{labels}; predictions: {guesses}"
+
+
+def _stage_facts(store: Store, row: StageRecord) -> StageFacts:
+    damage = None
+    try:
+        there = store.inspect(row.stage, row.version) is not None
+    except Damage as found:
+        there, damage = False, str(found)
+    return StageFacts(
+        **row.model_dump(exclude={"path"}), store="there" if there else "damaged" if damage else "gone", damage=damage
+    )
+
+
+def _place(store: Store, record: RunRecord, stage: str, file: str) -> Path | None:
+    """Return the path of a file of a completed run, if it is there. (The record's own path is of its time.)"""
+    paths = [store.folder(stage, row.version) / file for row in record.stages if row.stage == stage]
+    return paths[-1] if paths and paths[-1].is_file() else None
+
+
+def _stage_lines(facts: RunFacts, width: int | None) -> Iterator[Text]:
+    """Yield the table of stages; below a stage, why it was computed, and whether its artifact is gone or damaged."""
+    header, *lines = table_lines(
+        ("stage", "of", "state", "time", "size", "version"),
+        [
+            (
+                Text(stage.stage, "bold"),
+                stage.name,
+                Text(state := "cached" if stage.cached else "computed", STYLES[state]),
+                duration(stage.seconds),
+                amount(stage.bytes, "bytes"),
+                Text(shown_version(stage.version, width), "dim"),
+            )
+            for stage in facts.stages
+        ],
+        right=("time", "size"),
+    )
+    yield header
+    for line, stage in zip(lines, facts.stages, strict=True):
+        yield line
+        yield from below(stage.reason, INDENT, width)
+        if stage.store != "there":
+            yield from below(
+                f"damaged: {stage.damage}" if stage.damage else "gone from the store", INDENT, width, "red"
+            )
+
+
+def _value(value: JsonValue) -> str:
+    """Return a value of the configuration as `--set` takes it."""
+    return f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value)

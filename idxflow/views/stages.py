@@ -1,0 +1,86 @@
+"""A stage as a line: while a run works, in a plan, and on the page of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from idxflow.views.layout import below, shown_version
+from schemas.counts import counted
+from schemas.events import StageChanged
+from schemas.text import amount, duration
+
+if TYPE_CHECKING:
+    from artifacts.engine.plan import Plan, PlannedStage
+
+INDENT = 11
+"""Columns before what stands below the line of a stage."""
+VERSION = 16
+STYLES = {"cached": "cyan", "computed": "green", "will run": "green", "depends": "yellow"}
+"""Of what became of a stage, or will."""
+
+
+def stage_line(event: StageChanged, width: int | None = None) -> Text:
+    """
+    Return the line of a finished stage: stage, of what, state, time, size, version, and why it was computed.
+
+    Args: width: columns of the terminal. A narrow one shows half of the version, as git abbreviates, or none of it
+                 where there is a reason to show; a longer reason is on lines of its own.
+    """
+    cached = event.state == "cached"
+    line = Text.assemble(
+        (f"{event.stage:10} ", "bold"),
+        f"{event.name:27} ",
+        (f"{event.state:8} ", STYLES[event.state]),
+        f"{duration(event.seconds):>9} {amount(event.bytes, 'bytes'):>9}",
+    )
+    if cached:
+        line.stylize("dim", 0, 38)
+    room = None if width is None else width - line.cell_len
+    version = event.version if room is None or room >= 2 + len(event.version) else event.version[:8]
+    reason = event.reason
+    if room is not None and reason and len(version) + len(reason) + 4 > room >= len(reason) + 2:
+        version = ""  # at 80 columns there is room for one of the two, and only the version can be seen elsewhere
+    line.append(f"  {version}" if version else "", "dim")
+    if reason and (room is None or 2 + len(version) + 2 + len(reason) <= room or not version):
+        line.append(f"  {reason}", "dim")
+    elif reason:
+        line = Text("\n").join([line, *below(reason, INDENT, width)])
+    return line
+
+
+def plan_lines(row: PlannedStage, width: int | None = None) -> Iterator[Text]:
+    """
+    Yield the line of a planned stage: stage, of what, what would happen, version, why.
+
+    Args: width: columns of the terminal; what does not fit stands below.
+    """
+    from artifacts.archive.reasons import sentence
+
+    line = Text.assemble((f"{row.stage:10} ", "bold"), f"{row.name:27} ", (f"{row.state:8}  ", STYLES[row.state]))
+    why = sentence(row.changes)
+    if row.state == "depends":
+        waits = dict.fromkeys(subject.partition(" ")[0] for subject in row.waits_for)  # each once, in their order
+        why = f"on {', '.join(waits)}"
+    else:
+        line.append(f"{shown_version(row.version or ' ' * VERSION, width)}  ", "dim")
+    fits = width is None or line.cell_len + len(why) <= width
+    if fits:
+        line.append(why)
+    line.rstrip()
+    yield line
+    if not fits:
+        yield from below(why, INDENT, width)
+
+
+def plan_total(plan: Plan) -> str:
+    """Sum a plan up in one sentence."""
+    states = [row.state for row in plan.stages]
+    cached, ahead, waiting = (states.count(state) for state in ("cached", "will run", "depends"))
+    stages = counted(len(states), "stage")
+    if cached == len(states):
+        return f"{plan.dataset}: all {stages} are cached; a run computes nothing."
+    rest = f", {waiting} dependent on the content of earlier stages" if waiting else ""
+    return f"{plan.dataset}: {cached} of {stages} cached, {ahead} to be computed{rest}."

@@ -1,0 +1,86 @@
+"""Executions: plain data that does the same in another process, and returns plain data."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import cloudpickle
+import pytest
+
+from artifacts.engine.execution import Done, Execution
+from artifacts.engine.task import make_task
+from artifacts.ref import Ref
+from artifacts.stage import stage
+from artifacts.store.store import Store
+from flows.dag import GRAPH
+from schemas.events import Event, StageChanged, listening
+from schemas.parameters import Summary
+from tests.artifacts.building import build
+from tests.flows.walking import RUN, Walk, walk
+from tests.processes import PROJECT
+
+ELSEWHERE = """
+import cloudpickle, pickle, sys
+execution = cloudpickle.loads(sys.stdin.buffer.read())
+sys.stdout.buffer.write(pickle.dumps(execution()))
+"""
+"""What another process does with an execution: it has nothing but the code and the pickled bytes."""
+
+
+@stage("validate")
+def together(parts: tuple[Ref, ...], out: Path) -> Summary:
+    """Join files."""
+    (out / "all").write_bytes(b"".join(part.file("a").read_bytes() for part in parts))
+    return Summary()
+
+
+def elsewhere(execution: Execution) -> Done:
+    """Run an execution in a fresh interpreter."""
+    program = [sys.executable, "-c", ELSEWHERE]
+    done = subprocess.run(program, input=cloudpickle.dumps(execution), cwd=PROJECT, capture_output=True, check=True)
+    loaded = pickle.loads(done.stdout)
+    assert isinstance(loaded, Done)
+    return loaded
+
+
+def test_a_tuple_of_artifacts_is_bound_and_checked(tmp_path: Path) -> None:
+    """Artifacts in a tuple are hashed before they are read, as those in a list are."""
+    store = Store(tmp_path)
+    parts = tuple(build(store, {"a": b"%d" % salt}, salt=salt) for salt in range(2))
+    done = Execution(store, RUN, RUN, together, {"parts": parts})()
+    assert done.ref.at(store.folder("validate", done.ref.version)).file().read_bytes() == b"01"
+    path = store.folder("parse", parts[0].version) / "a"
+    path.chmod(0o644)
+    path.write_bytes(b"9")
+    with pytest.raises(Exception, match="a damaged or missing artifact"):
+        Execution(store, RUN, RUN, together, {"parts": parts}, anew="asked for")()
+
+
+def test_a_task_can_be_pickled(tmp_path: Path) -> None:
+    """The Prefect task of every stage is bytes that another process can read."""
+    for each in GRAPH.values():
+        task = make_task(each, Store(tmp_path), RUN, RUN, None)
+        assert cloudpickle.loads(cloudpickle.dumps(task)).name == each.stage
+
+
+@pytest.mark.slow
+def test_every_stage_runs_in_a_fresh_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the nine stages, pickled to another process, leaves there the artifact that it leaves here."""
+    here: list[Event] = []
+    ran: list[Done] = []
+
+    def perform(_: Walk, execution: Execution) -> Done:
+        ran.append(elsewhere(execution))
+        return ran[-1]
+
+    monkeypatch.setattr(Walk, "perform", perform)
+    with listening(here.append):
+        walk(Store(tmp_path / "one"), RUN)
+    assert {done.row.stage for done in ran if not done.row.cached} == set(GRAPH)
+    assert not [event for event in here if isinstance(event, StageChanged)]  # nothing was computed in this process
+    monkeypatch.undo()
+    walk(Store(tmp_path / "two"), RUN)
+    assert {done.ref.digest for done in ran} == {manifest.digest for manifest in Store(tmp_path / "two").manifests()}
