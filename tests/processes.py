@@ -25,6 +25,13 @@ def bare_environment(**more: str) -> dict[str, str]:
     return kept | {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"} | more
 
 
+def served_environment(**more: str) -> dict[str, str]:
+    """Return this process's environment, for a program of the project's on the Prefect server of this process."""
+    from prefect.settings import PREFECT_API_URL
+
+    return {**os.environ, "PREFECT_API_URL": PREFECT_API_URL.value() or "", "PYTHONPATH": str(PROJECT), **more}
+
+
 def free_port() -> int:
     """Return a port on which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -44,6 +51,12 @@ def run_python(*arguments: str, cwd: Path, environment: Mapping[str, str], code:
     return done.stdout, done.stderr
 
 
+def open_python(*arguments: str, environment: Mapping[str, str], cwd: Path = PROJECT) -> subprocess.Popen[str]:
+    """Start a Python program whose output, and what it says beside it, are read here."""
+    command, pipe = [sys.executable, *arguments], subprocess.PIPE
+    return subprocess.Popen(command, cwd=cwd, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+
 def start_python(*arguments: str, cwd: Path, environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
     """Start a Python program with a process group of its own; what it says goes to a file."""
     with log.open("wb") as output:
@@ -56,6 +69,17 @@ def start_python(*arguments: str, cwd: Path, environment: Mapping[str, str], log
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+
+@contextmanager
+def ready(program: str) -> Iterator[None]:
+    """Run a Python program in the project, keep it once it has come to its end, and kill it after the block."""
+    command = [sys.executable, "-c", f"{program}; print('ready', flush=True); input()"]
+    pipe = subprocess.PIPE
+    with ending(subprocess.Popen(command, cwd=PROJECT, stdin=pipe, stdout=pipe, text=True)) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield
 
 
 @contextmanager

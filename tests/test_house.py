@@ -47,9 +47,9 @@ PRIVATE = {
         {"_get_variable_index", "_momentums", "_velocities"},
         "tests/tasks/test_optimizer.py::test_it_is_keras_own_optimizer",
     ),
-    "tests/benchmarks/test_loading.py": (
+    "tests/benchmarks/test_walk.py": (
         {"_max_workers"},
-        "tests/benchmarks/test_loading.py::test_as_many_stages_run_at_once_as_in_a_flow",
+        "tests/benchmarks/test_walk.py::test_as_many_stages_run_at_once_as_in_a_flow",
     ),
     "tests/idxflow/deploying/test_runs.py": (
         {"_propose_pending_state"},

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from artifacts.environment import current_environment
 from artifacts.keys import KeyParts, content_digest
-from artifacts.manifest import Input, Manifest
+from artifacts.manifest import Manifest
 from artifacts.ref import Ref
 from artifacts.store.integrity import identity, remember_hashed
 from artifacts.store.publishing import commit, seal_entries, staging
@@ -23,45 +24,43 @@ def key_parts(stage: str = "parse", salt: int = 0) -> KeyParts:
 
 def publish(
     store: Store,
-    files: dict[str, bytes],
+    files: Mapping[str, bytes],
     stage: str = "parse",
     salt: int = 0,
     *,
     parts: KeyParts | None = None,
-    inputs: tuple[Input, ...] = (),
-    name: str = "train",
-    created: str = "2026-01-01T00:00:00+00:00",
-    run: str = "0" * 12,
+    **facts: Any,
 ) -> Ref:
-    """Publish an artifact with these files, without its commit; `parts` wins over `stage` and `salt`."""
+    """
+    Publish an artifact with these files, without its commit.
+
+    Args: parts: of its key; they win over `stage` and `salt`.  facts: whatever else its manifest shall say.
+    """
     parts = parts or key_parts(stage, salt)
     with staging(store, parts.stage, parts.version) as out:
         for file, content in files.items():
             (out / file).write_bytes(content)
         entries = seal_entries(out, {})
-        return publish_folder(
-            store,
-            out,
-            Manifest(
-                stage=parts.stage,
-                name=name,
-                version=parts.version,
-                key=parts.key,
-                parts=parts,
-                inputs=inputs,
-                files=entries,
-                digest=content_digest({file: entry.content for file, entry in entries.items()}),
-                summary={},
-                created=created,
-                seconds=0.0,
-                environment=current_environment(),
-                run=run,
-                flow_run="0",
-            ),
-        )
+        told = {
+            "stage": parts.stage,
+            "name": "train",
+            "version": parts.version,
+            "key": parts.key,
+            "parts": parts,
+            "inputs": (),
+            "files": entries,
+            "digest": content_digest({file: entry.content for file, entry in entries.items()}),
+            "summary": {},
+            "created": "2026-01-01T00:00:00+00:00",
+            "seconds": 0.0,
+            "environment": facts.get("environment") or current_environment(),
+            "run": "0" * 12,
+            "flow_run": "0",
+        }
+        return publish_folder(store, out, Manifest.model_validate(told | facts))
 
 
-def build(store: Store, files: dict[str, bytes], stage: str = "parse", salt: int = 0, **facts: Any) -> Ref:
+def build(store: Store, files: Mapping[str, bytes], stage: str = "parse", salt: int = 0, **facts: Any) -> Ref:
     """Publish and commit an artifact with these files; see `publish`."""
     ref = publish(store, files, stage, salt, **facts)
     commit(store, ref)

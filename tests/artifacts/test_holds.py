@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 from artifacts.store.holds import Held, Hold, forget_dead, is_alive
+from tests.processes import ready
 
 ONE, TWO = ("parse", "1" * 16), ("train", "2" * 16)
 
@@ -42,17 +40,9 @@ def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
 
 def test_a_killed_process_holds_nothing_for_long(tmp_path: Path) -> None:
     """The kernel frees the hold of a process that is killed: it is dead, whatever its file says."""
-    program = (
-        "import sys, time; from pathlib import Path; from artifacts.store.holds import Hold\n"
-        f"hold = Hold(Path({str(tmp_path)!r}), 'run'); hold.add('parse', '{'1' * 16}'); print('held', flush=True)\n"
-        "time.sleep(60)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
-    assert is_alive(tmp_path, "run")
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    hold = f"hold = Hold(PosixPath({str(tmp_path)!r}), 'run'); hold.add('parse', '{'1' * 16}')"
+    with ready(f"from pathlib import PosixPath; from artifacts.store.holds import Hold; {hold}"):
+        assert is_alive(tmp_path, "run")
     assert not is_alive(tmp_path, "run")
     assert ONE in Held(tmp_path)
     forget_dead(tmp_path)

@@ -1,4 +1,4 @@
-"""How an artifact comes to be: nothing counts before its commit, and what it replaces stays until then."""
+"""How an artifact comes to be: nothing counts before its commit, and what it replaces or damages is put aside."""
 
 from __future__ import annotations
 
@@ -14,24 +14,13 @@ from artifacts.ref import Ref
 from artifacts.store import files
 from artifacts.store.integrity import Damage
 from artifacts.store.publishing import commit, restore, seal_entries, staging
+from artifacts.store.quarantine import Quarantine
 from artifacts.store.store import Store
 from schemas.errors import StoreError
 from tests.artifacts.building import build, publish
 from tests.faults.disk import steps_of
 
 FILES = {"table.parquet": b"rows and rows", "notes.txt": b"x"}
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """An empty store."""
-    return Store(tmp_path / "home")
-
-
-def test_files_are_read_only(store: Store) -> None:
-    """No file of an artifact can be written by accident."""
-    folder = store.folder("parse", build(store, FILES).version)
-    assert all(not path.stat().st_mode & 0o222 for path in folder.iterdir() if path.name in FILES)
 
 
 def test_sealing_makes_files_read_only_and_durable_and_tells_what_they_are(tmp_path: Path) -> None:
@@ -96,13 +85,6 @@ def test_a_torn_result_is_no_artifact(store: Store) -> None:
     assert store.read(ref.stage, ref.version, fully=True) is not None
 
 
-def test_publishing_again_replaces(store: Store) -> None:
-    """A version that is forced anew gives way to the new one."""
-    build(store, {"a": b"old"})
-    ref = build(store, {"a": b"new"})
-    assert store.open(ref).file().read_bytes() == b"new"
-
-
 @pytest.mark.parametrize("name", ["manifest.json", "hashed.json", ".hidden"])
 def test_a_stage_may_not_use_the_stores_own_names(store: Store, name: str) -> None:
     """A file that would be mistaken for the store's is refused."""
@@ -144,3 +126,24 @@ def test_a_commit_takes_what_it_replaced_away(store: Store) -> None:
     restore(store, ref.stage, ref.version)
     assert content(store, ref) == b"newer"
     assert not old.exists()
+
+
+def test_what_is_put_aside_keeps_its_reason(tmp_path: Path) -> None:
+    """The thing lies beside the reason; of several of one name the last one's reason is told."""
+    quarantine = Quarantine(tmp_path / "quarantine")
+    assert quarantine.reason("parse", "v") is None
+    for number in range(11):
+        (tmp_path / "v").mkdir()
+        (tmp_path / "v" / "file").write_text(str(number))
+        place = quarantine.take(tmp_path / "v", "parse", f"reason {number}")
+        assert place == tmp_path / "quarantine" / "parse" / f"v-{number + 1}" / "v"
+    assert quarantine.reason("parse", "v") == "reason 10"
+    assert len(list(quarantine.folder.glob("parse/*/v/file"))) == 11
+
+
+def test_what_somebody_else_has_taken_leaves_nothing(tmp_path: Path) -> None:
+    """Of two who find the same damage, the slower one finds nothing, and says so."""
+    quarantine = Quarantine(tmp_path / "quarantine")
+    assert quarantine.take(tmp_path / "gone", "parse", "reason") is None
+    assert list((tmp_path / "quarantine" / "parse").iterdir()) == []
+    assert quarantine.reason("parse", "gone") is None

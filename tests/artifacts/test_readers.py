@@ -16,12 +16,6 @@ from schemas.parameters import Summary
 from tests.artifacts.building import build
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """An empty store."""
-    return Store(tmp_path / "home")
-
-
 def reading_twice(begun: threading.Event, go_on: threading.Event) -> Stage:
     """A stage that reads one file of its input, waits, and opens the other."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,12 +25,6 @@ PARTS = KeyParts(
     packages={"keras": "3.14"},
 )
 TABLE = Input(argument="table", stage="parse", name="train", version="0" * 16, digest="a" * 64)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """An empty store."""
-    return Store(tmp_path / "home")
 
 
 def made(store: Store, parts: KeyParts, inputs: tuple[Input, ...] = (TABLE,), **facts: Any) -> None:

@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -22,12 +21,13 @@ from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterFlowRunId
 
 from artifacts.engine import execution
 from artifacts.store import integrity
+from artifacts.store.store import Store
 from flows.run_record import RunRecord
 from schemas.errors import BadIdx, StoreError
 from schemas.events import Event, StageFailed, listening
 from schemas.training import Training
 from tests.artifacts.counting import SLOW, counting, fetch
-from tests.processes import until
+from tests.processes import open_python, served_environment, until
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -85,14 +85,13 @@ def test_the_dashboard_shows_cached_states_and_telling_names(home: Path) -> None
     run()
     record = run()
     wanted = TaskRunFilter(flow_run_id=TaskRunFilterFlowRunId(any_=[UUID(record.flow_run)]))
-    deadline = time.monotonic() + 20
-    names: dict[str, str | None] = {}
+    cached = dict.fromkeys(("download one", "download two", "train"), "Cached")
     with get_client(sync_client=True) as client:
-        # Task runs reach the server as events, a moment after the flow has ended.
-        while len([state for state in names.values() if state == "Cached"]) < 3 and time.monotonic() < deadline:
-            names = {task.name: task.state_name for task in client.read_task_runs(task_run_filter=wanted)}
-            time.sleep(0.2)
-    assert names == {"download one": "Cached", "download two": "Cached", "train": "Cached"}
+
+        def states() -> dict[str, str | None]:
+            return {task.name: task.state_name for task in client.read_task_runs(task_run_filter=wanted)}
+
+        until(lambda: states() == cached, 20, states)  # they reach the server as events, after the flow has ended
 
 
 def test_the_api_is_not_asked_what_becomes_of_an_input(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +206,8 @@ def test_a_record_that_names_another_serializer_runs_nothing(home: Path, field: 
     result = run()
     assert counted(home) == ["train"]
     assert not Path(f"{home}.planted").exists()
-    assert any("serializer" in warning for warning in result.warnings)
+    assert any("serializer that is not idxflow's" in warning for warning in result.warnings)
+    assert Store(home).quarantined.reason("train", folder.name)
 
 
 def test_a_moved_store_stays_cached(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,29 +323,15 @@ def test_a_stage_runs_only_inside_a_recorded_flow() -> None:
 
 def start(home: Path, seed: int, sleep: float = 0, names: tuple[str, ...] = ()) -> subprocess.Popen[str]:
     """Start the flow as a process of its own on the same server."""
-    from prefect.settings import PREFECT_API_URL
-
-    environment = os.environ | {
-        "IDXFLOW_HOME": str(home),
-        "COUNTING_SLEEP": str(sleep),
-        "PREFECT_API_URL": PREFECT_API_URL.value() or "",
-    }
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.artifacts.counting", str(seed), *names],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    environment = served_environment(IDXFLOW_HOME=str(home), COUNTING_SLEEP=str(sleep))
+    return open_python("-m", "tests.artifacts.counting", str(seed), *names, environment=environment)
 
 
 @pytest.mark.slow
 def test_a_killed_run_leaves_nothing_that_is_believed(home: Path) -> None:
     """After kill -9 in the middle of a stage the next run computes it, and the leftover folder goes."""
     process = start(home, 1, sleep=30)
-    deadline = time.monotonic() + 60
-    while len(list(home.glob("artifacts/download/.staging*"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: len(list(home.glob("artifacts/download/.staging*"))) == 2, 60)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert counted(home) == ALL[:2]

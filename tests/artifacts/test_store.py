@@ -21,12 +21,6 @@ from tests.artifacts.building import build
 FILES = {"table.parquet": b"rows and rows", "notes.txt": b"x"}
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """An empty store."""
-    return Store(tmp_path / "home")
-
-
 def writable(path: Path) -> Path:
     path.chmod(0o644)
     return path

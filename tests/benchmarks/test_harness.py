@@ -1,10 +1,11 @@
-"""The harness: turns, ratios, bars."""
+"""The harness: turns, ratios, bars, and what is said of the machine."""
 
 from __future__ import annotations
 
 import pytest
 
 from benchmarks.harness import Figure, Goal, clock, interleave, ratio, summarize
+from benchmarks.machine import describe_machine
 
 
 def test_contestants_take_turns_forth_and_back_and_warm_ups_do_not_count() -> None:
@@ -60,3 +61,14 @@ def test_the_clock_counts_the_work() -> None:
     done = list[int]()
     assert 0 < clock(lambda: done.append(1)) < 1
     assert done == [1]
+
+
+def test_the_machine_is_told_in_three_lines() -> None:
+    """Processor, memory and load; versions; the commit: as text, and read back from JSON."""
+    machine = describe_machine()
+    hardware, software, version = str(machine).splitlines()
+    assert f"{machine.environment.cores} cores" in hardware
+    assert machine.memory > 10**8
+    assert {"tensorflow", "keras", "numpy", "prefect"} <= set(software.replace(",", "").split())
+    assert version.startswith("idxflow ")
+    assert type(machine).model_validate_json(machine.model_dump_json()) == machine

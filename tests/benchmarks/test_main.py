@@ -1,16 +1,18 @@
-"""The benchmarks as a person runs them, on the bundled digits."""
+"""The benchmarks as a person runs them, on the bundled digits, and the folder and mirror of MNIST's files."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
 from benchmarks.__main__ import page, speed
 from benchmarks.harness import Report
+from benchmarks.mnist import FILES, mirror, open_folder
 from benchmarks.processes import PYTHON, run_process
 from benchmarks.show import END, START
-from schemas.errors import StageError
+from schemas.errors import StageError, UsageError
 from tests.benchmarks.digits import DIGITS
 
 
@@ -52,3 +54,22 @@ def test_everything_is_measured(tmp_path: Path) -> None:
     assert bars == [0.55, 0.55, 1.2, 0.4, 0.5, 0.33, 1.5, 99.0, 1.0]
     assert all(min(seconds) > 0 for times in report.times.values() for seconds in times.values())
     assert [path.name for path in tmp_path.iterdir()] == ["speed.json"]
+
+
+def test_a_missing_file_is_named_with_a_way_out(tmp_path: Path) -> None:
+    """A folder without one of the files is refused before anything is measured."""
+    for name in FILES[:3]:
+        (tmp_path / name).touch()
+    with pytest.raises(UsageError, match=rf"found no {FILES[3]}\. Download them once.*MNIST=DIR"):
+        open_folder(tmp_path)
+    (tmp_path / FILES[3]).touch()
+    assert open_folder(tmp_path) == tmp_path
+
+
+def test_the_mirror_serves_the_folder_while_it_is_open(tmp_path: Path) -> None:
+    """A file comes over HTTP as it is on the disk, and afterwards nobody listens."""
+    (tmp_path / "a.gz").write_bytes(b"abc")
+    with mirror(tmp_path) as address, urlopen(f"{address}a.gz") as answer:
+        assert answer.read() == b"abc"
+    with pytest.raises(OSError, match="refused"):
+        urlopen(f"{address}a.gz")

@@ -1,11 +1,15 @@
-"""Results as a person reads them."""
+"""Results as a person reads them: tables, a page, pictures."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import matplotlib.image
 import pytest
 
 from benchmarks.harness import Goal, Line, Report, Unit, summarize
 from benchmarks.machine import describe_machine
+from benchmarks.pictures import draw_bars, draw_growth
 from benchmarks.show import END, START, fill, latest, number, page_of, result_lines
 
 FIGURES = [
@@ -88,3 +92,21 @@ def test_a_page_without_a_place_for_results_is_refused() -> None:
     """Nothing is written somewhere else in it."""
     with pytest.raises(ValueError, match=START):
         fill("# Title\n", "new")
+
+
+def test_bars_and_growth_are_drawn(tmp_path: Path) -> None:
+    """Reached, missed by far and without a bar, one size or three: each picture can be opened and has ink."""
+    figures = [
+        summarize("reached", "x", [0.2], Goal(0.33, 0.2)),
+        summarize("missed by far", "samples/s", [1e3], Goal(1e6, at_least=True)),
+        summarize("only told", "s", [1]),
+    ]
+    lines = [
+        Line(stage=name, samples=(10, 100, 1000), seconds=(1, 2, 20), peak=(1, 2, 3), slope=1) for name in ("a", "b")
+    ]
+    draw_bars(figures, tmp_path / "bars.webp")
+    draw_growth(lines, tmp_path / "growth.webp")
+    for name in ("bars", "growth"):
+        picture = matplotlib.image.imread(tmp_path / f"{name}.webp")
+        assert picture.shape[1] == pytest.approx(1210, abs=2)
+        assert picture[..., :3].std() > 5

@@ -1,13 +1,16 @@
-"""The graph without Prefect: how far it goes, what it computes anew, what it times."""
+"""The graph without Prefect: how far it goes, what it rebuilds, what it times, and in how many threads."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from prefect.task_runners import ThreadPoolTaskRunner
 
 from artifacts.store.store import Store
+from benchmarks.loading import THREADS
 from benchmarks.walk import Walk
+from flows.pipeline import pipeline
 from schemas.catalog import load_dataset
 from schemas.errors import BadTable
 from schemas.training import Training
@@ -62,3 +65,9 @@ def test_what_fails_is_told_and_ends_the_walk(tmp_path: Path) -> None:
     data = DATA.model_copy(update={"splits": DATA.splits | {"train": few}})
     with pytest.raises(BadTable, match="expected 7 images"):
         Walk(Store(tmp_path / "home"), "normalize", threads=16).through(data, TRAINING)
+
+
+def test_as_many_stages_run_at_once_as_in_a_flow() -> None:
+    """What is measured without Prefect has the threads that a run has with it."""
+    assert isinstance(pipeline.task_runner, ThreadPoolTaskRunner)
+    assert pipeline.task_runner._max_workers == THREADS

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from inspect import isfunction
+from typing import Any
 
 from artifacts.store import files
 from artifacts.store.disk import Disk
@@ -25,41 +26,19 @@ class CountingDisk(Disk):
         """Note a step that is about to be taken."""
         self.steps.append(step)
 
-    def make_folder(self, path: Path) -> None:
-        self.before("make_folder")
-        super().make_folder(path)
 
-    def create(self, path: Path) -> int:
-        self.before("create")
-        return super().create(path)
+def noted(step: str) -> Callable[..., Any]:
+    """Return a step of the disk that is handed to `before` first."""
 
-    def write(self, descriptor: int, content: bytes | memoryview) -> None:
-        self.before("write")
-        super().write(descriptor, content)
+    def take(disk: CountingDisk, *arguments: Any) -> Any:
+        disk.before(step)
+        return getattr(Disk, step)(disk, *arguments)
 
-    def sync(self, descriptor: int) -> None:
-        self.before("sync")
-        super().sync(descriptor)
+    return take
 
-    def protect(self, path: Path, mode: int) -> None:
-        self.before("protect")
-        super().protect(path, mode)
 
-    def rename(self, source: Path, target: Path) -> None:
-        self.before("rename")
-        super().rename(source, target)
-
-    def link(self, source: Path, target: Path) -> None:
-        self.before("link")
-        super().link(source, target)
-
-    def unlink(self, path: Path) -> None:
-        self.before("unlink")
-        super().unlink(path)
-
-    def remove_folder(self, path: Path) -> None:
-        self.before("remove_folder")
-        super().remove_folder(path)
+for _step in (name for name, value in vars(Disk).items() if isfunction(value) and not name.startswith("_")):
+    setattr(CountingDisk, _step, noted(_step))
 
 
 class CrashingDisk(CountingDisk):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.faults.disk import CountingDisk, CrashingDisk, using
-from tests.processes import PROJECT
+from tests.processes import PROJECT, served_environment
 
 KILLED = -signal.SIGKILL
 NEVER = 1_000_000
@@ -31,11 +31,9 @@ class Runner:
     """The program, started once and asked for one run after the other."""
 
     def __init__(self) -> None:
-        from prefect.settings import PREFECT_API_URL
-
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.dying"],
-            env=os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value() or ""},
+            env=served_environment(),
             cwd=PROJECT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

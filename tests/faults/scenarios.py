@@ -16,17 +16,14 @@ from pathlib import Path
 
 from artifacts.archive.collect import collect
 from artifacts.archive.names import Names
+from artifacts.archive.runs import list_runs, unreadable_runs
 from artifacts.ref import Ref
-from artifacts.run_record import StageRecord
-from artifacts.store.disk import disk
-from artifacts.store.files import write_atomically
 from artifacts.store.holds import Held, Hold
 from artifacts.store.publishing import restore
 from artifacts.store.store import Store
 from artifacts.store.trust import FirstUse, Trusted
-from flows.run_record import RunRecord
-from schemas.training import Training
-from tests.artifacts.building import build, key_parts
+from tests.artifacts.archive.history import stage_record, write_run
+from tests.artifacts.building import build, key_parts, publish
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 OLD, NEW = {"a": b"old", "b": b"more"}, {"a": b"new", "b": b"more"}
@@ -71,28 +68,8 @@ def ref_of(salt: int, stage: str = "parse") -> Ref:
 
 def record(store: Store, run: str, salts: tuple[int, ...], state: str = "completed", minute: int = 0) -> None:
     """Write a run's record that used these artifacts."""
-    rows = tuple(
-        StageRecord(
-            stage="parse", name="train", version=ref_of(salt).version, cached=False, seconds=0, bytes=0, path=""
-        )
-        for salt in salts
-    )
-    whole = RunRecord.model_validate(
-        {
-            "id": run,
-            "dataset": "own",
-            "profile": "tutorial",
-            "seed": 1,
-            "state": state,
-            "started": (NOW + timedelta(minutes=minute)).isoformat(),
-            "seconds": 1.0,
-            "stages": rows,
-            "flow_run": run,
-            "training": Training(),
-        }
-    )
-    with disk(store.runs):
-        write_atomically(store.runs / f"{run}.json", whole.model_dump_json().encode())
+    rows = [stage_record(ref_of(salt)) for salt in salts]
+    write_run(store, run, rows, minute=minute, state=state, dataset="own")
 
 
 def three_artifacts(home: Path, files: dict[str, bytes]) -> Store:
@@ -138,8 +115,6 @@ def _record(store: Store) -> None:
 
 
 def _check_records(store: Store) -> None:
-    from artifacts.archive.runs import list_runs, unreadable_runs
-
     assert {each.id for each in list_runs(store)} >= {"a" * 12}
     assert not unreadable_runs(store)
 
@@ -218,16 +193,12 @@ def _check_trust(store: Store) -> None:
 
 
 def _restored(store: Store) -> None:
-    from tests.artifacts.building import publish
-
     build(store, OLD)
     publish(store, NEW)
 
 
 def _torn(store: Store) -> None:
     """Artifact 0 and the successor of artifact 1 were published, and Prefect's write of their results was torn."""
-    from tests.artifacts.building import publish
-
     build(store, OLD, salt=1)
     for salt, content in ((0, OLD), (1, NEW)):
         ref = publish(store, content, salt=salt)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from artifacts.archive.runs import list_runs, state_of
 from artifacts.store.store import Store
 from idxflow.server.local import Server
 from idxflow.server.machine import find_process
-from tests.processes import PROJECT, bare_environment, ending, until
+from tests.processes import PROJECT, bare_environment, ending, served_environment, until
 
 pytestmark = pytest.mark.slow
 
@@ -40,17 +40,19 @@ def start(*arguments: str, cwd: Path, environment: Mapping[str, str]) -> subproc
     )
 
 
+def ephemeral(folder: Path) -> AbstractContextManager[subprocess.Popen[str]]:
+    """Keep a run with a temporary server, whose folder is in `tmp` here."""
+    (folder / "tmp").mkdir()
+    environment = bare_environment(TMPDIR=str(folder / "tmp"), HOME=str(folder), PYTHONPATH=str(PROJECT))
+    command = ("idxflow", "run", "--dataset", "digits", "--ephemeral", "--home", "h", "--set", "training.epochs=10000")
+    return ending(start(*command, cwd=folder, environment=environment))
+
+
 @pytest.mark.usefixtures("prefect_server")
 def test_an_interrupted_run_stays_interrupted(tmp_path: Path) -> None:
     """Ctrl-C while stages work: what they commit later is in the record, which never says running again."""
-    from prefect.settings import PREFECT_API_URL
-
     home = tmp_path / "home"
-    environment = os.environ | {
-        "IDXFLOW_HOME": str(home),
-        "COUNTING_SLEEP": "6",
-        "PREFECT_API_URL": PREFECT_API_URL.value() or "",
-    }
+    environment = served_environment(IDXFLOW_HOME=str(home), COUNTING_SLEEP="6")
     with ending(start("tests.artifacts.counting", "1", cwd=PROJECT, environment=environment)) as process:
         until(lambda: len(list(home.glob("artifacts/download/.staging*"))) == 2, 60)
         process.send_signal(signal.SIGINT)
@@ -66,10 +68,7 @@ def test_an_interrupted_run_stays_interrupted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_beside_a_temporary_server_ends_at_once(number: signal.Signals, tmp_path: Path) -> None:
     """A run with a server of its own that is interrupted says and records so within seconds, and leaves no server."""
-    (tmp_path / "tmp").mkdir()
-    environment = bare_environment(TMPDIR=str(tmp_path / "tmp"), HOME=str(tmp_path), PYTHONPATH=str(PROJECT))
-    command = ("idxflow", "run", "--dataset", "digits", "--ephemeral", "--home", "h", "--set", "training.epochs=10000")
-    with ending(start(*command, cwd=tmp_path, environment=environment)) as process:
+    with ephemeral(tmp_path) as process:
         until(lambda: list(tmp_path.glob("h/artifacts/train/.staging*")), 120)
         time.sleep(2)  # TensorFlow is there, and epochs go by
         process.send_signal(number)
@@ -84,10 +83,7 @@ def test_a_signal_beside_a_temporary_server_ends_at_once(number: signal.Signals,
 @pytest.mark.parametrize("seconds", [0.0, 0.1, 0.2, 0.4])
 def test_ctrl_c_once_more_ends_what_is_ending(tmp_path: Path, seconds: float) -> None:
     """While an interrupted run stops its server another Ctrl-C ends it at once: no more is said, no server stays."""
-    (tmp_path / "tmp").mkdir()
-    environment = bare_environment(TMPDIR=str(tmp_path / "tmp"), HOME=str(tmp_path), PYTHONPATH=str(PROJECT))
-    command = ("idxflow", "run", "--dataset", "digits", "--ephemeral", "--home", "h", "--set", "training.epochs=10000")
-    with ending(start(*command, cwd=tmp_path, environment=environment)) as process:
+    with ephemeral(tmp_path) as process:
         (state,) = until(lambda: list(tmp_path.glob("tmp/idxflow-server-*/server.json")), 60)
         server = Server.model_validate_json(state.read_bytes()).pid
         until(lambda: list(tmp_path.glob("h/artifacts/train/.staging*")), 120)

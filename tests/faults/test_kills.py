@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +18,7 @@ from artifacts.store.store import Store
 from flows.run_record import RunRecord
 from tests.faults.dying import KILLED, Runner
 from tests.faults.test_crashes import assert_sound
-from tests.processes import PROJECT
+from tests.processes import open_python, served_environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server"), pytest.mark.timeout(1800)]
 KILLS = 60
@@ -64,21 +62,12 @@ def test_the_command_is_killed_at_random_moments(
     tmp_path: Path, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     """However often the real pipeline is killed, the store stays sound, and a last run ends well."""
-    from prefect.settings import PREFECT_API_URL
-
     home, moments, ended = tmp_path / "home", random.Random(5), 0
-    environment = os.environ | {"IDXFLOW_HOME": str(home), "PREFECT_API_URL": PREFECT_API_URL.value() or ""}
+    environment = served_environment(IDXFLOW_HOME=str(home))
 
     def start(seed: int) -> subprocess.Popen[str]:
         arguments = ["run", "--json", "--dataset", "digits", "--set", "training.epochs=20", f"training.seed={seed}"]
-        return subprocess.Popen(
-            [sys.executable, "-m", "idxflow", *arguments],
-            env=environment | {"PYTHONPATH": str(PROJECT)},
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
+        return open_python("-m", "idxflow", *arguments, environment=environment, cwd=tmp_path)
 
     killed = 0
     for number in range(KILLS * 3):

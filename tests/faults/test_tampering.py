@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -83,22 +82,6 @@ def test_a_run_heals_whatever_was_tampered_with(
         check_a_run_after(whole, tmp_path_factory.mktemp("tampered") / "home", choice, how, position)
 
     heals()
-
-
-@pytest.mark.parametrize("field", ["serializer", "decoder"])
-def test_a_forged_record_is_no_program(whole: Path, tmp_path: Path, field: str) -> None:
-    """A record that names pickle or a decoder is refused by its name, put aside, and never executed."""
-    home = Path(shutil.copytree(whole, tmp_path / "home"))
-    path = next(home.glob("artifacts/train/*/record.json"))
-    record = json.loads(path.read_bytes())
-    forged = {"type": "pickle"} if field == "serializer" else {"type": "json", "object_decoder": "os.system"}
-    record["prefect"]["serializer"] = forged
-    path.write_text(json.dumps(record))
-    store = Store(home)
-    with pytest.raises(Exception, match="serializer that is not idxflow's"):
-        store.inspect("train", path.parent.name)
-    assert store.read("train", path.parent.name) is None
-    assert store.quarantined.reason("train", path.parent.name)
 
 
 def test_a_folder_that_is_a_link_is_not_followed(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +17,7 @@ from schemas.events import Event, RunChanged, listening
 from tests.artifacts.counting import counting
 from tests.flows.seeing import artifacts
 from tests.flows.showing import show
-from tests.processes import PROJECT
+from tests.processes import run_python, served_environment
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 RUNS = 4
@@ -67,10 +64,7 @@ def test_the_dashboard_shows_a_run_that_a_clean_up_came_after(home: Path) -> Non
 @pytest.mark.timeout(900)
 def test_the_command_beside_clean_ups_ends_well(tmp_path: Path) -> None:
     """However often everything is cleaned up meanwhile, a completed run exits with 0 and prints its record."""
-    from prefect.settings import PREFECT_API_URL
-
     home, stop = tmp_path / "home", threading.Event()
-    environment = os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value() or "", "PYTHONPATH": str(PROJECT)}
     options = ("--json", "--dataset", "digits", "--set", "training.epochs=1", "--home", str(home))
     store = Store(home)
 
@@ -82,17 +76,11 @@ def test_the_command_beside_clean_ups_ends_well(tmp_path: Path) -> None:
     cleaner.start()
     try:
         for _ in range(RUNS):
-            done = subprocess.run(
-                [sys.executable, "-m", "idxflow", "run", *options],
-                env=environment,
-                cwd=tmp_path,
-                capture_output=True,
-                text=True,
-                check=False,
+            output, errors = run_python(
+                "-m", "idxflow", "run", *options, cwd=tmp_path, environment=served_environment()
             )
-            assert done.returncode == 0, done.stderr
-            assert RunRecord.model_validate_json(done.stdout).state == "completed"
-            assert "First 3 labels" in done.stderr
+            assert RunRecord.model_validate_json(output).state == "completed"
+            assert "First 3 labels" in errors
     finally:
         stop.set()
         cleaner.join()

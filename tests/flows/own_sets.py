@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,28 @@ def draw(seed: int, rows: int, classes: int = 3) -> tuple[Array, Array]:
     return images, labels
 
 
+def describe(
+    shape: tuple[int, int],
+    classes: Iterable[str],
+    *,
+    mirrors: tuple[str, ...] = (".",),
+    shards: tuple[str, ...] = ("train",),
+    more: str = "",
+) -> str:
+    """Describe a set whose files are `NAME-images.gz` and `NAME-labels.gz`, of each train shard and of `test`."""
+    lines = [
+        'title = "Leaves"',
+        'source = "drawn by a test"',
+        f"shape = {list(shape)}",
+        f"classes = {json.dumps(list(classes))}",
+        f"mirrors = {json.dumps(mirrors)}",
+        more,
+    ]
+    for split, name in (*(("train", name) for name in shards), ("test", "test")):
+        lines += [f"[[{split}.shards]]", *(f'{kind}.name = "{name}-{kind}.gz"' for kind in ("images", "labels"))]
+    return "\n".join(lines)
+
+
 @dataclass(frozen=True)
 class OwnSet:
     """A set in a folder: `leaves.toml` beside `files/`, which has `train-images.gz` and so on."""
@@ -50,27 +73,11 @@ class OwnSet:
         """The path of one of its files."""
         return self.folder / "files" / name
 
-    def describe(
-        self, *, mirrors: tuple[str, ...] = ("files/",), shards: tuple[str, ...] = ("train",), more: str = ""
-    ) -> None:
+    def describe(self, *, mirrors: tuple[str, ...] = ("files/",), **more: Any) -> None:
         """Write the description."""
-        lines = [
-            'title = "Leaves"',
-            'source = "drawn by a test"',
-            f"shape = [{SIDE}, {SIDE}]",
-            'classes = ["oak", "beech", "birch"]',
-            f"mirrors = {json.dumps(mirrors)}",
-            more,
-        ]
-        for split, names in (("train", shards), ("test", ("test",))):
-            for name in names:
-                lines += [
-                    f"[[{split}.shards]]",
-                    f'images.name = "{name}-images.gz"',
-                    f'labels.name = "{name}-labels.gz"',
-                ]
+        text = describe((SIDE, SIDE), ("oak", "beech", "birch"), mirrors=mirrors, **more)
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "leaves.toml").write_text("\n".join(lines))
+        (self.folder / "leaves.toml").write_text(text)
 
     def write(self, name: str, seed: int, rows: int) -> None:
         """Write a pair of files with what `draw` gives."""

@@ -21,24 +21,11 @@ from flows.run_record import RunRecord, asked, found
 from schemas.errors import BadIdx
 from schemas.events import Progress, emit
 from schemas.parameters import Summary
-from schemas.results import Metrics, SplitMetrics
+from schemas.results import Metrics
 from schemas.training import EpochRow, History, Training
+from tests.artifacts.counting import split_metrics
 
 EPOCHS = 20
-
-
-def split_metrics(accuracy: float) -> SplitMetrics:
-    """Metrics of one image."""
-    return SplitMetrics(
-        samples=1,
-        accuracy=accuracy,
-        loss=0.25,
-        classes=(),
-        confusion=(),
-        halves=(0, 1),
-        first_labels=(),
-        first_predictions=(),
-    )
 
 
 @stage("download", name="{name}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -23,9 +24,9 @@ from schemas.catalog import load_dataset
 from tests.faults.mirror import Exchange, Mirror, good
 from tests.flows.test_pipeline import Command
 from tests.flows.walking import TRAINING, digits_home
+from tests.processes import PROJECT, run_python, served_environment
 from tests.test_house import HEAVY
 
-PROJECT = Path(__file__).parents[2]
 JOB = Job(dataset="digits", training=TRAINING)
 IMPORTS = list(dict.fromkeys(stage.imports for stage in GRAPH.values() if stage.imports))
 LOADED = """
@@ -63,10 +64,8 @@ def planned(home: Path, *refresh: str) -> list[str]:
 
 def loaded(home: Path, *refresh: str) -> set[str]:
     """Import ahead in a process of its own. Returns: the names of its modules."""
-    done = subprocess.run(
-        [sys.executable, "-c", LOADED, str(home), *refresh], cwd=PROJECT, capture_output=True, text=True, check=True
-    )
-    return set(done.stdout.split())
+    output, _ = run_python("-c", LOADED, str(home), *refresh, cwd=PROJECT, environment=os.environ)
+    return set(output.split())
 
 
 def test_each_import_is_one_that_its_stage_can_make() -> None:
@@ -128,11 +127,8 @@ def test_a_flow_takes_what_was_begun_for_it(tmp_path: Path, monkeypatch: pytest.
 def test_a_cached_flow_imports_nothing(prefect_server: None, tmp_path: Path, kept: Path) -> None:
     """A worker's run over a store that has everything loads no heavy library, and takes all from there."""
     shutil.copytree(kept, home := tmp_path / "home")
-    command = Command(home, PROJECT)
-    done = subprocess.run(
-        [sys.executable, "-c", FLOW], env=command.environment, capture_output=True, text=True, check=True
-    )
-    cached, stages, *modules = done.stdout.split()
+    output, _ = run_python("-c", FLOW, cwd=PROJECT, environment=served_environment(IDXFLOW_HOME=str(home)))
+    cached, stages, *modules = output.split()
     assert cached == stages
     assert not set(modules) & HEAVY
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socket import socket
 from uuid import uuid4
@@ -24,30 +21,16 @@ from schemas.catalog import load_dataset
 from schemas.datasets import Dataset
 from schemas.errors import UsageError
 from tests.artifacts.building import build
+from tests.faults.mirror import Mirror
 
 NAME = "train-images-idx3-ubyte.gz"
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves a folder without talking."""
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[str]:
+def served() -> Iterator[str]:
     """The address of a mirror that has the first MNIST file, by name."""
-    folder = tmp_path / "mirror"
-    folder.mkdir()
-    (folder / NAME).write_bytes(b"x")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with Mirror({NAME: b"x"}) as mirror:
+        yield f"{mirror.url}/"
 
 
 @pytest.fixture

@@ -19,24 +19,11 @@ from flows.dag import dag
 from flows.run_record import RunRecord
 from schemas.catalog import load_dataset
 from schemas.training import Training
+from tests.flows.own_sets import describe
 from tests.flows.test_pipeline import Command
 from tests.processes import PROJECT, ending
 from tests.tasks.idx_bytes import idx_bytes
 
-DESCRIPTION = """
-title = "Noise"
-source = "drawn"
-shape = [28, 28]
-classes = ["even", "odd"]
-mirrors = ["."]
-{more}
-[[train.shards]]
-images.name = "train-images.gz"
-labels.name = "train-labels.gz"
-[[test.shards]]
-images.name = "test-images.gz"
-labels.name = "test-labels.gz"
-"""
 BAR = 2.0
 """Seconds from the failing stage to the end of the process."""
 
@@ -93,7 +80,7 @@ def written(folder: Path, rows: int, *, missing: int, more: str) -> Path:
             path = folder / f"{split}-{name}.gz"
             path.write_bytes(gzip.compress(idx_bytes(array), 1))
     path = folder / "noise.toml"
-    path.write_text(DESCRIPTION.format(more=more))
+    path.write_text(describe((28, 28), ("even", "odd"), more=more))
     return path
 
 

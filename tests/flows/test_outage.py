@@ -15,7 +15,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.run_record import RunRecord
 from idxflow.server.local import api_answers
 from tests.flows.seeing import flow_run, posted
-from tests.processes import ending, free_port, until
+from tests.processes import ending, free_port, open_python, until
 
 pytestmark = pytest.mark.slow
 
@@ -61,15 +61,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 def test_a_run_outlives_its_server(server: Server) -> None:
     """A server that is killed and started again costs one warning; the run completes, and is shown in the end."""
-    run = subprocess.Popen(
-        [sys.executable, "-m", "tests.flows.showing", "8"],
-        env=server.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
     home = Path(server.environment["IDXFLOW_HOME"])
-    with ending(run) as process:
+    with ending(open_python("-m", "tests.flows.showing", "8", environment=server.environment)) as process:
         until(lambda: list(home.glob("artifacts/train/.staging*")) or process.poll() is not None, 120)
         time.sleep(2.5)
         server.kill()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import shutil
 import subprocess
-import sys
 import time
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,9 @@ import pytest
 from flows.dag import STAGES
 from flows.run_record import RunRecord
 from schemas.results import Metrics
-from tests.processes import PROJECT, ending, until
+from tests.conftest import MNIST_FILES
+from tests.faults.mirror import Fault, Mirror, cut, flip, html, shorten, stall
+from tests.processes import PROJECT, ending, open_python, served_environment, until
 
 FLOORS = ("idxflow", "flows", "tasks", "artifacts", "schemas")
 QUICK = ("--dataset", "digits", "--set", "training.epochs=3")
@@ -27,26 +28,15 @@ class Command:
     """The `idxflow` command over one home folder, from one copy of the source."""
 
     def __init__(self, home: Path, source: Path) -> None:
-        from prefect.settings import PREFECT_API_URL
-
         self.home, self.source = home, source
-        self.environment = os.environ | {
-            "IDXFLOW_HOME": str(home),
-            "PREFECT_API_URL": PREFECT_API_URL.value() or "",
-            "PYTHONPATH": str(source),
-            "PYTHONPROFILEIMPORTTIME": "",
-        }
+        self.environment = served_environment(
+            IDXFLOW_HOME=str(home), PYTHONPATH=str(source), PYTHONPROFILEIMPORTTIME=""
+        )
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start the command."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "idxflow", "run", "--json", *arguments],
-            cwd=self.home.parent,
-            env=self.environment | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        command = ("-m", "idxflow", "run", "--json", *arguments)
+        return open_python(*command, cwd=self.home.parent, environment=self.environment | environment)
 
     def run(self, *arguments: str, **environment: str) -> tuple[RunRecord, str]:
         """Run the command to its end. Returns: its record and what it said beside it."""
@@ -88,6 +78,7 @@ def test_digits_run_through_every_stage_once(command: Command) -> None:
     scores = next(stage for stage in first.stages if stage.stage == "evaluate")
     metrics = Metrics.model_validate_json((Path(scores.path) / "metrics.json").read_bytes())
     assert (metrics.train.samples, metrics.test.samples) == (1500, 297)
+    assert_inputs_are_named_by_content(first)
 
     second, said = command.run("--dataset", "digits", PYTHONPROFILEIMPORTTIME="1")
     assert computed(second) == []
@@ -97,9 +88,8 @@ def test_digits_run_through_every_stage_once(command: Command) -> None:
     assert not imported & {"tensorflow", "keras", "pandas", "pandera", "matplotlib"}
 
 
-def test_stored_bytes_are_the_published_ones(command: Command) -> None:
+def assert_inputs_are_named_by_content(record: RunRecord) -> None:
     """Each artifact's manifest names its inputs by content, down to the published checksums."""
-    record, _ = command.run(*QUICK)
     manifests = [json.loads((Path(stage.path) / "manifest.json").read_bytes()) for stage in record.stages]
     digests = {(manifest["stage"], manifest["version"]): manifest["digest"] for manifest in manifests}
     for manifest in manifests:
@@ -185,3 +175,33 @@ def test_the_same_configuration_gives_the_same_bits(command: Command, tmp_path: 
         return json.loads((Path(path) / "manifest.json").read_bytes())["digest"]
 
     assert digest(tmp_path / "one") == digest(tmp_path / "two")
+
+
+@pytest.mark.slow
+@pytest.mark.mnist
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (html, "an HTML page (812 bytes)"),
+        (stall(1000), "nothing for 20 s"),
+        (cut(1000), "an answer cut after 1000 bytes"),
+        (shorten(100), "{short} bytes"),
+        (flip, "SHA-256"),
+    ],
+    ids=["html", "stalls", "cuts", "truncates", "flips a bit"],
+)
+def test_the_next_mirror_makes_up_for_it(command: Command, mnist_files: Path, fault: Fault, said: str) -> None:
+    """The run completes from the second mirror, and the record names which file failed where, and how."""
+    files = {name: (mnist_files / name).read_bytes() for name in MNIST_FILES}
+    with Mirror(files, faults=repeat(fault)) as bad, Mirror(files) as good:
+        record, shown = command.run(
+            *("--dataset", "mnist", "--set", "training.epochs=1"), *("--mirror", bad.url, "--mirror", good.url)
+        )
+    assert record.state == "completed"
+    assert "train" in computed(record)
+    for name in MNIST_FILES:
+        warning = next(warning for warning in record.warnings if warning.startswith(f"{name}: "))
+        assert said.format(short=len(files[name]) - 100) in warning
+        assert bad.url.rstrip("/") in warning
+        assert good.url.rstrip("/") in warning
+        assert warning.split(";")[0] in shown

@@ -20,7 +20,8 @@ from flows.dag import STAGES
 from flows.size import HEAVY, LIGHT, Work, needs_of
 from schemas.needs import Needs
 from schemas.training import ProfileName, Training
-from tests.processes import PROJECT
+from tests.flows.own_sets import describe
+from tests.processes import served_environment
 from tests.tasks.idx_bytes import idx_bytes
 
 DRAWS = int(os.environ.get("IDXFLOW_SIZE_DRAWS", "20"))
@@ -109,14 +110,8 @@ class Drawn:
             labels = (np.arange(images) % self.classes).astype(np.uint8 if self.classes <= 256 else np.int32)
             (folder / f"{name}-images.gz").write_bytes(gzip.compress(idx_bytes(pixels), 1))
             (folder / f"{name}-labels.gz").write_bytes(gzip.compress(idx_bytes(labels), 1))
-        names = ", ".join(f'"{name}"' for name in range(self.classes))
-        shards = "".join(
-            f'[[{name}.shards]]\nimages.name = "{name}-images.gz"\nlabels.name = "{name}-labels.gz"\n'
-            for name in ("train", "test")
-        )
         path = folder / "drawn.toml"
-        head = f'title = "Drawn"\nsource = "chance"\nshape = [{self.rows}, {self.columns}]\nclasses = [{names}]\n'
-        path.write_text(f'{head}mirrors = ["."]\n{shards}')
+        path.write_text(describe((self.rows, self.columns), map(str, range(self.classes))))
         return path
 
 
@@ -150,9 +145,7 @@ def test_the_peak_is_within_the_estimate(
     prefect_server: None, tmp_path: Path, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     """Each set completes with a peak of memory of at most 1.3 times the estimate, or is refused before work."""
-    from prefect.settings import PREFECT_API_URL
-
-    environment = os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value() or "", "PYTHONPATH": str(PROJECT)}
+    environment = served_environment()
     ratios, refused = list[float](), 0
 
     @settings(

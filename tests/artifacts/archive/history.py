@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from artifacts.ref import Ref
 from artifacts.run_record import StageRecord
+from artifacts.store.disk import disk
+from artifacts.store.files import write_atomically
 from artifacts.store.store import Store
 from flows.dag import STAGES
 from flows.run_record import RunRecord, Score
@@ -75,7 +77,8 @@ def write_run(
             "error": "it broke" if state == "failed" else None,
         }
     )
-    (store.runs / f"{run}.json").write_text(record.model_dump_json(indent=2))
+    with disk(store.runs):
+        write_atomically(store.runs / f"{run}.json", record.model_dump_json(indent=2).encode())
     return record
 
 

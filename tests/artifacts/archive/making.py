@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from artifacts.environment import Environment
-from artifacts.keys import KeyParts, content_digest, plain, references
-from artifacts.manifest import Input, Manifest
+from artifacts.keys import KeyParts, plain, references
+from artifacts.manifest import Input
 from artifacts.ref import Ref
 from artifacts.store.integrity import Stored
-from artifacts.store.publishing import commit, publish, seal_entries, staging
 from artifacts.store.store import Store
+from tests.artifacts.building import build
 
 MACHINE = Environment(
     python="3.12.1", platform="Linux x86_64", cores=2, packages={"idxflow": "0.1.0", "keras": "3.15.1"}, numerics={},
@@ -28,13 +28,14 @@ def make(
     inputs: Mapping[str, Ref | list[Ref] | dict[str, Ref]] | None = None,
     parameters: Mapping[str, Any] | None = None,
     files: Mapping[str, bytes] | None = None,
-    summary: Mapping[str, Any] | None = None,
     code: str | Mapping[str, str] = "1",
-    created: str = "2026-01-01T12:00:00+00:00",
-    run: str = "0" * 12,
-    environment: Environment = MACHINE,
+    **facts: Any,
 ) -> Ref:
-    """Publish and commit an artifact; without `files` it has one whose content is the stage and name."""
+    """
+    Publish and commit an artifact; without `files` it has one whose content is the stage and name.
+
+    Args: facts: whatever else its manifest shall say.
+    """
     taken = dict(inputs or {})
     parts = KeyParts(
         stage=stage,
@@ -43,38 +44,19 @@ def make(
         code={f"tasks/{stage}.py": code} if isinstance(code, str) else dict(code),
         packages={"keras": "3.15.1"} if stage in ("train", "evaluate") else {},
     )
-    with staging(store, stage, parts.version) as out:
-        for file, content in (files or {"content": f"{stage} {name}".encode()}).items():
-            (out / file).write_bytes(content)
-        entries = seal_entries(out, {})
-        manifest = Manifest(
-            stage=stage,
-            name=name,
-            version=parts.version,
-            key=parts.key,
-            parts=parts,
-            inputs=tuple(
-                Input(argument=argument, stage=ref.stage, name=ref.name, version=ref.version, digest=ref.digest)
-                for argument, value in taken.items()
-                for ref in references(value)
-            ),
-            files=entries,
-            digest=content_digest({file: entry.content for file, entry in entries.items()}),
-            summary=dict(summary or {}),
-            created=created,
-            seconds=1.5,
-            environment=environment,
-            run=run,
-            flow_run="",
-        )
-        ref = publish(store, out, manifest)
-    settle(store, ref)
-    return ref
-
-
-def settle(store: Store, ref: Ref) -> None:
-    """Commit what was published."""
-    commit(store, ref)
+    told: dict[str, Any] = {
+        "name": name,
+        "inputs": tuple(
+            Input(argument=argument, stage=ref.stage, name=ref.name, version=ref.version, digest=ref.digest)
+            for argument, value in taken.items()
+            for ref in references(value)
+        ),
+        "created": "2026-01-01T12:00:00+00:00",
+        "seconds": 1.5,
+        "environment": MACHINE,
+        "flow_run": "",
+    }
+    return build(store, files or {"content": f"{stage} {name}".encode()}, parts=parts, **told | facts)
 
 
 def stored(store: Store, ref: Ref) -> Stored:

@@ -10,15 +10,11 @@ from pathlib import Path
 import pytest
 
 from artifacts.archive.collect import Cleanup, collect, survey
-from artifacts.archive.names import Names
 from artifacts.archive.runs import list_runs
-from artifacts.manifest import Input
-from artifacts.ref import Ref
 from artifacts.store.holds import Hold
 from artifacts.store.store import Store
-from schemas.errors import StoreError
 from tests.artifacts.building import build
-from tests.faults.scenarios import NOW, record, ref_of
+from tests.faults.scenarios import record, ref_of
 
 FILES = {"a": b"x" * 100}
 
@@ -39,14 +35,6 @@ def clean_up(store: Store, keep: int = 1, older_than: timedelta | None = None) -
 def left(store: Store) -> set[int]:
     """Return the salts of the artifacts that are there."""
     return {salt for salt in range(5) if store.read("parse", ref_of(salt).version)}
-
-
-def made_from(store: Store, stage: str, *inputs: Ref) -> Ref:
-    """Build an artifact that was made from others."""
-    taken = tuple(
-        Input(argument="x", stage=ref.stage, name=ref.name, version=ref.version, digest=ref.digest) for ref in inputs
-    )
-    return build(store, FILES, stage, inputs=taken)
 
 
 def test_a_survey_changes_nothing_and_says_what_would_go(store: Store) -> None:
@@ -71,34 +59,6 @@ def test_the_last_runs_of_each_data_set_hold_what_they_used(store: Store) -> Non
     assert len(list_runs(store)) == 4
     clean_up(store, keep=0)
     assert left(store) == set()
-
-
-def test_aliases_and_pins_hold_an_artifact_and_all_it_was_made_from(store: Store) -> None:
-    """What has a name stays, with its origins; a model keeps its evaluation and report too."""
-    parsed = ref_of(0)
-    whole = store.read("parse", parsed.version)
-    assert whole is not None
-    model = made_from(store, "train", whole.ref)
-    scores = made_from(store, "evaluate", model)
-    names = Names(store)
-    names.set_alias("champion", model.stage, model.version, NOW)
-    names.pin_artifact("parse", ref_of(1).version, "", NOW)
-    clean_up(store)
-    assert left(store) == {0, 1}
-    assert store.read("evaluate", scores.version)
-    names.remove_alias("champion", NOW)
-    clean_up(store)
-    assert left(store) == {1}
-    assert not store.read("train", model.version)
-
-
-def test_a_pinned_run_holds_all_that_it_used(store: Store) -> None:
-    """A pin of a run is a pin of each of its artifacts, however old the run."""
-    record(store, "a" * 12, (0, 1), minute=0)
-    record(store, "b" * 12, (2,), minute=1)
-    Names(store).pin_run("a" * 12, "", NOW)
-    clean_up(store)
-    assert left(store) == {0, 1, 2}
 
 
 def test_what_a_living_run_uses_stays(store: Store) -> None:
@@ -145,15 +105,6 @@ def test_a_half_download_stays_for_a_day(store: Store) -> None:
     assert [each.subject for each in found.candidates if each.kind == "download"] == ["incoming/2-old.part"]
     assert young.exists()
     assert not old.exists()
-
-
-def test_an_unreadable_alias_stops_a_clean_up(store: Store) -> None:
-    """Nobody knows what a broken alias holds: nothing is taken until it is mended."""
-    (store.home / "aliases").mkdir()
-    (store.home / "aliases" / "champion.json").write_text("{")
-    with pytest.raises(StoreError, match=r"champion"):
-        clean_up(store)
-    assert left(store) == set(range(5))
 
 
 def test_locks_that_nobody_holds_go(store: Store) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,15 +12,10 @@ from artifacts.archive.runs import list_runs, unreadable_runs
 from artifacts.ref import Ref
 from artifacts.store.store import Store
 from tests.artifacts.archive.history import stage_record, write_run
+from tests.artifacts.together import at_once
 
 MODEL = Ref(stage="train", name="", version="1" * 16, digest="", manifest="")
 TABLE = Ref(stage="parse", name="train", version="2" * 16, digest="", manifest="")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """An empty store."""
-    return Store(tmp_path)
 
 
 def index_file(store: Store) -> Path:
@@ -148,17 +142,10 @@ def test_many_may_bring_it_up_to_date_at_once(store: Store) -> None:
     """Of eight that begin together each has all runs, and so has the file."""
     for number in range(50):
         write_run(store, f"{number:012x}", [stage_record(MODEL)], sequence=number)
-    counts, ready = [], threading.Barrier(8)
 
-    def look() -> None:
-        ready.wait()
+    def look(_: int) -> tuple[int, int]:
         with RunIndex(store) as index:
-            counts.append((len(index.runs()), len(index.users("train", MODEL.version))))
+            return len(index.runs()), len(index.users("train", MODEL.version))
 
-    threads = [threading.Thread(target=look) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert counts == [(50, 50)] * 8
+    assert at_once(look) == [(50, 50)] * 8
     assert_true(store)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,12 +15,6 @@ from tests.artifacts.archive.making import MACHINE, clean_up, make, stored
 
 FILE = {"file": {"name": "images.gz", "sha256": "0" * 64}}
 BYTES = {"bytes": 7, "sha256": "a" * 64, "mirror": "https://mirror.example/", "failures": []}
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """An empty store."""
-    return Store(tmp_path / "home")
 
 
 def line(store: Store) -> dict[str, Ref]:

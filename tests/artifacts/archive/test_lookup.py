@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -20,12 +19,6 @@ from tests.artifacts.building import build, publish
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 MAKER = "0" * 12
 """The run that `tests.artifacts.building` writes into its manifests."""
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """An empty store."""
-    return Store(tmp_path / "home")
 
 
 @pytest.fixture

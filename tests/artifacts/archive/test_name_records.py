@@ -36,12 +36,6 @@ PINS = (
 )
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """An empty store."""
-    return Store(tmp_path / "home")
-
-
 def write(path: Path, content: str) -> Path:
     """Write a file in a folder that may not be there yet."""
     path.parent.mkdir(exist_ok=True)

@@ -18,15 +18,10 @@ from artifacts.store.store import Store
 from schemas.errors import ArtifactDamaged, StoreError, UsageError
 from tests.artifacts.archive.history import stage_record, write_run
 from tests.artifacts.building import build
+from tests.artifacts.together import at_once
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """An empty store."""
-    return Store(tmp_path / "home")
 
 
 @pytest.fixture
@@ -68,15 +63,10 @@ def test_aliases_that_stand_for_something_are_listed(names: Names, model: Ref) -
     assert [alias.name for alias in names.aliases()] == ["first", "second"]
 
 
-def test_setting_an_alias_to_what_it_is_changes_nothing(names: Names, model: Ref) -> None:
-    """The history has no entry that says nothing."""
+def test_the_history_has_no_entry_that_says_nothing(names: Names, model: Ref) -> None:
+    """Set to what it is, an alias stays as it is; after its removal it goes on with its history."""
     first = names.set_alias("champion", "train", model.version, NOW)
     assert names.set_alias("champion", "train", model.version, LATER) == first
-
-
-def test_a_removed_alias_is_set_again(names: Names, model: Ref) -> None:
-    """After its removal an alias goes on with its history."""
-    names.set_alias("champion", "train", model.version, NOW)
     names.remove_alias("champion", NOW)
     assert len(names.set_alias("champion", "train", model.version, LATER).history) == 3
 
@@ -252,14 +242,7 @@ def test_a_clean_up_and_a_new_name_wait_for_each_other(names: Names, store: Stor
 def test_two_who_set_names_at_once_lose_nothing(store: Store, model: Ref) -> None:
     """Eight threads that move one alias leave eight entries: none writes over another's."""
     versions = [build(store, {"a": b"a"}, salt=salt).version for salt in range(8)]
-    threads = [
-        threading.Thread(target=Names(store).set_alias, args=("champion", "parse", version, NOW))
-        for version in versions
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(lambda number: Names(store).set_alias("champion", "parse", versions[number], NOW))
     assert {entry.version for entry in Names(store).alias("champion").history} == set(versions)
 
 

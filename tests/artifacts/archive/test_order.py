@@ -1,4 +1,4 @@
-"""The order of runs and of what they made, after a clock that was wrong: the newest run stays the newest."""
+"""The order of runs and of what they made, after a clock that was wrong, and the twin of what is gone."""
 
 from __future__ import annotations
 
@@ -34,12 +34,6 @@ NOW = FIRST + timedelta(days=1)
 YEAR = 525_600
 """Minutes of one."""
 OLD, NEW = "a" * 12, "b" * 12
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """An empty store."""
-    return Store(tmp_path / "home")
 
 
 def train(store: Store, run: str, minute: int, code: str = "1") -> Ref:
@@ -194,3 +188,41 @@ def test_a_run_has_the_number_after_all_others(home: Path) -> None:
     assert record is not None
     assert RunRecord.of(record) == run
     assert find_run(store, "latest").id == run.id
+
+
+def table(store: Store, code: str, day: int = 1, content: bytes = b"table") -> Ref:
+    return make(store, "parse", "train", code=code, files={"t": content}, created=f"2026-01-0{day}T12:00:00+00:00")
+
+
+def taken(ref: Ref, **changes: str) -> Input:
+    facts = {"argument": "table"} | ref.model_dump(include={"stage", "name", "version", "digest"}) | changes
+    return Input.model_validate(facts)
+
+
+def test_what_is_there_needs_no_twin(store: Store) -> None:
+    """However many artifacts of its content are newer."""
+    first = table(store, "1")
+    table(store, "2", day=2)
+    assert Twins(store.manifests(), Order()).of(taken(first)) is None
+
+
+def test_the_newest_of_the_same_stage_and_content_stands_for_what_is_gone(store: Store) -> None:
+    """Neither an older one, nor one of other content, nor another stage's."""
+    for code, day in (("2", 2), ("3", 3), ("1", 1)):
+        table(store, code, day)
+    table(store, "4", day=4, content=b"another")
+    newest = table(store, "3", day=3)
+    twins = Twins(store.manifests(), Order())
+    found = twins.of(taken(newest, version="f" * 16))
+    assert found is not None
+    assert found.version == newest.version
+    assert twins.of(taken(newest, version="f" * 16, stage="validate")) is None
+    assert twins.of(taken(newest, version="f" * 16, digest="0" * 64)) is None
+
+
+def test_what_was_made_anew_with_other_content_has_a_twin(store: Store) -> None:
+    """A version alone is not what was taken."""
+    changed, alike = table(store, "1", content=b"another"), table(store, "2")
+    found = Twins(store.manifests(), Order()).of(taken(changed, digest=alike.digest))
+    assert found is not None
+    assert found.version == alike.version

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from artifacts.archive.names import Names
@@ -15,12 +13,6 @@ from tests.artifacts.archive.history import stage_record, write_run
 from tests.artifacts.archive.making import clean_up, make
 from tests.artifacts.building import publish
 from tests.faults.scenarios import NOW
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """An empty store."""
-    return Store(tmp_path / "home")
 
 
 def of(*refs: Ref) -> set[Artifact]:

@@ -14,12 +14,6 @@ from artifacts.store.store import Store
 from tests.artifacts.archive.history import stage_record, write_run
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """An empty store."""
-    return Store(tmp_path / "home")
-
-
 def test_runs_are_listed_newest_first(store: Store) -> None:
     """The newest run comes first; of two that started in the same second, the greater id."""
     write_run(store, "00000000000a", minute=1)
