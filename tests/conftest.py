@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import shutil
@@ -39,10 +40,22 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     roomy = os.access(SHARED_MEMORY, os.W_OK) and shutil.disk_usage(SHARED_MEMORY).free > 2**32
     if roomy and "TMPDIR" not in os.environ:
-        os.environ["TMPDIR"] = tempfile.tempdir = SHARED_MEMORY
+        os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(dir=SHARED_MEMORY)
+        atexit.register(leave_memory, tempfile.tempdir)  # the first that is registered is called last
     settings.register_profile("quick", deadline=None, max_examples=25)
     settings.register_profile("whole", deadline=None)
     settings.load_profile("quick" if "not slow" in config.option.markexpr else "whole")
+
+
+def leave_memory(folder: str) -> None:
+    """Delete what tests wrote to memory."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_sessionfinish(exitstatus: int) -> None:
+    """Keep it where something is to be looked into."""
+    if exitstatus:
+        atexit.unregister(leave_memory)
 
 
 def pytest_collection_finish() -> None:
