@@ -159,7 +159,7 @@ def test_tensorflow_is_imported_while_the_data_comes(prefect_server: None, tmp_p
         ) as process:
             assert process.stderr
             for line in process.stderr:
-                if line.rpartition("|")[2].strip() == "keras":  # the last that tasks.backend imports
+                if line.rpartition("|")[2].strip() == "keras":  # the last that the backend imports
                     there.set()
     assert process.returncode == 0
     assert len(sent) == len(files)
