@@ -19,7 +19,6 @@ class CurrentRun(Protocol):
     A run under way; `artifacts.engine.recorder.Recorder` is the one that computes.
 
     Args:
-        store:    where its artifacts are.
         refresh:  what to rebuild.
         dataset:  name of the data set, once it is known.
         dataset_id: what tells it from another set of that name; see `schemas.datasets.Dataset`.
@@ -27,12 +26,15 @@ class CurrentRun(Protocol):
         flow_run: id of the Prefect flow run.
     """
 
-    store: Store
     refresh: Refresh
     dataset: str
     dataset_id: str
     id: str
     flow_run: str
+
+    @property
+    def store(self) -> Store:
+        """Where its artifacts are."""
 
     def submit(self, stage: Stage, arguments: dict[str, Any]) -> Any:
         """Start a stage; `arguments` by name, among them what other stages returned."""

@@ -8,7 +8,7 @@ disk has torn is left out. After a loss of power the last ones may be missing fr
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,13 +23,18 @@ SUFFIX = ".stages"
 
 
 class Line(BaseModel):
-    """One stage, and what was known of the run by then; the fields are those of its record."""
+    """
+    One stage, and what was known of the run by then; the fields are those of its record.
+
+    Args: place: of the stage in the order of the graph.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     dataset: str
     dataset_id: str
     seconds: float
     warnings: tuple[str, ...]
+    place: int
     stage: StageRecord
 
 
@@ -38,14 +43,14 @@ def journal(store: Store, run: str) -> Path:
     return store.runs / f"{run}{SUFFIX}"
 
 
-def note(store: Store, run: str, line: Line) -> None:
-    """Add a line; from any thread. Raises: StoreError: the disk."""
+def note(store: Store, run: str, lines: Sequence[Line]) -> None:
+    """Add lines; from any thread. Raises: StoreError: the disk."""
     path = journal(store, run)
     with disk(path):
         descriptor = open_plainly(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
-            # It begins a line of its own: one that was torn takes no other with it.
-            files.DISK.write(descriptor, f"\n{line.model_dump_json()}\n".encode())
+            # They begin a line of their own: one that was torn takes no other with it.
+            files.DISK.write(descriptor, "".join(f"\n{line.model_dump_json()}\n" for line in lines).encode())
         finally:
             os.close(descriptor)
 
@@ -78,7 +83,8 @@ def with_noted(store: Store, record: Record) -> Record:
     lines = [line for line in map(_read, text.splitlines()) if line]
     if not lines:
         return record
-    rows = {(row.stage, row.version): row for row in (*record.stages, *(line.stage for line in lines))}
+    rows = {(row.stage, row.version): row for row in record.stages}
+    rows |= {(line.stage.stage, line.stage.version): line.stage for line in sorted(lines, key=lambda line: line.place)}
     known = lines[-1].model_dump(include={"dataset", "dataset_id", "seconds", "warnings"})
     return record.model_copy(update={**known, "stages": tuple(rows.values())})
 

@@ -27,9 +27,10 @@ from artifacts.stage import Stage, inputs_of
 from artifacts.store.disk import disk
 from artifacts.store.files import remove_folder
 from artifacts.store.holds import hold
-from artifacts.store.integrity import Stored
+from artifacts.store.integrity import Damage, Stored
 from artifacts.store.publishing import commit, publish, restore, seal_entries, staging
 from artifacts.store.store import Store
+from schemas.errors import StoreError
 from schemas.events import StageChanged, emit
 
 
@@ -41,12 +42,14 @@ class Done:
     Args:
         ref:        the artifact.
         row:        of the run's record; without the reason, which is found out afterwards.
+        anew:       why it was rebuilt though it may have been stored; None where that was not asked for.
         unfinished: there was an artifact that an earlier run had not committed.
         warnings:   what idxflow's loggers said in it from WARNING on, in their order.
     """
 
     ref: Ref
     row: StageRecord
+    anew: str | None = None
     unfinished: bool = False
     warnings: tuple[str, ...] = ()
 
@@ -76,11 +79,12 @@ class Execution:
         """Of what: a file, a split, or empty where the run has one only."""
         return self.stage.name_of(self.arguments)
 
-    def __call__(self) -> Done:
+    def __call__(self, check: Callable[[], None] = lambda: None) -> Done:
         """
         Take the artifact from the store, or compute, publish and commit it, while nobody else does.
 
-        Raises: ArtifactDamaged: an input is not what it was; StoreError: the disk; whatever the stage raises.
+        Args:   check: called before anything is computed: the lock was waited for, and nobody may want it any more.
+        Raises: ArtifactDamaged: an input is not what it was; StoreError: the disk; what `check` or the stage raises.
         """
         parts, stage = self.stage.parts(self.arguments), self.stage.stage
         with self.store.waited_for(stage, parts.version), _listening() as warnings:
@@ -89,8 +93,9 @@ class Execution:
             found = None if self.anew else self.store.read(stage, parts.version, locked=True)
             if found:
                 return self._done(found, time.perf_counter() - started, cached=True, warnings=warnings)
+            check()
             unfinished = not self.anew and self.store.folder(stage, parts.version).exists()
-            stored = commit(self.store, self._compute(parts))
+            stored = self._commit(self._compute(parts))
             seconds = stored.manifest.seconds
             return self._done(stored, seconds, cached=False, warnings=warnings, unfinished=unfinished)
 
@@ -109,7 +114,18 @@ class Execution:
             bytes=manifest.bytes,
             path=str(stored.folder),
         )
-        return Done(stored.ref, row, unfinished, tuple(dict.fromkeys(warnings)))
+        return Done(stored.ref, row, self.anew, unfinished, tuple(dict.fromkeys(warnings)))
+
+    def _commit(self, ref: Ref) -> Stored:
+        try:
+            return commit(self.store, ref)
+        except Damage as damage:
+            raise StoreError(
+                f"artifact {ref.stage} {ref.version}",
+                expected="what was published",
+                found=str(damage),
+                way_out="See that the home folder can be written and nothing else changes it, then run again.",
+            ) from damage
 
     def _compute(self, parts: KeyParts) -> Ref:
         """Check the inputs, do the work in a staging folder, and publish it."""

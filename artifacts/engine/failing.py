@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any
 
@@ -67,7 +67,7 @@ class Failures:
         if isinstance(error, IdxflowError):
             emit(StageFailed(stage, name, str(error)))
 
-    def await_all(self, results: Iterable[Any]) -> None:
+    def await_all(self, results: Collection[Any]) -> None:
         """
         Wait for stages.
 
@@ -79,7 +79,7 @@ class Failures:
         while waiting and not self.final:
             waiting = wait({*waiting, self._final}, return_when=FIRST_COMPLETED).not_done - {self._final}
         self.check()
-        for future in futures:
+        for future in (result for result in results if isinstance(result, PrefectFuture)):
             future.wait()  # of one that was not waited for the API is asked
             if not future.state.is_completed():
                 raise Stopped

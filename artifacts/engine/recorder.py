@@ -89,7 +89,7 @@ def recording(*, dataset: str = "", refresh: tuple[str, ...] = (), **facts: Any)
         root.removeHandler(keeper)
         CURRENT.reset(token)
         let_go(run.close)
-    raise failed  # out here it has no context: Prefect would log that as well
+    raise failed from None  # Prefect would log what led to it as well
 
 
 class Recorder:
@@ -108,6 +108,8 @@ class Recorder:
         self._failures = Failures()
         self._futures: list[PrefectFuture[Any]] = []
         self._tasks: dict[tuple[str, str | None], Task[..., Any]] = {}
+        self._taking, self._taken = threading.RLock(), set[int]()
+        self._unnoted: list[tuple[str, str]] = []
         self._saving, self._sequence = threading.Lock(), 0
         self._state: State = "running"
         self._error: BaseException | None = None
@@ -125,7 +127,10 @@ class Recorder:
             self._tasks[stage.stage, anew] = task
         arguments = {key: _unasked(value) for key, value in arguments.items()}
         if stage.on_main_thread:
-            return task(**arguments).result()  # of the state that it ended in
+            done = task(**arguments).result()  # of the state that it ended in
+            with suppress(StoreError):  # what is dear stands in the record itself, which every version reads
+                self._write()
+            return done
         self._futures.append(future := task.submit(**arguments))
         return future
 
@@ -134,8 +139,8 @@ class Recorder:
         self._failures.check()
         stage, name = execution.stage.stage, execution.name
         try:
-            done = execution()
-            self.take(done, execution.anew)
+            done = execution(self._failures.check)
+            self.take(done)
         except Stopped:
             raise
         except Exception as error:
@@ -148,25 +153,24 @@ class Recorder:
             return done
         raise failed  # out here it has no context: Prefect would log that as well
 
-    def take(self, done: Done, anew: str | None = None) -> None:
-        """
-        Note what a stage did, wherever it did it; what is known already is not noted again.
-
-        Args: anew: why it was rebuilt, if it was asked for.
-        """
+    def take(self, done: Done) -> None:
+        """Note what a stage did, wherever it did it."""
         key = (done.row.stage, done.row.version)
-        # A later attempt finds cached what an earlier one computed: the run did compute it.
-        row = self._rows.get(key, done.row) if done.row.cached else done.row
-        if not done.row.cached:
-            row = row.model_copy(update={"reason": self._reason(done, anew)})
-        self._rows[key] = row
+        with self._taking:
+            self._taken.add(id(done))
+            # A later attempt finds cached what an earlier one computed: the run did compute it.
+            row = self._rows.get(key, done.row) if done.row.cached else done.row
+            self._rows[key] = row
+            if not done.row.cached:  # the row stands by now: whatever interrupts what follows, the run has made it
+                self._rows[key] = row = row.model_copy(update={"reason": self._reason(done)})
+            self._unnoted.append(key)
         self.warnings.extend(said for said in done.warnings if said not in self.warnings)
         state: Literal["cached", "computed"] = "cached" if done.row.cached else "computed"
         reason = "" if done.row.cached else row.reason
         emit(StageChanged(row.stage, row.name, state, row.version, done.row.seconds, row.bytes, reason))
         if not done.row.cached:
             with suppress(StoreError):  # the record that counts is the one of the end
-                self._note(row)
+                self._note()
 
     @property
     def saved(self) -> Record:
@@ -205,6 +209,7 @@ class Recorder:
             self._failures.clear()
             self._futures.clear()
             self._tasks.clear()
+            self._taken.clear()
             raised: Exception | None = None
             with listening(self._interrupt):
                 try:
@@ -250,7 +255,7 @@ class Recorder:
             self._hold.release()
             self._index.close()
 
-    def _reason(self, done: Done, anew: str | None) -> str:
+    def _reason(self, done: Done) -> str:
         """Say why a stage was computed; without a reason it was computed as well."""
         ref = done.ref
         with suppress(OSError, IdxflowError):
@@ -263,26 +268,33 @@ class Recorder:
                         manifest.parts,
                         manifest.inputs,
                         dataset=self.dataset_id,
-                        refreshed=anew,
+                        refreshed=done.anew,
                         made=self.id,
                         unfinished=done.unfinished,
                     )
                 )
         return ""
 
-    def _note(self, row: StageRecord) -> None:
-        """Put down a stage at once: the record follows at the end, or, once that is written, again."""
+    def _note(self) -> None:
+        """Put down what the run has used since the last time: the record follows at the end, or once more after it."""
         if self._state != "running":
             self._write()
             return
-        line = Line(
-            dataset=self.dataset,
-            dataset_id=self.dataset_id,
-            seconds=round(time.perf_counter() - self._clock, 3),
-            warnings=tuple(self.warnings),
-            stage=row,
-        )
-        note(self.store, self.id, line)
+        with self._taking:
+            unnoted, self._unnoted = [self._rows[key] for key in dict.fromkeys(self._unnoted)], []
+        seconds, warnings = round(time.perf_counter() - self._clock, 3), tuple(self.warnings)
+        lines = [
+            Line(
+                dataset=self.dataset,
+                dataset_id=self.dataset_id,
+                seconds=seconds,
+                warnings=warnings,
+                place=self._place(row)[0],
+                stage=row,
+            )
+            for row in unnoted
+        ]
+        note(self.store, self.id, lines)
 
     def _write(self) -> Record:
         with self._saving, self._numbered():
@@ -333,8 +345,7 @@ class Recorder:
             if not has_ended(future):
                 continue
             if future.state.is_completed():
-                done = future.result()
-                if (done.row.stage, done.row.version) not in self._rows:
+                if id(done := future.result()) not in self._taken:
                     self.take(done)
             elif not self._failures.errors:
                 found = future.result(raise_on_failure=False)

@@ -17,6 +17,7 @@ from prefect.states import Completed
 
 from artifacts.current import CURRENT
 from artifacts.engine.execution import Done, Execution
+from artifacts.engine.foreign import own_error
 from artifacts.stage import Stage
 from artifacts.store.store import Store
 
@@ -47,8 +48,13 @@ def make_task(stage: Stage, store: Store, run: str, flow_run: str, anew: str | N
 
 def perform(execution: Execution) -> Done:
     """Do the work; where the run's recorder is in this process it hears of it at once, else of what is returned."""
-    recorder = CURRENT.get(None)
-    return recorder.perform(execution) if recorder else execution()
+    if recorder := CURRENT.get(None):
+        return recorder.perform(execution)
+    try:
+        return execution()
+    except Exception as error:
+        failed = own_error(f"{execution.stage.stage} {execution.name}".strip(), error)
+    raise failed  # out here it has no context: Prefect would log that as well
 
 
 def _reference(value: Any) -> Any:

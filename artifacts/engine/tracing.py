@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from artifacts.current import CURRENT
@@ -19,8 +18,13 @@ class Tracing:
     id = flow_run = dataset = dataset_id = ""
 
     def __init__(self) -> None:
-        self.store, self.refresh = Store(Path("nowhere"), create=False), Refresh()
+        self.refresh = Refresh()
         self.stages: dict[str, Stage] = {}
+
+    @property
+    def store(self) -> Store:
+        """Raise RuntimeError: a graph that is traced has no place."""
+        raise RuntimeError("a graph asks for no store while it is traced")
 
     def submit(self, stage: Stage, arguments: dict[str, Any]) -> None:  # noqa: ARG002 - as the run's
         """Note a stage."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import cloudpickle
 import pytest
 
 from artifacts.engine.execution import Done, Execution
+from artifacts.engine.failing import Stopped
 from artifacts.engine.task import make_task
 from artifacts.ref import Ref
 from artifacts.stage import stage
@@ -57,6 +59,31 @@ def test_a_tuple_of_artifacts_is_bound_and_checked(tmp_path: Path) -> None:
     path.write_bytes(b"9")
     with pytest.raises(Exception, match="a damaged or missing artifact"):
         Execution(store, RUN, RUN, together, {"parts": parts}, anew="asked for")()
+
+
+def test_who_waited_for_nothing_computes_nothing(tmp_path: Path) -> None:
+    """Whoever gets the lock when nobody wants the artifact any more leaves none; what is there is taken all the same."""
+    store = Store(tmp_path)
+    execution = Execution(store, RUN, RUN, together, {"parts": (build(store, {"a": b"1"}),)})
+
+    def unwanted() -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        execution(unwanted)
+    assert not store.folder("validate", together.parts(execution.arguments).version).exists()
+    execution()
+    assert execution(unwanted).row.cached
+
+
+def test_the_graph_is_known_wherever_one_stands(tmp_path: Path) -> None:
+    """The stages can be listed in a working folder that has been deleted."""
+    program = "import os, sys; folder = sys.argv[1]; os.mkdir(folder); os.chdir(folder); os.rmdir(folder); "
+    program += "from flows.dag import STAGES; print(len(STAGES))"
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    command = [sys.executable, "-c", program, str(tmp_path / "gone")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "9\n", done.stderr
 
 
 def test_a_task_can_be_pickled(tmp_path: Path) -> None:

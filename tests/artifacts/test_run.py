@@ -10,21 +10,26 @@ import signal
 import subprocess
 import threading
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterFlowRunId
 
+from artifacts.archive.runs import read_run
 from artifacts.engine import execution
+from artifacts.engine.recorder import recording
+from artifacts.run_record import Record
 from artifacts.store import integrity
 from artifacts.store.store import Store
 from flows.run_record import RunRecord
-from schemas.errors import BadIdx, StoreError
-from schemas.events import Event, StageFailed, listening
+from schemas.errors import BadIdx, StoreError, UnforeseenError
+from schemas.events import Event, StageChanged, StageFailed, listening
 from schemas.training import Training
 from tests.artifacts.counting import SLOW, counting, fetch
 from tests.processes import open_python, served_environment, until
@@ -313,6 +318,36 @@ def test_a_commit_that_fails_fails_the_run(home: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(execution, "commit", full)
     with pytest.raises(StoreError, match="No space left"):
         run()
+
+
+def test_what_a_killed_run_had_used_is_known(home: Path) -> None:
+    """The record of a run that goes on has what it found cached beside what it computed, in the order of the graph."""
+    run()
+    seen: list[Record | None] = []
+
+    def noted(event: Event) -> None:
+        if isinstance(event, StageChanged) and (event.stage, event.state) == ("train", "started"):
+            (path,) = home.glob("runs/*.stages")
+            seen.append(read_run(Store(home), path.stem))
+
+    with listening(noted):
+        run(names=("one", "two", "three"))
+    assert seen[0] is not None
+    assert [(row.name, row.cached) for row in seen[0].stages] == [("one", True), ("two", True), ("three", False)]
+    assert not list(home.glob("runs/*.stages"))
+
+
+def test_a_library_s_exception_is_nobody_s_context(home: Path) -> None:
+    """What a flow raises outside of its attempts ends as ours as well, and its traceback has no other exception."""
+
+    @flow(name="odd")
+    def odd() -> None:
+        with recording(dataset="two"):
+            raise ValueError("a secret")
+
+    with pytest.raises(UnforeseenError) as raised:
+        odd()
+    assert "ValueError: a secret" not in "".join(traceback.format_exception(raised.value))
 
 
 def test_a_stage_runs_only_inside_a_recorded_flow() -> None:

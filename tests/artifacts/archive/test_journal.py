@@ -26,9 +26,9 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "home")
 
 
-def line(row: StageRecord) -> Line:
+def line(row: StageRecord, place: int = 0) -> Line:
     """What a run says with one of its stages."""
-    return Line(dataset="leaves", dataset_id="leaves-1", seconds=4.5, warnings=("odd",), stage=row)
+    return Line(dataset="leaves", dataset_id="leaves-1", seconds=4.5, warnings=("odd",), place=place, stage=row)
 
 
 def test_a_run_under_way_tells_what_it_has_done(store: Store) -> None:
@@ -36,13 +36,13 @@ def test_a_run_under_way_tells_what_it_has_done(store: Store) -> None:
     rows = [stage_record(build(store, {"a": b"x"}, salt=salt)) for salt in range(2)]
     write_run(store, RUN, state="running", dataset="")
     with RunIndex(store) as index:
-        for row in rows:
-            note(store, RUN, line(row))
+        for place, row in zip((1, 0), rows, strict=True):
+            note(store, RUN, [line(row, place)])
             index.update()
             assert [run.identity for run in index.users(row.stage, row.version)] == ["leaves-1"]
     record = read_run(store, RUN)
     assert record is not None
-    assert record.stages == tuple(rows)
+    assert record.stages == (rows[1], rows[0])  # in the order of the graph
     assert (record.dataset, record.seconds, record.warnings) == ("leaves", 4.5, ("odd",))
     assert state_of(store, record) == "killed"
 
@@ -51,10 +51,10 @@ def test_a_torn_line_takes_no_other_with_it(store: Store) -> None:
     """Of what a full disk or a crash has left the whole lines are read."""
     rows = [stage_record(build(store, {"a": b"x"}, salt=salt)) for salt in range(2)]
     write_run(store, RUN, state="running")
-    note(store, RUN, line(rows[0]))
+    note(store, RUN, [line(rows[0])])
     with journal(store, RUN).open("ab") as file:
         file.write(b'\n{"dataset": "lea\xff')
-    note(store, RUN, line(rows[1]))
+    note(store, RUN, [line(rows[1])])
     record = read_run(store, RUN)
     assert record is not None
     assert record.stages == tuple(rows)
@@ -64,7 +64,7 @@ def test_a_record_that_says_all_of_it_is_believed(store: Store) -> None:
     """Lines beside the record of a run that has ended are not read; they are left over, and go."""
     row = stage_record(build(store, {"a": b"x"}))
     write_run(store, RUN, [row])
-    note(store, RUN, line(row.model_copy(update={"cached": True})))
+    note(store, RUN, [line(row.model_copy(update={"cached": True}))])
     record = read_run(store, RUN)
     assert record is not None
     assert record.stages == (row,)
