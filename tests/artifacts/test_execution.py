@@ -62,7 +62,7 @@ def test_a_tuple_of_artifacts_is_bound_and_checked(tmp_path: Path) -> None:
 
 
 def test_who_waited_for_nothing_computes_nothing(tmp_path: Path) -> None:
-    """Whoever gets the lock when nobody wants the artifact any more leaves none; what is there is taken all the same."""
+    """Who gets the lock when nobody wants the artifact any more leaves none; what is there is taken all the same."""
     store = Store(tmp_path)
     execution = Execution(store, RUN, RUN, together, {"parts": (build(store, {"a": b"1"}),)})
 
