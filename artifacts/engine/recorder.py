@@ -139,7 +139,7 @@ class Recorder:
         self._failures.check()
         stage, name = execution.stage.stage, execution.name
         try:
-            done = execution(self._failures.check)
+            done = execution(self._begin)
             self.take(done)
         except Stopped:
             raise
@@ -275,6 +275,12 @@ class Recorder:
                 )
         return ""
 
+    def _begin(self) -> None:
+        """Put down what the run has found, as a stage begins to be computed. Raises: Stopped: nobody wants it."""
+        self._failures.check()
+        with suppress(StoreError):
+            self._note()
+
     def _note(self) -> None:
         """Put down what the run has used since the last time: the record follows at the end, or once more after it."""
         if self._state != "running":
@@ -294,7 +300,8 @@ class Recorder:
             )
             for row in unnoted
         ]
-        note(self.store, self.id, lines)
+        if lines:
+            note(self.store, self.id, lines)
 
     def _write(self) -> Record:
         with self._saving, self._numbered():

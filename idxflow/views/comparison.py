@@ -24,6 +24,7 @@ SMALLEST_P = 0.0001
 FEW = 4
 """Stages that are named; more are counted."""
 FIGURES = ("A", "B", "B - A")
+ENVIRONMENT = "Environment of the training"
 
 
 def print_comparison(console: Console, comparison: Comparison, images: int) -> None:
@@ -56,12 +57,14 @@ def _sections(comparison: Comparison, images: int) -> Iterator[tuple[Text, list[
         ("Parameters", _difference_lines(comparison.parameters, _beginnings)),
         ("Data", _difference_lines(comparison.data, _beginnings)),
         ("Code", _difference_lines(comparison.code, _presence)),
-        ("Environment of the training", _difference_lines(comparison.environment, _beginnings)),
+        (ENVIRONMENT, _difference_lines(comparison.environment, _beginnings)),
         ("Metrics", table_lines(("", *FIGURES), metrics, FIGURES)),
         ("Recall of the test images, by class", _class_lines(comparison)),
     ):
         shown = list(lines)
         same = ": the same, as far as it is stored" if comparison.untold else ": the same"
+        if title == ENVIRONMENT and "train" in comparison.untold:
+            same = ": not compared"
         yield Text.assemble((title, "bold"), "" if shown else same), shown
     yield Text("Is the difference in test accuracy significant?", "bold"), list(_verdict_lines(comparison))
     if found := comparison.disagreement:

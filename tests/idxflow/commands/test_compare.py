@@ -157,7 +157,7 @@ def test_what_is_gone_is_said_and_the_rest_shown(home: Path, screen: Screen) -> 
     print_comparison(screen, compare_runs(store, one, other), images=5)
     text = screen.text.getvalue()
     assert "\nNo longer in the store, and not compared\n  A  normalize, train, evaluate\n\n" in text
-    assert "\nEnvironment of the training: the same, as far as it is stored\n" in text
+    assert "\nEnvironment of the training: not compared\n" in text
     assert "  test accuracy   100.00 %   50.00 %  -50.00 points\n" in text
     assert "first half" not in text
     assert text.endswith(
