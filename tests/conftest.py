@@ -41,6 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
     roomy = os.access(SHARED_MEMORY, os.W_OK) and shutil.disk_usage(SHARED_MEMORY).free > 2**32
     if roomy and "TMPDIR" not in os.environ:
         os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(dir=SHARED_MEMORY)
+        Path(tempfile.tempdir).chmod(0o711)  # as /tmp: other users, whom tests play, pass through
         atexit.register(leave_memory, tempfile.tempdir)  # the first that is registered is called last
     settings.register_profile("quick", deadline=None, max_examples=25)
     settings.register_profile("whole", deadline=None)

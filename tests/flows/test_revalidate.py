@@ -125,6 +125,6 @@ def test_what_a_person_wants_anew_has_to_come_from_a_mirror(
     """Downloads that are refreshed by name fail where no mirror gives them, though copies are stored; those stay."""
     run(own)
     mood.append(html)
-    with pytest.raises(DownloadFailed, match=r"an HTML page \((more than 135|812) bytes\)"):
+    with pytest.raises(DownloadFailed, match=r"an HTML page \((more than )?\d+ bytes\)"):
         run(own, revalidate=True, refresh=("download",))
     assert all(stage.cached for stage in run(own).stages)
