@@ -35,7 +35,9 @@ def find_roots(store: Store, graph: Graph, keep: int) -> set[Artifact]:
     """
     Find every artifact that is held.
 
-    Args:   keep: how many completed runs of each data set hold what they used; whatever began after them does too.
+    Args:
+        graph: what it lacks of what was committed meanwhile is added to it.
+        keep:  how many completed runs of each data set hold what they used; whatever began after them does too.
     Raises: StoreError: an alias, a pin, a run's record or a held artifact's manifest does not read: nobody knows what
                         it holds.
     """
@@ -57,6 +59,8 @@ def find_roots(store: Store, graph: Graph, keep: int) -> set[Artifact]:
         for row in record.stages
     }
     roots |= kept.artifacts
+    if any(store.is_committed(*each) for each in roots - graph.keys()):
+        graph |= read_graph(store)  # it may have been committed since the graph was read
     for stage, version in sorted(roots - graph.keys()):
         if store.is_committed(stage, version):
             way_out = "`idxflow verify --repair` puts it aside"

@@ -65,6 +65,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 # takes a core from the one that does: an epoch is a tenth slower then. Bits are the same.
 if not os.environ.get("TF_NUM_INTEROP_THREADS", "").isdecimal():  # TensorFlow takes no other value either
     os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+INTEROP_THREADS = int(os.environ["TF_NUM_INTEROP_THREADS"])  # whatever becomes of the environment later
 
 verbose = os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0"
 
@@ -94,6 +95,5 @@ def numerics() -> Numerics:
         deterministic_ops=os.environ.get("TF_DETERMINISTIC_OPS", "default"),
         intra_op_threads=tf.config.threading.get_intra_op_parallelism_threads(),
         # What a program has set takes precedence over the environment, for TensorFlow as well.
-        inter_op_threads=tf.config.threading.get_inter_op_parallelism_threads()
-        or int(os.environ["TF_NUM_INTEROP_THREADS"]),
+        inter_op_threads=tf.config.threading.get_inter_op_parallelism_threads() or INTEROP_THREADS,
     )

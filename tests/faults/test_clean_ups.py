@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from artifacts.archive import roots
 from artifacts.archive.audit import Auditor
 from artifacts.archive.collect import collect, survey
 from artifacts.archive.names import Names
@@ -16,7 +17,7 @@ from artifacts.store.holds import Hold
 from artifacts.store.store import Store
 from schemas.errors import StoreError
 from tests.artifacts.building import build, publish
-from tests.faults.scenarios import NOW, OLD, content, ref_of
+from tests.faults.scenarios import NOW, OLD, content, record, ref_of
 
 
 def clean_up(store: Store) -> None:
@@ -129,3 +130,19 @@ def test_a_thousand_ended_runs_do_not_slow_a_survey(store: Store) -> None:
     started = time.perf_counter()
     survey(store, keep=1, older_than=None, now=datetime.now(UTC))
     assert time.perf_counter() - started < 2
+
+
+def test_what_is_committed_while_a_clean_up_looks_is_no_damage(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An artifact that a run commits and records between the look at the store and the one at the history is held."""
+    read = roots.read_graph
+
+    def late(store: Store) -> roots.Graph:
+        graph = read(store)
+        ref = build(store, {"a": b"late"}, salt=77)
+        record(store, "f" * 12, (77,), minute=99)
+        assert (ref.stage, ref.version) not in graph
+        return graph
+
+    monkeypatch.setattr("artifacts.archive.collect.read_graph", late)
+    clean_up(store)
+    assert content(store, ref_of(77)) == b"late"
