@@ -128,8 +128,9 @@ class Recorder:
         arguments = {key: _unasked(value) for key, value in arguments.items()}
         if stage.on_main_thread:
             done = task(**arguments).result()  # of the state that it ended in
-            with suppress(StoreError):  # what is dear stands in the record itself, which every version reads
-                self._write()
+            if not done.row.cached:
+                with suppress(StoreError):  # what is dear stands in the record itself, which every version reads
+                    self._write()
             return done
         self._futures.append(future := task.submit(**arguments))
         return future
