@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artifacts.store import files
-from artifacts.store.flock import is_locked, try_lock
+from artifacts.store.flock import try_lock
 
 logger = logging.getLogger("idxflow.locks")
 POLL_SECONDS = 0.02
@@ -51,10 +51,6 @@ class Locks:
         finally:
             if descriptor is not None:
                 os.close(descriptor)
-
-    def is_locked(self, name: str) -> bool:
-        """Tell whether anybody, in any process, holds the lock of `name`."""
-        return is_locked(self._path(name))
 
     def _path(self, name: str) -> Path:
         """Return the lock file of `name`, in a folder that is there."""
