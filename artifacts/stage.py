@@ -21,6 +21,7 @@ from artifacts.current import current_run
 from artifacts.environment import package_versions
 from artifacts.keys import KeyParts, plain, references
 from artifacts.manifest import Input
+from artifacts.store.scans import ScanIndex
 from schemas.parameters import Summary
 
 INJECTED = frozenset({"out", "scratch", "checkpoints", "known", "spare"})
@@ -51,6 +52,7 @@ class Stage:
         self.function, self.stage, self.name = function, stage, name
         self.packages, self.imports, self.on_main_thread = packages, imports, on_main_thread
         self.__doc__ = function.__doc__
+        self._code: dict[str, str] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle a stage by the place where it is defined: another process runs its own code."""
@@ -86,19 +88,22 @@ class Stage:
         """Which of the injected arguments the function takes."""
         return INJECTED & inspect.signature(self.function).parameters.keys()
 
-    @cached_property
-    def code(self) -> dict[str, str]:
-        """Digest of each file that the stage runs or fills; see `artifacts.code`."""
-        return code_digests(self.function.__module__)
+    def parts(self, arguments: Mapping[str, Any], scans: ScanIndex | None = None) -> KeyParts:
+        """
+        Return what the result depends on.
 
-    def parts(self, arguments: Mapping[str, Any]) -> KeyParts:
-        """Return what the result depends on; `arguments` by name, references as objects."""
+        Args: arguments: by name, references as objects; scans: where what was found in the code is kept.
+        """
+        if self._code is None:
+            self._code = code_digests(self.function.__module__, scans)
+            if scans:
+                scans.save()
         inputs = {name for name, value in arguments.items() if references(value)}
         return KeyParts(
             stage=self.stage,
             parameters={name: plain(value) for name, value in arguments.items() if name not in inputs},
             inputs={name: plain(arguments[name]) for name in inputs},
-            code=self.code,
+            code=self._code,
             packages=package_versions(self.packages),
         )
 

@@ -50,7 +50,7 @@ def _ask(store: Store, file: RemoteFile) -> Answer | None:
     """Return what a file's mirror says; None for a file that is not stored and is downloaded anyway."""
     from tasks.transport.freshness import ask
 
-    version = download.parts({"file": file}).version
+    version = download.parts({"file": file}, store.scans).version
     try:
         found = store.inspect("download", version)
     except Damage:

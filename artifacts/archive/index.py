@@ -77,7 +77,7 @@ class _Numbered(BaseModel):
 
 class RunIndex:
     """
-    The index of one store's history, as it was when this object was made; see `update`.
+    The index of one store's history, as it was at the last `update`: as a context it begins with one.
 
     It can be asked from any thread.
 
@@ -87,9 +87,9 @@ class RunIndex:
     def __init__(self, store: Store) -> None:
         self._store, self._guard = store, threading.RLock()
         self._database = _open(store) or _connect(":memory:")
-        self.update()
 
     def __enter__(self) -> RunIndex:
+        self.update()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -60,9 +60,11 @@ class Order:
 
 
 @contextmanager
-def next_number(store: Store) -> Iterator[int]:
+def next_number(store: Store, index: RunIndex) -> Iterator[int]:
     """
     Give the number of a run that begins: one above those of all that are recorded.
+
+    Args: index: of this store's history; it is brought up to date.
 
     Who begins meanwhile waits for the end of the block, in which the record is written.
 
@@ -71,9 +73,8 @@ def next_number(store: Store) -> Iterator[int]:
     with disk(store.locks):
         make_folder(store.locks)
         with locked(store.locks / "runs.lock"):
-            with RunIndex(store) as index:
-                number = 1 + index.highest()
-            yield number
+            index.update()
+            yield 1 + index.highest()
 
 
 def started_later(record: Record, now: datetime) -> bool:

@@ -86,7 +86,7 @@ class Execution:
         Args:   check: called before anything is computed: the lock was waited for, and nobody may want it any more.
         Raises: ArtifactDamaged: an input is not what it was; StoreError: the disk; what `check` or the stage raises.
         """
-        parts, stage = self.stage.parts(self.arguments), self.stage.stage
+        parts, stage = self.stage.parts(self.arguments, self.store.scans), self.stage.stage
         with self.store.waited_for(stage, parts.version), _listening() as warnings:
             started = time.perf_counter()
             restore(self.store, stage, parts.version)

@@ -75,7 +75,9 @@ class Planning:
 
     @cached_property
     def _index(self) -> RunIndex:
-        return RunIndex(self.store)
+        index = RunIndex(self.store)
+        index.update()
+        return index
 
     @contextmanager
     def walking(self) -> Iterator[None]:
@@ -126,7 +128,9 @@ class Planning:
         if any(map(_unknown, plain.values())):
             changes: tuple[Change, ...] = ()
         else:
-            changes = explain_unasked(self.store, self._index, name, stage.parts(plain), dataset=self.dataset_id)
+            changes = explain_unasked(
+                self.store, self._index, name, stage.parts(plain, self.store.scans), dataset=self.dataset_id
+            )
         if reason := self.refresh.reason(stage.stage, name):
             changes = (Change(kind="refresh", subject=reason),)
         return PlannedStage(
@@ -139,7 +143,7 @@ class Planning:
 
     def _look(self, stage: Stage, name: str, arguments: dict[str, Any]) -> tuple[Ref | None, PlannedStage]:
         """Look an artifact up whose key is known."""
-        parts, refreshed = stage.parts(arguments), self.refresh.reason(stage.stage, name)
+        parts, refreshed = stage.parts(arguments, self.store.scans), self.refresh.reason(stage.stage, name)
         row = PlannedStage(stage=stage.stage, name=name, state="cached", version=parts.version)
         try:
             settle(self.store, stage.stage, parts.version)

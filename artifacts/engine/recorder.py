@@ -319,7 +319,7 @@ class Recorder:
             yield
             return
         try:
-            with next_number(self.store) as self._sequence:
+            with next_number(self.store, self._index) as self._sequence:
                 yield
         except BaseException:
             self._sequence = 0  # nobody has read it

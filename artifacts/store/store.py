@@ -10,7 +10,7 @@ The artifact store: one folder an artifact, built aside, checked whenever it is 
     <home>/locks/ holds/                    who makes what right now; what living runs use
     <home>/runs/ trust/                     run records; first uses of remote files without a published checksum
     <home>/own/                             how people's own files looked when they were last hashed
-    <home>/index/                           what run records say, to be asked quickly; rebuilt where it is missing
+    <home>/index/                           what run records and sources say, to be asked quickly; rebuilt if missing
 
 record.json holds the digest of result.json, which holds that of manifest.json, which holds those of the files.
 """
@@ -43,6 +43,7 @@ from artifacts.store.locks import Locks
 from artifacts.store.own_files import OwnFiles
 from artifacts.store.quarantine import Quarantine
 from artifacts.store.readers import Readers
+from artifacts.store.scans import ScanIndex
 from artifacts.store.trust import Trust
 from schemas.errors import ArtifactDamaged, StoreError, UsageError
 
@@ -70,6 +71,7 @@ class Store:
         self.trust = Trust(self.home / "trust", self.locks / "trust.lock")
         self.own_files = OwnFiles(self.home / "own")
         self.readers = Readers(self.locks)
+        self.scans = ScanIndex(self.home / "index" / "code.json")
         self._locks = Locks(self.locks)
         refuse_links(self.home)
         if create:

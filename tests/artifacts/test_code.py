@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 from artifacts import code
 from artifacts.code import code_digests
+from artifacts.store.scans import ScanIndex
 
 STAGE = '''"""The stage."""
 from __future__ import annotations
@@ -54,17 +57,20 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def _forget() -> None:
     importlib.invalidate_caches()
     code._source.cache_clear()
-    code._scan.cache_clear()
+    code._content.cache_clear()
+    code._data.cache_clear()
 
 
-def digests(tree: Path, file: str = "", old: str = "", new: str = "") -> dict[str, str]:
+def digests(
+    tree: Path, file: str = "", old: str = "", new: str = "", scans: code.Scans | None = None
+) -> dict[str, str]:
     """Digest the stage after replacing some text of a file."""
     if file:
         text = (tree / file).read_text()
         assert old in text
         (tree / file).write_text(text.replace(old, new))
     _forget()
-    return code_digests("tasks.work")
+    return code_digests("tasks.work", scans)
 
 
 def test_what_a_stage_imports_is_found_transitively(tree: Path) -> None:
@@ -132,8 +138,6 @@ def test_a_data_file_belongs_to_the_module_of_its_name(tree: Path) -> None:
 @pytest.mark.parametrize("statement", ["x = None", "x = ()", "x = []", "x = 1j", "x: int", "x = ...", "x = b'1'"])
 def test_no_two_different_statements_look_alike(statement: str) -> None:
     """Dropping empty fields must not make two programs equal."""
-    import ast
-
     others = {"x = None", "x = ()", "x = []", "x = 1j", "x: int", "x = ...", "x = b'1'", "x = '1'"} - {statement}
     shape = code._shape(ast.parse(statement), [])
     assert all(shape != code._shape(ast.parse(other), []) for other in others)
@@ -145,3 +149,68 @@ def test_an_editors_copy_is_no_code(tree: Path, name: str) -> None:
     before = digests(tree)
     (tree / "tasks" / name).write_text("x")
     assert digests(tree) == before
+
+
+@pytest.fixture
+def scans(tmp_path: Path) -> Path:
+    """Where what was found in sources is kept."""
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home" / "index" / "code.json"
+
+
+def kept(tree: Path, scans: Path, file: str = "", old: str = "", new: str = "") -> dict[str, str]:
+    """Digest the stage as another process would, with what earlier ones kept."""
+    index = ScanIndex(scans)
+    found = digests(tree, file, old, new, index)
+    index.save()
+    return found
+
+
+def test_what_was_found_in_a_source_is_not_looked_for_again(
+    tree: Path, scans: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next process parses nothing, and one that follows an edit the edited file only."""
+    before = kept(tree, scans)
+    parsed: list[str] = []
+    parse = ast.parse
+
+    def noted(source: bytes, name: str) -> ast.Module:
+        parsed.append(name)
+        return parse(source, name)
+
+    monkeypatch.setattr(ast, "parse", noted)
+    assert kept(tree, scans) == before
+    assert parsed == []
+    edit = ("tasks/constants.py", "2", "3")
+    assert kept(tree, scans, *edit)["tasks/constants.py"] != before["tasks/constants.py"]
+    assert parsed == [str(tree / "tasks/constants.py")]
+    assert digests(tree) == kept(tree, scans)
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "{}", "{", "digit", "pipe"])
+def test_kept_digests_that_are_damaged_are_found_again(tree: Path, scans: Path, damage: str) -> None:
+    """A digest that somebody changed is not believed: the key of each artifact hangs on it."""
+    before = kept(tree, scans)
+    text = scans.read_text()
+    digest = before["tasks/work.py"]
+    assert digest in text
+    scans.unlink()
+    if damage == "pipe":
+        os.mkfifo(scans)
+    else:
+        scans.write_text(text.replace(digest, digest[::-1]) if damage == "digit" else damage)
+    assert kept(tree, scans) == before
+    assert scans.read_text() == text
+
+
+def test_the_same_source_under_another_name_is_another_module(tree: Path, scans: Path) -> None:
+    """Relative imports lead elsewhere from another package."""
+    kept(tree, scans)
+    (tree / "tasks/inner").mkdir()
+    (tree / "tasks/inner/__init__.py").write_text("")
+    (tree / "tasks/inner/helper.py").write_text(HELPER)
+    (tree / "tasks/inner/constants.py").write_text("TWO = 3\n")
+    edit = ("tasks/work.py", "tasks.helper", "tasks.inner.helper")
+    found = kept(tree, scans, *edit)
+    assert "tasks/inner/constants.py" in found
+    assert found == digests(tree)

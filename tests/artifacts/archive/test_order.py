@@ -72,12 +72,12 @@ def test_records_without_a_number_come_first_by_their_start(store: Store) -> Non
 
 def test_the_next_number_is_above_all_that_are_recorded(store: Store) -> None:
     """Also above that of a record which does not read as one of today; what is no record has none."""
-    with next_number(store) as first:
+    with next_number(store, RunIndex(store)) as first:
         assert first == 1
     write_run(store, OLD, sequence=7)
     (store.runs / f"{NEW}.json").write_text('{"sequence": 9, "of": "a newer idxflow"}')
     (store.runs / "garbage.json").write_text("{")
-    with next_number(store) as following:
+    with next_number(store, RunIndex(store)) as following:
         assert following == 10
 
 
@@ -85,7 +85,7 @@ def test_of_many_that_begin_at_once_each_has_a_number_of_its_own(store: Store) -
     """A number is taken by whoever writes it down: the next one reads that first."""
 
     def begin(number: int) -> Record:
-        with next_number(store) as sequence:
+        with next_number(store, RunIndex(store)) as sequence:
             return write_run(store, f"{number:012x}", sequence=sequence)
 
     numbers = sorted(record.sequence for record in at_once(begin))
@@ -96,7 +96,7 @@ def test_a_number_that_could_not_be_written_down_is_told(store: Store) -> None:
     """Where no lock can be had the run's record is not written either."""
     store.locks.rmdir()
     store.locks.write_text("")
-    with pytest.raises(StoreError, match="locks"), next_number(store):
+    with pytest.raises(StoreError, match="locks"), next_number(store, RunIndex(store)):
         pass
 
 
