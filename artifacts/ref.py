@@ -55,6 +55,6 @@ class Ref(BaseModel):
                 f"artifact {self.stage} {self.version}",
                 expected=f"the file {name}" if name else "one file",
                 found=", ".join(path.name for path in found) or "none",
-                way_out=f"Run `idxflow run --refresh {self.stage}` to make it anew.",
+                way_out=f"Run `idxflow run --refresh {self.stage}` to rebuild it.",
             )
         return match[0]

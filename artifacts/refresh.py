@@ -1,4 +1,4 @@
-"""What a run computes anew although it is stored, and who wants that."""
+"""What a run rebuilds although it is stored, and who wants that."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ ASKED = "asked for"
 
 class Refresh:
     """
-    The stages to compute anew, as wholes or for one name.
+    The stages to rebuild, as wholes or for one name.
 
     Args: stages: those that somebody asked for, whatever they make.
     """
@@ -19,15 +19,15 @@ class Refresh:
         self._done: set[tuple[str, str]] = set()
 
     def add(self, stage: str, name: str, reason: str) -> None:
-        """Have what a stage makes of one name computed anew, and say why."""
+        """Have what a stage makes of one name rebuilt, and say why."""
         self._wanted[stage, name] = reason
 
     def reason(self, stage: str, name: str) -> str | None:
-        """Return why this is to be computed anew; None where it is not, or has been."""
+        """Return why this is to be rebuilt; None where it is not, or has been."""
         if (stage, name) in self._done:
             return None
         return self._wanted.get((stage, "")) or self._wanted.get((stage, name))
 
     def settle(self, stage: str, name: str) -> None:
-        """Put down that this has been computed anew; whatever else the stage makes is wanted as before."""
+        """Note that this has been rebuilt; whatever else the stage makes is wanted as before."""
         self._done.add((stage, name))

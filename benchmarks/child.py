@@ -92,7 +92,7 @@ def measure(job: Job) -> Measured:
     with listening(note):
         store = Store(job.home)
         data = identify(store, load_dataset(job.dataset))
-        walk = Walk(store, job.stage, anew=(job.stage,)).through(data, job.training)
+        walk = Walk(store, job.stage, rebuild=(job.stage,)).through(data, job.training)
     epochs = tuple(end - start for start, end in pairwise(ends))
     return Measured(whole=walk.whole[job.stage], own=walk.own[job.stage], peak=peak_memory(), epochs=epochs)
 

@@ -88,7 +88,7 @@ def measure_evaluation(setting: Setting) -> Result:
         Walk(store, "train").through(data, training)
 
         def ours() -> float:
-            return Walk(store, "evaluate", anew=("evaluate",)).through(data, training).whole["evaluate"]
+            return Walk(store, "evaluate", rebuild=("evaluate",)).through(data, training).whole["evaluate"]
 
         own, theirs = "idxflow: evaluate", "tutorial: evaluate"
         times = interleave({theirs: lambda: clock(plain), own: ours}, setting.repeats, told=setting.told)

@@ -34,7 +34,7 @@ class Walk:
 
     Args:
         upto:    the last stage that is wanted.
-        anew:    stages that are computed though they are stored.
+        rebuild:    stages that are computed though they are stored.
         threads: stages that may be computed at once. A run has 16; with one, no stage's time has another's in it.
     Attributes:
         whole:   by stage, the seconds of what was computed: inputs hashed, work done, files hashed, flushed, committed.
@@ -44,8 +44,8 @@ class Walk:
 
     id, flow_run, dataset, dataset_id = "0" * 12, "", "", ""
 
-    def __init__(self, store: Store, upto: str = "report", anew: tuple[str, ...] = (), threads: int = 1) -> None:
-        self.store, self.refresh, self._threads = store, Refresh(anew), threads
+    def __init__(self, store: Store, upto: str = "report", rebuild: tuple[str, ...] = (), threads: int = 1) -> None:
+        self.store, self.refresh, self._threads = store, Refresh(rebuild), threads
         self._wanted = STAGES[: STAGES.index(upto) + 1]
         self._timing = threading.Lock()
         self.whole: dict[str, float] = defaultdict(float)
@@ -90,9 +90,9 @@ class Walk:
 
     def _take(self, stage: Stage, arguments: dict[str, Any]) -> Ref:
         arguments = {name: _awaited(value) for name, value in arguments.items()}
-        anew = self.refresh.reason(stage.stage, "")
+        rebuild = self.refresh.reason(stage.stage, "")
         started = time.perf_counter()
-        done = Execution(self.store, self.id, self.flow_run, self._timed(stage), arguments, anew)()
+        done = Execution(self.store, self.id, self.flow_run, self._timed(stage), arguments, rebuild)()
         if not done.row.cached:
             self._note(self.whole, stage, started)
         return done.ref.at(self.store.folder(done.ref.stage, done.ref.version))

@@ -44,9 +44,9 @@ def dag(
         checked: called once both splits have passed every check, before anything is trained.
         sized:   called with the IDX files, by name, before they are read: their headers tell how many images there are.
     """
-    archives = {file.name: download(file) for file in data.files}
-    proofs = {file.name: verify(file, archives[file.name]) for file in data.files}
-    raw = {file.name: decompress(file, archives[file.name], proofs[file.name]) for file in data.files}
+    stored = {file.name: download(file) for file in data.files}
+    proofs = {file.name: verify(file, stored[file.name]) for file in data.files}
+    raw = {file.name: decompress(file, stored[file.name], proofs[file.name]) for file in data.files}
     sized(raw)
     tables = {
         name: parse(

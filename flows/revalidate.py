@@ -24,7 +24,7 @@ logger = logging.getLogger("idxflow.download")
 
 def ask_mirrors(dataset: Dataset) -> None:
     """
-    Ask about every stored file of a data set, and have downloaded anew what may have changed.
+    Ask about every stored file of a data set, and have downloaded again what may have changed.
 
     That is what a mirror has and does not say to be the same. It is held to its checksum as before, published or of its
     first use: what has changed fails the run, and what is stored stays. Where no mirror answers, or one does and then

@@ -1,4 +1,4 @@
-"""The top floor: the command line, the only one that prints, and the Python API, `idxflow.archive`."""
+"""The top floor: the command line, the only one that prints, and the Python API, `idxflow.api`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from idxflow.floors import refuse_shadows
 
 if TYPE_CHECKING:
-    from idxflow.archive import Archive, ArchivedRun, Images, open_store, plan
+    from idxflow.api import Archive, ArchivedRun, Images, open_store, plan
 
 refuse_shadows()
 __all__ = ["Archive", "ArchivedRun", "Images", "open_store", "plan"]
@@ -17,9 +17,9 @@ def __getattr__(name: str) -> Any:
     """Load the API when it is used: the command line starts without it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from idxflow import archive
+    from idxflow import api
 
-    return getattr(archive, name)
+    return getattr(api, name)
 
 
 def __dir__() -> list[str]:

@@ -46,23 +46,23 @@ class DecompressSummary(Summary):
     findings: tuple[str, ...] = ()
 
 
-def extract(archive: Path, target: Path, raw_bytes: int | None, name: str) -> Header:
+def extract(stored: Path, target: Path, raw_bytes: int | None, name: str) -> Header:
     """
-    Bring the IDX file that `archive` is, or holds, to `target`, at constant memory.
+    Bring the IDX file that `stored` is, or holds, to `target`, at constant memory.
 
     Args:    raw_bytes: the published size, which the header then has to promise too.  name: for messages.
     Returns: the IDX header.
     Raises:  BadGzip: a compressed file that is damaged or cut short.
              BadIdx: something else, named; or an IDX file whose body is longer or shorter than its header promises.
     """
-    kind, size = kind_of_file(archive)
+    kind, size = kind_of_file(stored)
     if kind is GZIP:
-        return gunzip(archive, target, raw_bytes, inflate_library(), name)
+        return gunzip(stored, target, raw_bytes, inflate_library(), name)
     if kind is XZ:
-        return _save(unxz(archive, name), name, target, raw_bytes)
+        return _save(unxz(stored, name), name, target, raw_bytes)
     if kind is not IDX:
         raise BadIdx(name, expected=TAKEN, found=kind.found(counted(size, "byte")), way_out=kind.next_step)
-    with archive.open("rb") as file:
+    with stored.open("rb") as file:
         try:
             header = read_header(file.read(MAX_HEADER_BYTES), name)
         except BadIdx as error:
@@ -73,9 +73,9 @@ def extract(archive: Path, target: Path, raw_bytes: int | None, name: str) -> He
         return _save(iter(lambda: file.read(BLOCK), b""), name, target, raw_bytes)
 
 
-def gunzip(archive: Path, target: Path, raw_bytes: int | None, library: ModuleType, name: str) -> Header:
+def gunzip(stored: Path, target: Path, raw_bytes: int | None, library: ModuleType, name: str) -> Header:
     """Decompress a `.gz` of one IDX file; see `extract`, and `inflate` for `library`."""
-    return _save(inflate(archive, library, name), name, target, raw_bytes)
+    return _save(inflate(stored, library, name), name, target, raw_bytes)
 
 
 def _save(blocks: Iterator[bytes], name: str, target: Path, raw_bytes: int | None) -> Header:
@@ -162,10 +162,10 @@ def raw_name(file_name: str) -> str:
 
 
 @stage(name="{file.name}")
-def decompress(file: RemoteFile, archive: Ref, proof: Ref, out: Path) -> DecompressSummary:  # noqa: ARG001 - proof first
+def decompress(file: RemoteFile, stored: Ref, proof: Ref, out: Path) -> DecompressSummary:  # noqa: ARG001 - proof first
     """Bring out a verified IDX file; its proof is an input, so that nothing unverified is ever decompressed."""
     target = out / raw_name(file.file_name)
-    header = extract(archive.file(), target, file.raw_bytes, file.name)
+    header = extract(stored.file(), target, file.raw_bytes, file.name)
     finding = disagreement(target.name, header)
     if finding:
         log.warning("%s: %s.", file.name, finding)

@@ -32,13 +32,13 @@ class VerifySummary(Summary):
     origin: Origin
 
 
-def prove(file: RemoteFile, archive: Path) -> Proof:
+def prove(file: RemoteFile, stored: Path) -> Proof:
     """
-    Hash the archive, read its gzip trailer if it has one, and compare size and SHA-256 with the expected ones.
+    Hash the stored file, read its gzip trailer if it has one, and compare size and SHA-256 with the expected ones.
 
     Raises: ChecksumMismatch: it is not the expected one, or of no kind that is taken.
     """
-    with archive.open("rb") as data:
+    with stored.open("rb") as data:
         sha256 = hashlib.file_digest(data, "sha256").hexdigest()
         size = data.tell()
         data.seek(0)
@@ -78,8 +78,8 @@ def _mismatch(file: RemoteFile, expected: str, found: str) -> ChecksumMismatch:
 
 
 @stage(name="{file.name}")
-def verify(file: RemoteFile, archive: Ref, out: Path) -> VerifySummary:
-    """Prove that the stored archive is the expected one."""
-    proof = prove(file, archive.file())
+def verify(file: RemoteFile, stored: Ref, out: Path) -> VerifySummary:
+    """Prove that the stored file is the expected one."""
+    proof = prove(file, stored.file())
     (out / PROOF).write_text(proof.model_dump_json(indent=2) + "\n")
     return VerifySummary(bytes=proof.bytes, sha256=proof.sha256, origin=proof.origin)

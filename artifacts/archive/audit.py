@@ -77,7 +77,7 @@ class Auditor:
 
     Args:
         everything: look at run records, aliases, pins, first uses and leftovers too.
-        repair:     put what is damaged in quarantine; the next run makes anew what it needs.
+        repair:     put what is damaged in quarantine; the next run rebuilds what it needs.
     """
 
     def __init__(self, store: Store, *, everything: bool, repair: bool) -> None:

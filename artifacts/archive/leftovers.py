@@ -67,7 +67,7 @@ def find_leftovers(store: Store, now: datetime) -> Iterator[Leftover]:
     """
     Find everything below a home folder that interrupted work left, and what lies in quarantine.
 
-    What somebody works on is none, nor what was put aside while it is made anew: that comes back.
+    What somebody works on is none, nor what was put aside while it is rebuilt: that comes back.
     """
     for stage, version in store.versions():
         if not store.is_committed(stage, version) and not store.is_busy(stage, version):

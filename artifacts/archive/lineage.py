@@ -78,7 +78,7 @@ class Edge(BaseModel):
         argument:       under which name the stage takes it.
         digest:         of the content that was taken.
         match:          exact: `source` is that very artifact.  content: another version, with the same content.
-                        changed: that version was made anew since, with other content.
+                        changed: that version was rebuilt since, with other content.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -29,7 +29,7 @@ MODEL = "train"
 """The stage whose artifact a run stands for."""
 SHOWN = 5
 """Candidates that a message names at most."""
-ANEW = "A run of the same code, data and configuration makes it anew"
+REBUILDS = "A run of the same code, data and configuration rebuilds it"
 LISTS = "`idxflow runs` lists runs, `idxflow show RUN` its versions, `idxflow alias` the aliases."
 
 
@@ -117,7 +117,7 @@ def stored_artifact(store: Store, stage: str, version: str, *, fully: bool = Fal
             f"artifact {stage}/{version}",
             expected="it to be in the store",
             found="none: it was cleaned up, put aside or never finished",
-            way_out=f"{ANEW}.",
+            way_out=f"{REBUILDS}.",
         )
     return found
 
@@ -138,7 +138,7 @@ def find_stored(store: Store, stage: str, version: str, *, fully: bool = False) 
             f"artifact {stage}/{version}",
             expected="what its manifest says",
             found=str(damage),
-            way_out="Put it aside with `idxflow verify --repair`; a run that needs it makes it anew.",
+            way_out="Put it aside with `idxflow verify --repair`; a run that needs it rebuilds it.",
         ) from damage
     return found
 

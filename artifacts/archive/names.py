@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from artifacts import run_record
-from artifacts.archive.lookup import ANEW, find, stored_artifact
+from artifacts.archive.lookup import REBUILDS, find, stored_artifact
 from artifacts.archive.name_records import (
     Alias,
     ArtifactPin,
@@ -227,7 +227,7 @@ class Names:
             else:
                 return [NameProblem(subject, "the run's record is gone", way_out=remove)]
         return [
-            NameProblem(subject, f"{'/'.join(each)} is gone", way_out=f"{ANEW}, or {remove}")
+            NameProblem(subject, f"{'/'.join(each)} is gone", way_out=f"{REBUILDS}, or {remove}")
             for each in wanted
             if not self._store.is_committed(*each)
         ]

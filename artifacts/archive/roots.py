@@ -26,7 +26,7 @@ Graph = dict[Artifact, Manifest]
 
 
 def read_graph(store: Store) -> Graph:
-    """Read the manifests of a store, and of what lies aside while it is made anew."""
+    """Read the manifests of a store, and of what lies aside while it is rebuilt."""
     aside = {(manifest.stage, manifest.version): manifest for manifest in store.manifests_aside()}
     return aside | {(manifest.stage, manifest.version): manifest for manifest in store.manifests()}
 

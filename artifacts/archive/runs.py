@@ -33,7 +33,7 @@ ENDED: dict[RunState, str] = {
 
 
 @dataclass(frozen=True)
-class History:
+class RunHistory:
     """
     All runs.
 
@@ -46,13 +46,13 @@ class History:
     unreadable: list[Path]
 
 
-def read_history(store: Store) -> History:
+def read_history(store: Store) -> RunHistory:
     """Read the record of every run."""
     # Validating a whole record takes no longer than reading its JSON alone: 70 us for 20 stages.
     read = {Path(entry.path): read_run(store, Path(entry.path).stem) for entry in record_files(store)}
     records = sorted(filter(None, read.values()), key=_place, reverse=True)
     # What a clean-up has deleted since its name was read is not damaged.
-    return History(records, sorted(path for path, record in read.items() if record is None and path.exists()))
+    return RunHistory(records, sorted(path for path, record in read.items() if record is None and path.exists()))
 
 
 def list_runs(store: Store) -> list[Record]:

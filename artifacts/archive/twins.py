@@ -30,7 +30,7 @@ class Twins:
             self._known.add((manifest.stage, manifest.version, manifest.digest))
 
     def of(self, taken: Input) -> Manifest | None:
-        """Return the newest twin of what was taken, where that is gone, or was made anew with other content."""
+        """Return the newest twin of what was taken, where that is gone, or was rebuilt with other content."""
         if (taken.stage, taken.version, taken.digest) in self._known:
             return None
         return self._newest.get((taken.stage, taken.digest))

@@ -42,14 +42,14 @@ class Done:
     Args:
         ref:        the artifact.
         row:        of the run's record; without the reason, which is found out afterwards.
-        anew:       why it was rebuilt though it may have been stored; None where that was not asked for.
+        rebuilt:    why, though it may have been stored; None where that was not asked for.
         unfinished: there was an artifact that an earlier run had not committed.
         warnings:   what idxflow's loggers said in it from WARNING on, in their order.
     """
 
     ref: Ref
     row: StageRecord
-    anew: str | None = None
+    rebuilt: str | None = None
     unfinished: bool = False
     warnings: tuple[str, ...] = ()
 
@@ -64,7 +64,7 @@ class Execution:
         run:       id of the run that it belongs to, 12 hexadecimal digits.
         flow_run:  id of that run's Prefect flow run.
         arguments: of the stage, by name; artifacts as references.
-        anew:      why it is computed though it may be stored; None where it need not be.
+        rebuild:   why it is computed though it may be stored; None where it need not be.
     """
 
     store: Store
@@ -72,7 +72,7 @@ class Execution:
     flow_run: str
     stage: Stage
     arguments: Mapping[str, Any]
-    anew: str | None = None
+    rebuild: str | None = None
 
     @property
     def name(self) -> str:
@@ -90,11 +90,11 @@ class Execution:
         with self.store.waited_for(stage, parts.version), _listening() as warnings:
             started = time.perf_counter()
             restore(self.store, stage, parts.version)
-            found = None if self.anew else self.store.read(stage, parts.version, locked=True)
+            found = None if self.rebuild else self.store.read(stage, parts.version, locked=True)
             if found:
                 return self._done(found, time.perf_counter() - started, cached=True, warnings=warnings)
             check()
-            unfinished = not self.anew and self.store.folder(stage, parts.version).exists()
+            unfinished = not self.rebuild and self.store.folder(stage, parts.version).exists()
             stored = self._commit(self._compute(parts))
             seconds = stored.manifest.seconds
             return self._done(stored, seconds, cached=False, warnings=warnings, unfinished=unfinished)
@@ -114,7 +114,7 @@ class Execution:
             bytes=manifest.bytes,
             path=str(stored.folder),
         )
-        return Done(stored.ref, row, self.anew, unfinished, tuple(dict.fromkeys(warnings)))
+        return Done(stored.ref, row, self.rebuild, unfinished, tuple(dict.fromkeys(warnings)))
 
     def _commit(self, ref: Ref) -> Stored:
         try:
@@ -134,14 +134,14 @@ class Execution:
         started = time.perf_counter()
         with staging(store, stage.stage, parts.version) as out:
             checkpoints = store.checkpoints(stage.stage, parts.version)
-            if self.anew:
+            if self.rebuild:
                 remove_folder(checkpoints)
             offered = {
                 "out": out,
                 "scratch": store.incoming,
                 "checkpoints": checkpoints,
-                "known": self._finder(wanted=not self.anew),
-                "spare": self._finder(wanted=self.anew != ASKED),
+                "known": self._finder(wanted=not self.rebuild),
+                "spare": self._finder(wanted=self.rebuild != ASKED),
             }
             with store.readers.reading(references(list(self.arguments.values()))), disk(store.home):
                 bound = {argument: _each(value, self._open) for argument, value in self.arguments.items()}

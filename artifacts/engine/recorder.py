@@ -121,10 +121,10 @@ class Recorder:
         """Start a stage; see `Stage.__call__`."""
         name = stage.name_of(arguments)
         self._order.setdefault((stage.stage, name), len(self._order))
-        anew = self.refresh.reason(stage.stage, name)
-        if (task := self._tasks.get((stage.stage, anew))) is None:
-            task = make_task(stage, self.store, self.id, self.flow_run, anew)
-            self._tasks[stage.stage, anew] = task
+        rebuild = self.refresh.reason(stage.stage, name)
+        if (task := self._tasks.get((stage.stage, rebuild))) is None:
+            task = make_task(stage, self.store, self.id, self.flow_run, rebuild)
+            self._tasks[stage.stage, rebuild] = task
         arguments = {key: _unasked(value) for key, value in arguments.items()}
         if stage.on_main_thread:
             done = task(**arguments).result()  # of the state that it ended in
@@ -269,7 +269,7 @@ class Recorder:
                         manifest.parts,
                         manifest.inputs,
                         dataset=self.dataset_id,
-                        refreshed=done.anew,
+                        refreshed=done.rebuilt,
                         made=self.id,
                         unfinished=done.unfinished,
                     )

@@ -22,16 +22,16 @@ from artifacts.stage import Stage
 from artifacts.store.store import Store
 
 
-def make_task(stage: Stage, store: Store, run: str, flow_run: str, anew: str | None) -> Task[..., Any]:
+def make_task(stage: Stage, store: Store, run: str, flow_run: str, rebuild: str | None) -> Task[..., Any]:
     """
     Make the Prefect task of a stage; it can be pickled. Its arguments may be what other tasks returned.
 
-    Args: run, flow_run, anew: as for `Execution`.
+    Args: run, flow_run, rebuild: as for `Execution`.
     """
 
     def work(*args: Any, **kwargs: Any) -> State[Done]:
         arguments = {name: _reference(value) for name, value in stage.bind(*args, **kwargs).items()}
-        done = perform(Execution(store, run, flow_run, stage, arguments, anew))
+        done = perform(Execution(store, run, flow_run, stage, arguments, rebuild))
         return Completed(name="Cached" if done.row.cached else "Completed", data=done)
 
     work.__name__ = work.__qualname__ = stage.stage

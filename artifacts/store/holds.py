@@ -137,7 +137,7 @@ def forget_dead(folder: Path, before: float | None = None) -> None:
 
 class Held:
     """
-    Everything that is held, read anew where it has grown.
+    Everything that is held, read again where it has grown.
 
     Args: only_living: leave out what runs held that were dead by the time this object was made.
     """

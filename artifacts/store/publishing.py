@@ -2,7 +2,7 @@
 How an artifact comes to be: built in a staging folder, sealed, published, committed.
 
 Each step leaves what a crash may interrupt anywhere: until the record is written an artifact does not count, and one
-that is made anew stays aside until then.
+that is rebuilt stays aside until then.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def publish(store: Store, folder: Path, manifest: Manifest) -> Ref:
     """
     Make a staging folder the artifact of its version. It counts only once `commit` has been called.
 
-    An artifact that was never committed gives way to the new one; one that was (it is forced anew) is put aside
+    An artifact that was never committed gives way to the new one; one that was (it is rebuilt on request) is put aside
     until the new one is committed. Whoever reads that one does so to the end before it gives way.
     """
     target = store.folder(manifest.stage, manifest.version)

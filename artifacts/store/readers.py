@@ -1,8 +1,8 @@
 """
-Who reads an artifact right now: one that is made anew waits for them before it takes the old one's place.
+Who reads an artifact right now: one that is rebuilt waits for them before it takes the old one's place.
 
 A stage opens its input files when it comes to them, by their paths. The lock is the artifact's own, beside that of its
-version: whoever computes an artifact anew lets others read the old one meanwhile.
+version: whoever rebuilds an artifact lets others read the old one meanwhile.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ class Store:
         return self.artifacts / stage / version
 
     def is_committed(self, stage: str, version: str) -> bool:
-        """Tell whether an artifact counts, also one that lies aside while it is made anew; nothing is checked."""
+        """Tell whether an artifact counts, also one that lies aside while it is rebuilt; nothing is checked."""
         return any((each / "record.json").exists() for each in self._places(stage, version) if not each.is_symlink())
 
     def _places(self, stage: str, version: str) -> tuple[Path, Path]:
@@ -114,7 +114,7 @@ class Store:
             yield from sorted(parent.glob(f"{prefix}*"))
 
     def replaced(self, stage: str, version: str) -> Path:
-        """Return where an artifact is put aside that is being made anew."""
+        """Return where an artifact is put aside that is being rebuilt."""
         return self.artifacts / stage / f"{REPLACED_PREFIX}{version}"
 
     def checkpoints(self, stage: str, version: str) -> Path:
@@ -169,7 +169,7 @@ class Store:
             if locked:
                 self.quarantine(stage, version, str(damage))
                 return None
-        # Somebody may be making it anew: what is taken away has to be damaged while nobody else works on it.
+        # Somebody may be rebuilding it: what is taken away has to be damaged while nobody else works on it.
         with self.locked(stage, version) as had:
             return self.read(stage, version, fully=fully, locked=True) if had else None
 
@@ -206,7 +206,7 @@ class Store:
                 f"artifact {ref.stage} {ref.name} {ref.version}".replace("  ", " "),
                 expected=f"content {ref.digest[:16]}",
                 found="a damaged or missing artifact" if found is None else f"content {found.ref.digest[:16]}",
-                way_out="Run again: it will be made anew.",
+                way_out="Run again: it will be rebuilt.",
             )
         return ref.at(found.folder)
 
@@ -214,7 +214,7 @@ class Store:
         """Take a damaged artifact out of the store, and say so."""
         if aside := self.quarantined.take(self.folder(stage, version), stage, reason):
             place = aside.relative_to(self.home)
-            logger.warning("%s %s: %s. It is in quarantine (%s) and will be made anew.", stage, version, reason, place)
+            logger.warning("%s %s: %s. It is in quarantine (%s) and will be rebuilt.", stage, version, reason, place)
 
     def manifests(self, stage: str | None = None) -> Iterator[Manifest]:
         """
@@ -227,7 +227,7 @@ class Store:
                 yield manifest
 
     def manifests_aside(self) -> Iterator[Manifest]:
-        """Yield the same of what was put aside while it is made anew."""
+        """Yield the same of what was put aside while it is rebuilt."""
         for path in self.hidden(REPLACED_PREFIX):
             if manifest := self._manifest(path, path.parent.name, path.name.removeprefix(REPLACED_PREFIX)):
                 yield manifest

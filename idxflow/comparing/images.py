@@ -122,7 +122,7 @@ class Classifier:
 
     def predict(self, images: npt.ArrayLike) -> Predictions:
         """
-        Predict the class of each image; see `idxflow.archive.ArchivedRun.predict`.
+        Predict the class of each image; see `idxflow.api.ArchivedRun.predict`.
 
         Raises: UsageError: they are not raw pixels of the model's shape.  TrainingDiverged: the model gives no number.
         """

@@ -38,7 +38,7 @@ NOTHING_CHANGED = "nothing-changed"
 ENDED = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
 
 
-class History(BaseModel):
+class Trimmed(BaseModel):
     """What a clean-up does to the server's history."""
 
     model_config = ConfigDict(frozen=True)
@@ -48,7 +48,7 @@ class History(BaseModel):
     done: bool = False
 
 
-def trim_history(home: Path, age: timedelta, *, really: bool) -> History | None:
+def trim_history(home: Path, age: timedelta, *, really: bool) -> Trimmed | None:
     """
     Count the runs that ended longer than `age` ago; with `really` delete them, with their logs and pages.
 
@@ -63,7 +63,7 @@ def trim_history(home: Path, age: timedelta, *, really: bool) -> History | None:
     if (chosen := user_api_url()) and (server is None or chosen != server.api):
         return None
     if server is None or not api_answers(server.api):
-        return History(asked=False, older_than_days=days)
+        return Trimmed(asked=False, older_than_days=days)
     prepare_environment(home)
     enter(home, server, patient=False)
     from prefect.client.orchestration import SyncPrefectClient
@@ -73,9 +73,9 @@ def trim_history(home: Path, age: timedelta, *, really: bool) -> History | None:
     wanted = FlowRunFilter.model_validate({"end_time": {"before_": before}, "state": {"type": {"any_": ENDED}}})
     with SyncPrefectClient(server.api, auth_string=read_password(home)) as client:
         if not really:
-            return History(asked=True, older_than_days=days, runs=client.count_flow_runs(flow_run_filter=wanted))
+            return Trimmed(asked=True, older_than_days=days, runs=client.count_flow_runs(flow_run_filter=wanted))
         gone = sum(_delete(client, run) for run in _found(client, wanted))
-    return History(asked=True, older_than_days=days, runs=gone, done=True)
+    return Trimmed(asked=True, older_than_days=days, runs=gone, done=True)
 
 
 def _found(client: SyncPrefectClient, wanted: Any) -> Iterator[UUID]:

@@ -15,7 +15,7 @@ from artifacts.archive.runs import read_run
 from artifacts.store.store import Store
 from artifacts.store.trust import Trusted
 from flows.run_record import RunRecord
-from idxflow.server.history import History
+from idxflow.server.history import Trimmed
 from idxflow.server.local import DAYS
 from idxflow.views.console import Console
 from idxflow.views.layout import CLOCK, few, local_time
@@ -161,7 +161,7 @@ def print_audit(console: Console, found: Audit, *, everything: bool, repaired: b
         console.line(f"Leftover or in quarantine: {items}. --all lists, `idxflow gc` deletes.")
 
 
-def print_cleanup(console: Console, found: Cleanup, history: History | None) -> None:
+def print_cleanup(console: Console, found: Cleanup, history: Trimmed | None) -> None:
     """Print what a clean-up deleted, or would delete."""
     for link in found.links:
         console.warn(f"{link} is a link: nothing behind it was looked at. Delete the link.")

@@ -35,7 +35,7 @@ def inflate_library() -> ModuleType:
     return isal_zlib
 
 
-def inflate(archive: Path, library: ModuleType, name: str) -> Iterator[bytes]:
+def inflate(path: Path, library: ModuleType, name: str) -> Iterator[bytes]:
     """
     Inflate every member of a gzip file (RFC 1952), checking each one's CRC-32 and length.
 
@@ -44,9 +44,9 @@ def inflate(archive: Path, library: ModuleType, name: str) -> Iterator[bytes]:
     Raises: BadGzip: empty, not gzip, damaged, truncated, or followed by anything but another member or zeros, with
             which tapes and some file systems fill their last block.
     """
-    if not archive.stat().st_size:
+    if not path.stat().st_size:
         raise _bad(name, "a gzip file", "an empty file (0 bytes)", CUT)
-    with archive.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
         at = 0
         while at < len(data) and not (at and _is_padding(data, at)):
             at = yield from _member(data, at, name, library)
@@ -112,7 +112,7 @@ def _skip_header(data: mmap, start: int, name: str) -> int:
     return at
 
 
-def unxz(archive: Path, name: str) -> Iterator[bytes]:
+def unxz(path: Path, name: str) -> Iterator[bytes]:
     """
     Decompress every stream of an xz file (the .xz file format, 1.2.1), checking each block's integrity check.
 
@@ -121,7 +121,7 @@ def unxz(archive: Path, name: str) -> Iterator[bytes]:
     Raises: BadGzip: empty, not xz, damaged, truncated, without an integrity check, followed by anything but another
             stream or padding, or such that a decoder of it takes more than XZ_MEMORY.
     """
-    with archive.open("rb") as file:
+    with path.open("rb") as file:
         rest = file.read(CHUNK)
         while True:
             rest = yield from _stream(file, rest, name)

@@ -58,7 +58,7 @@ def test_a_tuple_of_artifacts_is_bound_and_checked(tmp_path: Path) -> None:
     path.chmod(0o644)
     path.write_bytes(b"9")
     with pytest.raises(Exception, match="a damaged or missing artifact"):
-        Execution(store, RUN, RUN, together, {"parts": parts}, anew="asked for")()
+        Execution(store, RUN, RUN, together, {"parts": parts}, rebuild="asked for")()
 
 
 def test_who_waited_for_nothing_computes_nothing(tmp_path: Path) -> None:

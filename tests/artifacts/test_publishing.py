@@ -98,7 +98,7 @@ def content(store: Store, ref: Ref) -> bytes:
 
 
 def test_what_is_made_anew_stays_until_the_new_one_is_committed(store: Store) -> None:
-    """An artifact that is forced anew comes back when the run is killed before the commit of the new one."""
+    """An artifact that is rebuilt comes back when the run is killed before the commit of the new one."""
     ref = build(store, {"a": b"old"})
     publish(store, {"a": b"new"})
     assert store.read(ref.stage, ref.version) is None

@@ -1,4 +1,4 @@
-"""Readers: an artifact that is made anew gives way only when nobody reads it any more."""
+"""Readers: an artifact that is rebuilt gives way only when nobody reads it any more."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ def reading_twice(begun: threading.Event, go_on: threading.Event) -> Stage:
 def test_a_stage_reads_its_input_to_the_end_while_another_run_makes_it_anew(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is computed anew waits, and says so, until whoever began with the old files has read them all."""
+    """What is rebuilt waits, and says so, until whoever began with the old files has read them all."""
     caplog.set_level(logging.INFO, "idxflow.store")
     ref, begun, go_on = build(store, {"one": b"1", "two": b"2"}), threading.Event(), threading.Event()
     made: list[Ref] = []
     reader = threading.Thread(
         target=lambda: made.append(Execution(store, "0" * 12, "", reading_twice(begun, go_on), {"table": ref})().ref)
     )
-    anew = threading.Thread(target=build, args=(store, {"one": b"3", "two": b"4"}))
+    rebuild = threading.Thread(target=build, args=(store, {"one": b"3", "two": b"4"}))
     reader.start()
     begun.wait(30)
-    anew.start()
-    anew.join(0.3)
-    waited = anew.is_alive()
+    rebuild.start()
+    rebuild.join(0.3)
+    waited = rebuild.is_alive()
     go_on.set()
     reader.join(30)
-    anew.join(30)
+    rebuild.join(30)
     assert waited
     assert made[0].file("both").read_bytes() == b"12"
     assert "somebody reads the one that it replaces" in caplog.text

@@ -71,7 +71,7 @@ def test_a_second_run_computes_nothing(home: Path) -> None:
 
 
 def test_a_stage_that_failed_finds_what_it_kept(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Checkpoints stay until their version is committed, serve no other one, and not one that is asked for anew."""
+    """Checkpoints stay until their version is committed, serve no other one, and not one that is rebuilt on request."""
     monkeypatch.setenv("JOIN_FAILS", "1")
     for refresh in ((), (), ("train",)):
         with pytest.raises(BadIdx):
@@ -162,7 +162,7 @@ def test_a_damaged_artifact_is_said_quarantined_and_rebuilt(home: Path) -> None:
 
 
 def test_damage_that_only_a_full_hash_sees_is_healed_in_the_same_run(home: Path) -> None:
-    """A stage that computes hashes its inputs first; a damaged one is made anew and the run goes on."""
+    """A stage that computes hashes its inputs first; a damaged one is rebuilt and the run goes on."""
     run()
     counted(home)
     damage(home, hidden=True)
@@ -175,7 +175,7 @@ def test_damage_that_only_a_full_hash_sees_is_healed_in_the_same_run(home: Path)
 
 
 def test_a_refresh_outlives_a_heal(home: Path) -> None:
-    """Where one of a stage's artifacts stops an attempt, the others are computed anew all the same, each once."""
+    """Where one of a stage's artifacts stops an attempt, the others are rebuilt all the same, each once."""
     run(copied=True)
     counted(home)
     damage(home, hidden=True)

@@ -82,7 +82,7 @@ def test_to_renew_forgets_nothing(trust: Trust) -> None:
 
 @pytest.mark.parametrize("content", ["", "{", trusted(place=OTHER).model_dump_json()])
 def test_a_damaged_record_is_an_error_and_no_new_first_use(content: str, trust: Trust, tmp_path: Path) -> None:
-    """A record that does not read, or is of another place, never makes a file be trusted anew; it can be forgotten."""
+    """A record that does not read, or is of another place, never makes a file be trusted again; it can be forgotten."""
     trust.write(trusted())
     (tmp_path / "trust" / f"{PLACE}.json").write_text(content)
     with pytest.raises(StoreError, match=rf"trust/{PLACE}\.json: .*idxflow trust {PLACE} --forget"):

@@ -29,10 +29,10 @@ def test_it_goes_as_far_as_it_is_told_and_leaves_a_sound_store(tmp_path: Path) -
 
 
 def test_what_is_stored_is_taken_unless_it_is_wanted_anew(tmp_path: Path) -> None:
-    """A second walk computes nothing; one that wants parse anew computes parse, to the same content."""
+    """A second walk computes nothing; one that rebuilds parse computes parse, to the same content."""
     first = Walk(Store(tmp_path), "normalize").through(DATA, TRAINING)
     second = Walk(Store(tmp_path), "normalize").through(DATA, TRAINING)
-    third = Walk(Store(tmp_path), "normalize", anew=("parse",)).through(DATA, TRAINING)
+    third = Walk(Store(tmp_path), "normalize", rebuild=("parse",)).through(DATA, TRAINING)
     assert not second.whole
     assert list(third.whole) == ["parse"]
     assert [ref.digest for ref in first.refs.values()] == [ref.digest for ref in third.refs.values()]

@@ -161,7 +161,7 @@ def test_what_is_queued_stays_queued(site: Site) -> None:
 
 @pytest.mark.parametrize("options", [(), ("--serve",)], ids=["worker", "serve"])
 def test_what_a_person_paused_stays_paused(site: Site, options: tuple[str, ...]) -> None:
-    """It deploys anew each time, and yet a deployment or schedule that was paused is paused after it."""
+    """It deploys again each time, and yet a deployment or schedule that was paused is paused after it."""
 
     def nightly() -> DeploymentResponse:
         return site.client.read_deployment_by_name("idxflow/nightly")

@@ -228,7 +228,7 @@ def _check_hold(store: Store) -> None:
 
 SCENES = {
     "an artifact": Scene(_nothing, lambda store: _build(store, OLD), _expect(0, None, b"old"), _expect(0, b"old")),
-    "an artifact made anew": Scene(
+    "an artifact rebuilt": Scene(
         lambda store: _build(store, OLD), _refresh, _expect(0, b"old", b"new"), _expect(0, b"new")
     ),
     "an artifact brought back": Scene(

@@ -25,7 +25,7 @@ def clean_up(store: Store) -> None:
 
 
 def test_a_clean_up_leaves_what_a_dying_refresh_had_put_aside(store: Store) -> None:
-    """While a run makes a held artifact anew, and after it died over that, a clean-up leaves the old one."""
+    """While a run rebuilds a held artifact, and after it died over that, a clean-up leaves the old one."""
     stage, version = "parse", ref_of(1).version
     with store.locked(stage, version):
         publish(store, {"a": b"new"}, salt=1)
@@ -84,7 +84,7 @@ def test_a_flipped_byte_in_a_held_manifest_costs_nothing_else(store: Store) -> N
 
 
 def test_an_alias_that_does_not_read_stops_clean_ups_only(store: Store) -> None:
-    """A damaged alias leaves the others in use; a repair puts it aside, and it can be set anew."""
+    """A damaged alias leaves the others in use; a repair puts it aside, and it can be set again."""
     path = store.home / "aliases" / "broken.json"
     path.write_text("garbage")
     names = Names(store)

@@ -51,7 +51,7 @@ def test_odd_things_in_the_place_of_records_stop_nobody(store: Store, place: str
 
 
 def test_a_file_in_the_place_of_an_artifact_is_put_aside(store: Store) -> None:
-    """A version that is a plain file is damage, and the next run makes the artifact anew."""
+    """A version that is a plain file is damage, and the next run rebuilds the artifact."""
     folder = store.folder("parse", ref_of(0).version)
     move_folder(folder, store.home / "away")
     folder.write_text("?")
@@ -62,7 +62,7 @@ def test_a_file_in_the_place_of_an_artifact_is_put_aside(store: Store) -> None:
 
 
 def test_damage_is_put_aside_only_under_the_lock(store: Store) -> None:
-    """While somebody else makes a version anew, what looks damaged is left alone; afterwards it is put aside."""
+    """While somebody else rebuilds a version, what looks damaged is left alone; afterwards it is put aside."""
     stage, version = "parse", ref_of(0).version
     path = store.folder(stage, version) / "a"
     path.chmod(0o644)

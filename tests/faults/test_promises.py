@@ -213,7 +213,7 @@ class Promises(RuleBasedStateMachine):
         return any(seed_of(record) == seed and record.state == "completed" for record in records)
 
     def present(self) -> set[Artifact]:
-        """Return what is committed, also what lies aside for a run that was killed while it made it anew."""
+        """Return what is committed, also what lies aside for a run that was killed while it rebuilt it."""
         store = self.store
         for path in store.artifacts.glob("*/.replaced-*"):
             restore(store, path.parent.name, path.name.removeprefix(".replaced-"))
@@ -230,7 +230,7 @@ class Promises(RuleBasedStateMachine):
         return held & self.content.keys()
 
     def served(self, artifact: Artifact) -> str | None:
-        """Return what a run would take of an artifact, and None where it would make it anew."""
+        """Return what a run would take of an artifact, and None where it would rebuild it."""
         store = self.store
         path = store.folder(*artifact)
         before = sorted(each.name for each in path.glob("*"))

@@ -74,7 +74,7 @@ def check_a_run_after(whole: Path, home: Path, choice: int, how: str, position: 
 def test_a_run_heals_whatever_was_tampered_with(
     whole: Path, tmp_path_factory: pytest.TempPathFactory, examples: int
 ) -> None:
-    """A byte, or a file that is gone, empty, longer, a link, a folder or a pipe: the run makes anew what it needs."""
+    """A byte, or a file that is gone, empty, longer, a link, a folder or a pipe: the run rebuilds what it needs."""
 
     @settings(max_examples=examples, deadline=None)
     @given(choice=st.integers(0, 1000), how=st.sampled_from(HOW), position=st.integers(0, 10_000))

@@ -81,7 +81,7 @@ def test_a_first_run_imports_all_of_it_once(tmp_path: Path) -> None:
 
 
 def test_a_cached_run_imports_nothing(kept: Path) -> None:
-    """Where everything is stored no heavy library is imported ahead; where one stage is computed anew, its own are."""
+    """Where everything is stored no heavy library is imported ahead; where one stage is rebuilt, its own are."""
     assert planned(kept) == []
     assert not loaded(kept) & HEAVY
     assert "tensorflow" in loaded(kept, "train")

@@ -142,7 +142,7 @@ def test_what_is_asked_for_anew_leaves_open_what_comes_of_it(
 
 
 def test_what_was_cleaned_up_is_made_again(own: Path) -> None:
-    """An artifact of an earlier run that is gone will be made anew, and the plan knows that it was there."""
+    """An artifact of an earlier run that is gone will be rebuilt, and the plan knows that it was there."""
     model = next(row for row in record_of(own).stages if row.stage == "train")
     shutil.rmtree(own / "artifacts" / "train" / model.version)
     rows = planned(own)

@@ -1,4 +1,4 @@
-"""flows/revalidate.py: only what may have changed on its mirror is downloaded anew, by real runs."""
+"""flows/revalidate.py: only what may have changed on its mirror is downloaded again, by real runs."""
 
 from __future__ import annotations
 

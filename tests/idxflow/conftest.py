@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 
 from artifacts.store.store import Store
-from idxflow.archive import Archive, ArchivedRun, open_store
+from idxflow.api import Archive, ArchivedRun, open_store
 from idxflow.cli.ending import WRONG_USAGE
 from idxflow.cli.main import main
 from idxflow.server import faithful

@@ -22,7 +22,7 @@ def test_a_module_of_that_name_is_refused_with_its_path(name: str, desk: Path) -
     output, errors = run_python("-m", "idxflow", "--version", cwd=desk, environment=environment, code=WRONG_USAGE)
     assert (output, errors.count("\n")) == ("", 1)
     assert errors.startswith(f"ERROR {said}")
-    for program in ("import idxflow", "from idxflow.archive import open_store", f"import {floor}, idxflow"):
+    for program in ("import idxflow", "from idxflow.api import open_store", f"import {floor}, idxflow"):
         _, errors = run_python("-c", program, cwd=desk, environment=environment, code=1)
         assert errors.splitlines()[-1].startswith(f"ImportError: {said}")
 

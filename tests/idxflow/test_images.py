@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from idxflow.archive import ArchivedRun
+from idxflow.api import ArchivedRun
 from idxflow.comparing import images
 from idxflow.comparing.images import Classifier, Images, load_images, raw_pixels
 from schemas.errors import UsageError

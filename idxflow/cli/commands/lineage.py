@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from idxflow.archive import open_store
+from idxflow.api import open_store
 from idxflow.cli.ending import DONE
 from idxflow.cli.options import Home, Json, Word, flag
 from idxflow.cli.output import put, put_json

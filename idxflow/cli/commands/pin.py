@@ -19,7 +19,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from flows.run_record import RunRecord
-from idxflow.archive import open_store
+from idxflow.api import open_store
 from idxflow.cli.ending import DONE
 from idxflow.cli.options import Home, Json, flag
 from idxflow.cli.output import put_json

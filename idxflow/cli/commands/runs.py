@@ -22,7 +22,7 @@ from artifacts.archive.index import RunIndex
 from artifacts.archive.order import started_later
 from artifacts.archive.runs import read_run
 from flows.run_record import RunRecord
-from idxflow.archive import open_store
+from idxflow.api import open_store
 from idxflow.cli.ending import DONE
 from idxflow.cli.options import Home, Json, count, flag
 from idxflow.cli.output import put_json

@@ -15,7 +15,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from flows.run_record import RunRecord
-from idxflow.archive import open_store
+from idxflow.api import open_store
 from idxflow.cli.ending import DONE
 from idxflow.cli.options import Home, Json, Word
 from idxflow.cli.output import put_json

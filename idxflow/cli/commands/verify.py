@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from idxflow.archive import open_store
+from idxflow.api import open_store
 from idxflow.cli.ending import DONE, FAILED
 from idxflow.cli.options import Home, Json, flag
 from idxflow.cli.output import put_json

@@ -225,7 +225,7 @@ def test_an_artifact_that_is_gone_says_so(store: Store, model: Ref) -> None:
     write_run(store, "a" * 12, [stage_record(gone)])
     with pytest.raises(UsageError, match=r"artifact train/f{16}: .* found none: it was cleaned up"):
         find_artifact(store, "a" * 12)
-    with pytest.raises(UsageError, match="makes it anew"):
+    with pytest.raises(UsageError, match="rebuilds it"):
         stored_artifact(store, "train", "f" * 16)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.archive.lookup import ANEW
+from artifacts.archive.lookup import REBUILDS
 from artifacts.archive.name_records import ArtifactPin, RunPin
 from artifacts.archive.names import NameProblem, Names
 from artifacts.ref import Ref
@@ -205,10 +205,10 @@ def test_names_of_what_is_gone_are_problems(names: Names, store: Store, model: R
     (store.runs / f"{'b' * 12}.json").unlink()
     model_gone = f"train/{model.version} is gone"
     ways_out = [
-        f"{ANEW}, or `idxflow alias champion --remove` takes the name away.",
-        f"{ANEW}, or `idxflow pin aaaaaaaaaaaa --remove` takes the pin away.",
+        f"{REBUILDS}, or `idxflow alias champion --remove` takes the name away.",
+        f"{REBUILDS}, or `idxflow pin aaaaaaaaaaaa --remove` takes the pin away.",
         "`idxflow pin bbbbbbbbbbbb --remove` takes the pin away.",
-        f"{ANEW}, or `idxflow pin train/{model.version} --remove` takes the pin away.",
+        f"{REBUILDS}, or `idxflow pin train/{model.version} --remove` takes the pin away.",
     ]
     assert names.problems() == [
         NameProblem("alias champion", model_gone, way_out=ways_out[0]),

@@ -43,7 +43,7 @@ def line(store: Store, file: str = "images.gz", weights: bytes = b"weights") -> 
 
 
 def test_the_graph_is_every_manifest_that_reads(store: Store) -> None:
-    """So are those without a record, and those that lie aside while they are made anew; what does not read is not."""
+    """So are those without a record, and those that lie aside while they are rebuilt; what does not read is not."""
     one, other, aside = tables(store, 3)
     store.folder("parse", aside.version).rename(store.replaced("parse", aside.version))
     half = publish(store, {"a": b"a"})

@@ -14,7 +14,7 @@ from artifacts.archive.reasons import Change
 from artifacts.engine.plan import Plan, PlannedStage
 from artifacts.store.store import Store
 from flows import choose
-from idxflow.archive import Archive
+from idxflow.api import Archive
 from idxflow.cli.ending import DONE
 from idxflow.cli.main import main
 from idxflow.views.stages import plan_lines, plan_total

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from artifacts.archive.lookup import find, find_artifact, find_run, stored_artifact
 from artifacts.archive.names import Names
-from artifacts.archive.runs import History, RunState, read_history, state_of, subject_of
+from artifacts.archive.runs import RunHistory, RunState, read_history, state_of, subject_of
 from artifacts.run_record import Record
 from artifacts.store.integrity import Stored
 from artifacts.store.store import Store, existing_store
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from idxflow.comparing.images import Classifier, Predictions
     from idxflow.exporting.export import Exported
     from schemas.results import Metrics
-    from schemas.training import History as TrainingHistory
+    from schemas.training import History
 
 __all__ = ["Archive", "ArchivedRun", "Images", "open_store", "plan"]
 SplitName = Literal["train", "test"]
@@ -96,11 +96,11 @@ class ArchivedRun:
         return Metrics.model_validate_json(self.artifact("evaluate").ref.file(METRICS).read_bytes())
 
     @cached_property
-    def history(self) -> TrainingHistory:
+    def history(self) -> History:
         """The course of the training, one row per epoch. Raises: as `artifact`."""
-        from schemas.training import History as TrainingHistory
+        from schemas.training import History
 
-        return TrainingHistory.model_validate_json(self.artifact("train").ref.file(HISTORY).read_bytes())
+        return History.model_validate_json(self.artifact("train").ref.file(HISTORY).read_bytes())
 
     def table(self, split: SplitName, kind: Kind = "raw") -> Images:
         """
@@ -179,7 +179,7 @@ class Archive:
         """The aliases and pins."""
         return Names(self.store)
 
-    def history(self) -> History:
+    def history(self) -> RunHistory:
         """Read the history: the runs, newest first, and the files that are no run's record."""
         return read_history(self.store)
 

@@ -18,7 +18,7 @@ from artifacts.store.holds import Hold
 from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
 from flows.run_record import RunRecord
-from idxflow.archive import Archive, ArchivedRun, open_store, plan
+from idxflow.api import Archive, ArchivedRun, open_store, plan
 from schemas.errors import ArtifactDamaged, UsageError
 from schemas.results import Metrics
 from schemas.training import History
@@ -281,7 +281,7 @@ def test_a_clean_up_is_told_and_done(own: Archive) -> None:
 
 
 def test_a_plan_says_what_a_run_would_do(kept: Archive, desk: Path) -> None:
-    """Over the store all is cached but what is to be computed anew; elsewhere nothing is, and nothing is made."""
+    """Over the store all is cached but what is to be rebuilt; elsewhere nothing is, and nothing is made."""
     warm = plan("digits", TRAINING, home=kept.store.home)
     assert {(row.stage, row.version) for row in warm.stages} == set(kept.store.versions())
     assert {row.state for row in warm.stages} == {"cached"}
@@ -302,7 +302,7 @@ def test_a_plan_refuses_what_a_run_would_refuse(desk: Path) -> None:
 def test_the_package_has_the_api_and_nothing_else() -> None:
     """Each name of the API is an attribute of `idxflow`; another one is the usual error."""
     for name in idxflow.__all__:
-        assert getattr(idxflow, name) is getattr(sys.modules["idxflow.archive"], name)
+        assert getattr(idxflow, name) is getattr(sys.modules["idxflow.api"], name)
     assert idxflow.open_store is open_store
     with pytest.raises(AttributeError, match="module 'idxflow' has no attribute 'frobnicate'"):
         idxflow.frobnicate  # noqa: B018
@@ -311,7 +311,7 @@ def test_the_package_has_the_api_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("statement", "unwanted"),
     [
-        ("import idxflow", {"artifacts", "schemas", "pydantic", "idxflow.archive", "cyclopts", "rich", "numpy"}),
+        ("import idxflow", {"artifacts", "schemas", "pydantic", "idxflow.api", "cyclopts", "rich", "numpy"}),
         ("import idxflow; idxflow.open_store", {"numpy", "rich", "cyclopts", "pyarrow", "prefect", "tensorflow"}),
     ],
 )
