@@ -8,6 +8,7 @@ What it returns is plain data as well: whoever sent it out makes the run's recor
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -130,6 +131,8 @@ class Execution:
     def _compute(self, parts: KeyParts) -> Ref:
         """Check the inputs, do the work in a staging folder, and publish it."""
         store, stage, name = self.store, self.stage, self.name
+        stage.refuse_edits((), store.scans)
+        loaded = frozenset(sys.modules)
         emit(StageChanged(stage.stage, name, "started", parts.version))
         started = time.perf_counter()
         with staging(store, stage.stage, parts.version) as out:
@@ -146,6 +149,7 @@ class Execution:
             with store.readers.reading(references(list(self.arguments.values()))), disk(store.home):
                 bound = {argument: _each(value, self._open) for argument, value in self.arguments.items()}
                 summary = stage.function(**bound, **{each: offered[each] for each in stage.wants})
+            stage.refuse_edits(loaded, store.scans)
             entries = seal_entries(out, summary.content)
             manifest = Manifest(
                 stage=stage.stage,
