@@ -38,7 +38,7 @@ def dag(
     sized: Callable[[Mapping[str, Any]], None] = lambda _: None,
 ) -> Outcome:
     """
-    Download, verify, decompress, parse, validate, normalize, train, evaluate, report.
+    Call every stage, with what the others leave.
 
     Args:
         checked: called once both splits have passed every check, before anything is trained.

@@ -64,7 +64,7 @@ class Job(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     dataset: DatasetName | None = Field(
         default=None,
-        description="A name of the catalog (mnist, fashion-mnist, kmnist, digits) or the path of a data set's .toml. "
+        description=f"A name of the catalog ({', '.join(dataset_names())}) or the path of a data set's .toml. "
         "Without one the run is about MNIST if it is stored or a mirror answers within 3 s, else about the bundled "
         "digits.",
     )

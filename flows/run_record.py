@@ -52,13 +52,14 @@ class RunRecord(Record):
         """
         Read what the pipeline has published in a record.
 
-        Of another flow's, or where another version of idxflow has published something else, the fields stay empty.
+        A field that another flow, or another version of idxflow, has published in another form stays empty.
         """
         known = record.model_dump(warnings=False)
         try:
             return cls.model_validate(known)
-        except ValidationError:
-            return cls.model_validate({name: known[name] for name in Record.model_fields})
+        except ValidationError as error:
+            unlike = {each["loc"][0] for each in error.errors()}
+            return cls.model_validate({name: value for name, value in known.items() if name not in unlike})
 
 
 def asked(job: Job) -> dict[str, Any]:

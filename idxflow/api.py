@@ -20,6 +20,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from pydantic import ValidationError
+
 from artifacts.archive.lookup import find, find_artifact, find_run, stored_artifact
 from artifacts.archive.names import Names
 from artifacts.archive.runs import RunHistory, RunState, read_history, state_of, subject_of
@@ -263,9 +265,9 @@ def plan(
     home: Path | str | None = None,
 ) -> Plan:
     """
-    Return what a run would do, and why; nothing is computed. See `flows.pipeline.pipeline` for the arguments.
+    Return what a run would do, and why; nothing is computed. See `flows.job.Job` for the arguments.
 
-    Raises: UsageError: no such data set or stage.
+    Raises: UsageError: no such data set or stage, or an address with a secret in it.
     """
     from flows.dag import STAGES
     from flows.job import Job
@@ -276,7 +278,10 @@ def plan(
     if unknown := [name for name in refresh if name not in STAGES]:
         expected, way_out = f"stages: {', '.join(STAGES)}", "Nothing was looked at."
         raise UsageError("refresh", expected=expected, found=", ".join(map(repr, unknown)), way_out=way_out)
-    job = Job.model_construct(
-        dataset=dataset, training=training or Training(), mirrors=mirrors, refresh=refresh, revalidate=revalidate
-    )
-    return plan_pipeline(store, job)
+    try:
+        job = Job(training=training or Training(), mirrors=mirrors, refresh=refresh, revalidate=revalidate)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where, way_out = ".".join(map(str, first["loc"])), "Nothing was looked at."
+        raise UsageError(where, expected="what a run takes", found=first["msg"], way_out=way_out) from error
+    return plan_pipeline(store, job.model_copy(update={"dataset": dataset}))

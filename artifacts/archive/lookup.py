@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from artifacts.archive.index import RunIndex
@@ -83,7 +84,7 @@ def find_run(store: Store, word: str) -> Record:
     if record is None or record.state != "completed":
         with RunIndex(store) as index:
             completed = [each.id for each in index.users(found.stage, found.id) if each.state == "completed"]
-        record = next(filter(None, (read_run(store, run) for run in completed)), record)
+        record = next((each for each in _records(store, completed) if each.state == "completed"), record)
     if record is None:
         raise UsageError(
             str(found),
@@ -158,13 +159,18 @@ def _model(store: Store, record: Record) -> Stored:
     return stored_artifact(store, models[0].stage, models[0].id)
 
 
+def _records(store: Store, runs: Iterable[str]) -> Iterator[Record]:
+    return filter(None, (read_run(store, run) for run in runs))
+
+
 def _latest(store: Store, *, completed: bool) -> Record:
     """Return the newest run; with `completed` the newest that is, and say which newer one is passed over."""
     with RunIndex(store) as index:
         runs = index.runs()
     wanted = [each.id for each in runs if not completed or each.state == "completed"]
-    found = next(filter(None, (read_run(store, run) for run in wanted)), None)
-    newest = next(filter(None, (read_run(store, each.id) for each in runs)), None)
+    # The record says how it ended, whatever the index made of it.
+    found = next((each for each in _records(store, wanted) if not completed or each.state == "completed"), None)
+    newest = next(_records(store, (each.id for each in runs)), None)
     newer = ""
     if newest and (found is None or newest.id != found.id):
         newer = f"run {newest.id} {ENDED[state_of(store, newest)]}"

@@ -28,7 +28,7 @@ from pydantic import ValidationError
 
 from artifacts.keys import storage_key
 from artifacts.manifest import Manifest
-from artifacts.ref import Ref
+from artifacts.ref import STAGE_WORD, Ref
 from artifacts.store import files
 from artifacts.store.disk import disk, link_error
 from artifacts.store.integrity import (
@@ -48,7 +48,7 @@ from artifacts.store.trust import Trust
 from schemas.errors import ArtifactDamaged, StoreError, UsageError
 
 logger = logging.getLogger("idxflow.store")
-STAGE, VERSION = re.compile(r"[a-z]{1,32}"), re.compile(r"[0-9a-f]{16}")
+VERSION = re.compile(r"[0-9a-f]{16}")
 STAGING_PREFIX, REPLACED_PREFIX, CHECKPOINTS_PREFIX = ".staging-", ".replaced-", ".checkpoints-"
 
 
@@ -258,7 +258,7 @@ class Store:
 
 def _is_stage(folder: Path) -> bool:
     """Tell whether a folder may be a stage's, of this version of idxflow or another: by its name and its contents."""
-    if folder.is_symlink() or not folder.is_dir() or not STAGE.fullmatch(folder.name):
+    if folder.is_symlink() or not folder.is_dir() or not STAGE_WORD.fullmatch(folder.name):
         return False
     return all(VERSION.fullmatch(path.name) or path.name.startswith(".") for path in folder.iterdir())
 
