@@ -55,6 +55,10 @@ class BadIdx(StageError):
     """An IDX header or body is malformed, or the file is of another kind."""
 
 
+class BadSource(StageError):
+    """A folder, archive, table or file of arrays cannot be read as images with labels."""
+
+
 class BadTable(StageError):
     """Images and labels do not belong together, or a table is not one of ours."""
 

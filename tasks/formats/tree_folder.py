@@ -1,0 +1,139 @@
+"""The files of a folder, and a file alone, as a tree: links are listed and not followed."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import BinaryIO
+
+from schemas.visible import in_a_line
+from tasks.formats.refused import Refused
+from tasks.formats.tree import LARGE, MAX_FILE, NOT_PLAIN, Entry, arranged, empty_folders, is_plain
+
+LINK = "it is a symbolic link, which is not followed"
+KINDS = (
+    (stat.S_ISFIFO, "it is a named pipe"),
+    (stat.S_ISSOCK, "it is a socket"),
+    (stat.S_ISCHR, "it is a device"),
+    (stat.S_ISBLK, "it is a device"),
+)
+
+
+class FolderTree:
+    """A folder on the disk, or one file of it; see `Tree`."""
+
+    def __init__(self, root: Path, name: str, kind: str, entries: Iterable[Entry], folders: Iterable[str]) -> None:
+        self.name, self.kind, self._root = name, kind, root
+        self.entries: tuple[Entry, ...] = arranged(entries)
+        self.empty = empty_folders(folders, (entry.name for entry in self.entries))
+        self._unreadable = {entry.name: entry.unreadable for entry in self.entries}
+
+    def read(self, name: str) -> bytes:
+        descriptor = self._descriptor(name)
+        try:
+            return _whole(descriptor)
+        except OSError as error:
+            raise _refused(error) from error
+        finally:
+            os.close(descriptor)
+
+    def stream(self, names: Iterable[str]) -> Iterator[tuple[str, bytes | Refused]]:
+        for name in names:
+            try:
+                yield name, self.read(name)
+            except Refused as refused:
+                yield name, refused
+
+    def open(self, name: str) -> AbstractContextManager[BinaryIO]:
+        return os.fdopen(self._descriptor(name), "rb")
+
+    def _descriptor(self, name: str) -> int:
+        if self._unreadable[name]:
+            raise Refused(self._unreadable[name])
+        try:
+            # What was a file when it was listed may by now be a link out of the folder, or a pipe that nobody feeds.
+            link = 0 if self.kind == "file" else os.O_NOFOLLOW
+            descriptor = os.open(f"{self._root}/{name}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | link)
+        except OSError as error:
+            raise _refused(error) from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise Refused("it is no longer a file")
+        return descriptor
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def __enter__(self) -> FolderTree:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_folder(root: Path) -> FolderTree:
+    """List a folder and all folders in it. A folder that cannot be listed is an entry that cannot be read."""
+    entries, folders, waiting = list[Entry](), list[str](), [""]
+    while waiting:
+        folder = waiting.pop()
+        folders.append(in_a_line(folder))
+        try:
+            with os.scandir(f"{root}/{folder}" if folder else root) as found:
+                for each in found:
+                    name = f"{folder}/{each.name}" if folder else each.name
+                    if each.is_dir(follow_symlinks=False):
+                        waiting.append(name)
+                    else:
+                        entries.append(_entry(name, each))
+        except OSError as error:
+            if not folder:
+                raise
+            reason = f"it is a folder that cannot be listed ({error.strerror or error})"
+            entries.append(Entry(in_a_line(folder) + "/", 0, unreadable=reason))
+    return FolderTree(root, str(root), "folder", entries, folders)
+
+
+def open_file(path: Path) -> FolderTree:
+    """Take one file as a tree of its own."""
+    name, reason = path.name, "" if is_plain(path.name) else NOT_PLAIN
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        reason = _no_file(status.st_mode)
+    return FolderTree(path.parent, str(path), "file", [Entry(in_a_line(name), status.st_size, unreadable=reason)], ())
+
+
+def _entry(name: str, found: os.DirEntry[str]) -> Entry:
+    try:
+        status = found.stat(follow_symlinks=False)
+    except OSError as error:
+        return Entry(in_a_line(name), 0, unreadable=_refused(error).reason)
+    reason = "" if stat.S_ISREG(status.st_mode) else _no_file(status.st_mode)
+    return Entry(in_a_line(name), status.st_size, unreadable=reason if is_plain(name) else NOT_PLAIN)
+
+
+def _whole(descriptor: int) -> bytes:
+    """Read a file of at most MAX_FILE that is as long as it says."""
+    size = os.fstat(descriptor).st_size
+    if size > MAX_FILE:
+        raise Refused(LARGE)
+    data = os.read(descriptor, size + 1)
+    while len(data) < size and (more := os.read(descriptor, size + 1 - len(data))):  # a signal came, or a slow disk
+        data += more
+    if len(data) != size:
+        raise Refused("it changed while it was read")
+    return data
+
+
+def _no_file(mode: int) -> str:
+    if stat.S_ISLNK(mode):
+        return LINK
+    return next((reason for is_so, reason in KINDS if is_so(mode)), "it is no file")
+
+
+def _refused(error: OSError) -> Refused:
+    if isinstance(error, FileNotFoundError):
+        return Refused("it is gone since it was listed")
+    return Refused(f"it cannot be read ({error.strerror or error})")
