@@ -96,6 +96,8 @@ class Sizes:
     def _rows(self, split: Split) -> int | None:
         if split.spec.samples:
             return split.spec.samples
+        if self._data.packed:
+            return self._data.packed.counts.get("train" if self._data.test_fraction else split.spec.split)
         headers = [self._headers.get(shard.images.name) for shard in split.shards]
         return sum(header.shape[0] for header in headers if header) if all(headers) else None
 

@@ -10,11 +10,14 @@ from artifacts.current import current_run
 from artifacts.engine.tracing import stages_of
 from schemas.catalog import load_dataset
 from schemas.datasets import Dataset
+from schemas.pictures import PictureSpec
+from schemas.source import Source
 from schemas.training import Training
 from tasks.decompress import decompress
 from tasks.download import download
 from tasks.evaluate import evaluate
 from tasks.normalize import normalize
+from tasks.pack import pack
 from tasks.parse import parse
 from tasks.report import report
 from tasks.train import train
@@ -44,18 +47,23 @@ def dag(
         checked: called once both splits have passed every check, before anything is trained.
         sized:   called with the IDX files, by name, before they are read: their headers tell how many images there are.
     """
-    stored = {file.name: download(file) for file in data.files}
-    proofs = {file.name: verify(file, stored[file.name]) for file in data.files}
-    raw = {file.name: decompress(file, stored[file.name], proofs[file.name]) for file in data.files}
-    sized(raw)
-    tables = {
-        name: parse(
-            images=[raw[shard.images.name] for shard in split.shards],
-            labels=[raw[shard.labels.name] for shard in split.shards],
-            spec=split.spec,
-        )
-        for name, split in data.splits.items()
-    }
+    proofs: dict[str, Any] = {}
+    if data.packed:
+        packed = pack(data.packed)
+        tables = {name: parse(images=[packed], labels=[packed], spec=split.spec) for name, split in data.splits.items()}
+    else:
+        stored = {file.name: download(file) for file in data.files}
+        proofs = {file.name: verify(file, stored[file.name]) for file in data.files}
+        raw = {file.name: decompress(file, stored[file.name], proofs[file.name]) for file in data.files}
+        sized(raw)
+        tables = {
+            name: parse(
+                images=[raw[shard.images.name] for shard in split.shards],
+                labels=[raw[shard.labels.name] for shard in split.shards],
+                spec=split.spec,
+            )
+            for name, split in data.splits.items()
+        }
     known = validate(tables["train"], data.splits["train"].spec, data.checks, None)
     profiles = {"train": known, "test": validate(tables["test"], data.splits["test"].spec, data.checks, known)}
     normalizer = normalize(tables["train"], profiles["train"])
@@ -67,6 +75,14 @@ def dag(
     return Outcome(scores, model, page)
 
 
-GRAPH = stages_of(lambda: dag(load_dataset("digits"), Training()))
-"""The stages by name, in the order in which the graph calls them."""
-STAGES = tuple(GRAPH)
+_DIGITS = load_dataset("digits")
+_SPEC = _DIGITS.splits["train"].spec
+_PLACE = Source(
+    path="", name="", kind="pictures", content="0" * 64, picture=PictureSpec(shape=_SPEC.shape), classes=_SPEC.classes
+)
+_OF_FILES = stages_of(lambda: dag(_DIGITS, Training()))
+_OF_PLACE = stages_of(lambda: dag(_DIGITS.model_copy(update={"packed": _PLACE}), Training()))
+GRAPH = {name: stage for name, stage in (_OF_PLACE | _OF_FILES).items() if name not in _OF_FILES} | _OF_FILES
+"""Every stage by name: those of a place that is packed first, then in the order in which the graph calls them."""
+STAGES = tuple(_OF_FILES)
+"""The names of the stages of a set of IDX files, in order."""

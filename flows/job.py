@@ -5,16 +5,16 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-import re
 import textwrap
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, WithJsonSchema
 
-from flows.dag import STAGES
+from flows.dag import GRAPH
 from schemas.addresses import MirrorAddress
 from schemas.catalog import dataset_names
+from schemas.source import Choices
 from schemas.training import ProfileName, Training
 
 R = TypeVar("R")
@@ -43,17 +43,17 @@ class LeftToProfile:
 
 def stage_of_graph(name: str) -> str:
     """Return the name of a stage. Raises: ValueError: there is none of that name."""
-    if name not in STAGES:
-        raise ValueError(f"expected a stage, one of {', '.join(STAGES)}, found {name!r}")
+    if name not in GRAPH:
+        raise ValueError(f"expected a stage, one of {', '.join(GRAPH)}, found {name!r}")
     return name
 
 
-DatasetName = Annotated[str, Field(pattern=rf"^(?:{'|'.join(map(re.escape, dataset_names()))}|.+\.toml)$")]
-"""A name of the catalog, or the path of a description; whether there is such a file only the worker's machine knows."""
+DatasetName = Annotated[str, Field(min_length=1, max_length=4096)]
+"""A name of the catalog, or a path; whether there is something only the worker's machine knows."""
 FormTraining = Annotated[Training, LeftToProfile(), Field(json_schema_extra={"default": {"profile": "tutorial"}})]
 """`Training`, of which the form sends what a person has chosen, and nothing that a profile decides."""
 StageName = Annotated[
-    str, AfterValidator(stage_of_graph), WithJsonSchema({"type": "string", "enum": [*STAGES], "title": "Stage"})
+    str, AfterValidator(stage_of_graph), WithJsonSchema({"type": "string", "enum": [*GRAPH], "title": "Stage"})
 ]
 """The name of a stage of the graph."""
 
@@ -64,9 +64,12 @@ class Job(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     dataset: DatasetName | None = Field(
         default=None,
-        description=f"A name of the catalog ({', '.join(dataset_names())}) or the path of a data set's .toml. "
-        "Without one the run is about MNIST if it is stored or a mirror answers within 3 s, else about the bundled "
-        "digits.",
+        description=f"A name of the catalog ({', '.join(dataset_names())}), or a path: of a data set's .toml, a folder "
+        "of pictures, an archive, a CSV or an .npz. Without one the run is about MNIST if it is stored or a mirror "
+        "answers within 3 s, else about the bundled digits.",
+    )
+    pack: Choices = Field(
+        default=Choices(), description="What is said of a folder, archive, table or file of arrays that is packed."
     )
     training: FormTraining = Field(
         default=Training(),

@@ -269,14 +269,14 @@ def plan(
 
     Raises: UsageError: no such data set or stage, or an address with a secret in it.
     """
-    from flows.dag import STAGES
+    from flows.dag import GRAPH
     from flows.job import Job
     from flows.plan import plan_pipeline
     from idxflow.cli.options import home_of
 
     store = Store(home_of(None if home is None else str(home)), create=False)
-    if unknown := [name for name in refresh if name not in STAGES]:
-        expected, way_out = f"stages: {', '.join(STAGES)}", "Nothing was looked at."
+    if unknown := [name for name in refresh if name not in GRAPH]:
+        expected, way_out = f"stages: {', '.join(GRAPH)}", "Nothing was looked at."
         raise UsageError("refresh", expected=expected, found=", ".join(map(repr, unknown)), way_out=way_out)
     try:
         job = Job(training=training or Training(), mirrors=mirrors, refresh=refresh, revalidate=revalidate)

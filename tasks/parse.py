@@ -18,6 +18,7 @@ from schemas.errors import BadTable
 from schemas.image_spec import ImageSpec
 from schemas.image_table import TABLE, Batch, TableMetadata, rows_per_group, write_table
 from schemas.parameters import Summary
+from schemas.source import IMAGES, LABELS
 from tasks.fitting.stratify import Mask
 from tasks.formats.cut import rows_of, select
 from tasks.formats.idx import IdxFile, open_idx
@@ -192,5 +193,12 @@ def build_table(
 def parse(images: list[Ref], labels: list[Ref], spec: TableSpec, out: Path) -> TableSummary:
     """Join one split's images and labels, one pair per shard, into a Parquet table; of files that are cut, its part."""
     names = [(image.name, label.name) for image, label in zip(images, labels, strict=True)]
-    paths = [ref.file() for ref in images], [ref.file() for ref in labels]
+    paths = [_idx_in(ref, IMAGES, spec) for ref in images], [_idx_in(ref, LABELS, spec) for ref in labels]
     return build_table(*paths, spec, out / TABLE, names)
+
+
+def _idx_in(ref: Ref, form: str, spec: TableSpec) -> Path:
+    """Return the only file of an artifact, or that of a split of what was packed."""
+    if ref.stage != "pack":
+        return ref.file()
+    return ref.file(form.format("train" if spec.test_fraction else spec.split))

@@ -145,6 +145,8 @@ class Execution:
                 "checkpoints": checkpoints,
                 "known": self._finder(wanted=not self.rebuild),
                 "spare": self._finder(wanted=self.rebuild != ASKED),
+                "own": store.own_folders,
+                "earlier": lambda: None if self.rebuild else self._earlier(parts),
             }
             with store.readers.reading(references(list(self.arguments.values()))), disk(store.home):
                 bound = {argument: _each(value, self._open) for argument, value in self.arguments.items()}
@@ -168,6 +170,18 @@ class Execution:
                 flow_run=self.flow_run,
             )
             return publish(store, out, manifest)
+
+    def _earlier(self, parts: KeyParts) -> Path | None:
+        """Find the newest artifact of this stage and name that the same code made, whole and hashed."""
+        alike = [
+            each
+            for each in self.store.manifests(parts.stage)
+            if (each.name, each.parts.code, each.parts.packages) == (self.name, parts.code, parts.packages)
+        ]
+        for manifest in sorted(alike, key=lambda each: each.created, reverse=True):
+            if found := self.store.read(parts.stage, manifest.version, fully=True):
+                return found.folder
+        return None
 
     def _open(self, ref: Ref) -> Ref:
         return self.store.open(ref)

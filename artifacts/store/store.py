@@ -22,7 +22,9 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -46,6 +48,9 @@ from artifacts.store.readers import Readers
 from artifacts.store.scans import ScanIndex
 from artifacts.store.trust import Trust
 from schemas.errors import ArtifactDamaged, StoreError, UsageError
+
+if TYPE_CHECKING:
+    from artifacts.store.own_folders import OwnFolders
 
 logger = logging.getLogger("idxflow.store")
 VERSION = re.compile(r"[0-9a-f]{16}")
@@ -79,6 +84,13 @@ class Store:
         with disk(self.home):
             for folder in (self.artifacts, self.incoming, self.locks, self.runs) if create else ():
                 files.make_folder(folder)
+
+    @cached_property
+    def own_folders(self) -> OwnFolders:
+        """The notes on people's own folders; they bring NumPy with them."""
+        from artifacts.store.own_folders import OwnFolders
+
+        return OwnFolders(self.home / "own")
 
     def _refuse_strangers(self) -> None:
         """Refuse a folder in which `artifacts` is somebody else's: its contents would be called foreign."""

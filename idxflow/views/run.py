@@ -28,6 +28,7 @@ from schemas.held_out import HeldOut
 from schemas.image_spec import ImageSpec
 from schemas.model import MODEL
 from schemas.results import METRICS, REPORT, Caveat, Metrics, unsaid
+from schemas.source import FILES
 from schemas.text import amount, duration, share
 from schemas.training import PROFILES, Training
 
@@ -291,6 +292,7 @@ def print_summary(console: Console, record: RunRecord, home: Path, stop_server: 
     for label, value in present(
         ("Run", f"{what}: {record.state} in {duration(record.seconds)}"),
         ("Artifacts", f"{counted(len(record.stages), 'stage')}: {counts}"),
+        ("Files", done and _files(record)),
         ("Train rows", rows),
         ("Held out", done and record.held_out),
         ("First 3 labels", labels),
@@ -312,6 +314,18 @@ def _figures(run: RunFacts | RunRecord) -> Iterator[tuple[str, str]]:
         yield f"{split.capitalize()} accuracy", f"{share(score.accuracy)} (loss {score.loss:.4f})"
     for caveat in run.caveats:
         yield CAVEAT, caveat.message
+
+
+def _files(record: RunRecord) -> str | None:
+    """Say what became of the files of a place that was packed; None of other sets."""
+    for stage in record.stages:
+        if stage.stage == "pack":
+            with suppress(OSError, ValidationError):
+                packed = Manifest.model_validate_json((Path(stage.path) / "manifest.json").read_bytes()).summary
+                unused = sum(packed["unused"].values())
+                rest = f"; {unused:,} not, as {FILES} says" if unused else ""
+                return f"{counted(packed['files'], 'file', ',')}: {packed['used']:,} used{rest}"
+    return None
 
 
 def _rows(metrics: Metrics, shape: ImageSpec) -> str:

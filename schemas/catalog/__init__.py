@@ -20,12 +20,13 @@ from pydantic import AfterValidator, Field, model_validator
 from schemas.addresses import below_home, fill, redact, refuse_windows_path
 from schemas.catalog.mistakes import list_mistakes, mistakes
 from schemas.catalog.reading import HOW, find_description, read_description, refuse_unknown, set_name
-from schemas.datasets import Checks, Classes, Count, Dataset, LabelColumn, LabelForm, Sha256, StoredLabel, Switch
+from schemas.class_names import Classes
+from schemas.datasets import Checks, Count, Dataset, LabelColumn, LabelForm, StoredLabel, Switch
 from schemas.errors import UsageError
 from schemas.file_name import FileName, printable
 from schemas.held_out import Way
 from schemas.image_spec import Side
-from schemas.parameters import Parameters, Wanted
+from schemas.parameters import Parameters, Sha256, Wanted
 
 _FOLDER = Path(__file__).parent
 
@@ -178,6 +179,12 @@ _NAMES = {name for part in (_Description, _Test, _Shard, _File, Checks) for name
 def dataset_names() -> tuple[str, ...]:
     """Return the names of the catalog's data sets, in alphabetical order."""
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
+
+
+def is_place(name_or_path: str) -> bool:
+    """Tell whether a data set is named by the path of what is there: no name of the catalog, and no description."""
+    known = name_or_path.endswith(".toml") or name_or_path in dataset_names()
+    return not known and below_home(name_or_path).exists()
 
 
 def load_dataset(name_or_path: str, mirrors: tuple[str, ...] = ()) -> Dataset:
