@@ -1,0 +1,35 @@
+"""How one picture becomes an image of a table: its shape, and one stated answer to each odd thing it may be."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, Strict
+
+from schemas.image_spec import ImageSpec
+from schemas.parameters import Parameters
+
+Fit = Literal["exact", "pad", "stretch"]
+Grey = Annotated[int, Strict(), Field(ge=0, le=255)]
+
+
+class PictureSpec(Parameters):
+    """
+    What a picture is turned into; docs/pictures.md says what each answer does.
+
+    Args:
+        shape:      of the image: one channel (grey) or three (red, green, blue).
+        fit:        what is done with a picture of another size. exact: it is refused; pad: scaled, its aspect kept,
+                    and laid in the middle; stretch: scaled to the shape.
+        pad:        the level of each channel around a padded picture, 0 to 255.
+        background: the level that transparent parts are laid on, 0 to 255; None: a picture that has some is refused.
+        frames:     what is done with a picture of several frames or pages. first: the first one is taken.
+        deep:       what is done with 16 bits a channel. shift: the higher 8 of them are taken.
+    """
+
+    shape: ImageSpec
+    fit: Fit = "exact"
+    pad: Grey = 0
+    background: Grey | None = None
+    frames: Literal["refuse", "first"] = "refuse"
+    deep: Literal["refuse", "shift"] = "refuse"

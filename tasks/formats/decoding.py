@@ -1,0 +1,212 @@
+"""
+Many pictures: read by this process, decoded by others, at a memory that does not grow with their number.
+
+Processes, as small pictures are decoded slower by two threads than by one. They are programs of their own, neither
+forked, which would copy the locks of threads that are not there, nor spawned by `multiprocessing`, which would run the
+main module once more. So a decoder that is killed, warns or prints does so beside the run.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+from types import TracebackType
+from typing import IO, Any, NamedTuple
+
+from schemas.errors import StageError
+from schemas.pictures import PictureSpec
+from tasks.formats.picture_worker import read_frame, write_frame
+from tasks.formats.pictures import Decoded, Recipe
+from tasks.formats.refused import Refused
+from tasks.formats.tree import Tree
+
+CHUNK = 500
+"""Pictures that a process gets at once."""
+CHUNK_BYTES = 2**23
+"""Bytes of files, and of pixels, after which a chunk ends: large pictures come in smaller ones."""
+ALONE = 5000
+"""Pictures below which one process is enough: two would gain less than their start takes."""
+PROGRAM = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from tasks.formats.picture_worker import main; main()"
+)
+SAID = 400
+"""Characters of what a process said last that a message shows."""
+
+Read = tuple[str, bytes | Refused]
+"""A file's name, and what it holds or why it could not be read."""
+
+
+class Outcome(NamedTuple):
+    """
+    What became of one file.
+
+    Args:
+        name:   of the entry.
+        sha256: of its bytes, in hex; None where they could not be read.
+        result: the image, whose pixels cannot be written to, or the reason why there is none.
+    """
+
+    name: str
+    sha256: str | None
+    result: Decoded | Refused
+
+
+def decode_all(tree: Tree, names: Sequence[str], spec: PictureSpec, workers: int) -> Iterator[Outcome]:
+    """
+    Decode pictures, in the order in which `tree.stream` reads them: that of `names`, but of a tar as they lie in it.
+
+    Args:
+        names:   of entries, each once.
+        workers: processes that decode, at least 1; fewer than ALONE pictures take one.
+    Yields: an outcome a name. Closing the iterator, an error or Ctrl-C ends the processes.
+    Raises: StageError: a process was killed or failed.
+    """
+    recipe = Recipe.of(spec)
+    room = min(CHUNK, max(1, CHUNK_BYTES // spec.shape.pixels))
+    if not names:
+        return
+    with _Pool(workers if len(names) >= ALONE else 1, recipe) as pool:
+        waiting: deque[Future[list[Outcome]]] = deque()
+        for chunk in _chunks(tree.stream(names), room):
+            waiting.append(pool.submit(chunk))
+            if len(waiting) > pool.size + 1:
+                yield from waiting.popleft().result()
+        for future in waiting:
+            yield from future.result()
+
+
+def _chunks(files: Iterable[Read], room: int) -> Iterator[list[Read]]:
+    chunk, size = list[Read](), 0
+    for name, data in files:
+        chunk.append((name, data))
+        size += len(data) if isinstance(data, bytes) else 0
+        if len(chunk) == room or size >= CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+class _Pool:
+    """Processes that decode, and for each a thread that hands it chunks and waits for the answers."""
+
+    def __init__(self, size: int, recipe: Recipe) -> None:
+        self.size, self._recipe = size, recipe
+        self._idle, self._all = SimpleQueue[_Worker](), list[_Worker]()
+
+    def __enter__(self) -> _Pool:
+        self._threads = ThreadPoolExecutor(self.size, "decoding")
+        self._log = tempfile.TemporaryFile()
+        try:
+            for _ in range(self.size):
+                self._all.append(_Worker(self._recipe, self._log))
+                self._idle.put(self._all[-1])
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def submit(self, chunk: list[Read]) -> Future[list[Outcome]]:
+        """Have a chunk decoded by the process that is idle first."""
+        return self._threads.submit(self._decode, chunk)
+
+    def _decode(self, chunk: list[Read]) -> list[Outcome]:
+        worker = self._idle.get()
+        try:
+            return worker.decode(chunk)
+        finally:
+            self._idle.put(worker)
+
+    def __exit__(self, kind: type[BaseException] | None, _: object, __: TracebackType | None) -> None:
+        for worker in self._all:
+            worker.end()
+        self._threads.shutdown(cancel_futures=True)  # a thread that waits for an answer sees the end of the output
+        for worker in self._all:
+            worker.close()
+        self._log.close()
+
+
+class _Worker:
+    """One process that decodes."""
+
+    def __init__(self, recipe: Recipe, log: IO[bytes]) -> None:
+        path = json.dumps([each for each in sys.path if isinstance(each, str)])
+        command = [sys.executable, "-I", "-S", "-c", PROGRAM, path]
+        self._recipe, self._log, self._begun = recipe, log, False
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+
+    def decode(self, chunk: list[Read]) -> list[Outcome]:
+        """Have a chunk decoded and wait for it. Raises: StageError: the process has ended."""
+        datas = [data for _, data in chunk if isinstance(data, bytes)]
+        try:
+            answered = self._ask([len(data) for data in datas], datas)
+        except OSError:  # a broken pipe
+            answered = None
+        if answered is None:
+            raise self._died(chunk)
+        return list(_outcomes(chunk, self._recipe, *answered))
+
+    def _ask(self, sizes: list[int], datas: list[bytes]) -> tuple[Any, bytes] | None:
+        to, back = self._process.stdin, self._process.stdout
+        if to is None or back is None:
+            return None
+        if not self._begun:
+            write_frame(to, list(self._recipe), [])
+            self._begun = True
+        write_frame(to, sizes, datas)
+        return read_frame(back)
+
+    def _died(self, chunk: list[Read]) -> StageError:
+        code = self._process.wait()
+        try:
+            how = f"was ended by {signal.Signals(-code).name}"
+        except ValueError:
+            how = f"ended with exit code {code}"
+        self._log.seek(0)
+        said = self._log.read().decode(errors="replace").strip()[-SAID:]
+        return StageError(
+            f"pictures {chunk[0][0]} to {chunk[-1][0]}",
+            expected="a process that decodes them",
+            found=f"that it {how}{f' ({said})' if said else ''}",
+            way_out="If the machine was short of memory, free some and run again; if not, one of them makes Pillow "
+            "fail: move half of them away and run again, until it is found.",
+        )
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """Wait for its end and close its pipes."""
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except BrokenPipeError:  # what it did not read is still in the buffer
+                    continue
+
+
+def _outcomes(chunk: list[Read], recipe: Recipe, answers: list[Any], body: bytes) -> Iterator[Outcome]:
+    import numpy as np
+
+    shape = (recipe.rows, recipe.columns, 3)[: 2 if recipe.channels == 1 else 3]
+    pixels, size, at = np.frombuffer(body, np.uint8), recipe.rows * recipe.columns * recipe.channels, 0
+    rest = iter(answers)
+    for name, data in chunk:
+        if isinstance(data, Refused):
+            yield Outcome(name, None, data)
+            continue
+        sha256, notes, reason = next(rest)
+        if reason is not None:
+            yield Outcome(name, sha256, Refused(reason))
+            continue
+        yield Outcome(name, sha256, Decoded(pixels[at : at + size].reshape(shape), tuple(notes)))
+        at += size

@@ -1,0 +1,79 @@
+"""
+Whether a PNG is whole: the checksum of each chunk, and how many bytes of pixels it holds (PNG, third edition, W3C).
+
+Pillow looks at neither: a damaged byte gives wrong pixels, and lines that are not there are black.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+from schemas.visible import in_a_line
+from tasks.formats.refused import Refused
+
+PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""Of a colour type."""
+PASSES = ((0, 8, 0, 8), (0, 8, 4, 8), (4, 8, 0, 4), (0, 4, 2, 4), (2, 4, 0, 2), (0, 2, 1, 2), (1, 2, 0, 1))
+"""Of Adam7: first row and step, first column and step."""
+BLOCK = 2**20
+
+Pieces = list[memoryview]
+"""The content of IHDR, then that of each IDAT; nothing where a file is no PNG."""
+
+
+def check_chunks(data: bytes) -> Pieces:
+    """
+    Check the CRC-32 of each chunk of a PNG, up to its end; what follows that is left alone.
+
+    Raises: Refused: a wrong checksum, or no end.
+    """
+    at, view, pieces = len(PNG_MAGIC), memoryview(data), list[memoryview]()
+    while True:
+        kind, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4])
+        if end > len(data) or at + 12 > len(data):
+            raise Refused("it is cut short: a PNG without its last chunk")
+        if zlib.crc32(view[at + 4 : end - 4]) != int.from_bytes(view[end - 4 : end]):
+            raise Refused(
+                f"it is damaged: the checksum of its PNG chunk {in_a_line(kind.decode('ascii', 'replace'))} is wrong"
+            )
+        if kind == b"IEND":
+            return pieces
+        if kind == b"IDAT" or not pieces:
+            pieces.append(view[at + 8 : end - 4])
+        at = end
+
+
+def check_pixels(pieces: Pieces) -> None:
+    """
+    Inflate the pixels of a PNG, count their bytes and check their Adler-32. Its header has been read by Pillow.
+
+    Raises: Refused: there are fewer than rows and columns take, or they are damaged.
+    """
+    expected, found, inflater = _expected(pieces[0]), 0, zlib.decompressobj()
+    try:
+        for piece in pieces[1:]:
+            rest: bytes | memoryview = piece
+            while rest and found <= expected:
+                found += len(inflater.decompress(rest, BLOCK))
+                rest = inflater.unconsumed_tail
+        while found <= expected and (more := inflater.decompress(inflater.unconsumed_tail, BLOCK)):
+            found += len(more)
+    except zlib.error as error:
+        raise Refused(f"it is damaged: its pixels cannot be inflated ({error})") from error
+    if found < expected:
+        raise Refused(f"it is damaged: it holds {found} bytes of pixels, where its size takes {expected}")
+
+
+def _expected(header: memoryview) -> int:
+    """Return how many bytes the pixels take, with the filter's byte before each line."""
+    columns, rows = int.from_bytes(header[:4]), int.from_bytes(header[4:8])
+    depth, channels, interlaced = header[8], CHANNELS[header[9]], header[12]
+    if not interlaced:
+        return rows * (1 + (columns * channels * depth + 7) // 8)
+    total = 0
+    for first_row, row_step, first_column, column_step in PASSES:
+        lines = (rows - first_row + row_step - 1) // row_step
+        across = (columns - first_column + column_step - 1) // column_step
+        total += lines * (1 + (across * channels * depth + 7) // 8) if lines > 0 and across > 0 else 0
+    return total
