@@ -30,6 +30,7 @@ from tasks.formats.idx import open_idx
 from tasks.formats.idx_writer import IdxWriter
 from tasks.formats.layout import Placed, lay_out
 from tasks.formats.ledger import Row, read_ledger, write_ledger
+from tasks.formats.pictures import OTHER_COLOR
 from tasks.formats.refused import Refused
 from tasks.formats.tree import Tree, left_out, open_tree
 
@@ -259,10 +260,12 @@ def refuse_many(source: Source, pictures: int, refused: Mapping[str, str]) -> No
     if len(refused) <= MOST_REFUSED * pictures or source.allow_refused:
         log.warning("%s: %d of %s cannot be used: %s.", source.name, len(refused), counted(pictures, "picture"), told)
         return
-    way_out = "Mend or remove them, or go on without them with --allow-refused."
+    ways = list[str]()
     if any(OTHER_SIZE in reason for reason in reasons):
-        size = f"--size {source.shape.rows}x{source.shape.columns}"
-        way_out = f"Scale all of them with {size} --fit pad, or --fit stretch; or go on without those: --allow-refused."
+        ways.append(f"Scale all with --size {source.shape.rows}x{source.shape.columns} --fit pad, or --fit stretch")
+    if any(OTHER_COLOR in reason for reason in reasons):
+        ways.append("Bring all to --color gray or --color rgb")
+    way_out = ". ".join(ways or ["Mend or remove them"]) + ". Or go on without them: --allow-refused."
     raise BadSource(
         source.name,
         expected=f"pictures that can be used, all but {100 * MOST_REFUSED:g} % of {pictures:,}",

@@ -43,6 +43,7 @@ TWELVE, SIXTEEN, FLOAT, WHOLE = "I;12", ";16", "F", "I"
 """Of Pillow's modes and raw modes."""
 SHORT = "it is cut short: its data end before its pixels do"
 EMPTY = "an empty file (0 bytes)"
+OTHER_COLOR = ": say which of the two all are made"
 DEEP = "it has 16 bits a channel, where 8 are kept: say deep = shift to keep the higher 8"
 TRANSPARENT = "it has transparent parts: say which background, 0 to 255, they are laid on"
 MODES = {
@@ -67,6 +68,8 @@ OTHERS = (
     (128, b"DICM", "DICOM"),
 )
 """Pictures of other kinds: where, which bytes, and the name."""
+GREY = frozenset({"1", "L", "LA", "I", "I;16", "I;16B", "I;16L"})
+"""Modes without colour. A palette is taken for colour, whatever its entries."""
 READ = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa"})
 
 
@@ -78,6 +81,7 @@ class Recipe(NamedTuple):
     channels: int
     fit: str
     pad: int
+    color: str
     background: int | None
     frames: str
     deep: str
@@ -88,7 +92,7 @@ class Recipe(NamedTuple):
         shape = spec.shape
         if shape.channels not in {1, 3}:
             raise ValueError(f"pictures have one or three channels, not {shape.channels}")
-        plain = (spec.fit, spec.pad, spec.background, spec.frames, spec.deep)
+        plain = (spec.fit, spec.pad, spec.color, spec.background, spec.frames, spec.deep)
         return cls(shape.rows, shape.columns, shape.channels, *plain)
 
 
@@ -215,6 +219,7 @@ def _paint(file: ImageFile, pieces: Pieces, recipe: Recipe) -> tuple[Image, list
             raise Refused(f"it has {frames} frames or pages: say frames = first to take the first one")
         notes.append(f"first of {frames} frames")
     _check_mode(file, raw, deep, recipe)
+    _check_color(file, recipe)
     if file.format == "TIFF" and _is_preview(file):
         raise Refused("it is a camera's raw file, of which only a preview could be read: export it as PNG or JPEG")
     if pieces:
@@ -265,6 +270,13 @@ def _check_mode(file: ImageFile, raw: list[str], deep: bool, recipe: Recipe) -> 
         raise Refused(
             MODES.get(file.mode, f"its pixels are of Pillow's mode {in_a_line(file.mode)}: convert it to RGB")
         )
+
+
+def _check_color(file: ImageFile, recipe: Recipe) -> None:
+    """Refuse colours among grey pictures, and the reverse, unless it was said which of the two all become."""
+    grey = file.mode in GREY
+    if recipe.color == "exact" and grey != (recipe.channels == 1):
+        raise Refused(f"it is {'grey' if grey else 'in colour'}, and others are not{OTHER_COLOR}")
 
 
 def _check_deep(file: ImageFile, raw: list[str], recipe: Recipe) -> None:

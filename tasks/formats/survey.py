@@ -14,14 +14,12 @@ from schemas.image_spec import ImageSpec
 from schemas.pictures import PictureSpec
 from schemas.source import CHANNELS, Choices, Kind, SplitName
 from tasks.formats.layout import ARRAYS, TABLES, PictureLayout, is_picture, lay_out, suffix_of
-from tasks.formats.pictures import Look, look
+from tasks.formats.pictures import GREY, Look, look
 from tasks.formats.refused import Refused
 from tasks.formats.tree import Tree
 
 TRIED = 50
 """Pictures of which one has to read: else the place holds something else under these names."""
-GREY = frozenset({"1", "L", "LA", "I;16", "I;16B", "I;16L", "I"})
-"""Modes of Pillow without colour; of a palette its colours decide, and it is taken for colour."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +97,10 @@ def survey_pictures(tree: Tree, choices: Choices) -> Survey:
 def picture_spec(choices: Choices, size: Sequence[int], channels: int) -> PictureSpec:
     """Return what an image becomes: as a person has said, else as the first one is."""
     rows, columns = choices.size or size
-    spec = {name: getattr(choices, name) for name in PictureSpec.model_fields if name != "shape"}
+    spec = {name: getattr(choices, name) for name in PictureSpec.model_fields if name not in {"shape", "color"}}
     channels = CHANNELS[choices.color] if choices.color else channels
-    return PictureSpec(shape=ImageSpec(rows=rows, columns=columns, channels=channels), **spec)
+    shape = ImageSpec(rows=rows, columns=columns, channels=channels)
+    return PictureSpec(shape=shape, color="convert" if choices.color else "exact", **spec)
 
 
 def _first(tree: Tree, layout: PictureLayout) -> Look:
