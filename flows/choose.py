@@ -9,8 +9,8 @@ from concurrent.futures import TimeoutError as NoAnswer
 from artifacts.current import current_run
 from artifacts.store.store import Store
 from flows.identify import identify
-from flows.own_source import own_dataset
-from schemas.catalog import is_place, load_dataset
+from flows.own_source import packed_dataset
+from schemas.catalog import load_dataset
 from schemas.datasets import Dataset
 from schemas.source import Choices
 
@@ -49,8 +49,8 @@ def find_dataset(
     Args:   name: of the catalog, or the path of a description, or of what is packed.  choices: what is said of that.
     Raises: UsageError: no such data set.  What `identify` and `own_dataset` raise.
     """
-    if name is not None and is_place(name):
-        return own_dataset(store, name, choices)
+    if name is not None and (own := packed_dataset(store, name, choices)):
+        return own
     dataset = identify(store, load_dataset(name or HOPED_FOR, mirrors))
     if name is not None or all(store.find_file("download", file.sha256 or "") for file in dataset.files):
         return dataset

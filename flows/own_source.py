@@ -20,8 +20,9 @@ from artifacts.store.disk import disk
 from artifacts.store.files import read_plain, write_atomically
 from artifacts.store.store import Store
 from schemas.addresses import below_home
-from schemas.catalog import digest_of
-from schemas.catalog.reading import set_name
+from schemas.catalog import digest_of, is_place
+from schemas.catalog.places import load_place
+from schemas.catalog.reading import find_description, set_name
 from schemas.datasets import Dataset, Split, TableSpec
 from schemas.errors import StoreError
 from schemas.source import TEST_FRACTION, Choices, Source
@@ -32,14 +33,47 @@ SUFFIX = re.compile(r"(?:\.(?:zip|tar|gz|tgz|csv|tsv|npz))+$", re.IGNORECASE)
 """Endings that are no part of a set's name."""
 
 
-def own_dataset(store: Store, given: str, choices: Choices) -> Dataset:
+def packed_dataset(store: Store, given: str, choices: Choices) -> Dataset | None:
+    """
+    Return a data set that is packed: what lies at a path, or what a description with [pack] names.
+
+    Args:    given: the path; `~` is the user's home folder.  choices: they win over those of a description.
+    Returns: None where `given` is neither.
+    Raises:  UsageError: a wrong description.  As `own_dataset`.
+    """
+    if is_place(given):
+        return own_dataset(store, below_home(given), given, choices)
+    if (found := load_place(given)) is None:
+        return None
+    place, described = found
+    said = {name: getattr(choices, name) for name in choices.model_fields_set}
+    data = own_dataset(store, place, described.pack.path, Choices.model_validate({**described.choices, **said}))
+    description = find_description(given)
+    name = set_name(description)
+    specs = {
+        split: each.model_copy(update={"spec": each.spec.model_copy(update={"dataset": name, "described_in": given})})
+        for split, each in data.splits.items()
+    }
+    update = {
+        "name": name,
+        "identity": f"{name}-{digest_of(os.path.abspath(description))[:8]}",  # noqa: PTH100 - as for other descriptions
+        "title": described.title,
+        "source": described.source or data.source,
+        "checks": described.checks,
+        "held_out": described.held_out,
+        "splits": specs,
+    }
+    return data.model_copy(update=update)
+
+
+def own_dataset(store: Store, place: Path, given: str, choices: Choices) -> Dataset:
     """
     Describe what lies at a place.
 
-    Args:   given: its path; `~` is the user's home folder.
+    Args:   given: what messages call it.
     Raises: BadSource: nothing that can be used.  StageError: it cannot be read.  UsageError: no name follows from it.
     """
-    path = Path(os.path.abspath(below_home(given)))  # noqa: PTH100 - what lies beside a link is seen from its folder
+    path = Path(os.path.abspath(place))  # noqa: PTH100 - what lies beside a link is seen from its folder
     source = find_source(store, path, given, choices)
     name = set_name(Path(f"{SUFFIX.sub('', path.name)}.toml"))
     fraction = None if "test" in source.splits else choices.test_fraction or TEST_FRACTION

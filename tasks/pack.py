@@ -253,7 +253,7 @@ def refuse_many(source: Source, pictures: int, refused: Mapping[str, str]) -> No
     for name, reason in refused.items():
         reasons.setdefault(reason, []).append(name)
     said = [
-        f"{len(names):,} as {reason} ({', '.join(names[:SHOWN])}{', ...' if len(names) > SHOWN else ''})"
+        f"{len(names):,} ({', '.join(names[:SHOWN])}{', ...' if len(names) > SHOWN else ''}): {reason}"
         for reason, names in sorted(reasons.items(), key=lambda each: -len(each[1]))
     ]
     told = "; ".join(said[:SHOWN]) + (f"; {len(said) - SHOWN} more reasons" if len(said) > SHOWN else "")

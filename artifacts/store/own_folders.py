@@ -145,7 +145,7 @@ class _Notes:
 
 
 def _read(path: Path) -> _Notes | None:
-    with contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile):
+    with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         data = files.read_plain(path)
         with np.load(io.BytesIO(data), allow_pickle=False) as stored:
             text = stored["names"].tobytes().decode("utf-8", "surrogateescape")

@@ -35,6 +35,7 @@ from pydantic_settings import (
 from idxflow.cli.usage import FILES, NOTHING_RAN, explain, refuse_misspelt_variables
 from schemas.addresses import below_home, redact, refuse_secrets, refuse_windows_path
 from schemas.catalog import is_place, load_dataset
+from schemas.catalog.places import load_place
 from schemas.errors import UsageError
 from schemas.source import Choices
 from schemas.training import PROFILES, ProfileName, Training
@@ -206,7 +207,7 @@ def load_settings(flags: Mapping[str, Any], assignments: Sequence[str] = ()) -> 
     except tomllib.TOMLDecodeError as error:
         files = " or ".join(name for name in FILES if Path(name).is_file())
         raise UsageError(files, expected="TOML", found=str(error), way_out=NOTHING_RAN) from error
-    if settings.dataset is None or not is_place(settings.dataset):
+    if settings.dataset is None or not (is_place(settings.dataset) or load_place(settings.dataset)):
         load_dataset(settings.dataset or "mnist", settings.mirror)
     return settings
 

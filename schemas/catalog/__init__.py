@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from schemas.addresses import below_home, fill, redact, refuse_windows_path
 from schemas.catalog.mistakes import list_mistakes, mistakes
@@ -27,17 +27,9 @@ from schemas.file_name import FileName, printable
 from schemas.held_out import Way
 from schemas.image_spec import Side
 from schemas.parameters import Parameters, Sha256, Wanted
+from schemas.titles import Title
 
 _FOLDER = Path(__file__).parent
-
-
-def _check_title(title: str) -> str:
-    if not printable(title):
-        raise Wanted("a title in one line")
-    return title
-
-
-Title = Annotated[str, Field(max_length=300), AfterValidator(_check_title)]
 
 
 @dataclass(frozen=True)
