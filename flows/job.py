@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import re
 import textwrap
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
@@ -13,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchema
 
 from flows.dag import GRAPH
 from schemas.addresses import MirrorAddress
-from schemas.catalog import dataset_names
+from schemas.catalog import dataset_names, is_place
 from schemas.source import Choices
 from schemas.training import ProfileName, Training
 
@@ -48,7 +49,15 @@ def stage_of_graph(name: str) -> str:
     return name
 
 
-DatasetName = Annotated[str, Field(min_length=1, max_length=4096)]
+def dataset_or_path(name: str) -> str:
+    """Return what names a data set. Raises: ValueError: no name of the catalog, and no path."""
+    if not re.fullmatch(PLACES, name) and not is_place(name):
+        raise ValueError(f"expected one of {', '.join(dataset_names())}, or a path, found {name!r}")
+    return name
+
+
+PLACES = rf"(?:{'|'.join(map(re.escape, dataset_names()))}|.+\.toml|.*/.+)"
+DatasetName = Annotated[str, AfterValidator(dataset_or_path), Field(json_schema_extra={"pattern": f"^{PLACES}$"})]
 """A name of the catalog, or a path; whether there is something only the worker's machine knows."""
 FormTraining = Annotated[Training, LeftToProfile(), Field(json_schema_extra={"default": {"profile": "tutorial"}})]
 """`Training`, of which the form sends what a person has chosen, and nothing that a profile decides."""
@@ -67,9 +76,6 @@ class Job(BaseModel):
         description=f"A name of the catalog ({', '.join(dataset_names())}), or a path: of a data set's .toml, a folder "
         "of pictures, an archive, a CSV or an .npz. Without one the run is about MNIST if it is stored or a mirror "
         "answers within 3 s, else about the bundled digits.",
-    )
-    pack: Choices = Field(
-        default=Choices(), description="What is said of a folder, archive, table or file of arrays that is packed."
     )
     training: FormTraining = Field(
         default=Training(),
@@ -93,6 +99,9 @@ class Job(BaseModel):
     )
     force: bool = Field(
         default=False, description="Go on, with a warning, where more memory or disk is needed than is free."
+    )
+    pack: Choices = Field(
+        default=Choices(), description="What is said of a folder, archive, table or file of arrays that is packed."
     )
 
     @property

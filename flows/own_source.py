@@ -42,12 +42,12 @@ def packed_dataset(store: Store, given: str, choices: Choices) -> Dataset | None
     Raises:  UsageError: a wrong description.  As `own_dataset`.
     """
     if is_place(given):
-        return own_dataset(store, below_home(given), given, choices)
+        return own_dataset(store, below_home(given), Path(given).name or given, choices)
     if (found := load_place(given)) is None:
         return None
     place, described = found
     said = {name: getattr(choices, name) for name in choices.model_fields_set}
-    data = own_dataset(store, place, described.pack.path, Choices.model_validate({**described.choices, **said}))
+    data = own_dataset(store, place, place.name, Choices.model_validate({**described.choices, **said}))
     description = find_description(given)
     name = set_name(description)
     specs = {

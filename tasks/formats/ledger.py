@@ -64,7 +64,7 @@ def read_ledger(path: Path) -> tuple[tuple[Row, ...], str]:
     table = pq.read_table(path)
     how = (table.schema.metadata or {}).get(b"idxflow.files", b"").decode()
     columns = [table[name].to_pylist() for name in COLUMNS]
-    return tuple(map(Row._make, zip(*columns, strict=True))), how
+    return tuple(Row(*values) for values in zip(*columns, strict=True)), how
 
 
 class Names:

@@ -17,7 +17,7 @@ import pytest
 from artifacts.store.store import Store
 from flows import ahead
 from flows.ahead import import_ahead, imports_of
-from flows.dag import GRAPH
+from flows.dag import GRAPH, STAGES
 from flows.job import Job
 from flows.plan import plan_pipeline
 from schemas.catalog import load_dataset
@@ -28,7 +28,7 @@ from tests.processes import PROJECT, run_python, served_environment
 from tests.test_house import HEAVY
 
 JOB = Job(dataset="digits", training=TRAINING)
-IMPORTS = list(dict.fromkeys(stage.imports for stage in GRAPH.values() if stage.imports))
+IMPORTS = list(dict.fromkeys(stage.imports for name, stage in GRAPH.items() if stage.imports and name in STAGES))
 LOADED = """
 import sys
 from pathlib import Path

@@ -84,7 +84,7 @@ def test_only_what_is_computed_counts() -> None:
 
 def test_a_stage_without_a_formula_counts_as_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stage that is new to the graph is estimated, too: the libraries in memory, its manifest on the disk."""
-    monkeypatch.setattr("flows.size.STAGES", ("balance",))
+    monkeypatch.setattr("flows.size.GRAPH", ("balance",))
     (needs,) = needs_of(work(), [("balance", "")])
     assert needs.memory == LIGHT
     assert 0 < needs.disk < 10**7
