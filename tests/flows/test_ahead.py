@@ -116,7 +116,7 @@ def test_a_run_without_a_data_set_warns_once(
 def test_a_flow_takes_what_was_begun_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the command line has begun for a job is not begun again by its flow; another job begins its own."""
     begun = list[str | None]()
-    monkeypatch.setattr(ahead, "find_dataset", lambda _store, dataset, _mirrors: begun.append(dataset))
+    monkeypatch.setattr(ahead, "find_dataset", lambda _store, dataset, *_: begun.append(dataset))
     for _ in range(2):
         import_ahead(tmp_path / ".", JOB).join()
     assert begun == ["digits"]
