@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from types import TracebackType
@@ -58,7 +58,7 @@ class Outcome(NamedTuple):
     result: Decoded | Refused
 
 
-def decode_all(tree: Tree, names: Sequence[str], spec: PictureSpec, workers: int) -> Iterator[Outcome]:
+def decode_all(tree: Tree, names: Sequence[str], spec: PictureSpec, workers: int) -> Generator[Outcome, None, None]:
     """
     Decode pictures, in the order in which `tree.stream` reads them: that of `names`, but of a tar as they lie in it.
 

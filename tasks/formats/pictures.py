@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from schemas.visible import in_a_line
 from tasks.formats.png import PNG_MAGIC, Pieces, check_chunks, check_pixels
 from tasks.formats.refused import Refused
+from tasks.formats.webp import canvas
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +33,8 @@ FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 """What is read, as Pillow calls it; Netpbm's PBM, PGM, PPM and PFM are its PPM."""
 MAX_PIXELS = 2**26
 """Rows times columns of the largest picture that is decoded, 8192 x 8192; below Pillow's own first bound."""
+MAX_SIDE = 2**16
+"""Rows or columns of the largest: Pillow takes 24 s for two lines of 15 million, growing with the square."""
 LONGEST_NOTE = 160
 """Characters of a library's message that are kept."""
 HEAD_BYTES = 2**14
@@ -42,6 +45,7 @@ OPAQUE = 255
 TWELVE, SIXTEEN, FLOAT, WHOLE = "I;12", ";16", "F", "I"
 """Of Pillow's modes and raw modes."""
 SHORT = "it is cut short: its data end before its pixels do"
+LARGE = f"it has more than {MAX_PIXELS:,} pixels, or {MAX_SIDE:,} on a side: scale it down"
 EMPTY = "an empty file (0 bytes)"
 OTHER_COLOR = ": say which of the two all are made"
 DEEP = "it has 16 bits a channel, where 8 are kept: say deep = shift to keep the higher 8"
@@ -173,18 +177,18 @@ def _guarded(data: bytes, work: Callable[[ImageFile, Pieces], tuple[T, list[str]
     if not data:
         raise Refused(EMPTY)
     pieces = check_chunks(data) if data.startswith(PNG_MAGIC) else []
+    _check_size(*canvas(data[:30]))
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         warnings.simplefilter("error", DecompressionBombWarning)
         try:
             with _open(data) as file:
-                if file.width * file.height > MAX_PIXELS:
-                    raise Refused(_too_large(f"{file.height} x {file.width}"))
+                _check_size(file.height, file.width)
                 result, notes = work(file, pieces)
         except Refused:
             raise
         except (DecompressionBombError, DecompressionBombWarning) as error:
-            raise Refused(_too_large("more")) from error
+            raise Refused(LARGE) from error
         except Exception as error:  # a decoder of damaged bytes may raise anything
             raise Refused(_why(data, error)) from error
     return result, (*notes, *dict.fromkeys(f"Pillow warns: {_short(warning.message)}" for warning in said))
@@ -401,8 +405,9 @@ def _inside(rows: int, columns: int, recipe: Recipe) -> tuple[int, int]:
     return recipe.columns, max(1, (2 * rows * recipe.columns + columns) // (2 * columns))
 
 
-def _too_large(size: str) -> str:
-    return f"it has {size} pixels, more than {MAX_PIXELS:,}: scale it down"
+def _check_size(rows: int, columns: int) -> None:
+    if rows * columns > MAX_PIXELS or max(rows, columns) > MAX_SIDE:
+        raise Refused(LARGE)
 
 
 def _why(data: bytes, error: Exception) -> str:

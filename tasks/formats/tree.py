@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, Self
 
 from schemas.errors import BadSource
 from schemas.visible import in_a_line
@@ -108,9 +108,13 @@ class Tree(Protocol):
     def close(self) -> None:
         """Close what is open."""
 
-    def __enter__(self) -> Tree: ...
+    def __enter__(self) -> Self:
+        """Return the tree itself."""
+        return self
 
-    def __exit__(self, *_: object) -> None: ...
+    def __exit__(self, *_: object) -> None:
+        """Close what is open."""
+        self.close()
 
 
 def open_tree(path: Path) -> Tree:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from schemas.visible import in_a_line
 from tasks.formats.refused import Refused
-from tasks.formats.tree import LARGE, MAX_FILE, NOT_PLAIN, Entry, arranged, empty_folders, is_plain
+from tasks.formats.tree import LARGE, MAX_FILE, NOT_PLAIN, Entry, Tree, arranged, empty_folders, is_plain
 
 LINK = "it is a symbolic link, which is not followed"
 KINDS = (
@@ -22,7 +22,7 @@ KINDS = (
 )
 
 
-class FolderTree:
+class FolderTree(Tree):
     """A folder on the disk, or one file of it; see `Tree`."""
 
     def __init__(self, root: Path, name: str, kind: str, entries: Iterable[Entry], folders: Iterable[str]) -> None:
@@ -66,12 +66,6 @@ class FolderTree:
 
     def close(self) -> None:
         """Nothing is open."""
-
-    def __enter__(self) -> FolderTree:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def open_folder(root: Path) -> FolderTree:

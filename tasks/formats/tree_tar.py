@@ -17,6 +17,7 @@ from tasks.formats.tree import (
     MAX_FILE,
     MAX_TOTAL,
     Entry,
+    Tree,
     arranged,
     damaged,
     empty_folders,
@@ -35,7 +36,7 @@ KINDS = (
 )
 
 
-class TarTree:
+class TarTree(Tree):
     """A tar archive; see `Tree`."""
 
     kind = "tar"
@@ -96,12 +97,6 @@ class TarTree:
 
     def close(self) -> None:
         """Nothing is open between two readings."""
-
-    def __enter__(self) -> TarTree:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def open_tar(path: Path) -> TarTree:

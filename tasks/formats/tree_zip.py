@@ -15,6 +15,7 @@ from tasks.formats.tree import (
     MAX_FILE,
     MAX_TOTAL,
     Entry,
+    Tree,
     arranged,
     damaged,
     empty_folders,
@@ -31,7 +32,7 @@ UNIX = 3
 """The system that a member's rights are those of."""
 
 
-class ZipTree:
+class ZipTree(Tree):
     """A zip archive; see `Tree`."""
 
     kind = "zip"
@@ -81,12 +82,6 @@ class ZipTree:
 
     def close(self) -> None:
         self._archive.close()
-
-    def __enter__(self) -> ZipTree:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _checked(self, name: str) -> zipfile.ZipInfo:
         if self._unreadable[name]:

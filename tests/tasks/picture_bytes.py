@@ -63,6 +63,12 @@ def bmp(columns: int, rows: int, compression: int, palette: bytes, data: bytes) 
     return b"BM" + head + info + palette + data
 
 
+def webp(kind: bytes, head: bytes) -> bytes:
+    """Return the head of a WebP without a picture behind it."""
+    body = b"WEBP" + kind + struct.pack("<I", len(head)) + head + bytes(10)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
 def turned(kind: str, orientation: int) -> bytes:
     """Return GREY with an orientation of EXIF."""
     exif = Image.Exif()

@@ -18,6 +18,7 @@ from schemas.image_spec import ImageSpec
 from schemas.pictures import PictureSpec
 from tasks.formats.pictures import TURNED, decode, look
 from tasks.formats.refused import Refused
+from tasks.formats.webp import canvas
 from tests.tasks.picture_bytes import (
     GREY,
     animated,
@@ -32,6 +33,7 @@ from tests.tasks.picture_bytes import (
     tiff,
     tiff_16,
     turned,
+    webp,
 )
 
 SAME = [list(row) for row in GREY]
@@ -46,6 +48,7 @@ NO_END = "it is cut short: a PNG without its last chunk"
 WRONG = "it is damaged: the checksum of its PNG chunk {} is wrong"
 FEW = "it is damaged: it holds {} bytes of pixels, where its size takes {}"
 WHOLE = "its pixels are whole numbers of 32 bits: write them as 8 bits"
+LARGE = "it has more than 67,108,864 pixels, or 65,536 on a side: scale it down"
 HEIC = "it is a picture of a kind that is not read (HEIC): save it as PNG or JPEG"
 SHIFTED = "the higher 8 of 16 bits"
 REDS = [[[255, 0, 0], [0, 0, 255]]]
@@ -249,11 +252,15 @@ CASES = {
         saved(image([[(1, 2, 3)]]), "PNG"), [[[9] * 3, [1, 2, 3], [9] * 3]], ("resized from 1 x 1",),
         {"fit": "pad", "pad": 9},
     ),
-    "huge": Case(png(100_000, 100_000, 8, 0, [b""]), "it has more pixels, more than 67,108,864: scale it down"),
-    "large": Case(png(9000, 9000, 8, 0, [b""]), "it has 9000 x 9000 pixels, more than 67,108,864: scale it down"),
+    "huge": Case(png(100_000, 100_000, 8, 0, [b""]), LARGE),
+    "large": Case(png(9000, 9000, 8, 0, [b""]), LARGE),
     "bmp of 2^30 x 2^30": Case(
-        bmp(2**30, 2**30, 0, PALETTE, b""), "it has more pixels, more than 67,108,864: scale it down"
+        bmp(2**30, 2**30, 0, PALETTE, b""), LARGE
     ),
+    "1 x 65,537": Case(png(65_537, 1, 1, 0, [bytes(8193)]), LARGE),
+    "webp of 2^24 x 255": Case(webp(b"VP8X", b"\x10\0\0\0\xff\xff\xff\xfe\0\0"), LARGE),
+    "webp without loss of 16384 x 16384": Case(webp(b"VP8L", b"\x2f\xff\xff\xff\x0f"), LARGE),
+    "webp with loss of 16383 x 16383": Case(webp(b"VP8 ", b"\0\0\0\x9d\1\x2a\xff\x3f\xff\x3f"), LARGE),
     # damaged
     "no byte": Case(b"", "an empty file (0 bytes)"),
     "a text called png": Case(b"a picture\nof a cat\n", "it is no picture, but a text file"),
@@ -335,6 +342,16 @@ def test_damaged_bytes_never_do_more_than_be_refused(channels: int, background: 
                 assert refused.reason.isprintable(), name
             else:
                 assert found.pixels.shape == shape, name
+
+
+def test_the_size_of_a_webp_is_that_of_its_header() -> None:
+    """It is read from each of the three headers, so that Pillow is not asked to take memory for it."""
+    made = flat(100, 70, 300)
+    files = [saved(made, "WEBP", lossless=lossless) for lossless in (False, True)]
+    files.append(saved(made, "WEBP", save_all=True, append_images=[flat(9, 70, 300)]))
+    assert [data[12:16] for data in files] == [b"VP8 ", b"VP8L", b"VP8X"]
+    assert {canvas(data) for data in files} == {(70, 300)}
+    assert {canvas(data) for data in (b"", grey("PNG"), b"RIFF", files[0][:29])} == {(0, 0)}
 
 
 def test_filters_of_warnings_are_as_before() -> None:
