@@ -22,6 +22,7 @@ more.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,10 @@ from tasks.fitting.stratify import Digests, Labels, Mask, mix
 Marks = npt.NDArray[np.uint8]
 FREE, FIRST, LAST, MIDDLE = range(4)
 """Marks: dealt out by itself, tested, trained on, held out."""
+GROUPS = "groups.parquet"
+"""What the stage `group` leaves: split, row, label, digest, group and mark of each image."""
+TRAIN = "train"
+"""The split whose rows are dealt out, as it stands in that file."""
 PLACE = 2**32 + 1
 """Seed of the line, beyond those of training and of the cut."""
 CUT = 2**32
@@ -63,7 +68,8 @@ class Deal:
     def tested(self, digests: Digests, fraction: float) -> Mask:
         """Say which images a test split takes. Args: fraction: above 0, below 1. Returns: bool (n,)."""
         groups, marks = self._look_up(digests)
-        return (marks == FIRST) | ((marks == FREE) & _drawn(groups, fraction, CUT))
+        tested: Mask = (marks == FIRST) | ((marks == FREE) & _drawn(groups, fraction, CUT))
+        return tested
 
     def held(self, digests: Digests, fraction: float, seed: int) -> Mask:
         """
@@ -73,7 +79,10 @@ class Deal:
         Returns: bool (n,).
         """
         groups, marks = self._look_up(digests)
-        return (fraction > 0) & ((marks == MIDDLE) | ((marks != LAST) & _drawn(groups, fraction, seed)))
+        if not fraction:
+            return np.zeros(len(digests), bool)
+        held: Mask = (marks == MIDDLE) | ((marks != LAST) & _drawn(groups, fraction, seed))
+        return held
 
     def _look_up(self, digests: Digests) -> tuple[Digests, Marks]:
         place = np.minimum(np.searchsorted(self.digests, digests), max(0, len(self.digests) - 1))
@@ -116,6 +125,16 @@ def mark_groups(labels: Labels, groups: Digests) -> Marks:
         lowest = ascending[np.diff(home[ascending], prepend=-1) != 0]
         marks[lowest[marks[lowest] == FREE]] = mark
     return marks[row]
+
+
+def read_deal(path: Path) -> Deal:
+    """Read how the images of a set are dealt out. Args: path: of `groups.parquet`."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        table = file.read(["split", "digest", "group", "mark"])
+    train = table["split"].to_numpy() == TRAIN
+    return Deal.of(*(table[name].to_numpy()[train] for name in ("digest", "group", "mark")))
 
 
 def _drawn(groups: Digests, fraction: float, seed: int) -> Mask:

@@ -11,9 +11,9 @@ no near pair. The others are compared value by value, in whole numbers.
 
 Time and memory: a set takes some 300 bytes an image, and blocks. Images of one crowd, more than 64 different ones that
 hang together, are joined and not compared pair by pair; so its pairs are not listed, and `Found.crowds` says so.
-Images that are just not near each other, by the ten thousand, cost a product of matrices. A search that would have to
-look at more than `MOST_PAIRS` pairs is given up, and `Found.complete` says so: then only equal images make groups. That
-cannot happen to a set of up to 65,536 different images, which has no more pairs.
+Images that are just not near each other, by the thousand, cost 0.3 us a pair, in products of matrices. A search that
+would have to look at more than `MOST_PAIRS` pairs is given up, and `Found.complete` says so: then only equal images
+make groups. That cannot happen to a set of up to 65,536 different images, which has no more pairs.
 """
 
 from __future__ import annotations
@@ -148,6 +148,11 @@ def find_near(images: Images, most_pairs: int = MOST_PAIRS) -> Found:
     leads = leads[np.argsort(digests[leads], kind="stable")]  # so that the rows' order decides nothing
     search = _Search(images, leads)
     complete = search.run(most_pairs)
+    if complete:  # different images with one digest are one group: what goes by digests must not tear one
+        by_digest = np.argsort(digests[search.rows], kind="stable")
+        ascending = digests[search.rows][by_digest]
+        for place in np.flatnonzero(ascending[1:] == ascending[:-1]).tolist():
+            search.joined.join(int(by_digest[place]), int(by_digest[place + 1]))
     roots = search.joined.roots() if complete else np.arange(len(leads))
     smallest = np.full(len(leads), 2**64 - 1, np.uint64)
     np.minimum.at(smallest, roots, digests[search.rows])
@@ -348,14 +353,15 @@ class _Search:
         reach = reach_of(self.values, len(directions), directions.shape[1])
         grid = _Grid(coordinates, reach)
         coordinates, self.rows = coordinates[grid.order], self.rows[grid.order]  # from here on in the grid's order
+        parts = np.ascontiguousarray(coordinates[:, :8]), coordinates  # most pairs are apart in the first ones
         looked = 0
         for points, others in self._candidates(grid):
             looked += len(points)
             if looked > most:
                 return False
             one, other = self._apart(points, others)
-            for part in (slice(0, 8), slice(None)):  # most pairs are apart in the first ones
-                within = _within(coordinates[:, part], one, other, reach)
+            for part in parts:
+                within = _within(part, one, other, reach)
                 one, other = one[within], other[within]
             self._compare(one, other)
         return True
@@ -478,8 +484,9 @@ class _Search:
 
 
 def _within(coordinates: Coordinates, one: Places, other: Places, reach: float) -> npt.NDArray[np.bool_]:
-    difference = coordinates[one] - coordinates[other]
-    return np.asarray(np.vecdot(difference, difference) <= reach**2, np.bool_)
+    difference = coordinates.take(one, axis=0)  # several times as fast as an index
+    difference -= coordinates.take(other, axis=0)
+    return np.asarray(np.einsum("ij,ij->i", difference, difference) <= reach**2, np.bool_)
 
 
 def _ranked(places: Places, count: int) -> tuple[Places, Places]:
