@@ -9,9 +9,11 @@ three, and the shares are met on average: of n images, a fraction f is met to ab
 
 An image that is added, equal and near to none, has a group of its own. It draws no number for any other group. It takes
 over one mark at most, as it is the first, the last, or the first in the second half: only the group that had the mark
-is then dealt out as the others are. So one other group of its class at most moves between train, held-out and test. If
-the fractions were met to the image, that could not be promised: where the test split grows by an image and another one
-is no longer the only one to train on, two of them move.
+is then dealt out as the others are. So one other group of its class at most moves between train, held-out and test.
+
+`stratify.choose` meets the fractions more closely, and cannot promise that: where it takes the lowest ranks, one image
+too many moves whenever a second boundary lies among them. With ranks for the test split and numbers for the held-out
+rows two would still move, where the split grows and another image becomes the only one that is left to train on.
 
 An added copy belongs to a group. That moves with it where its digest, the smallest in it, or the class of most of its
 rows becomes another one; of groups that it joins all go where the joined one does. Each such group gives up its marks

@@ -114,7 +114,7 @@ def test_what_is_unusual_is_said_with_what_cannot_be_seen(tmp_path: Path) -> Non
     test = (images[:1] + 1, labels[:1])
     findings = grouped(tmp_path, images, labels, test)[0].findings
     assert [finding.partition(" (")[0] for finding in findings] == [
-        "1 test image near-equal to train images",
+        "test images that are near-equal to train images",
         "images that are equal or near-equal",
         "groups of equal or near-equal images with different labels: 1",
     ]
@@ -217,3 +217,30 @@ def test_held_out_rows_by_number_are_not_called_uneven(tmp_path: Path) -> None:
         held = np.bincount(labels[holding.rows], minlength=3)
         assert (held < [2, 18, 40]).all()
         assert len(holding.findings) == (held == 0).any()
+
+
+def sides_of(folder: Path, images: Pixels, labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Group, cut and hold out as a run does: 0 for a row that is trained on, 1 for a held-out, 2 for a tested one."""
+    folder.mkdir()
+    deal = read_deal(grouped(folder, images, labels)[1] / "groups.parquet")
+    tested = rows_of(spec_of(split="test", test_fraction=0.2), [images], [labels], deal)
+    kept = images[~tested].reshape(-1, 20)
+    batch = Batch(np.arange(len(kept), dtype=np.uint32), labels[~tested].astype(np.uint16), kept)
+    sides = np.where(tested, 2, 0)
+    table = written_as(folder / "table.parquet", batch)
+    sides[~tested] = hold_out(table, "stratified", Training(validation_fraction=0.2), deal).rows
+    return sides
+
+
+def test_an_added_file_moves_one_other_at_most(tmp_path: Path) -> None:
+    """From files to sides: each of 40 images added to a set with copies moves one group of its class or none."""
+    images, labels = copied(60)
+    before, moves = sides_of(tmp_path / "before", images, labels), 0
+    for at, added in enumerate(unlike(40, seed=9)):
+        label = np.uint8(at % 3)
+        after = sides_of(tmp_path / f"{at}", np.append(images, added[None], axis=0), np.append(labels, label))
+        moved = np.flatnonzero(before != after[:-1])
+        moves += len(moved) > 0
+        assert (labels[moved] == label).all()
+        assert len(set(moved // 3 if (moved % 3 < 2).all() else moved)) <= 1
+    assert moves < 20, "most move none"
