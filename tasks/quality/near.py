@@ -11,7 +11,7 @@ no near pair. The others are compared value by value, in whole numbers.
 
 Time and memory: a set takes some 300 bytes an image, and blocks. Images of one crowd, more than 64 different ones that
 hang together, are joined and not compared pair by pair; so its pairs are not listed, and `Found.crowds` says so.
-Images that are just not near each other, by the thousand, cost 0.3 us a pair, in products of matrices. A search that
+Images that are just not near each other, by the thousand, cost 0.2 us a pair, in products of matrices. A search that
 would have to look at more than `MOST_PAIRS` pairs is given up, and `Found.complete` says so: then only equal images
 make groups. That cannot happen to a set of up to 65,536 different images, which has no more pairs.
 """
@@ -32,7 +32,7 @@ from tasks.quality.profile import digest_images
 
 Digests = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
-Coordinates = npt.NDArray[np.float32]
+Values = npt.NDArray[np.float32]
 THRESHOLD = 7
 """Grey levels, root mean square over all values of an image: up to here two images are near."""
 DIRECTIONS = 16
@@ -58,7 +58,9 @@ POINTS = 1 << 13
 UNIT = 2.0**-24
 """Half the distance of 1 to the next float32: the largest relative error of one rounding."""
 ALONE = 1 << 18
-"""Products of numbers up to which BLAS multiplies on this thread: its threads wait by spinning, see `profile`."""
+"""Products of numbers up to which BLAS multiplies on the thread that calls it."""
+ROUNDS = 3
+"""Of subspace iteration."""
 
 
 class Images(Protocol):
@@ -205,7 +207,7 @@ def reach_of(values: int, width: int, directions: int) -> float:
     return THRESHOLD * math.sqrt(values) * (1 + 1e-5) + 2 * math.sqrt(directions) * (width + 3) * UNIT * length
 
 
-def pool(block: npt.NDArray[np.uint8], run: int) -> npt.NDArray[np.float32]:
+def pool(block: npt.NDArray[np.uint8], run: int) -> Values:
     """
     Add runs of values up, over the root of the run's length: a projection on directions at right angles as well.
 
@@ -217,37 +219,59 @@ def pool(block: npt.NDArray[np.uint8], run: int) -> npt.NDArray[np.float32]:
     return np.asarray(sums / np.float32(math.sqrt(run)), np.float32)
 
 
-def find_directions(images: Images, rows: Places, run: int) -> npt.NDArray[np.float32]:
+def multiply(one: Values, other: Values) -> Values:
     """
-    Return the directions in which some images vary most, float32 (width, directions).
+    Return one @ other.T on this thread alone: float32 (n, m).
 
-    They are principal components, of at most 4,000 evenly chosen rows; which they are decides the speed alone.
+    In tiles so small that BLAS starts no threads: theirs wait for each other by spinning, and on a busy machine the
+    search takes four times as long.
+
+    Args: one: float32 (n, depth).  other: float32 (m, depth).
+    """
+    depth = min(WIDTH, one.shape[1])
+    side = math.isqrt(ALONE // depth)
+    tiles = [-(-len(each) // side) for each in (one, other)]
+    found = np.zeros((*tiles, side, side), np.float32)
+    for start in range(0, one.shape[1], depth):
+        left, right = (_tiled(each[:, start : start + depth], side) for each in (one, other))
+        found += np.matmul(left[:, None], right[None].swapaxes(-1, -2))
+    return found.transpose(0, 2, 1, 3).reshape(tiles[0] * side, -1)[: len(one), : len(other)]
+
+
+def _tiled(values: Values, side: int) -> Values:
+    return np.pad(values, ((0, -len(values) % side), (0, 0))).reshape(-1, side, values.shape[1])
+
+
+def find_directions(images: Images, rows: Places, run: int) -> Values:
+    """
+    Return directions at right angles in which some images vary much, the most in the first: float32 (16, width).
+
+    Nearly the principal components, of at most 4,000 evenly chosen rows, by a few rounds of subspace iteration (Golub
+    and Van Loan, Matrix Computations, 8.2.4). Which they are decides how fast the search is, and nothing else. Of few
+    images or values there are fewer.
     """
     chosen = rows[np.linspace(0, len(rows) - 1, min(SAMPLE, len(rows))).astype(np.int64)]
-    width = -(-images.shape[1] // run)
-    total, products, count = np.zeros(width), np.zeros((width, width)), len(chosen)
-    for block in _blocks(count, images.shape[1]):
-        part = pool(images[chosen[block]], run)
-        total += part.sum(axis=0, dtype=np.float64)
-        products += part.T @ part  # its error turns the directions a little, and no more
-    spread = products / count - np.outer(total, total) / count**2
-    _, vectors = np.linalg.eigh(spread)
-    return np.ascontiguousarray(vectors[:, ::-1][:, :DIRECTIONS], np.float32)
+    parts = [pool(images[chosen[block]], run) for block in _blocks(len(chosen), images.shape[1])]
+    values = np.concatenate(parts)
+    values -= values.mean(axis=0)
+    across = np.ascontiguousarray(values.T)
+    begin = np.linspace(0, len(values) - 1, min(2 * DIRECTIONS, len(values))).astype(np.int64)
+    basis = np.linalg.qr(across[:, begin].astype(np.float64))[0]
+    for _ in range(ROUNDS):
+        along = multiply(values, np.ascontiguousarray(basis.T, np.float32))
+        basis = np.linalg.qr(multiply(across, np.ascontiguousarray(along.T)).astype(np.float64))[0]
+    along = multiply(values, np.ascontiguousarray(basis.T, np.float32)).astype(np.float64)
+    _, turns = np.linalg.eigh(np.einsum("ij,ik->jk", along, along))
+    return np.ascontiguousarray((basis @ turns[:, ::-1][:, :DIRECTIONS]).T, np.float32)
 
 
-def project(images: Images, rows: Places, directions: npt.NDArray[np.float32], run: int) -> Coordinates:
+def project(images: Images, rows: Places, directions: Values, run: int) -> Values:
     """Return the coordinates of some images along each direction: float32 (rows, directions)."""
-    width, count = directions.shape
-    found = np.empty((len(rows), count), np.float32)
-    tile = max(1, ALONE // (width * count))
+    found = np.empty((len(rows), len(directions)), np.float32)
     by_row = np.sort(rows)  # as they lie on the disk
-    place = np.argsort(np.argsort(rows))
     for block in _blocks(len(rows), images.shape[1]):
-        part = pool(images[by_row[block]], run)
-        whole = len(part) // tile * tile
-        found[block][:whole] = np.matmul(part[:whole].reshape(-1, tile, width), directions).reshape(-1, count)
-        found[block][whole:] = part[whole:] @ directions
-    return found[place]
+        found[block] = multiply(pool(images[by_row[block]], run), directions)
+    return found[np.argsort(np.argsort(rows))]
 
 
 class _Grid:
@@ -260,7 +284,7 @@ class _Grid:
     Attributes: order: int64 (n,), the points as they are sorted.
     """
 
-    def __init__(self, coordinates: Coordinates, reach: float) -> None:
+    def __init__(self, coordinates: Values, reach: float) -> None:
         cut = min(GRID, coordinates.shape[1] - 1)
         width = reach * (1 + 1e-6)  # more than what float64 rounds
         scaled = (coordinates[:, : cut + 1].astype(np.float64) - coordinates[:, : cut + 1].min(axis=0)) / width
@@ -350,7 +374,7 @@ class _Search:
         run = -(-self.values // WIDTH)
         directions = find_directions(self.images, self.rows, run)
         coordinates = project(self.images, self.rows, directions, run)
-        reach = reach_of(self.values, len(directions), directions.shape[1])
+        reach = reach_of(self.values, directions.shape[1], len(directions))
         grid = _Grid(coordinates, reach)
         coordinates, self.rows = coordinates[grid.order], self.rows[grid.order]  # from here on in the grid's order
         parts = np.ascontiguousarray(coordinates[:, :8]), coordinates  # most pairs are apart in the first ones
@@ -466,7 +490,7 @@ class _Search:
             a = self.images[self.rows[left[low : low + step]]] - common
             squares = np.vecdot(a, a)[:, None], np.vecdot(b, b)
             error = 2.1 * (self.values + 4) * UNIT * (np.sqrt(squares[0]) + np.sqrt(squares[1])) ** 2
-            near = squares[0] + squares[1] - 2 * (a @ b.T) <= self.limit * (1 + 1e-5) + error
+            near = squares[0] + squares[1] - 2 * multiply(a, b) <= self.limit * (1 + 1e-5) + error
             here = (at_right >= start) & (at_right < start + step) & (at_left >= low) & (at_left < low + step)
             keep[here] = near[at_left[here] - low, at_right[here] - start]
         return one[keep], other[keep]
@@ -483,7 +507,7 @@ class _Search:
         return pairs[order], squares[order], crowds
 
 
-def _within(coordinates: Coordinates, one: Places, other: Places, reach: float) -> npt.NDArray[np.bool_]:
+def _within(coordinates: Values, one: Places, other: Places, reach: float) -> npt.NDArray[np.bool_]:
     difference = coordinates.take(one, axis=0)  # several times as fast as an index
     difference -= coordinates.take(other, axis=0)
     return np.asarray(np.einsum("ij,ij->i", difference, difference) <= reach**2, np.bool_)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.quality import near
-from tasks.quality.near import Found, Stacked, find_equal, find_near, reach_of
+from tasks.quality.near import Found, Stacked, find_directions, find_equal, find_near, multiply, reach_of
 from tasks.quality.profile import digest_images
 
 Pixels = npt.NDArray[np.uint8]
@@ -168,6 +168,23 @@ def test_no_projection_is_beyond_the_reach() -> None:
         one, other = (np.full(values, each, np.float32) @ direction for each in (level, level + 7))
         assert abs(other - one)[0] <= reach_of(values, values, 1)
     assert reach_of(values, values, 16) < 1.02 * 7 * 28  # the slack costs little
+
+
+@pytest.mark.parametrize(("rows", "columns", "depth"), [(1, 1, 1), (3, 50, 7), (40, 17, 784), (20, 33, 2500)])
+def test_tiles_make_the_whole_product(rows: int, columns: int, depth: int) -> None:
+    """A product in tiles is the product, whatever the sizes."""
+    random = np.random.default_rng(8)
+    one, other = (random.integers(-20, 20, (each, depth)).astype(np.float32) for each in (rows, columns))
+    np.testing.assert_array_equal(multiply(one, other), one @ other.T)  # of whole numbers both are exact
+
+
+def test_directions_are_at_right_angles() -> None:
+    """What the bound rests on: no direction lengthens a distance, also of images that are all the same or few."""
+    random = np.random.default_rng(5)
+    sets = [random.integers(0, 256, (rows, 30), np.uint8) for rows in (2, 5, 100)] + [np.zeros((4, 30), np.uint8)]
+    for images in sets:
+        directions = find_directions(images, np.arange(len(images)), 1).astype(np.float64)
+        np.testing.assert_allclose(directions @ directions.T, np.eye(len(directions)), atol=1e-6)
 
 
 def test_parts_are_read_as_one() -> None:
