@@ -106,7 +106,8 @@ def first_of_each_class(table: ImageTable, classes: Collection[int]) -> dict[int
     """
     Return the first image of each of some classes, all of which have one; reads no further.
 
-    Returns: uint8 (rows, columns), a large one made smaller (`shrink`), by class index, ascending.
+    Returns: uint8 (rows, columns), in colour (rows, columns, 3), a large one made smaller (`shrink`), by class index,
+             ascending.
     """
     found: dict[int, Image] = {}
     for batch in table.batches():
@@ -119,7 +120,7 @@ def first_of_each_class(table: ImageTable, classes: Collection[int]) -> dict[int
 
 
 def find_images(table: ImageTable, sample_ids: Iterable[int]) -> dict[int, Image]:
-    """Return the images with these ids, uint8 (rows, columns), large ones made smaller (`shrink`)."""
+    """Return the images with these ids, as `first_of_each_class` does."""
     wanted = np.array(list(sample_ids), np.uint32)
     return {
         int(batch.sample_id[row]): _image(table, batch.image[row])
@@ -130,12 +131,13 @@ def find_images(table: ImageTable, sample_ids: Iterable[int]) -> dict[int, Image
 
 def shrink(image: Image) -> Image:
     """Return an image of 256 pixels a side at most: the same, or the mean of each square, the last ones filled up."""
-    step = -(-max(image.shape) // SIDE)
+    step = -(-max(image.shape[:2]) // SIDE)
     if step == 1:
         return image
-    whole = np.pad(image, [(0, -side % step) for side in image.shape], mode="edge")
-    rows, columns = (side // step for side in whole.shape)
-    small: Image = np.rint(whole.reshape(rows, step, columns, step).mean(axis=(1, 3))).astype(np.uint8)
+    sides, channels = image.shape[:2], image.shape[2:]
+    whole = np.pad(image, [(0, -side % step) for side in sides] + [(0, 0) for _ in channels], mode="edge")
+    rows, columns = (side // step for side in whole.shape[:2])
+    small: Image = np.rint(whole.reshape(rows, step, columns, step, *channels).mean(axis=(1, 3))).astype(np.uint8)
     return small
 
 

@@ -23,7 +23,7 @@ def rows_of(spec: TableSpec, images: Iterable[npt.NDArray[Any]], labels: Iterabl
 
     Args:
         spec:   of the split, with a `test_fraction`.
-        images: blocks of uint8 (n, rows, columns), of all files.
+        images: blocks of uint8 (n, rows, columns), or in colour (n, rows, columns, 3), of all files.
         labels: blocks of class indices (n,), of all files.
     Returns: bool (n,), True where a row is of that split.
     Raises:  BadTable: there would be none.
