@@ -315,7 +315,7 @@ def _figures(run: RunFacts | RunRecord) -> Iterator[tuple[str, str]]:
 
 
 def _rows(metrics: Metrics, shape: ImageSpec) -> str:
-    pixels = f"columns: {shape.pixels} ({shape} pixels)"
+    pixels = f"columns: {shape.pixels} ({shape.words})"
     return f"{metrics.train.samples}, {pixels}; test rows: {metrics.test.samples}"
 
 
