@@ -24,8 +24,12 @@ from tasks.explaining.page import Confusion, Illustration, Mistake, Page, Settin
 Image = npt.NDArray[np.uint8]
 MISTAKES = 12
 CONFUSIONS = 8
-SIDE = 256
-"""Pixels of an image's longer side in a figure, at most: of a larger one means of squares of pixels are drawn."""
+SIDE, COLOUR_SIDE = 256, 148
+"""
+Pixels of an image's longer side in a figure, at most: of a larger one means of squares of pixels are drawn.
+
+In colour fewer, so that a page with a hundred classes is as large as one of grey images.
+"""
 
 
 def nearest_profile(training: Training) -> tuple[str, dict[str, Any]]:
@@ -130,8 +134,12 @@ def find_images(table: ImageTable, sample_ids: Iterable[int]) -> dict[int, Image
 
 
 def shrink(image: Image) -> Image:
-    """Return an image of 256 pixels a side at most: the same, or the mean of each square, the last ones filled up."""
-    step = -(-max(image.shape[:2]) // SIDE)
+    """
+    Return an image of 256 pixels a side at most, in colour of 148: the same, or the mean of each square of pixels.
+
+    The last squares are filled up with the pixels at the edge; each channel is for itself.
+    """
+    step = -(-max(image.shape[:2]) // (SIDE if image.ndim == 2 else COLOUR_SIDE))
     if step == 1:
         return image
     sides, channels = image.shape[:2], image.shape[2:]

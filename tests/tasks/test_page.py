@@ -83,12 +83,16 @@ def test_a_page_about_colours_says_so(page: Page) -> None:
     data = type(page.dataset).model_validate(described)
     shown = render(replace(page, dataset=data, metrics=metrics, statistics=statistics))
     assert "<dd>digits, 8 \N{MULTIPLICATION SIGN} 8 pixels in colour</dd>" in shown
-    assert "Both splits; red, green and blue from 0 to 255, the figures over all three." in shown
+    assert "Both splits; red, green and blue from 0 to 255, each figure over all three. Blank is" in shown
+    assert '<th scope="col" class="number">Not black</th>' in shown
+    assert "counts as drift. The mean is over all three channels: another hue alone is not noticed.</p>" in shown
     assert "<dd>192 → 50 → 50 → 10</dd>" in shown
     assert "<strong>Caveat</strong>: Images are in colour: for photographs a" in shown.partition("</header>")[0]
     grey = render(page)
     assert "<dd>digits, 8 \N{MULTIPLICATION SIGN} 8 pixels</dd>" in grey
     assert "Both splits; pixels from 0, black, to 255." in grey
+    assert "Not black" not in grey
+    assert "counts as drift.</p>" in grey
 
 
 def test_findings_are_told_with_their_ids(page: Page) -> None:
