@@ -23,6 +23,7 @@ from schemas.training import Training
 from tests.flows.colour_sets import CLASSES, SIDE, draw_hues, grey_of, write_set
 from tests.flows.own_sets import OwnSet, draw, table_of
 from tests.flows.test_tuned import read_split
+from tests.tasks.test_figures import embedded_image
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 TRAINING = Training(epochs=6)
@@ -55,6 +56,8 @@ def test_hue_is_learned_and_its_grey_is_not(home: Path, tmp_path: Path) -> None:
     page = (folder(home, colours, "report") / "report.html").read_text()
     assert caveat.message in page
     assert "leaves, 32 \N{MULTIPLICATION SIGN} 32 pixels in colour" in page
+    drawn = embedded_image((folder(home, colours, "report") / "samples.svg").read_bytes())[..., :3] * 255
+    np.testing.assert_allclose(drawn, train[0][np.flatnonzero(train[1] == 0)[0]], atol=0.5)
 
     mean = np.load(folder(home, colours, "normalize") / "mean.npy")
     np.testing.assert_allclose(mean, train[0].reshape(600, -1).mean(axis=0) / 127.5 - 1, atol=1e-12)
