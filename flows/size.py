@@ -38,7 +38,7 @@ class Work:
     What decides how large a run is.
 
     Args:
-        pixels:   of an image.
+        pixels:   values of an image: rows * columns * channels.
         classes:  how many.
         train:    rows of the train split; 0 where that is not known.
         test:     rows of the test split, likewise.

@@ -121,7 +121,7 @@ class ArchivedRun:
 
     def model(self) -> keras.Model:
         """
-        Load the trained model, in Keras's safe mode: raw pixels, uint8 (n, rows * columns), to probabilities.
+        Load the trained model, in Keras's safe mode: raw pixels, uint8 (n, values of an image), to probabilities.
 
         It checks nothing: floats from 0 to 1 are accepted and classified wrong. `predict` checks them first.
 
@@ -141,7 +141,8 @@ class ArchivedRun:
 
         Args:
             images: raw pixels, 0 to 255, as in the data set's files: uint8 (n, rows, columns), (n, rows * columns) or
-                    one image (rows, columns). Integers of another type are taken if they are all from 0 to 255.
+                    one image (rows, columns); in colour (n, rows, columns, 3), (n, rows * columns * 3) or one image
+                    (rows, columns, 3). Integers of another type are taken if they are all from 0 to 255.
         Raises: UsageError: floats, bools, integers out of range, another shape, or none.  As `artifact`.
         """
         return self._classifier.predict(images)

@@ -111,13 +111,15 @@ class TableSpec(Parameters):
     outside_key: ClassVar[frozenset[str]] = frozenset({"dataset", "described_in"})
     dataset: str = Field(default="", description="name of the set, for messages")
     split: Literal["train", "test"]
-    shape: ImageSpec = Field(description="of an image; after `transpose`")
+    shape: ImageSpec = Field(description="of an image, with 3 channels in colour; after `transpose`")
     classes: Classes = Field(description="class names, in label order")
     label_offset: StoredLabel = Field(default=0, description="the stored label of the first class")
     label_values: tuple[StoredLabel, ...] | None = Field(default=None, description="the stored label of each class")
     label_column: LabelColumn | None = Field(default=None, description="column of a two-dimensional label file")
     labels: LabelForm = Field(default="integers", description="what the label files hold")
-    transpose: Switch = Field(default=False, description="the files hold columns x rows: parse swaps them")
+    transpose: Switch = Field(
+        default=False, description="the files hold columns x rows: parse swaps them, and no channels"
+    )
     samples: int | None = Field(default=None, gt=0, description="published number of images")
     test_fraction: float | None = Field(
         default=None, gt=0, lt=1, description="share of the files' images that are the test split; the others are train"
@@ -126,7 +128,7 @@ class TableSpec(Parameters):
 
     @property
     def pixels(self) -> int:
-        """Pixels of an image."""
+        """Values of an image: rows * columns * channels."""
         return self.shape.pixels
 
     @property

@@ -29,8 +29,8 @@ class PixelSums:
 
     Args:
         samples: images.
-        columns: int64 (pixels,), sum of each pixel over the images.
-        squares: sum of the squares of all pixels.
+        columns: int64 (values,), sum over the images of each pixel, in colour of each channel of it.
+        squares: sum of the squares of all values.
     """
 
     samples: int

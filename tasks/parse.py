@@ -15,7 +15,7 @@ from artifacts.stage import stage
 from schemas.counts import counted
 from schemas.datasets import TableSpec
 from schemas.errors import BadTable
-from schemas.image_spec import ImageSpec
+from schemas.image_spec import COLOUR, GREY, ImageSpec
 from schemas.image_table import TABLE, Batch, TableMetadata, rows_per_group, write_table
 from schemas.parameters import Summary
 from schemas.source import IMAGES, LABELS
@@ -23,6 +23,9 @@ from tasks.fitting.stratify import Mask
 from tasks.formats.cut import rows_of, select
 from tasks.formats.idx import IdxFile, open_idx
 from tasks.formats.labels import NUMBERS, LabelFile, check_label_header, class_indices, misfit
+
+CHANNELS_LAST = "`images.transpose(0, 2, 3, 1)` in NumPy"
+"""How channels that stand first are brought behind rows and columns."""
 
 
 class TableSummary(Summary):
@@ -40,8 +43,8 @@ def open_shard(
     """
     Open an image and a label file that belong together.
 
-    Images are uint8 of shape (n, rows, columns), or (n, columns, rows) where `transpose` swaps them; labels as
-    `check_label_header` takes them.
+    Images are uint8 of shape (n, rows, columns), or (n, rows, columns, 3) in colour; rows and columns are exchanged
+    where `transpose` swaps them. Labels are as `check_label_header` takes them.
 
     Args:   names: what the description calls the two; else they are called as the paths are.
     Raises: BadIdx: malformed.  BadTable: exchanged by mistake, not of the type or shape, or different in number.
@@ -52,7 +55,7 @@ def open_shard(
     if ranks[0] < 3 <= ranks[1]:
         raise BadTable(
             f"{image_name} and {label_name}",
-            expected="images (rank 3), then labels",
+            expected=f"images (rank {1 + len(spec.shape.array)}), then labels",
             found=f"ranks {ranks[0]} and {ranks[1]}",
             way_out="They look exchanged: name the image file as images and the label file as labels.",
         )
@@ -67,20 +70,33 @@ def open_shard(
 
 
 def _check_images(pixels: IdxFile, name: str, spec: TableSpec) -> None:
-    dtype, inner = pixels.header.dtype, pixels.header.shape[1:]
-    if dtype == np.uint8 and inner == spec.stored_shape.array:
+    header, stored = pixels.header, spec.stored_shape
+    if header.dtype == np.uint8 and header.shape[1:] in {stored.array, stored.listed}:
         return
-    if dtype != np.uint8:
-        own = "Write the pixels as uint8, from 0 to 255."
-    elif len(inner) != 2:
-        own = f"Write grey images, n x {spec.stored_shape}."
-    else:
-        shape = list(reversed(inner)) if spec.transpose else list(inner)
-        own = f"Set shape = {shape} in {spec.described_in}" + (
-            ", or add transpose = true if its images lie on their side." if inner == spec.shape.turned.array else "."
-        )
-    expected = f"uint8 images of shape n x {spec.stored_shape}"
-    raise BadTable(name, expected=expected, found=f"{pixels.header}", way_out=spec.way_out(own))
+    own = "Write the pixels as uint8, from 0 to 255."
+    if header.dtype == np.uint8:
+        own = _shape_way_out(header.shape[1:], spec)
+    expected = f"uint8 images of shape n x {stored}"
+    raise BadTable(name, expected=expected, found=f"{header}", way_out=spec.way_out(own))
+
+
+def _shape_way_out(inner: tuple[int, ...], spec: TableSpec) -> str:
+    """Return what to do about image files whose images are of the shape `inner`: set the shape, or write others."""
+    stored, last = spec.stored_shape, inner[2:]
+    if len(inner) == 3 and inner[0] in {GREY, COLOUR} and inner[2] not in {GREY, COLOUR}:
+        return f"Write channels last, n x {' x '.join(map(str, (*inner[1:], inner[0])))}: {CHANNELS_LAST}."
+    if last == (COLOUR + 1,):
+        return f"Leave out the opacity, the last of four channels: write n x {stored}."
+    if len(inner) < 2 or last not in {(), (GREY,), (COLOUR,)}:
+        return f"Write {'colour' if stored.colour else 'grey'} images, n x {stored}."
+    rows, columns = reversed(inner[:2]) if spec.transpose else inner[:2]
+    colour = last == (COLOUR,)
+    way_out = f"Set shape = {[rows, columns, COLOUR] if colour else [rows, columns]} in {spec.described_in}"
+    if colour != stored.colour:
+        return f"{way_out}: its images are {'in colour' if colour else 'grey'}."
+    if inner[:2] == (spec.shape.columns, spec.shape.rows):
+        return f"{way_out}, or add transpose = true if its images lie on their side."
+    return f"{way_out}."
 
 
 def count_classes(files: Sequence[LabelFile], spec: TableSpec) -> npt.NDArray[np.int64]:
@@ -138,7 +154,7 @@ def batches(
     images, labels = (regroup(each if chosen is None else select(each, chosen), rows) for each in blocks)
     for image, label in zip(images, labels, strict=True):
         stop = start + len(label)
-        upright = image.transpose(0, 2, 1) if spec.transpose else image
+        upright = image.swapaxes(1, 2) if spec.transpose else image
         yield Batch(np.arange(start, stop, dtype=np.uint32), label.astype(np.uint16), upright.reshape(len(image), -1))
         start = stop
 

@@ -24,8 +24,12 @@ from tasks.explaining.page import Confusion, Illustration, Mistake, Page, Settin
 Image = npt.NDArray[np.uint8]
 MISTAKES = 12
 CONFUSIONS = 8
-SIDE = 256
-"""Pixels of an image's longer side in a figure, at most: of a larger one means of squares of pixels are drawn."""
+SIDE, COLOUR_SIDE = 256, 148
+"""
+Pixels of an image's longer side in a figure, at most: of a larger one means of squares of pixels are drawn.
+
+In colour fewer, so that a page with a hundred classes is as large as one of grey images.
+"""
 
 
 def nearest_profile(training: Training) -> tuple[str, dict[str, Any]]:
@@ -106,7 +110,8 @@ def first_of_each_class(table: ImageTable, classes: Collection[int]) -> dict[int
     """
     Return the first image of each of some classes, all of which have one; reads no further.
 
-    Returns: uint8 (rows, columns), a large one made smaller (`shrink`), by class index, ascending.
+    Returns: uint8 (rows, columns), in colour (rows, columns, 3), a large one made smaller (`shrink`), by class index,
+             ascending.
     """
     found: dict[int, Image] = {}
     for batch in table.batches():
@@ -119,7 +124,7 @@ def first_of_each_class(table: ImageTable, classes: Collection[int]) -> dict[int
 
 
 def find_images(table: ImageTable, sample_ids: Iterable[int]) -> dict[int, Image]:
-    """Return the images with these ids, uint8 (rows, columns), large ones made smaller (`shrink`)."""
+    """Return the images with these ids, as `first_of_each_class` does."""
     wanted = np.array(list(sample_ids), np.uint32)
     return {
         int(batch.sample_id[row]): _image(table, batch.image[row])
@@ -129,13 +134,18 @@ def find_images(table: ImageTable, sample_ids: Iterable[int]) -> dict[int, Image
 
 
 def shrink(image: Image) -> Image:
-    """Return an image of 256 pixels a side at most: the same, or the mean of each square, the last ones filled up."""
-    step = -(-max(image.shape) // SIDE)
+    """
+    Return an image of 256 pixels a side at most, in colour of 148: the same, or the mean of each square of pixels.
+
+    The last squares are filled up with the pixels at the edge; each channel is for itself.
+    """
+    step = -(-max(image.shape[:2]) // (SIDE if image.ndim == 2 else COLOUR_SIDE))
     if step == 1:
         return image
-    whole = np.pad(image, [(0, -side % step) for side in image.shape], mode="edge")
-    rows, columns = (side // step for side in whole.shape)
-    small: Image = np.rint(whole.reshape(rows, step, columns, step).mean(axis=(1, 3))).astype(np.uint8)
+    sides, channels = image.shape[:2], image.shape[2:]
+    whole = np.pad(image, [(0, -side % step) for side in sides] + [(0, 0) for _ in channels], mode="edge")
+    rows, columns = (side // step for side in whole.shape[:2])
+    small: Image = np.rint(whole.reshape(rows, step, columns, step, *channels).mean(axis=(1, 3))).astype(np.uint8)
     return small
 
 

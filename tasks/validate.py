@@ -66,10 +66,11 @@ def write_profile(table: ImageTable, classes: int, target: Path) -> tuple[Moment
     from schemas.tables import failures, image_profile
 
     schema, moments, start = image_profile(classes), Moments(), 0
+    profiled = (profile_images(batch, table.metadata.shape.channels) for batch in table.batches())
     failed: dict[str, Failure] = {}
     columns = pa.schema([pa.field(name, kind, nullable=False) for name, kind in PROFILE_TYPES.items()])
     with TableWriter(target, columns, compression="lz4") as writer:
-        for profile, sums in gather(map(profile_images, table.batches()), CHECKED_ROWS):
+        for profile, sums in gather(profiled, CHECKED_ROWS):
             rows = pd.RangeIndex(start, start + len(profile.label), name="sample_id")
             for failure in failures(schema, pd.DataFrame(profile._asdict(), index=rows)):
                 before = failed.get(failure.fault)
@@ -84,26 +85,22 @@ def describe(table: ImageTable, spec: TableSpec, moments: Moments, profile: Path
     counts = np.zeros(len(spec.classes), np.int64)
     for label in read_parts(profile, "label"):
         counts += np.bincount(label, minlength=len(counts))[: len(counts)]
-    minimum, maximum, blank = 255, 0, 0
-    for low, high in zip(read_parts(profile, "minimum"), read_parts(profile, "maximum"), strict=True):
-        minimum, maximum = min(minimum, int(low.min())), max(maximum, int(high.max()))
-        blank += int((low == high).sum())
-    pixels = table.samples * table.pixels
+    values = table.samples * table.pixels
     return Statistics(
         samples=table.samples,
         shape=table.metadata.shape,
         classes=spec.classes,
         class_counts=tuple(counts.tolist()),
         imbalance=counts.max() / counts[counts > 0].min() if counts.any() else 1.0,
-        minimum=minimum,
-        maximum=maximum,
+        minimum=min(int(low.min()) for low in read_parts(profile, "minimum")),
+        maximum=max(int(high.max()) for high in read_parts(profile, "maximum")),
         sum=moments.sum,
         sum_of_squares=moments.sum_of_squares,
-        mean=moments.sum / pixels,
+        mean=moments.sum / values,
         # Of integers, so that nothing is lost before the root.
-        std=math.sqrt((pixels * moments.sum_of_squares - moments.sum**2) / pixels**2),
-        ink=moments.inked / pixels,
-        blank=blank,
+        std=math.sqrt((values * moments.sum_of_squares - moments.sum**2) / values**2),
+        ink=moments.inked / (values // table.metadata.shape.channels),
+        blank=sum(int((spread == 0).sum()) for spread in read_parts(profile, "spread")),
     )
 
 

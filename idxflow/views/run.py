@@ -329,7 +329,7 @@ def _files(record: RunRecord) -> str | None:
 
 
 def _rows(metrics: Metrics, shape: ImageSpec) -> str:
-    pixels = f"columns: {shape.pixels} ({shape} pixels)"
+    pixels = f"columns: {shape.pixels} ({shape.words})"
     return f"{metrics.train.samples}, {pixels}; test rows: {metrics.test.samples}"
 
 

@@ -25,7 +25,7 @@ from schemas.datasets import Checks, Count, Dataset, LabelColumn, LabelForm, Sto
 from schemas.errors import UsageError
 from schemas.file_name import FileName, printable
 from schemas.held_out import Way
-from schemas.image_spec import Side
+from schemas.image_spec import ListedShape
 from schemas.parameters import Parameters, Sha256, Wanted
 from schemas.titles import Title
 
@@ -106,7 +106,7 @@ class _Description(_Labels):
 
     title: Title
     source: Annotated[str, Field(max_length=10_000)]
-    shape: tuple[Side, Side]
+    shape: ListedShape
     classes: Classes
     transpose: Switch = False
     mirrors: tuple[str, ...] = Field(min_length=1, max_length=100)

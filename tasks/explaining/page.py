@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from schemas.counts import counted
 from schemas.datasets import Dataset, Proof
+from schemas.image_spec import ImageSpec
 from schemas.model import NormalizerFacts
 from schemas.results import LISTED, Caveat, ClassMetrics, Metrics, Statistics, find_caveats, wilson_interval
 from schemas.training import EpochRow, History, Training
@@ -108,9 +109,14 @@ class Page:
 
     @property
     def layers(self) -> tuple[int, ...]:
-        """Units of each layer: the pixels, the hidden ones, the classes."""
+        """Units of each layer: the values of an image, the hidden ones, the classes."""
         spec = self.dataset.splits["train"].spec
         return spec.pixels, *self.training.hidden, len(spec.classes)
+
+    @property
+    def shape(self) -> ImageSpec:
+        """The shape of an image."""
+        return self.dataset.splits["train"].spec.shape
 
     @property
     def caveats(self) -> tuple[Caveat, ...]:

@@ -26,7 +26,7 @@ def rows_of(
 
     Args:
         spec:   of the split, with a `test_fraction`.
-        images: blocks of uint8 (n, rows, columns), of all files.
+        images: blocks of uint8 (n, rows, columns), or in colour (n, rows, columns, 3), of all files.
         labels: blocks of class indices (n,), of all files.
         deal:   how groups of copies are dealt out; None: equal images alone are kept together.
     Returns: bool (n,), True where a row is of that split.

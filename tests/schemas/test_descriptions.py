@@ -115,6 +115,18 @@ def test_an_unknown_name_is_told_the_known_ones() -> None:
         ("shape = [2, 3]", "shape = 28", "shape: 28, where a list belongs"),
         ("shape = [2, 3]", "shpae = [2, 3]", "found the unknown name shpae (did you mean shape?). "),
         ("shape = [2, 3]", "shape = [2, 0]", "shape.2: 0, where a number above 0 belongs"),
+        ("shape = [2, 3]", "shape = [2]", "shape: 1 of them, where at least 2 belongs"),
+        ("shape = [2, 3]", "shape = [2, 3, 3, 1]", "shape: 4 of them, where at most 3 belongs"),
+        (
+            "shape = [2, 3]",
+            "shape = [2, 3, 4]",
+            "shape: the third number 4, where 3 for colour, or nothing for grey, be",
+        ),
+        (
+            "shape = [2, 3]",
+            "shape = [3, 2, 5]",
+            "shape: channels first, [3, 2, 5], where channels last, [2, 5, 3], bel",
+        ),
         ('["left", "right"]', '["left"]', "classes: 1 of them, where at least 2 belongs"),
         (
             'mirrors = ["files", "https://example.org/own"]',

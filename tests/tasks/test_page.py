@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from schemas.catalog import load_dataset
+from schemas.image_spec import ImageSpec
 from schemas.model import NormalizerFacts
 from schemas.results import ClassMetrics, Drift, DuplicateGroup, Finding, Metrics, SplitMetrics, Statistics
 from schemas.training import EpochRow, History, Training
@@ -69,6 +70,29 @@ def test_what_voids_the_headline_stands_beside_it(page: Page) -> None:
     note = "<strong>Caveat</strong>: 30 of 1,500 test images (2.00 %) occur in the train split; accuracy on the"
     assert head.index("Test accuracy") < head.index(note) < head.index("Data set")
     assert "Caveat" not in render(page)
+
+
+def test_a_page_about_colours_says_so(page: Page) -> None:
+    """The size names the colours, the figures say that they are over all channels, and the caveat stands on top."""
+    described = page.dataset.model_dump()
+    for split in described["splits"].values():
+        split["spec"]["shape"] = [8, 8, 3]
+    shape = ImageSpec.model_validate([8, 8, 3])
+    statistics = dict.fromkeys(("train", "test"), split_statistics().model_copy(update={"shape": shape}))
+    metrics = page.metrics.model_copy(update={"shape": shape})
+    data = type(page.dataset).model_validate(described)
+    shown = render(replace(page, dataset=data, metrics=metrics, statistics=statistics))
+    assert "<dd>digits, 8 \N{MULTIPLICATION SIGN} 8 pixels in colour</dd>" in shown
+    assert "Both splits; red, green and blue from 0 to 255, each figure over all three. Blank is" in shown
+    assert '<th scope="col" class="number">Not black</th>' in shown
+    assert "counts as drift. The mean is over all three channels: another hue alone is not noticed.</p>" in shown
+    assert "<dd>192 → 50 → 50 → 10</dd>" in shown
+    assert "<strong>Caveat</strong>: Images are in colour: for photographs a" in shown.partition("</header>")[0]
+    grey = render(page)
+    assert "<dd>digits, 8 \N{MULTIPLICATION SIGN} 8 pixels</dd>" in grey
+    assert "Both splits; pixels from 0, black, to 255." in grey
+    assert "Not black" not in grey
+    assert "counts as drift.</p>" in grey
 
 
 def test_findings_are_told_with_their_ids(page: Page) -> None:

@@ -281,6 +281,16 @@ def test_large_images_are_drawn_small() -> None:
     np.testing.assert_array_equal(shrink(np.array([[0, 255] * 2048], np.uint8)), np.full((1, 256), 128))
 
 
+def test_large_colours_are_made_smaller() -> None:
+    """Each channel shrinks by itself, to fewer pixels than grey has, and a small image is drawn as it is."""
+    large = np.random.default_rng(6).integers(0, 256, (300, 700, 3), np.uint8)
+    small = shrink(large)
+    assert (small.dtype.name, small.shape) == ("uint8", (60, 140, 3))
+    np.testing.assert_array_equal(small[7, 9], np.rint(large[35:40, 45:50].mean(axis=(0, 1))))
+    assert shrink(large[:31, :149]).shape == (16, 75, 3)
+    assert shrink(large[:31, :148]).shape == (31, 148, 3)
+
+
 def test_the_most_frequent_confusions() -> None:
     """Pairs come by their count, then in class order; right predictions and empty cells are none."""
     confusion = ((9, 2, 0), (5, 8, 2), (0, 0, 7))
