@@ -53,6 +53,7 @@ def dag(
             images=[raw[shard.images.name] for shard in split.shards],
             labels=[raw[shard.labels.name] for shard in split.shards],
             spec=split.spec,
+            corrections=split.corrections,
         )
         for name, split in data.splits.items()
     }
