@@ -5,7 +5,8 @@ A word is the beginning of a run's id or of a version, `stage/` and the beginnin
 An alias wins over beginnings, a whole id or version over what merely begins so. Beginnings are looked for among the
 names of files: nothing is read for them.
 
-`latest` is the newest run that completed, wherever artifacts or metrics are wanted; to see how runs end, the newest.
+`latest` is the newest run that completed with a model, wherever artifacts or metrics are wanted; to see how runs end,
+the newest. Other jobs leave runs as well, which have none: only where no run has one, they count.
 """
 
 from __future__ import annotations
@@ -164,6 +165,9 @@ def _latest(store: Store, *, completed: bool) -> Record:
         runs = index.runs()
     wanted = [each.id for each in runs if not completed or each.state == "completed"]
     found = next(filter(None, (read_run(store, run) for run in wanted)), None)
+    if completed and found and not _has_model(found):
+        with_model = (each for run in wanted if (each := read_run(store, run)) and _has_model(each))
+        found = next(with_model, found)
     newest = next(filter(None, (read_run(store, each.id) for each in runs)), None)
     newer = ""
     if newest and (found is None or newest.id != found.id):
@@ -175,9 +179,13 @@ def _latest(store: Store, *, completed: bool) -> Record:
             found=f"none: {newer}" if newer else "none",
             way_out="Make one with `idxflow run`.",
         )
-    if newer:
+    if newer and newest and (state_of(store, newest) != "completed" or _has_model(newest)):
         logger.warning("%s is run %s: the newer %s.", LATEST, found.id, newer)
     return found
+
+
+def _has_model(record: Record) -> bool:
+    return any(row.stage == MODEL for row in record.stages)
 
 
 def _run(store: Store, run: str) -> Record:
