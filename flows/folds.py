@@ -29,9 +29,9 @@ from tasks.fold import fold
 
 @dataclass(frozen=True)
 class Base:
-    """What a run was trained from. Args: table: of the train split."""
+    """What a run was trained from. Args: dataset: its name; table: of the train split."""
 
-    record: RunRecord
+    dataset: str
     table: Ref
     normalizer: Ref
     training: Training
@@ -62,7 +62,7 @@ def base_of(store: Store, record: RunRecord) -> Base:
         way_out = "Run it once more with this version."
         raise UsageError(subject, expected="a run of this version", found=found_there, way_out=way_out) from error
     return Base(
-        record=record,
+        dataset=record.dataset,
         table=stored_artifact(store, table.stage, table.version).ref,
         normalizer=stored_artifact(store, normalizer.stage, normalizer.version).ref,
         training=training,
@@ -82,6 +82,6 @@ def walk(base: Base, folds: int) -> Any:
 
 def crosschecked(store: Store, base: Base, folds: int) -> Ref | None:
     """Return the scores of networks that have not seen the images, where they are stored; nothing is computed."""
-    planning = Planning(store, Refresh(), base.record.dataset)
+    planning = Planning(store, Refresh(), base.dataset)
     with planning.walking():
         return planning.reference(walk(base, folds))

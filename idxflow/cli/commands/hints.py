@@ -21,6 +21,7 @@ from cyclopts import Parameter
 
 from idxflow.api import open_store
 from idxflow.cli.ending import DONE, report_error
+from idxflow.cli.interrupts import end_at_once, held_back
 from idxflow.cli.options import Home, Json, count, flag
 from idxflow.cli.output import put_json
 from idxflow.views.console import open_console
@@ -54,7 +55,9 @@ def hints(
         try:
             train_folds(run, folds, console, ephemeral=ephemeral, json=json)
         except (Exception, KeyboardInterrupt) as error:
-            return report_error(console, error)
+            end_at_once()  # for good: this process has nothing else to do
+            with held_back():
+                return report_error(console, error)
     found = run.hints(most, folds=folds)
     if csv:
         from idxflow.hinting.hints import write_hints
