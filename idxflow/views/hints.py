@@ -31,7 +31,7 @@ def print_hints(console: Console, found: LabelHints, written: Path | None = None
     if not found.hints:
         return
     named = any(one.file for one in found.hints)
-    header = ["sample", *(["file"] if named else []), "label", "predicted", "probability", "loss", "above its class"]
+    header = ["sample", *(["file"] if named else []), "label", "predicted", "probability", "loss", "excess"]
     console.line()
     console.table(
         header,
@@ -47,7 +47,7 @@ def print_hints(console: Console, found: LabelHints, written: Path | None = None
             ]
             for one in found.hints
         ],
-        right=("sample", "probability", "loss", "above its class"),
+        right=("sample", "probability", "loss", "excess"),
     )
     console.line()
     if written:
