@@ -50,20 +50,18 @@ def dag(
     proofs: dict[str, Any] = {}
     if data.packed:
         packed = pack(data.packed)
-        tables = {name: parse(images=[packed], labels=[packed], spec=split.spec) for name, split in data.splits.items()}
+        images = labels = {name: [packed] for name in data.splits}
     else:
         stored = {file.name: download(file) for file in data.files}
         proofs = {file.name: verify(file, stored[file.name]) for file in data.files}
         raw = {file.name: decompress(file, stored[file.name], proofs[file.name]) for file in data.files}
         sized(raw)
-        tables = {
-            name: parse(
-                images=[raw[shard.images.name] for shard in split.shards],
-                labels=[raw[shard.labels.name] for shard in split.shards],
-                spec=split.spec,
-            )
-            for name, split in data.splits.items()
-        }
+        images = {name: [raw[shard.images.name] for shard in split.shards] for name, split in data.splits.items()}
+        labels = {name: [raw[shard.labels.name] for shard in split.shards] for name, split in data.splits.items()}
+    tables = {
+        name: parse(images=images[name], labels=labels[name], spec=split.spec, corrections=split.corrections)
+        for name, split in data.splits.items()
+    }
     known = validate(tables["train"], data.splits["train"].spec, data.checks, None)
     profiles = {"train": known, "test": validate(tables["test"], data.splits["test"].spec, data.checks, known)}
     normalizer = normalize(tables["train"], profiles["train"])

@@ -43,6 +43,8 @@ class RunRecord(Record):
     held_out: HeldOut | None = Field(default=None, description="of the train rows; None before the run has completed")
     report: str | None = Field(default=None, description="path of the HTML page")
     model: str | None = Field(default=None, description="path of the .keras file")
+    hints_of: str = Field(default="", description="of a run that looked for wrong labels: the run whose they are")
+    folds: int = Field(default=0, description="of such a run: how many networks were trained, each without one fold")
     training: Annotated[dict[str, Any], BeforeValidator(_plain)] = Field(
         default_factory=dict, description="configuration, as `schemas.training.Training`; another version's as it was"
     )

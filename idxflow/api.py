@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from idxflow.comparing.comparison import Comparison
     from idxflow.comparing.images import Classifier, Predictions
     from idxflow.exporting.export import Exported
+    from idxflow.hinting.hints import LabelHints
     from schemas.results import Metrics
     from schemas.training import History
 
@@ -155,6 +156,34 @@ class ArchivedRun:
 
         meaning = ImageTable(self.artifact("parse", "train").ref.file(TABLE)).metadata
         return Classifier(as_graph(self.model()), meaning.shape, meaning.classes)
+
+    def hints(self, most: int = 50, *, folds: int | None = None) -> LabelHints:
+        """
+        Return the train images whose labels are worth a second look, the most doubtful first.
+
+        Args:   most:  how many at most.
+                folds: ask so many networks that have not seen the images; `idxflow hints --folds` trains them.
+        Raises: as `artifact`; UsageError: these networks have not been trained.
+        """
+        from idxflow.hinting.hints import gather_hints
+
+        scores = self.artifact("evaluate")
+        if folds is not None:
+            scores = self._crosscheck(folds)
+        classes = tuple(one.name for one in self.metrics.train.classes)
+        return gather_hints(self.record, scores, classes, most=most, folds=folds)
+
+    def _crosscheck(self, folds: int) -> Stored:
+        from flows.folds import base_of, crosschecked
+
+        if (found := crosschecked(self.store, base_of(self.store, self.record), folds)) is None:
+            raise UsageError(
+                f"run {self.id}",
+                expected=f"scores of {folds} networks that have not seen the images",
+                found="none",
+                way_out=f"`idxflow hints {self.id} --folds {folds}` trains them.",
+            )
+        return stored_artifact(self.store, found.stage, found.version, fully=True)
 
     def predictions(self) -> Any:
         """

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, Field, Strict, model_validator
 
 from schemas.class_names import Classes
+from schemas.corrections import Corrections
 from schemas.file_name import FileName, stored_name
 from schemas.held_out import Way
 from schemas.image_spec import ImageSpec
@@ -179,10 +180,12 @@ class Checks(Parameters):
 
 
 class Split(Parameters):
-    """A list of shards that together make one table."""
+    """A list of shards that together make one table, and the labels of it that a person has corrected."""
 
+    when_given: ClassVar[frozenset[str]] = frozenset({"corrections"})
     spec: TableSpec
     shards: tuple[Shard, ...] = Field(description="none where the set is packed from a place of one's own")
+    corrections: Corrections | None = None
 
     @property
     def files(self) -> tuple[RemoteFile, ...]:
@@ -239,6 +242,12 @@ class Dataset(Parameters):
     def classes(self) -> tuple[str, ...]:
         """Class names, in label order."""
         return self.splits["train"].spec.classes
+
+    @property
+    def corrected(self) -> dict[str, Corrections]:
+        """The corrections of each split that has any, train first."""
+        found = ((name, self.splits[name].corrections) for name in ("train", "test") if name in self.splits)
+        return {name: corrections for name, corrections in found if corrections}
 
     def with_files(self, files: Mapping[str, RemoteFile]) -> Dataset:
         """Return the same set with other facts about its files, by their names."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
+from schemas.corrections import Corrections
 from schemas.counts import counted
 from schemas.datasets import TableSpec
 from schemas.errors import BadTable
@@ -20,6 +21,7 @@ from schemas.image_table import TABLE, Batch, TableMetadata, rows_per_group, wri
 from schemas.parameters import Summary
 from schemas.source import IMAGES, LABELS
 from tasks.fitting.stratify import Mask
+from tasks.formats.corrections import correct, labels_before, tell
 from tasks.formats.cut import rows_of, select
 from tasks.formats.idx import IdxFile, open_idx
 from tasks.formats.labels import NUMBERS, LabelFile, check_label_header, class_indices, misfit
@@ -29,12 +31,20 @@ CHANNELS_LAST = "`images.transpose(0, 2, 3, 1)` in NumPy"
 
 
 class TableSummary(Summary):
-    """What the table holds."""
+    """
+    What the table holds.
+
+    Args:
+        corrected:   how many labels a person has corrected, and in which file; empty where none.
+        corrections: the first 20 of them, a sentence each.
+    """
 
     rows: int
     shape: ImageSpec
     bytes: int
     per_class: dict[str, int]
+    corrected: str = ""
+    corrections: tuple[str, ...] = ()
 
 
 def open_shard(
@@ -159,18 +169,23 @@ def batches(
         start = stop
 
 
-def build_table(
+def build_table(  # noqa: PLR0917 - the stage and its tests alone call it
     images: Sequence[Path],
     labels: Sequence[Path],
     spec: TableSpec,
     target: Path,
     names: Sequence[tuple[str, str]] | None = None,
+    corrections: Corrections | None = None,
 ) -> TableSummary:
     """
     Join the shards of one split, in order, into a Parquet table; all is checked before the first row is written.
 
-    Args:   names: what the description calls each shard's two files; else they are called as the paths are.
-    Raises: BadIdx: a malformed file.  BadTable: files that are not what `spec` says, or do not belong together.
+    Args:
+        names:       what the description calls each shard's two files; else they are called as the paths are.
+        corrections: labels that replace those of the files. Which images a split has, the files' own labels decide.
+    Raises:
+        BadIdx:   a malformed file.
+        BadTable: files that are not what `spec` says, or do not belong together; a correction that corrects nothing.
     """
     called = names or [(image.name, label.name) for image, label in zip(images, labels, strict=True)]
     shards = [
@@ -194,7 +209,14 @@ def build_table(
         chosen = rows_of(spec, *blocks_of(shards, spec))
         labels_chosen = select(blocks_of(shards, spec)[1], chosen)
         counts = sum((np.bincount(each, minlength=len(counts)) for each in labels_chosen), np.zeros_like(counts))
-    written = write_table(target, metadata, batches(shards, spec, chosen))
+    told: tuple[str, ...] = ()
+    if corrections:
+        of_files = blocks_of(shards, spec)[1]
+        before = labels_before(of_files if chosen is None else select(of_files, chosen), spec, corrections)
+        after = [row.label for row in corrections.rows]
+        counts = counts + np.bincount(after, minlength=len(counts)) - np.bincount(before, minlength=len(counts))
+        told = tell(corrections, before.tolist(), spec.classes)
+    written = write_table(target, metadata, correct(batches(shards, spec, chosen), corrections))
     per_class = dict(zip(spec.classes, counts.tolist(), strict=True))
     return TableSummary(
         content={target.name: written.content},
@@ -202,15 +224,19 @@ def build_table(
         shape=spec.shape,
         bytes=target.stat().st_size,
         per_class=per_class,
+        corrected=corrections.told(spec.split) if corrections else "",
+        corrections=told,
     )
 
 
 @stage(name="{spec.split}", imports="pyarrow.parquet")
-def parse(images: list[Ref], labels: list[Ref], spec: TableSpec, out: Path) -> TableSummary:
+def parse(
+    images: list[Ref], labels: list[Ref], spec: TableSpec, out: Path, corrections: Corrections | None = None
+) -> TableSummary:
     """Join one split's images and labels, one pair per shard, into a Parquet table; of files that are cut, its part."""
     names = [(image.name, label.name) for image, label in zip(images, labels, strict=True)]
     paths = [_idx_in(ref, IMAGES, spec) for ref in images], [_idx_in(ref, LABELS, spec) for ref in labels]
-    return build_table(*paths, spec, out / TABLE, names)
+    return build_table(*paths, spec, out / TABLE, names, corrections)
 
 
 def _idx_in(ref: Ref, form: str, spec: TableSpec) -> Path:

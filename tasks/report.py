@@ -20,6 +20,7 @@ from schemas.parameters import Summary
 from schemas.results import LISTED, METRICS, PREDICTIONS, REPORT, STATISTICS, Metrics, SplitMetrics, Statistics
 from schemas.training import HISTORY, PROFILES, History, Training
 from tasks.explaining.page import Confusion, Illustration, Mistake, Page, Setting, percent, render
+from tasks.quality.hints import Hint, find_hints
 
 Image = npt.NDArray[np.uint8]
 MISTAKES = 12
@@ -124,13 +125,19 @@ def first_of_each_class(table: ImageTable, classes: Collection[int]) -> dict[int
 
 
 def find_images(table: ImageTable, sample_ids: Iterable[int]) -> dict[int, Image]:
-    """Return the images with these ids, as `first_of_each_class` does."""
-    wanted = np.array(list(sample_ids), np.uint32)
-    return {
-        int(batch.sample_id[row]): _image(table, batch.image[row])
-        for batch in table.batches()
-        for row in np.flatnonzero(np.isin(batch.sample_id, wanted))
-    }
+    """
+    Return the images with these ids, uint8 (rows, columns), large ones made smaller (`shrink`).
+
+    Sample ids count the rows of a table: only the row groups that have one of them are read.
+    """
+    wanted = np.array(sorted(sample_ids), np.int64)
+    starts = np.cumsum((0, *table.group_sizes))
+    found = {}
+    for group in np.unique(np.searchsorted(starts, wanted, side="right") - 1).tolist():
+        batch = table.group(group)
+        for row in np.flatnonzero(np.isin(batch.sample_id, wanted)):
+            found[int(batch.sample_id[row])] = _image(table, batch.image[row])
+    return found
 
 
 def shrink(image: Image) -> Image:
@@ -154,7 +161,11 @@ def _image(table: ImageTable, pixels: Image) -> Image:
 
 
 def illustrate(
-    history: History, metrics: Metrics, mistakes: tuple[Mistake, ...], tables: dict[str, ImageTable]
+    history: History,
+    metrics: Metrics,
+    mistakes: tuple[Mistake, ...],
+    tables: dict[str, ImageTable],
+    hints: Sequence[Hint] = (),
 ) -> dict[str, Illustration]:
     """Draw every figure, with what it shows in words."""
     from tasks.explaining.figures import Picture, columns_of, draw_confusion, draw_curve, draw_pictures, shorten
@@ -205,6 +216,15 @@ def illustrate(
         shown = counted(len(pictures), "misclassified test image")
         alt = f"{shown} with the highest loss, as in the table that follows."
         figures["mistakes"] = Illustration(draw_pictures(pictures, columns), alt)
+    if hints:
+        images = find_images(tables["train"], [hint.sample_id for hint in hints])
+        pictures = [
+            Picture(images[one.sample_id], f"{shorten(classes[one.label])}\nor {shorten(classes[one.predicted])}?")
+            for one in hints
+        ]
+        shown = counted(len(pictures), "train image")
+        alt = f"{shown} with the most doubtful labels, as in the table that follows."
+        figures["hints"] = Illustration(draw_pictures(pictures, min(4, len(pictures))), alt)
     return figures
 
 
@@ -230,9 +250,11 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
     history = History.model_validate_json(model.file(HISTORY).read_bytes())
     metrics = Metrics.model_validate_json(scores.file(METRICS).read_bytes())
     mistakes = worst_mistakes(scores.file(PREDICTIONS))
+    hints = find_hints(scores.file(PREDICTIONS), MISTAKES)
     profile, usual = nearest_profile(training)
     splits = ("train", "test")
-    figures = illustrate(history, metrics, mistakes, {split: ImageTable(tables[split].file(TABLE)) for split in splits})
+    opened = {split: ImageTable(tables[split].file(TABLE)) for split in splits}
+    figures = illustrate(history, metrics, mistakes, opened, hints.first)
     page = Page(
         dataset=dataset,
         training=training,
@@ -254,6 +276,7 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
         },
         confusions=most_confused(metrics.test),
         mistakes=mistakes,
+        hints=hints,
         figures=figures,
     )
     for name, figure in figures.items():

@@ -42,7 +42,7 @@ def fit(
     from tasks.fitting.course import Course
 
     # A reader each: two threads read while an epoch ends and its validation begins.
-    rows, held_out = Rows(table, ~held.rows), Rows(ImageTable(table.path), held.rows)
+    rows, held_out = Rows(table, held.fitted), Rows(ImageTable(table.path), held.rows)
     log.info("%d rows to train on, %d held out, %d weights", len(rows), len(held_out), network.trainee.count_params())
     course = Course(network.trainee, training, checkpoints)
     if not course.over:
@@ -111,7 +111,13 @@ def train(  # noqa: PLR0917 - what the engine hands over counts as well
 ) -> TrainSummary:
     """Fit the perceptron to the train table and save it with its normalisation, its history and its curve."""
     data = ImageTable(table.file(TABLE))
-    held = hold_out(data, held_out, training)
+    return fit_and_save(data, normalizer, training, hold_out(data, held_out, training), checkpoints, out)
+
+
+def fit_and_save(  # noqa: PLR0917 - as of the stage
+    data: ImageTable, normalizer: Ref, training: Training, held: Holding, checkpoints: Path, out: Path
+) -> TrainSummary:
+    """Fit the perceptron to the rows of a table that are neither held out nor apart; see `train`."""
     for finding in held.findings:
         log.warning("%s", finding)
 

@@ -31,16 +31,23 @@ class Holding:
         rows:     bool (n,), True where a row is held out.
         way:      how they were chosen.
         findings: what is unusual about them, one sentence each.
+        apart:    bool (n,), True where a row is neither trained on nor held out; None: nowhere.
     """
 
     rows: Mask
     way: Way
     findings: tuple[str, ...] = ()
+    apart: Mask | None = None
+
+    @property
+    def fitted(self) -> Mask:
+        """Which rows are trained on: bool (n,)."""
+        return ~self.rows if self.apart is None else ~(self.rows | self.apart)
 
     @property
     def trained(self) -> int:
         """How many rows are trained on."""
-        return len(self.rows) - int(np.count_nonzero(self.rows))
+        return int(np.count_nonzero(self.fitted))
 
 
 def hold_out(table: ImageTable, way: Way, training: Training, deal: Deal | None = None) -> Holding:

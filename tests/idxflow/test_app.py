@@ -55,7 +55,7 @@ def test_there_are_the_commands_that_the_project_promises() -> None:
     """The commands are run, those about what it left, and server with start, stop, status and password."""
     assert {" ".join(words) for words in commands()} == {
         "", "run", "server", "server start", "server stop", "server status", "server password",
-        "plan", "runs", "show", "lineage", "compare", "verify", "gc", "alias", "pin", "export", "trust", "up",
+        "plan", "runs", "show", "lineage", "compare", "hints", "verify", "gc", "alias", "pin", "export", "trust", "up",
         "describe",
     }  # fmt: skip
 

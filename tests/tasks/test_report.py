@@ -133,7 +133,7 @@ def test_links_within_the_page_have_a_target(page: str) -> None:
 def test_the_figures_lie_beside_the_page(out: Path, page: str) -> None:
     """The page holds the very figures that are stored beside it, each with an alternative text."""
     figures = {path.name: path.read_bytes() for path in out.glob("*.svg")}
-    assert figures.keys() == {"loss.svg", "accuracy.svg", "samples.svg", "confusion.svg", "mistakes.svg"}
+    assert figures.keys() == {"loss.svg", "accuracy.svg", "samples.svg", "confusion.svg", "mistakes.svg", "hints.svg"}
     assert sorted(embedded(page)) == sorted(figures.values())
     texts = [value for name, value in Outline(page).attributes if name == "alt"]
     assert len(texts) == len(figures)
