@@ -1,10 +1,10 @@
 """
 The decorator that makes a function a stage: its name, its key, and how it is called.
 
-A stage's arguments are references (alone, in lists or in dicts), `Parameters` models and plain values; they make
-the key. One that is None, as it is by default, is not in it: a stage that takes one thing more keeps the keys of those
-that do without. Seven names are injected and make no key: `out`, the empty folder for the artifact's files;
-`scratch`, a folder that stays between runs; `checkpoints`, one that stays until this artifact is committed; `known`, which finds a
+A stage's arguments are references (alone, in lists or in dicts), `Parameters` models and plain values; they make the
+key. One that is None, as it is by default, is not in it: a stage that takes one thing more keeps the keys of those that
+do without. Seven names are injected and make no key: `out`, the empty folder for the artifact's files; `scratch`, a
+folder that stays between runs; `checkpoints`, one that stays until this artifact is committed; `known`, which finds a
 stored file by its SHA-256, and nothing where the artifact is rebuilt; `spare`, which then still does, unless a person
 asked for the rebuilding; `own`, the notes on people's own folders; `earlier`, which finds the folder of the newest
 artifact of the stage and name that the same code made, and nothing where the artifact is rebuilt.
