@@ -16,6 +16,7 @@ from schemas.training import Training
 from tasks.decompress import decompress
 from tasks.download import download
 from tasks.evaluate import evaluate
+from tasks.group import group
 from tasks.normalize import normalize
 from tasks.pack import pack
 from tasks.parse import parse
@@ -48,9 +49,13 @@ def dag(
         sized:   called with the IDX files, by name, before they are read: their headers tell how many images there are.
     """
     proofs: dict[str, Any] = {}
+    packed = groups = None
     if data.packed:
         packed = pack(data.packed)
         images = labels = {name: [packed] for name in data.splits}
+        test = [packed] if data.test_fraction is None else []
+        whole = data.splits["train"].spec.model_copy(update={"test_fraction": None})
+        groups = group([packed], [packed], test, test, whole)
     else:
         stored = {file.name: download(file) for file in data.files}
         proofs = {file.name: verify(file, stored[file.name]) for file in data.files}
@@ -59,17 +64,18 @@ def dag(
         images = {name: [raw[shard.images.name] for shard in split.shards] for name, split in data.splits.items()}
         labels = {name: [raw[shard.labels.name] for shard in split.shards] for name, split in data.splits.items()}
     tables = {
-        name: parse(images=images[name], labels=labels[name], spec=split.spec, corrections=split.corrections)
+        name: parse(images[name], labels[name], split.spec, split.corrections, groups)
         for name, split in data.splits.items()
     }
-    known = validate(tables["train"], data.splits["train"].spec, data.checks, None)
-    profiles = {"train": known, "test": validate(tables["test"], data.splits["test"].spec, data.checks, known)}
+    specs = {name: split.spec for name, split in data.splits.items()}
+    known = validate(tables["train"], specs["train"], data.checks, None, packed)
+    profiles = {"train": known, "test": validate(tables["test"], specs["test"], data.checks, known, packed)}
     normalizer = normalize(tables["train"], profiles["train"])
     current_run().require(*profiles.values(), normalizer)  # nothing is trained before all that is cheap has passed
     checked()
-    model = train(tables["train"], normalizer, training, data.held_out)
+    model = train(tables["train"], normalizer, training, data.held_out, groups)
     scores = evaluate(model, tables["train"], tables["test"], profiles)
-    page = report(data, training, list(proofs.values()), tables, profiles, normalizer, model, scores)
+    page = report(data, training, list(proofs.values()), tables, profiles, normalizer, model, scores, packed)
     return Outcome(scores, model, page)
 
 

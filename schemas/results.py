@@ -106,6 +106,7 @@ class Failure:
         index: what the rows are known by: sample_id, class or feature.
         where: the first 20 of them.
         found: their values, where the check is about one column.
+        names: the files that they come from, where there are any.
     """
 
     check: str
@@ -114,6 +115,7 @@ class Failure:
     index: str = ""
     where: tuple[Any, ...] = ()
     found: tuple[Any, ...] = ()
+    names: tuple[str, ...] = ()
 
     def __add__(self, other: Failure) -> Failure:
         """Join the failures of one check in two parts of a table, in their order."""
@@ -121,19 +123,21 @@ class Failure:
         return replace(self, count=self.count + other.count, where=where, found=found)
 
     def __str__(self) -> str:
-        """Return the fault, the count, and the first few rows with what they hold."""
+        """Return the fault, the count, and the first few rows, or their files, with what they hold."""
+        called = self.names or self.where
         rows = (
             [
                 f"{row}: {f'{value:g}' if isinstance(value, float) else value}"
-                for row, value in zip(self.where, self.found, strict=True)
+                for row, value in zip(called, self.found, strict=True)
             ]
             if self.found
-            else self.where
+            else called
         )
         if not rows:
             return self.fault
         few = ", ".join(str(row) for row in rows[:SHOWN_IN_TEXT])
-        return f"{self.fault}: {self.count} ({self.index} {few}{', ...' if self.count > SHOWN_IN_TEXT else ''})"
+        index = "" if self.names else f"{self.index} "
+        return f"{self.fault}: {self.count} ({index}{few}{', ...' if self.count > SHOWN_IN_TEXT else ''})"
 
 
 LISTED = 256

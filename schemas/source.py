@@ -18,6 +18,8 @@ Color = Literal["gray", "rgb"]
 CHANNELS: dict[Color, int] = {"gray": 1, "rgb": 3}
 TEST_FRACTION = 0.2
 """Share of the images that is the test split, where the place has none of its own and nobody says otherwise."""
+ROWS = "rows.npy"
+"""What parse leaves beside a table that was cut off packed files: which row of them each sample is."""
 FILES, IMAGES, LABELS = "files.parquet", "{}-images", "{}-labels"
 """What pack leaves: a row per file, and the IDX files of each split."""
 

@@ -18,10 +18,13 @@ from schemas.counts import counted
 from schemas.datasets import TableSpec
 from schemas.errors import BadTable
 from schemas.parameters import Summary
+from schemas.source import IMAGES, SplitName
+from schemas.source import LABELS as FILES_OF_LABELS
 from tasks.fitting.dealing import FREE, GROUPS, TRAIN, mark_groups
 from tasks.fitting.stratify import Digests, Labels
 from tasks.formats.idx import open_idx
 from tasks.formats.labels import LabelFile, class_indices
+from tasks.formats.packed import idx_in
 from tasks.quality.near import CROWD, MOST_PAIRS, THRESHOLD, Found, Places, Stacked, find_near
 
 log = logging.getLogger("idxflow.group")
@@ -78,10 +81,11 @@ def read_rows(train: Sequence[tuple[Ref, Ref]], test: Sequence[tuple[Ref, Ref]],
     Raises: BadIdx, BadTable: a file is malformed, not what `spec` says, or has no label for each image.
     """
     parts, labels, of_train = list[npt.NDArray[np.uint8]](), list[Labels](), 0
-    for split, pairs in ((0, train), (1, test)):
+    sides: tuple[tuple[SplitName, Sequence[tuple[Ref, Ref]]], ...] = (("train", train), ("test", test))
+    for split, pairs in sides:
         for image, label in pairs:
-            parts.append(open_images(image.file(), image.name, spec))
-            labels.append(read_labels(label.file(), label.name, spec))
+            parts.append(open_images(idx_in(image, IMAGES, split), image.name, spec))
+            labels.append(read_labels(idx_in(label, FILES_OF_LABELS, split), label.name, spec))
             if (rows := len(parts[-1])) != len(labels[-1]):
                 raise BadTable(
                     f"{image.name} and {label.name}",
@@ -89,7 +93,7 @@ def read_rows(train: Sequence[tuple[Ref, Ref]], test: Sequence[tuple[Ref, Ref]],
                     found=counted(len(labels[-1]), "label"),
                     way_out=spec.way_out("Name two files that belong together, row by row."),
                 )
-            of_train += rows if split == 0 else 0
+            of_train += rows if split == "train" else 0
     return Rows(Stacked(parts), np.concatenate(labels), of_train)
 
 

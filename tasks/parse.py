@@ -19,12 +19,14 @@ from schemas.errors import BadTable
 from schemas.image_spec import COLOUR, GREY, ImageSpec
 from schemas.image_table import TABLE, Batch, TableMetadata, rows_per_group, write_table
 from schemas.parameters import Summary
-from schemas.source import IMAGES, LABELS
+from schemas.source import IMAGES, LABELS, ROWS
+from tasks.fitting.dealing import GROUPS, Deal, read_deal
 from tasks.fitting.stratify import Mask
 from tasks.formats.corrections import correct, labels_before, tell
 from tasks.formats.cut import rows_of, select
 from tasks.formats.idx import IdxFile, open_idx
 from tasks.formats.labels import NUMBERS, LabelFile, check_label_header, class_indices, misfit
+from tasks.formats.packed import idx_in
 
 CHANNELS_LAST = "`images.transpose(0, 2, 3, 1)` in NumPy"
 """How channels that stand first are brought behind rows and columns."""
@@ -176,6 +178,7 @@ def build_table(  # noqa: PLR0917 - the stage and its tests alone call it
     target: Path,
     names: Sequence[tuple[str, str]] | None = None,
     corrections: Corrections | None = None,
+    deal: Deal | None = None,
 ) -> TableSummary:
     """
     Join the shards of one split, in order, into a Parquet table; all is checked before the first row is written.
@@ -206,7 +209,9 @@ def build_table(  # noqa: PLR0917 - the stage and its tests alone call it
     )
     chosen = None
     if spec.test_fraction is not None:
-        chosen = rows_of(spec, *blocks_of(shards, spec))
+        chosen = rows_of(spec, *blocks_of(shards, spec), deal)
+        if deal:
+            np.save(target.with_name(ROWS), np.flatnonzero(chosen).astype(np.uint32))
         labels_chosen = select(blocks_of(shards, spec)[1], chosen)
         counts = sum((np.bincount(each, minlength=len(counts)) for each in labels_chosen), np.zeros_like(counts))
     told: tuple[str, ...] = ()
@@ -230,17 +235,17 @@ def build_table(  # noqa: PLR0917 - the stage and its tests alone call it
 
 
 @stage(name="{spec.split}", imports="pyarrow.parquet")
-def parse(
-    images: list[Ref], labels: list[Ref], spec: TableSpec, out: Path, corrections: Corrections | None = None
+def parse(  # noqa: PLR0917 - what a table is made of
+    images: list[Ref],
+    labels: list[Ref],
+    spec: TableSpec,
+    out: Path,
+    corrections: Corrections | None = None,
+    groups: Ref | None = None,
 ) -> TableSummary:
     """Join one split's images and labels, one pair per shard, into a Parquet table; of files that are cut, its part."""
     names = [(image.name, label.name) for image, label in zip(images, labels, strict=True)]
-    paths = [_idx_in(ref, IMAGES, spec) for ref in images], [_idx_in(ref, LABELS, spec) for ref in labels]
-    return build_table(*paths, spec, out / TABLE, names, corrections)
-
-
-def _idx_in(ref: Ref, form: str, spec: TableSpec) -> Path:
-    """Return the only file of an artifact, or that of a split of what was packed."""
-    if ref.stage != "pack":
-        return ref.file()
-    return ref.file(form.format("train" if spec.test_fraction else spec.split))
+    part = "train" if spec.test_fraction else spec.split
+    paths = [idx_in(ref, IMAGES, part) for ref in images], [idx_in(ref, LABELS, part) for ref in labels]
+    deal = read_deal(groups.file(GROUPS)) if groups else None
+    return build_table(*paths, spec, out / TABLE, names, corrections, deal)

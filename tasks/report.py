@@ -20,6 +20,7 @@ from schemas.parameters import Summary
 from schemas.results import LISTED, METRICS, PREDICTIONS, REPORT, STATISTICS, Metrics, SplitMetrics, Statistics
 from schemas.training import HISTORY, PROFILES, History, Training
 from tasks.explaining.page import Confusion, Illustration, Mistake, Page, Setting, percent, render
+from tasks.formats.packed import Origins
 from tasks.quality.hints import Hint, find_hints
 
 Image = npt.NDArray[np.uint8]
@@ -245,6 +246,7 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
     model: Ref,
     scores: Ref,
     out: Path,
+    packed: Ref | None = None,
 ) -> ReportSummary:
     """Write the page, and its figures beside it. Versions of artifacts and packages are left to the manifests."""
     history = History.model_validate_json(model.file(HISTORY).read_bytes())
@@ -277,6 +279,7 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
         confusions=most_confused(metrics.test),
         mistakes=mistakes,
         hints=hints,
+        origins=Origins.of(packed, tables),
         figures=figures,
     )
     for name, figure in figures.items():

@@ -16,6 +16,7 @@ from schemas.image_table import TABLE, ImageTable
 from schemas.model import MEAN, MODEL, NORMALIZER, NormalizerFacts, Numerics
 from schemas.parameters import Summary
 from schemas.training import CURVE, HISTORY, EpochRow, History, Training
+from tasks.fitting.dealing import GROUPS, read_deal
 from tasks.fitting.holding import Holding, hold_out
 from tasks.fitting.memory import free_memory
 from tasks.fitting.rows import Rows
@@ -107,11 +108,18 @@ class TrainSummary(Summary):
 
 @stage(packages=("tensorflow", "keras", "numpy"), on_main_thread=True, imports="tasks.fitting.backend")
 def train(  # noqa: PLR0917 - what the engine hands over counts as well
-    table: Ref, normalizer: Ref, training: Training, held_out: Way, checkpoints: Path, out: Path
+    table: Ref,
+    normalizer: Ref,
+    training: Training,
+    held_out: Way,
+    checkpoints: Path,
+    out: Path,
+    groups: Ref | None = None,
 ) -> TrainSummary:
     """Fit the perceptron to the train table and save it with its normalisation, its history and its curve."""
     data = ImageTable(table.file(TABLE))
-    return fit_and_save(data, normalizer, training, hold_out(data, held_out, training), checkpoints, out)
+    deal = read_deal(groups.file(GROUPS)) if groups else None
+    return fit_and_save(data, normalizer, training, hold_out(data, held_out, training, deal), checkpoints, out)
 
 
 def fit_and_save(  # noqa: PLR0917 - as of the stage

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -15,7 +16,7 @@ from schemas.content import TableWriter
 from schemas.counts import counted
 from schemas.datasets import Checks, TableSpec
 from schemas.errors import InvalidData
-from schemas.image_table import ImageTable
+from schemas.image_table import TABLE, ImageTable
 from schemas.parameters import Summary
 from schemas.results import (
     LEAKED,
@@ -29,6 +30,7 @@ from schemas.results import (
     Finding,
     Statistics,
 )
+from tasks.formats.packed import Origins
 from tasks.quality.drift import measure_drift
 from tasks.quality.duplicates import Duplicates, find_duplicates, find_shared
 from tasks.quality.profile import Moments, gather, profile_images, read_parts
@@ -205,7 +207,23 @@ class Validated(NamedTuple):
     profile: str
 
 
-def validate_table(table: ImageTable, spec: TableSpec, checks: Checks, train: Path | None, target: Path) -> Validated:
+def named(failures: list[Failure], origins: Origins, split: str) -> list[Failure]:
+    """Say of samples which files they come from, where that is known."""
+    found = []
+    for one in failures:
+        names = [origins.name(split, at) for at in one.where] if one.index == "sample_id" else []
+        found.append(replace(one, names=tuple(names)) if names and all(names) else one)
+    return found
+
+
+def validate_table(  # noqa: PLR0917 - what a split is compared with
+    table: ImageTable,
+    spec: TableSpec,
+    checks: Checks,
+    train: Path | None,
+    target: Path,
+    origins: Origins = Origins(),  # noqa: B008 - it knows nothing
+) -> Validated:
     """
     Check a split and describe it.
 
@@ -214,6 +232,7 @@ def validate_table(table: ImageTable, spec: TableSpec, checks: Checks, train: Pa
         checks: how serious each finding is.
         train:  the profile of the train split, for one that is compared with it.
         target: the file that takes the profile.
+        origins: of the samples.
     Raises: InvalidData: the table breaks its schema; every failure is reported, with counts and the first sample ids.
     """
     failed = check_layout(table, spec)
@@ -224,7 +243,7 @@ def validate_table(table: ImageTable, spec: TableSpec, checks: Checks, train: Pa
     duplicates, twice = compare_images(table, target, train)
     drift = measure_drift(train, target, len(spec.classes)) if train else ()
     failed += by_image + twice + check_classes(statistics, checks, complete=spec.split == "train")
-    failed += check_drift(drift, checks.max_drift)
+    failed = named(failed + check_drift(drift, checks.max_drift), origins, spec.split)
     errors, findings = judge(failed, checks)
     refuse(errors, table, spec)
     findings += find_untested(statistics, spec, checks)
@@ -243,10 +262,13 @@ class ValidateSummary(Summary):
 
 
 @stage(name="{spec.split}", imports="schemas.tables")
-def validate(table: Ref, spec: TableSpec, checks: Checks, reference: Ref | None, out: Path) -> ValidateSummary:
+def validate(  # noqa: PLR0917 - what a split is compared with
+    table: Ref, spec: TableSpec, checks: Checks, reference: Ref | None, out: Path, packed: Ref | None = None
+) -> ValidateSummary:
     """Check one split's table, and compare it with the train split's profile (`reference`) if there is one."""
     train = reference.file(PROFILE) if reference else None
-    facts, content = validate_table(ImageTable(table.file()), spec, checks, train, out / PROFILE)
+    origins = Origins.of(packed, {spec.split: table})
+    facts, content = validate_table(ImageTable(table.file(TABLE)), spec, checks, train, out / PROFILE, origins)
     (out / STATISTICS).write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
     for finding in facts.findings:
         log.warning("%s %s: %s", spec.dataset, spec.split, finding.message)

@@ -18,6 +18,7 @@ from schemas.model import NormalizerFacts
 from schemas.results import LISTED, Caveat, ClassMetrics, Metrics, Statistics, find_caveats, wilson_interval
 from schemas.training import EpochRow, History, Training
 from schemas.visible import in_a_line
+from tasks.formats.packed import Origins
 from tasks.quality.hints import Hints
 
 TEMPLATE, STYLE = (Path(__file__).with_suffix(suffix) for suffix in (".html", ".css"))
@@ -88,6 +89,7 @@ class Page:
         confusions: of test images, the most frequent first.
         mistakes:   of test images, the highest loss first.
         hints:      train images whose label may be wrong.
+        origins:    of samples, for their files' names.
         figures:    loss, accuracy, samples, confusion; and mistakes and hints, if there are any.
     """
 
@@ -112,6 +114,12 @@ class Page:
     mistakes: tuple[Mistake, ...]
     hints: Hints
     figures: dict[str, Illustration]
+    origins: Origins = Origins()  # noqa: RUF009 - it knows nothing
+
+    def sample(self, split: str, sample_id: int) -> str:
+        """Return what an image is called: by its sample id, and the file that it comes from where that is known."""
+        file = self.origins.name(split, sample_id)
+        return f"{sample_id}: {file}" if file else f"{sample_id}"
 
     @property
     def layers(self) -> tuple[int, ...]:
