@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.quality import near
-from tasks.quality.near import Found, Stacked, find_directions, find_equal, find_near, multiply, reach_of
+from tasks.quality.near import Found, Stacked, find_equal, find_near
 from tasks.quality.profile import digest_images
+from tasks.quality.projection import find_directions, multiply, reach_of
 
 Pixels = npt.NDArray[np.uint8]
 NOISE = 4.9
