@@ -25,7 +25,8 @@ from tasks.fitting.stratify import Digests, Labels
 from tasks.formats.idx import open_idx
 from tasks.formats.labels import LabelFile, class_indices
 from tasks.formats.packed import idx_in
-from tasks.quality.near import CROWD, MOST_PAIRS, THRESHOLD, Found, Places, Stacked, find_near
+from tasks.quality.near import CROWD, MOST_PAIRS, Found, Stacked, find_near
+from tasks.quality.projection import THRESHOLD, Places
 
 log = logging.getLogger("idxflow.group")
 PAIRS = "near.parquet"
