@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterable
 from typing import IO, Any
 
-from tasks.formats.pictures import Recipe, paint
+from tasks.formats.pictures import Recipe, Said, paint, recording
 from tasks.formats.refused import Refused
 
 LENGTHS = struct.Struct(">QQ")
@@ -41,15 +41,16 @@ def read_frame(file: IO[bytes]) -> tuple[Any, bytes] | None:
     return (json.loads(header), content) if len(header) + len(content) == head + body else None
 
 
-def answer(data: bytes, recipe: Recipe) -> tuple[list[Any], bytes]:
+def answer(data: bytes, recipe: Recipe, said: Said) -> tuple[list[Any], bytes]:
     """
     Decode one picture.
 
+    Args:    said: warnings that are recorded.
     Returns: its SHA-256, its notes, the reason why it is refused or None; and its pixels, nothing where it is refused.
     """
     digest = hashlib.sha256(data).hexdigest()
     try:
-        image, notes = paint(data, recipe)
+        image, notes = paint(data, recipe, said)
     except Refused as refused:
         return [digest, [], refused.reason], b""
     return [digest, notes, None], image.tobytes()
@@ -64,10 +65,11 @@ def main() -> None:
     if first is None:
         return
     recipe = Recipe(*first[0])
-    while (frame := read_frame(sys.stdin.buffer)) is not None:
-        sizes, body = frame
-        answers, at = [], 0
-        for size in sizes:
-            answers.append(answer(body[at : at + size], recipe))
-            at += size
-        write_frame(output, [head for head, _ in answers], (pixels for _, pixels in answers))
+    with recording() as said:
+        while (frame := read_frame(sys.stdin.buffer)) is not None:
+            sizes, body = frame
+            answers, at = [], 0
+            for size in sizes:
+                answers.append(answer(body[at : at + size], recipe, said))
+                at += size
+            write_frame(output, [head for head, _ in answers], (pixels for _, pixels in answers))

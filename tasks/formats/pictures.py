@@ -8,9 +8,10 @@ process that decodes needs neither, and starts in a fifth of the time.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from schemas.pictures import PictureSpec
 
 T = TypeVar("T")
+Said = list[warnings.WarningMessage]
+"""Warnings of Pillow, as they are recorded."""
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 """What is read, as Pillow calls it; Netpbm's PBM, PGM, PPM and PFM are its PPM."""
@@ -145,7 +148,8 @@ def look(data: bytes) -> Look:
 
     Raises: Refused: no picture, or one of more than MAX_PIXELS.
     """
-    found, _ = _guarded(data, _look)
+    with recording() as said:
+        found, _ = _guarded(data, _look, said)
     return found
 
 
@@ -161,44 +165,62 @@ def decode(data: bytes, spec: PictureSpec) -> Decoded:
     import numpy as np
 
     recipe = Recipe.of(spec)
-    image, notes = paint(data, recipe)
+    with recording() as said:
+        image, notes = paint(data, recipe, said)
     return Decoded(np.array(image, np.uint8), notes)
 
 
-def paint(data: bytes, recipe: Recipe) -> tuple[Image, tuple[str, ...]]:
-    """Do what `decode` does. Returns: an image of Pillow, of mode L or RGB, with its notes."""
-    return _guarded(data, lambda file, pieces: _paint(file, pieces, recipe))
+@contextmanager
+def recording() -> Iterator[Said]:
+    """Record the warnings of this process, for notes; those of pictures that are too large become errors."""
+    from PIL.Image import DecompressionBombWarning
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        warnings.simplefilter("error", DecompressionBombWarning)
+        yield said
 
 
-def _guarded(data: bytes, work: Callable[[ImageFile, Pieces], tuple[T, list[str]]]) -> tuple[T, tuple[str, ...]]:
+def paint(data: bytes, recipe: Recipe, said: Said) -> tuple[Image, tuple[str, ...]]:
+    """
+    Do what `decode` does.
+
+    Args:    said: of `recording`; it is emptied.
+    Returns: an image of Pillow, of mode L or RGB, with its notes.
+    """
+    return _guarded(data, lambda file, pieces: _paint(file, pieces, recipe), said)
+
+
+def _guarded(
+    data: bytes, work: Callable[[ImageFile, Pieces], tuple[T, list[str]]], said: Said
+) -> tuple[T, tuple[str, ...]]:
     """Open a picture and work on it: errors of Pillow become refusals, its warnings notes."""
-    from PIL.Image import DecompressionBombError, DecompressionBombWarning
-
+    said.clear()
     if not data:
         raise Refused(EMPTY)
     pieces = check_chunks(data) if data.startswith(PNG_MAGIC) else []
     _check_size(*canvas(data[:30]))
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        warnings.simplefilter("error", DecompressionBombWarning)
-        try:
-            with _open(data) as file:
-                _check_size(file.height, file.width)
-                result, notes = work(file, pieces)
-        except Refused:
-            raise
-        except (DecompressionBombError, DecompressionBombWarning) as error:
-            raise Refused(LARGE) from error
-        except Exception as error:  # a decoder of damaged bytes may raise anything
-            raise Refused(_why(data, error)) from error
+    try:
+        with _open(data) as file:
+            _check_size(file.height, file.width)
+            result, notes = work(file, pieces)
+    except Refused:
+        raise
+    except Exception as error:  # a decoder of damaged bytes may raise anything
+        raise Refused(_why(data, error)) from error
     return result, (*notes, *dict.fromkeys(f"Pillow warns: {_short(warning.message)}" for warning in said))
 
 
 def _open(data: bytes) -> AbstractContextManager[ImageFile]:
+    return _opener()(BytesIO(data), formats=FORMATS)
+
+
+@cache
+def _opener() -> Callable[..., ImageFile]:
     from PIL import Image, TiffImagePlugin, WebPImagePlugin  # else Pillow imports all its 40 formats for these two
 
     del TiffImagePlugin, WebPImagePlugin
-    return Image.open(BytesIO(data), formats=FORMATS)
+    return Image.open
 
 
 def _look(file: ImageFile, _: Pieces) -> tuple[Look, list[str]]:
@@ -413,7 +435,10 @@ def _check_size(rows: int, columns: int) -> None:
 def _why(data: bytes, error: Exception) -> str:
     """Say why Pillow does not read something: what it is instead, or what is wrong with it."""
     from PIL import UnidentifiedImageError
+    from PIL.Image import DecompressionBombError, DecompressionBombWarning
 
+    if isinstance(error, DecompressionBombError | DecompressionBombWarning):
+        return LARGE
     said = _short(error)
     if not isinstance(error, UnidentifiedImageError):
         return SHORT if "truncated" in said.lower() else f"it is damaged: {said or type(error).__name__}"

@@ -11,9 +11,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Protocol, Self
+from typing import BinaryIO, NamedTuple, Protocol, Self
 
 from schemas.errors import BadSource
 from schemas.visible import in_a_line
@@ -45,8 +44,7 @@ _ANY = re.compile("|".join(pattern.pattern for _, pattern in LEFT_OUT), re.IGNOR
 """One search for the names, nearly all, that no rule leaves out."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """
     One file under a path.
 
@@ -170,7 +168,7 @@ def inner_name(name: str) -> tuple[str, str]:
 
 def is_plain(name: str) -> bool:
     """Return whether a name can be shown in one line as it is, and written as UTF-8."""
-    return in_a_line(name) == name
+    return (name.isascii() and name.isprintable()) or in_a_line(name) == name
 
 
 def arranged(entries: Iterable[Entry]) -> tuple[Entry, ...]:
@@ -180,7 +178,7 @@ def arranged(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     for at, entry in enumerate(found):
         twice, rule = times[entry.name] > 1, rule_of(entry.name)
         if twice or rule:
-            found[at] = replace(entry, left_out=rule, unreadable=entry.unreadable or (TWICE if twice else ""))
+            found[at] = entry._replace(left_out=rule, unreadable=entry.unreadable or (TWICE if twice else ""))
     return tuple(found)
 
 

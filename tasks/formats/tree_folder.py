@@ -100,12 +100,14 @@ def open_file(path: Path) -> FolderTree:
 
 
 def _entry(name: str, found: os.DirEntry[str]) -> Entry:
+    plain = is_plain(name)
+    shown = name if plain else in_a_line(name)
     try:
         status = found.stat(follow_symlinks=False)
     except OSError as error:
-        return Entry(in_a_line(name), 0, unreadable=_refused(error).reason)
+        return Entry(shown, 0, unreadable=_refused(error).reason)
     reason = "" if stat.S_ISREG(status.st_mode) else _no_file(status.st_mode)
-    return Entry(in_a_line(name), status.st_size, unreadable=reason if is_plain(name) else NOT_PLAIN)
+    return Entry(shown, status.st_size, unreadable=reason if plain else NOT_PLAIN)
 
 
 def _whole(descriptor: int) -> bytes:

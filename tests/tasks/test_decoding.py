@@ -129,8 +129,11 @@ def test_who_stops_reading_leaves_no_process(folder: Path, monkeypatch: pytest.M
 
 def test_a_process_that_decodes_starts_in_no_time() -> None:
     """It imports Pillow, with the two plugins that are not common, and neither NumPy nor pydantic."""
-    script = "import sys, tasks.formats.picture_worker as w; w.answer(sys.stdin.buffer.read(), w.Recipe(2, 3, 1, "
-    script += "'exact', 0, None, 'refuse', 'refuse')); print(*sys.modules)"
+    script = (
+        "import sys, tasks.formats.picture_worker as w;"
+        "recipe = w.Recipe(2, 3, 1, 'exact', 0, None, 'refuse', 'refuse');"
+        "w.answer(sys.stdin.buffer.read(), recipe, []); print(*sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=PROJECT, input=grey("PNG"), capture_output=True, check=True
     )
