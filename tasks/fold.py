@@ -12,7 +12,7 @@ from schemas.held_out import Way
 from schemas.image_table import TABLE, ImageTable
 from schemas.training import Training
 from tasks.fitting.folds import Fold, rows_of_fold
-from tasks.fitting.holding import hold_out
+from tasks.fitting.holding import hold_out, nothing_held_out
 from tasks.train import TrainSummary, fit_and_save
 
 log = logging.getLogger("idxflow.fold")
@@ -30,7 +30,8 @@ def fold(  # noqa: PLR0917 - what the engine hands over counts as well
     """
     data = ImageTable(table.file(TABLE))
     held, apart = hold_out(data, held_out, training), rows_of_fold(data, fold)
+    rows = held.rows & ~apart
+    if training.patience and not rows.any():
+        nothing_held_out(data.samples, training)
     log.info("fold %s: %d rows are left out", fold, int(apart.sum()))
-    return fit_and_save(
-        data, normalizer, training, replace(held, rows=held.rows & ~apart, apart=apart), checkpoints, out
-    )
+    return fit_and_save(data, normalizer, training, replace(held, rows=rows, apart=apart), checkpoints, out)

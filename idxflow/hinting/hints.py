@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -67,6 +68,7 @@ def gather_hints(
     """
     with disk(scores.folder):
         found = find_hints(scores.folder / PREDICTIONS, most)
+    file_of = file_names(record)
     return LabelHints(
         run=record.id,
         dataset=record.dataset,
@@ -77,7 +79,7 @@ def gather_hints(
         hints=tuple(
             LabelHint(
                 sample=one.sample_id,
-                file=file_of(record, one.sample_id),
+                file=file_of(one.sample_id),
                 label=classes[one.label],
                 predicted=classes[one.predicted],
                 probability=one.probability,
@@ -89,9 +91,13 @@ def gather_hints(
     )
 
 
-def file_of(record: RunRecord, sample_id: int) -> str:  # noqa: ARG001 - what it will need
-    """Return the name of the file that a train image of a run came from; empty: IDX files name none."""
-    return ""
+def file_names(record: RunRecord) -> Callable[[int], str]:  # noqa: ARG001 - what it will need
+    """
+    Return what finds the name of the file that a train image of a run came from, by its sample id.
+
+    It finds an empty name: IDX files name none. Of a set that was packed, `files.parquet` will tell.
+    """
+    return lambda _: ""
 
 
 def write_hints(path: Path, hints: LabelHints) -> None:

@@ -36,6 +36,20 @@ LONGEST = 1_000
 HOW = "docs/labels.md shows what a correction looks like."
 
 
+class Labels:
+    """What the labels of a split may be called: by a class's name, or as its files store them."""
+
+    def __init__(self, spec: TableSpec) -> None:
+        self.classes = spec.classes
+        # A spreadsheet's reader may have a ' before what looks like a formula: hints are written so.
+        self.names = {form: index for index, name in enumerate(spec.classes) for form in (cell(name), name.strip())}
+        self._stored = {str(label): index for index, label in enumerate(spec.stored_labels)}
+
+    def find(self, given: str) -> int | None:
+        """Return the class index of a name, or else of a stored label; None where there is no such class."""
+        return self.names.get(given, self._stored.get(given))
+
+
 @dataclass(frozen=True)
 class Line:
     """
@@ -45,13 +59,13 @@ class Line:
         shown:  what messages call the file.
         number: from 1; of cells with line feeds, that of the first.
         cells:  by column, without spaces around them.
-        specs:  what the labels of each split mean.
+        labels: of each split.
     """
 
     shown: str
     number: int
     cells: Mapping[str, str]
-    specs: Mapping[str, TableSpec]
+    labels: Mapping[str, Labels]
 
     @property
     def sample(self) -> int:
@@ -72,9 +86,9 @@ class Line:
     def split(self) -> str:
         """The split that it is in. Raises: UsageError: none of the set's."""
         given = self.cells["split"]
-        if given in self.specs:
+        if given in self.labels:
             return given
-        raise self.wrong(f"a split, {' or '.join(self.specs)}", repr(given) if given else "none", HOW)
+        raise self.wrong(f"a split, {' or '.join(self.labels)}", repr(given) if given else "none", HOW)
 
     @property
     def label(self) -> int:
@@ -83,21 +97,14 @@ class Line:
 
         Raises: UsageError: there is no such class, or nothing is given.
         """
-        given, spec = self.cells["label"], self.specs[self.split]
-        names = {form: index for index, name in enumerate(spec.classes) for form in (cell(name), name.strip())}
-        if given in names:
-            return names[given]
-        stored = {str(label): index for index, label in enumerate(spec.stored_labels)}
-        if given in stored:
-            return stored[given]
-        few = ", ".join(spec.classes[:5]) + (", ..." if len(spec.classes) > 5 else "")
+        given, labels = self.cells["label"], self.labels[self.split]
+        if (found := labels.find(given)) is not None:
+            return found
+        few = ", ".join(labels.classes[:5]) + (", ..." if len(labels.classes) > 5 else "")
         if not given:
-            raise self.wrong(
-                "the label that is right",
-                "none",
-                f"Write one of {few}, or take the line out: as it is it says nothing.",
-            )
-        close = difflib.get_close_matches(given, names, n=1)
+            way_out = f"Write one of {few}, or take the line out: as it is it says nothing."
+            raise self.wrong("the label that is right", "none", way_out)
+        close = difflib.get_close_matches(given, labels.names, n=1)
         way_out = f"Did you mean {close[0]}?" if close else f"Write one of {few}, or the label as the files store it."
         raise self.wrong("the name of a class", repr(given), way_out)
 
@@ -127,8 +134,8 @@ def with_corrections(dataset: Dataset, path: Path, *, wanted: bool) -> Dataset:
         return dataset
     shown = path.name
     data = _read(path, shown)
-    specs = {name: dataset.splits[name].spec for name in ("train", "test")}
-    lines = list(_lines(_decode(data, shown), shown, specs))
+    labels = {name: Labels(dataset.splits[name].spec) for name in ("train", "test")}
+    lines = list(_lines(_decode(data, shown), shown, labels))
     first: dict[tuple[str, int], int] = {}
     for line in lines:
         if (before := first.setdefault((line.split, line.correction.sample), line.number)) != line.number:
@@ -176,7 +183,7 @@ def _decode(data: bytes, shown: str) -> str:
     return text
 
 
-def _lines(text: str, shown: str, specs: Mapping[str, TableSpec]) -> Iterator[Line]:
+def _lines(text: str, shown: str, labels: Mapping[str, Labels]) -> Iterator[Line]:
     """Yield the lines below the first that have anything in them."""
     head = next((line for line in re.split("[\r\n]+", text) if line.strip()), "")
     if not head:
@@ -196,7 +203,7 @@ def _lines(text: str, shown: str, specs: Mapping[str, TableSpec]) -> Iterator[Li
                 continue
             if len(cells) > len(columns) and not any(cells[len(columns) :]):
                 cells = cells[: len(columns)]
-            line = Line(shown, number, dict(zip(columns, cells, strict=False)), specs)
+            line = Line(shown, number, dict(zip(columns, cells, strict=False)), labels)
             if len(cells) != len(columns):
                 way_out = "Put a text that has a comma in it into double quotes."
                 raise line.wrong(f"{len(columns)} cells, as in the first line", str(len(cells)), way_out)
