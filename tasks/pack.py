@@ -17,19 +17,20 @@ import numpy as np
 import numpy.typing as npt
 
 from artifacts.stage import stage
-from artifacts.store.files import sha256_of
+from artifacts.store.files import remove_folder, sha256_of
 from artifacts.store.own_folders import OwnFolders
 from schemas.counts import counted
 from schemas.errors import BadSource, StageError
 from schemas.image_spec import ImageSpec
 from schemas.parameters import Summary
-from schemas.source import FILES, IMAGES, LABELS, Source, SplitName
+from schemas.source import FILES, IMAGES, LABELS, Choices, Color, Source, SplitName
 from schemas.visible import in_a_line
 from tasks.formats.decoding import decode_all
 from tasks.formats.idx import open_idx
 from tasks.formats.idx_writer import IdxWriter
 from tasks.formats.layout import Placed, lay_out
 from tasks.formats.ledger import Row, read_ledger, write_ledger
+from tasks.formats.parts import NOT_THIS, find_parts
 from tasks.formats.pictures import OTHER_COLOR
 from tasks.formats.refused import Refused
 from tasks.formats.tree import Tree, left_out, open_tree
@@ -105,6 +106,8 @@ class Rows:
         return found
 
 
+SCRATCH = ".unpacked"
+"""Hidden while it is there: IDX files out of their archives."""
 FRESH = ".decoded"
 """Hidden while it is there: images in the order in which they were decoded."""
 BLOCK = 2_000
@@ -240,6 +243,62 @@ def pack_pictures(tree: Tree, source: Source, known: Mapping[str, str], earlier:
     )
 
 
+def pack_rows(tree: Tree, source: Source, known: Mapping[str, str], out: Path) -> PackSummary:
+    """
+    Turn a place of rows (a table, arrays, IDX files) into IDX files and a ledger, in the order of the source.
+
+    Args: known: SHA-256 of each file, by name, where that is known.
+    """
+    size = (source.shape.rows, source.shape.columns) if source.kind == "table" else None
+    color: Color = "gray" if source.shape.channels == 1 else "rgb"
+    choices = Choices(size=size, color=color if size else None, label=source.label)
+    index = {label: at for at, label in enumerate(source.classes)}
+    scratch = out / SCRATCH
+    scratch.mkdir()
+    found = find_parts(tree, source.kind, choices, scratch)
+    counts: dict[SplitName, Counter[str]] = {}
+    dropped = Counter[str]()
+    for part, rows in found.parts.items():
+        counts[part] = Counter()
+        dtype = "uint8" if len(index) <= BYTE else "int32"
+        with (
+            IdxWriter(out / IMAGES.format(part), rows.shape.array) as images,
+            IdxWriter(out / LABELS.format(part), (), dtype) as labels,
+        ):
+            for block, names in rows.blocks():
+                there = np.fromiter((index.get(name, -1) for name in names), np.int64, len(names))
+                images.add(block[there >= 0])
+                labels.add(there[there >= 0])
+                counts[part].update(name for name in names if name in index)
+                dropped[part] += int((there < 0).sum())
+    remove_folder(scratch)
+    ledger = list[Row]()
+    used = {name: part for part, rows in found.parts.items() for name in rows.files}
+    for entry in tree.entries:
+        row = Row(entry.name, entry.bytes, known.get(entry.name, ""))
+        if of := used.get(entry.name):
+            samples = sum(counts[of].values()) if found.parts[of].files[0] == entry.name else 0
+            first = 0 if samples else None
+            notes = f"{dropped[of]} rows of other classes left out" if samples and dropped[of] else ""
+            ledger.append(row._replace(split=of, sample=first, samples=samples, notes=notes))
+        else:
+            reason = found.unused.get(entry.name) or entry.left_out or entry.unreadable or NOT_THIS
+            ledger.append(row._replace(reason=reason))
+    content = write_ledger(out / FILES, ledger, "rows")
+    return PackSummary(
+        content={FILES: content},
+        files=len(ledger),
+        used=sum(not row.reason for row in ledger),
+        unused=dict(Counter(row.reason for row in ledger if row.reason).most_common()),
+        decoded=0,
+        shape=source.shape,
+        rows={part: sum(each.values()) for part, each in counts.items()},
+        classes={part: {name: each[name] for name in source.classes} for part, each in counts.items()},
+        notes={},
+        findings=found.told,
+    )
+
+
 def refuse_many(source: Source, pictures: int, refused: Mapping[str, str]) -> None:
     """
     See that at most one in a hundred pictures cannot be used; what is refused is said all the same.
@@ -298,4 +357,6 @@ def pack(source: Source, out: Path, own: OwnFolders, earlier: Callable[[], Path 
             if any(digest)
         }
     with open_tree(path) as tree:
-        return pack_pictures(tree, source, known, earlier(), out)
+        if source.kind == "pictures":
+            return pack_pictures(tree, source, known, earlier(), out)
+        return pack_rows(tree, source, known, out)

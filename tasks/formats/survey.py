@@ -6,14 +6,19 @@ What a survey finds holds for all of it, or the stage pack refuses it: the shape
 
 from __future__ import annotations
 
+import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from schemas.counts import counted
 from schemas.errors import BadSource
 from schemas.image_spec import ImageSpec
 from schemas.pictures import PictureSpec
 from schemas.source import CHANNELS, Choices, Kind, SplitName
-from tasks.formats.layout import ARRAYS, TABLES, PictureLayout, is_picture, lay_out, suffix_of
+from tasks.formats.layout import ARRAYS, TABLES, PictureLayout, in_label_order, is_picture, lay_out, suffix_of
+from tasks.formats.parts import find_parts
 from tasks.formats.pictures import GREY, Look, look
 from tasks.formats.refused import Refused
 from tasks.formats.tree import Tree
@@ -35,6 +40,7 @@ class Survey:
         counts:  images of each part, as far as they are known.
         unused:  reasons why files are not used, by name.
         first:   of pictures, the header of the first one that reads.
+        told:    of rows, what was taken for what, a sentence each.
     """
 
     kind: Kind
@@ -44,6 +50,7 @@ class Survey:
     counts: dict[SplitName, int]
     unused: dict[str, str] = field(default_factory=dict)
     first: Look | None = None
+    told: tuple[str, ...] = ()
 
 
 def kind_of_tree(tree: Tree) -> Kind:
@@ -74,9 +81,40 @@ def survey(tree: Tree, choices: Choices) -> Survey:
     Raises: BadSource: nothing that can be used, or what a person has said does not fit it.
     """
     kind = kind_of_tree(tree)
-    if kind == "pictures":
-        return survey_pictures(tree, choices)
-    raise _nothing(tree, [entry.name for entry in tree.entries])
+    return survey_pictures(tree, choices) if kind == "pictures" else survey_rows(tree, kind, choices)
+
+
+def survey_rows(tree: Tree, kind: Kind, choices: Choices) -> Survey:
+    """Find parts and shape in names and headers, and the classes among the labels, all of which are read."""
+    with tempfile.TemporaryDirectory() as scratch:
+        found = find_parts(tree, kind, choices, Path(scratch))
+        counts: dict[SplitName, Counter[str]] = {part: Counter() for part in found.parts}
+        for part, rows in found.parts.items():
+            for _, labels in rows.blocks():
+                counts[part].update(labels)
+    there = set().union(*counts.values())
+    if choices.classes is not None and (missing := [each for each in choices.classes if each not in there]):
+        raise BadSource(
+            tree.name,
+            expected=f"rows of {counted(len(choices.classes), 'class')}, as chosen",
+            found=f"none of {', '.join(missing[:3])}",
+            way_out=f"Correct --classes: there are {', '.join(in_label_order(there)[:20])}.",
+        )
+    if len(there) < 2:
+        found_there = f"one, {next(iter(there))}" if there else "none"
+        way_out = "A network learns to tell classes apart: bring another."
+        raise BadSource(tree.name, expected="two classes at least", found=found_there, way_out=way_out)
+    classes = choices.classes or in_label_order(there)
+    shape = found.shape
+    return Survey(
+        kind=kind,
+        picture=PictureSpec(shape=shape),
+        classes=classes,
+        splits=tuple(found.parts),
+        counts={part: sum(of[label] for label in classes) for part, of in counts.items()},
+        unused=found.unused,
+        told=found.told,
+    )
 
 
 def survey_pictures(tree: Tree, choices: Choices) -> Survey:
