@@ -9,12 +9,12 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from artifacts.store.store import Store
-from flows.own_source import own_dataset
+from flows.own_source import folder_of_table, own_dataset
 from schemas.addresses import below_home
 from schemas.datasets import Dataset
 from schemas.source import Choices
-from tasks.formats.examine import Contents, examine
-from tasks.formats.layout import lay_out
+from tasks.formats.examine import Contents, examine, rows_contents
+from tasks.formats.survey import picture_layout, survey
 from tasks.formats.tree import open_tree
 
 
@@ -45,12 +45,18 @@ def describe_place(store: Store, given: str, choices: Choices, beside: Path) -> 
     Args:   beside: the folder in which the description will lie.
     Raises: BadSource: nothing that can be used.  StageError: it cannot be read.
     """
-    path = below_home(given)
+    path = folder_of_table(below_home(given), choices)
     data = own_dataset(store, path, given, choices)
     if data.packed is None:
         raise RuntimeError("a data set of a place is packed")
-    with open_tree(path) as tree:
-        contents = examine(tree, lay_out(tree.entries, given, tree.empty, choices.classes))
+    source = data.packed
+    with open_tree(Path(source.path)) as tree:
+        found = survey(tree, choices)
+        if source.kind == "pictures":
+            contents = examine(tree, picture_layout(tree, source.tables, source.label, choices.classes))
+        else:
+            unused = {entry.name: found.unused.get(entry.name, entry.left_out) for entry in tree.entries}
+            contents = rows_contents(found, {name: reason for name, reason in unused.items() if reason}, len(unused))
     fraction = data.test_fraction
     cut = "its own part of the place" if fraction is None else f"{100 * fraction:g} % of the images, cut off"
     return Description(

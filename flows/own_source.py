@@ -42,7 +42,8 @@ def packed_dataset(store: Store, given: str, choices: Choices) -> Dataset | None
     Raises:  UsageError: a wrong description.  As `own_dataset`.
     """
     if is_place(given):
-        return own_dataset(store, below_home(given), Path(given).name or given, choices)
+        place = folder_of_table(below_home(given), choices)
+        return own_dataset(store, place, place.name or given, choices)
     if (found := load_place(given)) is None:
         return None
     place, described = found
@@ -101,6 +102,13 @@ def own_dataset(store: Store, place: Path, given: str, choices: Choices) -> Data
     )
 
 
+def folder_of_table(path: Path, choices: Choices) -> Path:
+    """Return the folder of a table that lists pictures; of everything else the path itself."""
+    from tasks.formats.listed import listed_folder
+
+    return listed_folder(path, choices.label)
+
+
 def find_source(store: Store, path: Path, given: str, choices: Choices) -> Source:
     """Look what lies at a place, or take what was noted of the same contents. Raises: as `own_dataset`."""
     content = (
@@ -127,6 +135,7 @@ def find_source(store: Store, path: Path, given: str, choices: Choices) -> Sourc
         splits=found.splits,
         label=choices.label,
         chosen=choices.classes,
+        tables=found.tables,
         counts=found.counts,
         allow_refused=choices.allow_refused,
     )

@@ -78,6 +78,9 @@ class Source(Parameters):
     classes: Classes
     splits: tuple[SplitName, ...] = ("train",)
     label: str | None = Field(default=None, description="column of the labels")
+    tables: dict[SplitName, str] = Field(
+        default_factory=dict, description="of each part, the table that lists pictures"
+    )
     chosen: tuple[str, ...] | None = Field(default=None, description="the classes that a person has chosen")
     counts: dict[SplitName, int] = Field(default_factory=dict)
     allow_refused: bool = False

@@ -28,11 +28,12 @@ from schemas.visible import in_a_line
 from tasks.formats.decoding import decode_all
 from tasks.formats.idx import open_idx
 from tasks.formats.idx_writer import IdxWriter
-from tasks.formats.layout import Placed, lay_out
+from tasks.formats.layout import Placed
 from tasks.formats.ledger import Row, read_ledger, write_ledger
 from tasks.formats.parts import NOT_THIS, find_parts
 from tasks.formats.pictures import OTHER_COLOR
 from tasks.formats.refused import Refused
+from tasks.formats.survey import picture_layout
 from tasks.formats.tree import Tree, left_out, open_tree
 
 MOST_REFUSED = 0.01
@@ -218,7 +219,7 @@ def pack_pictures(tree: Tree, source: Source, known: Mapping[str, str], earlier:
         earlier: the folder of an artifact from which images are taken that were decoded then.
     Raises: BadSource: too many pictures cannot be used, or they are of several kinds.
     """
-    layout = lay_out(tree.entries, source.name, tree.empty, source.chosen)
+    layout = picture_layout(tree, source.tables, source.label, source.chosen)
     how = source.picture.model_dump_json()
     pictures = Pictures(source, layout.placed, known, Rows.of(earlier, how))
     decoded = pictures.decode(tree, out / FRESH)

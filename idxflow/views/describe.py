@@ -11,22 +11,27 @@ from flows.described import Description
 from idxflow.views.console import SHOWN, Console
 from schemas.counts import counted
 
+WHAT = {"pictures": "with pictures", "table": "with rows of pixels", "arrays": "with arrays", "idx": "in IDX form"}
+"""What lies at a place, in words."""
+
 
 def print_description(console: Console, found: Description, out: Path | None) -> None:
     """Print a description, and the command that runs it."""
     contents = found.contents
-    used = sum(sum(counts.values()) for counts in contents.counts.values())
-    console.paragraph(
-        "Place", f"{found.place}: {counted(contents.files, 'file', ',')}, {used:,} of them {contents.kind}"
-    )
+    console.paragraph("Place", f"{found.place}: {counted(contents.files, 'file', ',')}, {WHAT[contents.kind]}")
     for part, counts in contents.counts.items():
         console.paragraph(part.capitalize(), f"{sum(counts.values()):,} images of {counted(len(counts), 'class')}")
-    console.paragraph("Sizes", _most(contents.sizes))
-    console.paragraph("Formats", _most(contents.formats))
-    if contents.turned:
-        console.paragraph("Turned", f"{contents.turned:,} by their EXIF orientation")
-    clashes = f", {contents.clashes:,} of them in folders of two classes" if contents.clashes else ""
-    console.paragraph("Equal files", f"{contents.copies:,} that occur before{clashes}" if contents.copies else "none")
+    for sentence in contents.told:
+        console.paragraph("Read as", sentence)
+    if contents.kind == "pictures":
+        console.paragraph("Sizes", _most(contents.sizes))
+        console.paragraph("Formats", _most(contents.formats))
+        clashes = f", {contents.clashes:,} of them in two classes" if contents.clashes else ""
+        console.paragraph(
+            "Equal files", f"{contents.copies:,} that occur before{clashes}" if contents.copies else "none"
+        )
+        if contents.turned:
+            console.paragraph("Turned", f"{contents.turned:,} by their EXIF orientation")
     if contents.empty:
         console.paragraph("Empty", f"class folders without a picture: {', '.join(contents.empty)}")
     for reason, count in contents.unused.items():

@@ -12,6 +12,7 @@ from schemas.source import Kind, SplitName
 from tasks.formats.layout import PictureLayout
 from tasks.formats.pictures import look
 from tasks.formats.refused import Refused
+from tasks.formats.survey import Survey
 from tasks.formats.tree import Tree
 
 
@@ -30,6 +31,7 @@ class Contents(BaseModel, frozen=True):
         copies:  pictures whose file is equal to one before it, in whatever folder.
         clashes: of those, in how many the two lie in folders of different classes.
         turned:  pictures that their EXIF orientation turns.
+        told:    of rows, what was taken for what.
     """
 
     kind: Kind
@@ -43,6 +45,7 @@ class Contents(BaseModel, frozen=True):
     copies: int = 0
     clashes: int = 0
     turned: int = 0
+    told: tuple[str, ...] = ()
 
 
 def examine(tree: Tree, layout: PictureLayout) -> Contents:
@@ -79,6 +82,18 @@ def examine(tree: Tree, layout: PictureLayout) -> Contents:
         copies=copies,
         clashes=clashes,
         turned=turned,
+    )
+
+
+def rows_contents(found: Survey, unused: Mapping[str, str], files: int) -> Contents:
+    """Say the same of a place of rows. Args: unused: why files are not used, by name.  files: all that lie there."""
+    return Contents(
+        kind=found.kind,
+        files=files,
+        counts=found.classes_of,
+        unused=dict(Counter(unused.values()).most_common()),
+        first=_first(unused),
+        told=found.told,
     )
 
 

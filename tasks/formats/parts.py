@@ -96,8 +96,8 @@ def find_parts(tree: Tree, kind: Kind, choices: Choices, scratch: Path) -> Parts
 
 def _tables(tree: Tree, label: str | None, shape: ImageSpec | None) -> Parts:
     names = [entry.name for entry in tree.entries if entry.used and suffix_of(entry.name) in TABLES]
-    chosen, unused = _by_name(tree, names, "tables")
-    found = {part: find_columns(_opener(tree, name), name, label, shape) for part, name in chosen.items()}
+    chosen, unused = by_name(tree, names, "tables")
+    found = {part: find_columns(opener(tree, name), name, label, shape) for part, name in chosen.items()}
     paths = [each.name for each in found.values() if each.path is not None]
     if paths:
         raise BadSource(
@@ -112,7 +112,7 @@ def _tables(tree: Tree, label: str | None, shape: ImageSpec | None) -> Parts:
 
 def _table_rows(tree: Tree, found: Found) -> PartRows:
     def blocks() -> Iterator[Block]:
-        for labels, pixels in pixel_blocks(_opener(tree, found.name), found):
+        for labels, pixels in pixel_blocks(opener(tree, found.name), found):
             yield pixels, labels
 
     if found.shape is None:
@@ -125,7 +125,7 @@ def _arrays(tree: Tree, shape: ImageSpec | None) -> Parts:
     if len(names) != 1:
         raise BadSource(tree.name, expected="one .npz", found=", ".join(names[:5]), way_out="Name the file itself.")
     name = names[0]
-    found = find_arrays(_opener(tree, name), name, shape=shape)
+    found = find_arrays(opener(tree, name), name, shape=shape)
     by_split = {pair.split: pair for pair in found.pairs}
     train = by_split.get("train") or by_split.get("all")
     test = by_split.get("test") or by_split.get("val")
@@ -142,8 +142,8 @@ def _array_rows(tree: Tree, found: FoundArrays, split: str) -> PartRows:
     pair = next(each for each in found.pairs if each.split == split)
 
     def blocks() -> Iterator[Block]:
-        labels, start = labels_of(_opener(tree, found.name), found.name, pair), 0
-        for images in image_blocks(_opener(tree, found.name), found.name, pair):
+        labels, start = labels_of(opener(tree, found.name), found.name, pair), 0
+        for images in image_blocks(opener(tree, found.name), found.name, pair):
             yield images.reshape(-1, *pair.shape.array), labels[start : start + len(images)]
             start += len(images)
 
@@ -162,8 +162,8 @@ def _idx(tree: Tree, scratch: Path) -> Parts:
             images[entry.name] = header
         else:
             labels[entry.name] = header
-    of_images, rest = _by_name(tree, list(images), "image files")
-    of_labels, more = _by_name(tree, list(labels), "label files")
+    of_images, rest = by_name(tree, list(images), "image files")
+    of_labels, more = by_name(tree, list(labels), "label files")
     if set(of_images) != set(of_labels):
         found = f"images: {', '.join(images) or 'none'}; labels: {', '.join(labels) or 'none'}"
         way_out = "Name the files in a description: docs/datasets.md shows how."
@@ -233,7 +233,7 @@ def _unpacked(tree: Tree, name: str, folder: Path) -> IdxFile:
     return open_idx(target)
 
 
-def _by_name(tree: Tree, names: Sequence[str], what: str) -> tuple[dict[SplitName, str], dict[str, str]]:
+def by_name(tree: Tree, names: Sequence[str], what: str) -> tuple[dict[SplitName, str], dict[str, str]]:
     """Return the file of each part, by its name, and why others are not used. Raises: BadSource: two for one part."""
     held = [name for name in names if _has(name, VALIDATION_WORDS) and not _has(name, TEST_WORDS)]
     test = [name for name in names if _has(name, TEST_WORDS)]
@@ -263,5 +263,5 @@ def _has(name: str, words: Sequence[str]) -> bool:
     return any(word in last or word in folders for word in words)
 
 
-def _opener(tree: Tree, name: str) -> Callable[[], AbstractContextManager[BinaryIO]]:
+def opener(tree: Tree, name: str) -> Callable[[], AbstractContextManager[BinaryIO]]:
     return lambda: tree.open(name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from schemas.image_spec import ImageSpec
 from schemas.pictures import PictureSpec
 from schemas.source import CHANNELS, Choices, Kind, SplitName
 from tasks.formats.layout import ARRAYS, TABLES, PictureLayout, in_label_order, is_picture, lay_out, suffix_of
+from tasks.formats.listed import lay_out_listed, tables_of_paths
 from tasks.formats.parts import find_parts
 from tasks.formats.pictures import GREY, Look, look
 from tasks.formats.refused import Refused
@@ -41,6 +42,8 @@ class Survey:
         unused:  reasons why files are not used, by name.
         first:   of pictures, the header of the first one that reads.
         told:    of rows, what was taken for what, a sentence each.
+        tables:  that list the pictures, by part.
+        classes_of: of rows, how many each class has, by part.
     """
 
     kind: Kind
@@ -51,6 +54,8 @@ class Survey:
     unused: dict[str, str] = field(default_factory=dict)
     first: Look | None = None
     told: tuple[str, ...] = ()
+    tables: dict[SplitName, str] = field(default_factory=dict)
+    classes_of: dict[SplitName, dict[str, int]] = field(default_factory=dict)
 
 
 def kind_of_tree(tree: Tree) -> Kind:
@@ -80,6 +85,8 @@ def survey(tree: Tree, choices: Choices) -> Survey:
 
     Raises: BadSource: nothing that can be used, or what a person has said does not fit it.
     """
+    if tables := tables_of_paths(tree, choices.label):
+        return survey_pictures(tree, choices, tables)
     kind = kind_of_tree(tree)
     return survey_pictures(tree, choices) if kind == "pictures" else survey_rows(tree, kind, choices)
 
@@ -112,14 +119,15 @@ def survey_rows(tree: Tree, kind: Kind, choices: Choices) -> Survey:
         classes=classes,
         splits=tuple(found.parts),
         counts={part: sum(of[label] for label in classes) for part, of in counts.items()},
+        classes_of={part: {label: of[label] for label in classes} for part, of in counts.items()},
         unused=found.unused,
         told=found.told,
     )
 
 
-def survey_pictures(tree: Tree, choices: Choices) -> Survey:
-    """Find classes and parts in the folders' names, and the shape in the first picture's header."""
-    layout = lay_out(tree.entries, tree.name, tree.empty, choices.classes)
+def survey_pictures(tree: Tree, choices: Choices, tables: Mapping[SplitName, str] | None = None) -> Survey:
+    """Find classes and parts in the folders' names, or in tables, and the shape in the first picture's header."""
+    layout = picture_layout(tree, tables or {}, choices.label, choices.classes)
     first = _first(tree, layout)
     return Survey(
         kind="pictures",
@@ -129,7 +137,17 @@ def survey_pictures(tree: Tree, choices: Choices) -> Survey:
         counts={part: sum(counts.values()) for part, counts in layout.counts().items()},
         unused=layout.unused,
         first=first,
+        tables=dict(tables or {}),
     )
+
+
+def picture_layout(
+    tree: Tree, tables: Mapping[SplitName, str], label: str | None, chosen: Sequence[str] | None
+) -> PictureLayout:
+    """Say which pictures are used, and as what. Args: tables: that list them, by part; without, folders decide."""
+    if tables:
+        return lay_out_listed(tree, tables, label, chosen)
+    return lay_out(tree.entries, tree.name, tree.empty, chosen)
 
 
 def picture_spec(choices: Choices, size: Sequence[int], channels: int) -> PictureSpec:
