@@ -48,6 +48,17 @@ def test_hints_of_networks_that_have_not_seen_the_digits(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+def test_labels_that_were_learned_by_heart(tmp_path: Path) -> None:
+    """A network that names each train image as it is labelled doubts none; those that have not seen them do."""
+    training = Training(profile="tuned", label_smoothing=0, shift=0, dropout=0, epochs=60, validation_fraction=0)
+    data, changed = change_labels(load_dataset("digits"), tmp_path / "set", 0)
+    seen, unseen = (measure(Store(tmp_path / "home"), data, changed, training, folds) for folds in (0, 5))
+    assert seen.worth == 0
+    assert unseen.hints > 0.9 > seen.hints
+    assert unseen.worth >= 75
+
+
+@pytest.mark.slow
 def test_hints_of_mnist(tmp_path: Path, mnist_files: Path) -> None:
     """Of 3,000 changed labels of MNIST 97 % are among the first 3,000 hints."""
     found = measured(tmp_path, "mnist", "tuned", (str(mnist_files),))
