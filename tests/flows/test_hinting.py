@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from artifacts.archive.lookup import find, find_artifact, find_run
+from artifacts.archive.roots import find_roots, read_graph
 from artifacts.store.store import Store
 from flows.folds import base_of, crosschecked
 from flows.hinting import hinting
@@ -36,7 +37,7 @@ def artifact(home: Path, record: RunRecord, stage: str, name: str = "") -> Path:
 
 
 def test_each_image_is_scored_by_the_network_that_has_not_seen_it(home: Path, tmp_path: Path) -> None:
-    """A training a fold and one crosscheck; run again they are cached, and runs, models and `latest` are as before."""
+    """A training a fold and one crosscheck; then they are cached, and runs, models and `latest` are as before."""
     own = make_set(tmp_path / "leaves", 1)
     trained = run(own)
     store = Store(home)
@@ -62,6 +63,8 @@ def test_each_image_is_scored_by_the_network_that_has_not_seen_it(home: Path, tm
     assert find_artifact(store, "latest").folder == artifact(home, trained, "train")
     assert find(store, "latest", completed=True).id == trained.id  # type: ignore[union-attr]
     assert computed(run(own)) == []
+    kept = find_roots(store, read_graph(store), keep=1)
+    assert {(row.stage, row.version) for row in (*trained.stages, *asked.stages)} <= kept
 
 
 def probabilities(folder: Path, image: Any) -> Any:

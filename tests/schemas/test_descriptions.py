@@ -89,7 +89,7 @@ def test_the_documented_description_is_one(tmp_path: Path) -> None:
         assert load_dataset(str(path)).classes == ("oak", "beech")
     told = set(re.findall(r"`([a-z_.0-9]+)`", "".join(re.findall(r"^\| (`[^|]+) \|", document, flags=re.MULTILINE))))
     fields = {"title", "source", "shape", "classes", "mirrors", "checks"}
-    fields |= {"label_offset", "label_values", "label_column", "labels", "transpose", "held_out"}
+    fields |= {"label_offset", "label_values", "label_column", "labels", "transpose", "held_out", "corrections"}
     of_a_file = set(RemoteFile.model_fields) - {"described_in", "mirrors", "origin", "trusted_as"}
     assert told == {
         *fields, *("train", "test", "train.samples", "test.samples", "test.fraction"), *Checks.model_fields,

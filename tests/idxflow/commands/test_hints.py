@@ -20,6 +20,7 @@ from schemas.results import PREDICTIONS
 from tasks.quality.hints import find_hints
 from tests.flows.own_sets import OwnSet
 from tests.idxflow.conftest import Screen
+from tests.processes import PROJECT, bare_environment, run_python
 
 HINT = LabelHint(sample=41, file="", label="oak", predicted="=beech", probability=0.981, loss=4.5, excess=4.25)
 FOUND = LabelHints(run="a" * 12, dataset="leaves", folds=None, images=60, agreed=50, worth=3, hints=(HINT,))
@@ -100,3 +101,19 @@ def test_what_was_learned_by_heart(screen: Screen) -> None:
     shown = " ".join(screen.text.getvalue().split())
     assert "Worth a look: no label" in shown
     assert "by heart. `--folds 5` asks networks that have not seen them" in shown
+
+
+@pytest.mark.slow
+def test_folds_are_trained_once(desk: Path) -> None:
+    """The command trains them and prints JSON alone; asked again it trains nothing, and needs no server."""
+    environment = bare_environment(PYTHONPATH=str(PROJECT))
+    words = "run --dataset digits --set training.epochs=2 --ephemeral"
+    run_python("-m", "idxflow", *words.split(), cwd=desk, environment=environment)
+    asked = ["-m", "idxflow", "hints", "--folds", "2", "--ephemeral", "--json"]
+    output, errors = run_python(*asked, cwd=desk, environment=environment)
+    first = json.loads(output)
+    assert (first["dataset"], first["folds"], first["images"]) == ("digits", 2, 1500)
+    assert "crosscheck" in errors
+    output, errors = run_python(*asked, cwd=desk, environment=environment)
+    assert json.loads(output) == first
+    assert "crosscheck" not in errors
