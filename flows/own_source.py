@@ -21,12 +21,14 @@ from artifacts.store.files import read_plain, write_atomically
 from artifacts.store.store import Store
 from schemas.addresses import below_home
 from schemas.catalog import digest_of, is_place
+from schemas.catalog.corrections import with_corrections
 from schemas.catalog.places import load_place
 from schemas.catalog.reading import find_description, set_name
+from schemas.corrections import CORRECTIONS
 from schemas.datasets import Dataset, Split, TableSpec
-from schemas.errors import StoreError
+from schemas.errors import StoreError, UsageError
 from schemas.source import TEST_FRACTION, Choices, Source
-from tasks.formats.tree import left_out
+from tasks.formats.tree import apart, left_out
 
 SURVEY = "tasks.formats.survey"
 SUFFIX = re.compile(r"(?:\.(?:zip|tar|gz|tgz|csv|tsv|npz))+$", re.IGNORECASE)
@@ -43,7 +45,7 @@ def packed_dataset(store: Store, given: str, choices: Choices) -> Dataset | None
     """
     if is_place(given):
         place = folder_of_table(below_home(given), choices)
-        return own_dataset(store, place, place.name or given, choices)
+        return corrected(own_dataset(store, place, place.name or given, choices), place)
     if (found := load_place(given)) is None:
         return None
     place, described = found
@@ -64,7 +66,30 @@ def packed_dataset(store: Store, given: str, choices: Choices) -> Dataset | None
         "held_out": described.held_out,
         "splits": specs,
     }
-    return data.model_copy(update=update)
+    beside = description.parent / below_home(described.corrections)
+    return corrected(data.model_copy(update=update), place, beside, wanted="corrections" in described.model_fields_set)
+
+
+def corrected(data: Dataset, place: Path, beside: Path | None = None, *, wanted: bool = False) -> Dataset:
+    """
+    Return a set with the corrections at the top of its folder, or of its description; without any, as it is.
+
+    Args:
+        beside: the file of the description.
+        wanted: whether that has to be there.
+    Raises: UsageError: a line that cannot be followed, or two files of corrections.
+    """
+    inside = place / CORRECTIONS if place.is_dir() else None
+    if beside is not None and (wanted or os.path.lexists(beside)):
+        if inside and os.path.lexists(inside) and not (beside.exists() and inside.samefile(beside)):
+            raise UsageError(
+                CORRECTIONS,
+                expected="one file of corrections",
+                found=f"{beside} and {inside}",
+                way_out="Bring the lines of both into one, and delete the other.",
+            )
+        return with_corrections(data, beside, wanted=wanted)
+    return with_corrections(data, inside, wanted=False) if inside else data
 
 
 def own_dataset(store: Store, place: Path, given: str, choices: Choices) -> Dataset:
@@ -112,7 +137,9 @@ def folder_of_table(path: Path, choices: Choices) -> Path:
 def find_source(store: Store, path: Path, given: str, choices: Choices) -> Source:
     """Look what lies at a place, or take what was noted of the same contents. Raises: as `own_dataset`."""
     content = (
-        store.own_folders.listing(path, left_out).content if path.is_dir() else store.own_files.content(path).sha256
+        store.own_folders.listing(path, left_out, apart).content
+        if path.is_dir()
+        else store.own_files.content(path).sha256
     )
     decided = [content, choices.model_dump(mode="json"), code_digests(SURVEY, store.scans)]
     note = store.home / "own" / f"{digest_of_parts(decided)[:16]}.json"

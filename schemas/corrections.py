@@ -21,13 +21,15 @@ class Correction(Parameters):
 
     Args:
         line:     of the file, from 1, for messages.
-        sample:   the image's sample id, in its split.
+        sample:   the image's sample id, in its split; None where it is named by its file, until that is looked up.
+        file:     of a set that is packed, the image's file below the place; empty where it is named by its sample id.
         label:    the class index that it is to have.
         who, why: in the words of the file; perhaps empty.
     """
 
     line: int = Field(ge=1)
-    sample: int = Field(ge=0, lt=2**32)
+    sample: int | None = Field(default=None, ge=0, lt=2**32)
+    file: str = ""
     label: int = Field(ge=0, lt=2**16)
     who: str = ""
     why: str = ""
@@ -37,14 +39,16 @@ class Corrections(Parameters):
     """
     The corrections of one split, at least one.
 
-    In a key stand the file's digest, name and count: its rows follow from the digest.
+    Those that name a file stand with both splits, as the ledger of the place says which split it is in; see
+    `tasks.formats.corrections.resolve`. In a key stand the file's digest, name and count: its rows follow from the
+    digest.
     """
 
     outside_key: ClassVar[frozenset[str]] = frozenset({"rows"})
     name: str = Field(description="of the file")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the whole file")
-    labels: int = Field(ge=1, description="how many of this split it corrects")
-    rows: tuple[Correction, ...] = Field(min_length=1, description="by sample id, each once")
+    labels: int = Field(ge=1, description="how many of this split it corrects, files included that may be in it")
+    rows: tuple[Correction, ...] = Field(min_length=1, description="by sample id, then by file, each once")
 
     def told(self, split: str) -> str:
         """Say in words how many labels of a split were corrected, and by what."""

@@ -34,7 +34,7 @@ from tasks.formats.parts import NOT_THIS, find_parts
 from tasks.formats.pictures import OTHER_COLOR
 from tasks.formats.refused import Refused
 from tasks.formats.survey import picture_layout
-from tasks.formats.tree import Tree, left_out, open_tree
+from tasks.formats.tree import Entry, Tree, apart, left_out, open_tree
 
 MOST_REFUSED = 0.01
 """Share of the pictures that may be refused."""
@@ -196,7 +196,7 @@ class Pictures:
         sample = {each.name: at for used in self.used.values() for at, each in enumerate(used)}
         placed = {each.name: each for each in self.placed}
         ledger = list[Row]()
-        for entry in tree.entries:
+        for entry in entries_of(tree):
             if (each := placed.get(entry.name)) is None:
                 digest = self.known.get(entry.name, "")
                 ledger.append(Row(entry.name, entry.bytes, digest, reason=unused[entry.name]))
@@ -208,6 +208,11 @@ class Pictures:
                 notes = self.rows.notes[row.sha256]
                 ledger.append(row._replace(sample=sample[entry.name], samples=1, notes=notes))
         return ledger
+
+
+def entries_of(tree: Tree) -> list[Entry]:
+    """Return every file of a place that its key tells of."""
+    return [entry for entry in tree.entries if tree.kind != "folder" or not apart(entry.name)]
 
 
 def pack_pictures(tree: Tree, source: Source, known: Mapping[str, str], earlier: Path | None, out: Path) -> PackSummary:
@@ -275,7 +280,7 @@ def pack_rows(tree: Tree, source: Source, known: Mapping[str, str], out: Path) -
     remove_folder(scratch)
     ledger = list[Row]()
     used = {name: part for part, rows in found.parts.items() for name in rows.files}
-    for entry in tree.entries:
+    for entry in entries_of(tree):
         row = Row(entry.name, entry.bytes, known.get(entry.name, ""))
         if of := used.get(entry.name):
             samples = sum(counts[of].values()) if found.parts[of].files[0] == entry.name else 0
@@ -347,7 +352,7 @@ def _changed(source: Source) -> StageError:
 def pack(source: Source, out: Path, own: OwnFolders, earlier: Callable[[], Path | None]) -> PackSummary:
     """Turn what lies at a place into IDX files, and say of every file which sample it is, or why it is none."""
     path = Path(source.path)
-    listing = (own.noted(path) or own.listing(path, left_out)) if path.is_dir() else None
+    listing = (own.noted(path) or own.listing(path, left_out, apart)) if path.is_dir() else None
     if (listing.content if listing else sha256_of(path)) != source.content:
         raise _changed(source)
     known: dict[str, str] = {}

@@ -74,14 +74,21 @@ class OwnFolders:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def listing(self, root: Path, skipped: Callable[[str], bool] = lambda _: False) -> Listing:
+    def listing(
+        self,
+        root: Path,
+        skipped: Callable[[str], bool] = lambda _: False,
+        apart: Callable[[str], bool] = lambda _: False,
+    ) -> Listing:
         """
         Return what lies below a folder; no link in it is followed.
 
-        Args:   skipped: whether a name is of a file that is not read; always the same for a name.
+        Args:
+            skipped: whether a name is of a file that is not read; always the same for a name.
+            apart:   whether a name is of a file that is none of the folder's, and not listed; likewise.
         Raises: StageError: it cannot be listed.
         """
-        names, looks = _scan(root)
+        names, looks = _scan(root, apart)
         path = self._place(root)
         digests = np.zeros((len(names), 32), np.uint8)
         known = np.zeros(len(names), bool)
@@ -156,8 +163,8 @@ def _read(path: Path) -> _Notes | None:
     return None
 
 
-def _scan(root: Path) -> tuple[list[str], Looks]:
-    """List all files below a folder, with their looks, in code-point order of their names."""
+def _scan(root: Path, apart: Callable[[str], bool]) -> tuple[list[str], Looks]:
+    """List the files below a folder that are not apart, with their looks, in code-point order of their names."""
     found, waiting = list[tuple[str, os.stat_result]](), [""]
     while waiting:
         folder = waiting.pop()
@@ -166,7 +173,7 @@ def _scan(root: Path) -> tuple[list[str], Looks]:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(f"{folder}{entry.name}/")
-                    else:
+                    elif not apart(folder + entry.name):
                         found.append((folder + entry.name, entry.stat(follow_symlinks=False)))
         except OSError as error:
             if isinstance(error, FileNotFoundError) and error.filename not in (f"{root}/", str(root)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from artifacts.store.disk import disk
 from artifacts.store.integrity import Stored
+from artifacts.store.store import Store
+from flows.origins import origins_of
 from flows.run_record import RunRecord
 from schemas.errors import UsageError
 from schemas.results import PREDICTIONS
@@ -56,7 +57,7 @@ class LabelHints(BaseModel):
 
 
 def gather_hints(
-    record: RunRecord, scores: Stored, classes: tuple[str, ...], *, most: int, folds: int | None
+    store: Store, record: RunRecord, scores: Stored, classes: tuple[str, ...], *, most: int, folds: int | None
 ) -> LabelHints:
     """
     Read the hints out of predictions.
@@ -66,9 +67,9 @@ def gather_hints(
         classes: names, in label order.
         most:    hints to return at most.
     """
+    origins = origins_of(store, record)
     with disk(scores.folder):
         found = find_hints(scores.folder / PREDICTIONS, most)
-    file_of = file_names(record)
     return LabelHints(
         run=record.id,
         dataset=record.dataset,
@@ -79,7 +80,7 @@ def gather_hints(
         hints=tuple(
             LabelHint(
                 sample=one.sample_id,
-                file=file_of(one.sample_id),
+                file=origins.name("train", one.sample_id),
                 label=classes[one.label],
                 predicted=classes[one.predicted],
                 probability=one.probability,
@@ -89,15 +90,6 @@ def gather_hints(
             for one in found.first
         ),
     )
-
-
-def file_names(record: RunRecord) -> Callable[[int], str]:  # noqa: ARG001 - what it will need
-    """
-    Return what finds the name of the file that a train image of a run came from, by its sample id.
-
-    It finds an empty name: IDX files name none. Of a set that was packed, `files.parquet` will tell.
-    """
-    return lambda _: ""
 
 
 def write_hints(path: Path, hints: LabelHints) -> None:

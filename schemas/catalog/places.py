@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from schemas.addresses import below_home, refuse_windows_path
 from schemas.catalog.mistakes import list_mistakes, mistakes
 from schemas.catalog.reading import HOW, find_description, read_description
+from schemas.corrections import CORRECTIONS
 from schemas.datasets import Checks
 from schemas.errors import UsageError
 from schemas.held_out import Way
@@ -31,6 +32,7 @@ class Described(Parameters):
     source: Annotated[str, Field(max_length=10_000)] = ""
     checks: Checks = Checks()
     held_out: Way = "stratified"
+    corrections: Annotated[str, Field(min_length=1, max_length=1_000)] = CORRECTIONS
     pack: _Pack
 
     @property
@@ -68,4 +70,5 @@ def load_place(given: str) -> tuple[Path, Described] | None:
             way_out=HOW,
         ) from error
     refuse_windows_path("pack.path", described.pack.path)
+    refuse_windows_path("corrections", described.corrections)
     return path.parent / below_home(described.pack.path), described

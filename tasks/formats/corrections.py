@@ -9,13 +9,52 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from schemas.corrections import Corrections
+from schemas.corrections import Correction, Corrections
 from schemas.counts import counted
 from schemas.datasets import TableSpec
 from schemas.errors import BadTable
 from schemas.image_table import Batch
 from schemas.results import SHOWN
 from schemas.visible import in_a_line
+from tasks.formats.packed import Origins
+
+
+def resolve(corrections: Corrections | None, split: str, origins: Origins) -> Corrections | None:
+    """
+    Find the sample ids of the corrections that name a file.
+
+    Returns: the corrections of this split, by sample id, each with one; None where the other split has all of them.
+    Raises:  BadTable: a file that is not there, or not used, or an image that is named in two ways.
+    """
+    if corrections is None:
+        return None
+    rows: dict[int, Correction] = {}
+    for row in corrections.rows:
+        sample = row.sample if row.sample is not None else origins.find(split, row.file)
+        if isinstance(sample, str):
+            raise BadTable(
+                f"{corrections.name}, line {row.line}",
+                expected="a file that an image comes from, named as below the place",
+                found=f"{row.file!r}, {sample}",
+                way_out="Correct the name, which `idxflow hints` shows, or remove the line.",
+            )
+        if sample is None:
+            continue
+        if before := rows.get(sample):
+            raise BadTable(
+                f"{corrections.name}, line {max(row.line, before.line)}",
+                expected="each image once",
+                found=f"{split} sample {sample}, {row.file or before.file}, as in line {min(row.line, before.line)}",
+                way_out="Keep one.",
+            )
+        rows[sample] = row.model_copy(update={"sample": sample})
+    ordered = tuple(rows[sample] for sample in sorted(rows))
+    return corrections.model_copy(update={"rows": ordered, "labels": len(ordered)}) if ordered else None
+
+
+def samples_of(corrections: Corrections) -> npt.NDArray[np.int64]:
+    """Return the sample ids of corrections that are resolved."""
+    return np.array([-1 if row.sample is None else row.sample for row in corrections.rows], np.int64)
 
 
 def labels_before(
@@ -28,7 +67,7 @@ def labels_before(
     Returns: int64 (corrections,), class indices.
     Raises:  BadTable: a correction of an image that the split does not have, or to the label that it has already.
     """
-    samples = np.array([row.sample for row in corrections.rows])
+    samples = samples_of(corrections)
     found, start = np.full(len(samples), -1, np.int64), 0
     for block in blocks:
         stop = start + len(block)
@@ -45,10 +84,11 @@ def labels_before(
                 way_out=f"It has {counted(start, 'image')}. Correct or remove the line.",
             )
         if before == row.label:
+            image = row.file or f"{spec.split} sample {row.sample}"
             raise BadTable(
                 subject,
                 expected="another label than the files have",
-                found=f"{spec.classes[before]}, as {spec.split} sample {row.sample} is labelled already",
+                found=f"{spec.classes[before]}, as {image} is labelled already",
                 way_out="Change the label, or remove the line: what is right needs none.",
             )
     return found
@@ -59,7 +99,7 @@ def correct(batches: Iterable[Batch], corrections: Corrections | None) -> Iterat
     if corrections is None:
         yield from batches
         return
-    samples = np.array([row.sample for row in corrections.rows])
+    samples = samples_of(corrections)
     labels = np.array([row.label for row in corrections.rows], np.uint16)
     for batch in batches:
         start = int(batch.sample_id[0])  # sample ids count the rows of a table; see `schemas.image_table`
@@ -74,6 +114,7 @@ def tell(corrections: Corrections, before: Sequence[int], classes: Sequence[str]
     told = []
     for row, label in list(zip(corrections.rows, before, strict=True))[:SHOWN]:
         reason = ": ".join(filter(None, (row.who, row.why)))
-        text = f"sample {row.sample}: {classes[label]} -> {classes[row.label]}" + (f" ({reason})" if reason else "")
+        image = f"sample {row.sample}" + (f", {row.file}" if row.file else "")
+        text = f"{image}: {classes[label]} -> {classes[row.label]}" + (f" ({reason})" if reason else "")
         told.append(in_a_line(text))
     return tuple(told)

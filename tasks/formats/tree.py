@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, Self
 
+from schemas.corrections import CORRECTIONS
 from schemas.errors import BadSource
 from schemas.visible import in_a_line
 from tasks.formats.refused import Refused
@@ -37,6 +38,7 @@ LEFT_OUT: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("Synology: previews", r"(?:^|/)@eaDir/"),
         ("hidden: a name that begins with a dot", r"(?:^|/)\.(?!\.?(?:/|$))"),
         ("a download that has not ended", r"\.(?:crdownload|part|partial)$"),
+        ("corrections of labels, which parse reads at the top of a folder", r"(?:^|/)corrections\.csv$"),
     )
 )
 """What is no file of anybody's own, by name: the rule as it is told, and the names."""
@@ -190,6 +192,15 @@ def rule_of(name: str) -> str:
 def left_out(name: str) -> bool:
     """Tell whether a file of this name is left out by a rule, and not read."""
     return bool(rule_of(name))
+
+
+def apart(name: str) -> bool:
+    """
+    Tell whether a file of a folder is none of the place's: the corrections at its top, which change no image.
+
+    What pack leaves does not depend on them, nor on whether they are there.
+    """
+    return name == CORRECTIONS
 
 
 def empty_folders(folders: Iterable[str], files: Iterable[str]) -> tuple[str, ...]:
