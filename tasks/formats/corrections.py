@@ -47,7 +47,8 @@ def resolve(corrections: Corrections | None, split: str, origins: Origins) -> Co
                 found=f"{split} sample {sample}, {row.file or before.file}, as in line {min(row.line, before.line)}",
                 way_out="Keep one.",
             )
-        rows[sample] = row.model_copy(update={"sample": sample})
+        file = origins.name(split, sample) if row.file else ""  # as others write it
+        rows[sample] = row.model_copy(update={"sample": sample, "file": file})
     ordered = tuple(rows[sample] for sample in sorted(rows))
     return corrections.model_copy(update={"rows": ordered, "labels": len(ordered)}) if ordered else None
 
