@@ -40,11 +40,11 @@ def test_every_sample_has_its_file(home: Path, tmp_path: Path, test: bool) -> No
     for split in ("train", "test"):
         images, labels = table_of(home, record, split)
         for sample, (image, label) in enumerate(zip(images, labels, strict=True)):
-            name = run.file(split, sample)  # type: ignore[arg-type]
+            name = run.file(split, sample)
             assert pixels(place / name) == image.tolist()
             assert name.split("/")[-2] == NAMES[label]
             seen.add(name)
-        assert run.file(split, len(images)) == ""  # type: ignore[arg-type]
+        assert run.file(split, len(images)) == ""
     assert len(seen) == (90 if test else 60)
     found = run.predictions().to_pylist()
     assert all(row["file"] == run.file(row["split"], row["sample_id"]) for row in found)
@@ -97,7 +97,7 @@ def test_a_correction_by_file_applies_where_the_image_is(home: Path, tmp_path: P
     place = make_folder(tmp_path / "photos")
     first = run_place(place)
     run = open_store(home).run(first.id)
-    files = {split: run.file(split, 4) for split in ("train", "test")}  # type: ignore[arg-type]
+    files = {split: run.file(split, 4) for split in ("train", "test")}
     before = {split: table_of(home, first, split) for split in files}
     names = [file.replace("/", "\\") for file in files.values()]  # as Windows writes it
     after = {split: (int(before[split][1][4]) + 1) % 3 for split in files}
