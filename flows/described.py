@@ -77,7 +77,8 @@ def to_toml(data: Dataset, choices: Choices, path: str) -> str:
     said: dict[str, object] = {
         "path": path,
         "size": [source.shape.rows, source.shape.columns],
-        "color": "rgb" if source.shape.channels > 1 else "gray",
+        # Of pictures, a colour that is said converts those of another, which are refused where nothing is said.
+        "color": choices.color if source.kind == "pictures" else "rgb" if source.shape.channels > 1 else "gray",
         **{name: getattr(choices, name) for name in sorted(choices.model_fields_set - {"size", "color", "classes"})},
         "classes": list(source.classes),
     }

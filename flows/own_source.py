@@ -26,7 +26,7 @@ from schemas.catalog.places import load_place
 from schemas.catalog.reading import find_description, set_name
 from schemas.corrections import CORRECTIONS
 from schemas.datasets import Dataset, Split, TableSpec
-from schemas.errors import StoreError, UsageError
+from schemas.errors import BadSource, StoreError, UsageError
 from schemas.source import TEST_FRACTION, Choices, Source
 from tasks.formats.tree import apart, left_out
 
@@ -136,6 +136,10 @@ def folder_of_table(path: Path, choices: Choices) -> Path:
 
 def find_source(store: Store, path: Path, given: str, choices: Choices) -> Source:
     """Look what lies at a place, or take what was noted of the same contents. Raises: as `own_dataset`."""
+    if not path.exists():
+        raise BadSource(
+            given, expected="a folder, archive or file", found="nothing there", way_out=f"Correct the path: {path}."
+        )
     content = (
         store.own_folders.listing(path, left_out, apart).content
         if path.is_dir()

@@ -66,10 +66,11 @@ class Source(Parameters):
         picture: what each image becomes.
         classes: names, in label order.
         splits:  the parts that it has of its own; with ("train",) the test split is cut off.
+        chosen:  the classes that a person has chosen; no part of any key, as `classes` are the same ones then.
         counts:  images of each part, as far as that is known before they are read.
     """
 
-    outside_key: ClassVar[frozenset[str]] = frozenset({"path", "name", "counts", "allow_refused", "described_in"})
+    outside_key: ClassVar[frozenset[str]] = frozenset({"path", "name", "chosen", "counts", "allow_refused"})
     path: str
     name: str = Field(description="what it is called, for messages")
     kind: Kind
