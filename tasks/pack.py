@@ -22,6 +22,7 @@ from artifacts.store.own_folders import OwnFolders
 from schemas.counts import counted
 from schemas.errors import BadSource, StageError
 from schemas.image_spec import ImageSpec
+from schemas.image_table import rows_within
 from schemas.parameters import Summary
 from schemas.source import FILES, IMAGES, LABELS, Choices, Color, Source, SplitName
 from schemas.visible import in_a_line
@@ -112,7 +113,7 @@ SCRATCH = ".unpacked"
 FRESH = ".decoded"
 """Hidden while it is there: images in the order in which they were decoded."""
 BLOCK = 2_000
-"""Images that are copied at once."""
+"""Images that are copied at once at most; fewer of large ones."""
 
 
 @dataclass(frozen=True)
@@ -176,8 +177,9 @@ class Pictures:
         index = {name: at for at, name in enumerate(self.source.classes)}
         for part, used in self.used.items():
             with IdxWriter(out / IMAGES.format(part), self.source.shape.array) as images:
-                for start in range(0, len(used), BLOCK):
-                    images.add(self._images(used[start : start + BLOCK]))
+                step = rows_within(BLOCK, self.source.shape.pixels)
+                for start in range(0, len(used), step):
+                    images.add(self._images(used[start : start + step]))
             with IdxWriter(out / LABELS.format(part), (), "uint8" if len(index) <= BYTE else "int32") as labels:
                 labels.add(np.fromiter((index[each.label] for each in used), np.int32, len(used)))
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from schemas.errors import BadIdx, BadSource
 from schemas.image_spec import ImageSpec
+from schemas.image_table import rows_within
 from schemas.source import CHANNELS, Choices, Kind, SplitName
 from tasks.formats.arrays import FoundArrays, find_arrays, image_blocks, labels_of
 from tasks.formats.idx import MAX_HEADER_BYTES, Header, IdxFile, read_header
@@ -193,7 +194,7 @@ def _idx_rows(  # noqa: PLR0917 - two files
     def blocks() -> Iterator[Block]:
         numbers = _unpacked(tree, labels, scratch).read()
         start = 0
-        for block in _unpacked(tree, images, scratch).blocks(ROWS):
+        for block in _unpacked(tree, images, scratch).blocks(rows_within(ROWS, shape.pixels)):
             yield (
                 block.reshape(-1, *shape.array),
                 [str(number) for number in numbers[start : start + len(block)].tolist()],
