@@ -113,7 +113,7 @@ def _memory(work: Work, stage: str, run: Collection[str]) -> int:
     model = 11 * work.weights // 5 if "evaluate" in run else 0
     more = {
         "pack": lambda: PACKED * work.rows + 3 * work.group(work.rows) + BLOCKS // 2,  # a row may be a file of its own
-        "group": lambda: GROUPED * work.rows + 2 * work.group(work.rows) + BLOCKS,
+        "group": lambda: GROUPED * work.rows + 4 * work.group(work.rows) + BLOCKS,
         "parse": lambda: 11 * groups // 2,  # of both splits at once
         "validate": lambda: 4 * groups + 20 * work.pixels,  # pixels as float64, a block at a time, or an image
         "normalize": lambda: 4 * group + 36 * work.pixels,  # its sums are int64, its mean float64

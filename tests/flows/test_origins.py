@@ -12,6 +12,8 @@ from artifacts.archive.reasons import sentence
 from artifacts.store.store import Store
 from flows.origins import origins_of
 from idxflow.api import open_store
+from idxflow.cli.ending import DONE
+from idxflow.cli.main import main
 from schemas.errors import StageError, UsageError
 from schemas.training import Training
 from tests.flows.own_sets import table_of
@@ -64,8 +66,8 @@ def test_what_is_gone_leaves_no_wrong_name(home: Path, tmp_path: Path) -> None:
     assert not origins_of(store, record.model_copy(update={"stages": rows})).known
 
 
-def test_compared_images_have_their_files(home: Path, tmp_path: Path) -> None:
-    """The images that one model alone gets right are named."""
+def test_compared_images_have_their_files(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The images that one model alone gets right are named, on the console, too."""
     place = make_folder(tmp_path / "photos", test=True)
     one, other = run_place(place), run_place(place, Training(epochs=12))
     found = open_store(home).compare(one.id, other.id).disagreement
@@ -74,6 +76,9 @@ def test_compared_images_have_their_files(home: Path, tmp_path: Path) -> None:
     images = (*found.only_a_right, *found.only_b_right)
     assert images
     assert all(image.file == run.file("test", image.sample_id) != "" for image in images)
+    capsys.readouterr()
+    assert main(["compare", one.id, other.id, "--home", str(home)]) == DONE
+    assert images[0].file in capsys.readouterr().out
 
 
 def test_near_copies_across_splits_are_shown_with_their_files(home: Path, tmp_path: Path) -> None:
