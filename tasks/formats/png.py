@@ -60,7 +60,8 @@ def check_chunks(data: bytes) -> Png:
 
     Raises: Refused: a wrong checksum, or no end.
     """
-    at, view, found = len(PNG_MAGIC), memoryview(data), Png(memoryview(b""), [], set())
+    at, view = len(PNG_MAGIC), memoryview(data)
+    header, pieces, kinds = memoryview(b""), list[memoryview](), set[bytes]()
     while True:
         kind, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4])
         if end > len(data) or at + 12 > len(data):
@@ -69,13 +70,13 @@ def check_chunks(data: bytes) -> Png:
             raise Refused(
                 f"it is damaged: the checksum of its PNG chunk {in_a_line(kind.decode('ascii', 'replace'))} is wrong"
             )
-        if not found.kinds:
-            found = found._replace(header=view[at + 8 : end - 4])
-        found.kinds.add(kind)
+        if not kinds:
+            header = view[at + 8 : end - 4]
+        kinds.add(kind)
         if kind == b"IDAT":
-            found.pieces.append(view[at + 8 : end - 4])
+            pieces.append(view[at + 8 : end - 4])
         elif kind == b"IEND":
-            return found
+            return Png(header, pieces, kinds)
         at = end
 
 
