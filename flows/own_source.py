@@ -123,7 +123,7 @@ def find_source(store: Store, path: Path, given: str, choices: Choices) -> Sourc
     from tasks.formats.survey import survey
     from tasks.formats.tree import open_tree
 
-    with open_tree(path) as tree:
+    with open_tree(path, content) as tree:
         found = survey(tree, choices)
     source = Source(
         path=str(path),

@@ -29,7 +29,7 @@ from tasks.formats.decoding import decode_all
 from tasks.formats.idx import open_idx
 from tasks.formats.idx_writer import IdxWriter
 from tasks.formats.layout import Placed
-from tasks.formats.ledger import Row, read_ledger, write_ledger
+from tasks.formats.ledger import Row, read_pictures, write_ledger
 from tasks.formats.parts import NOT_THIS, find_parts
 from tasks.formats.pictures import OTHER_COLOR
 from tasks.formats.refused import Refused
@@ -92,18 +92,17 @@ class Rows:
         """Open an earlier artifact; nothing is taken from one whose pictures became something else."""
         if folder is None or not (folder / FILES).exists():
             return cls()
-        ledger, said = read_ledger(folder / FILES)
-        if said != how:
+        ledger = read_pictures(folder / FILES, how)
+        if ledger is None:
             return cls()
         found = cls()
         for path in (folder / IMAGES.format(part) for part in ("train", "test")):
             if path.exists():
                 header = open_idx(path).header
                 found.images[path.name] = np.memmap(path, np.uint8, "r", header.offset, header.shape)
-        for row in ledger:
-            if row.samples == 1 and row.sample is not None and row.sha256:
-                found.places[row.sha256] = (IMAGES.format(row.split), row.sample)
-                found.notes[row.sha256] = row.notes
+        for sha256, split, sample, notes in ledger:
+            found.places[sha256] = (IMAGES.format(split), sample)
+            found.notes[sha256] = notes
         return found
 
 
@@ -201,12 +200,12 @@ class Pictures:
                 digest = self.known.get(entry.name, "")
                 ledger.append(Row(entry.name, entry.bytes, digest, reason=unused[entry.name]))
                 continue
-            row = Row(entry.name, entry.bytes, self.digests[entry.name], each.part, each.label)
+            digest, place = self.digests[entry.name], (each.part, each.label)
             if reason := self.refused.get(entry.name):
-                ledger.append(row._replace(reason=reason))
+                ledger.append(Row(entry.name, entry.bytes, digest, *place, reason=reason))
             else:
-                notes = self.rows.notes[row.sha256]
-                ledger.append(row._replace(sample=sample[entry.name], samples=1, notes=notes))
+                notes = self.rows.notes[digest]
+                ledger.append(Row(entry.name, entry.bytes, digest, *place, sample[entry.name], 1, "", notes))
         return ledger
 
 
@@ -352,12 +351,13 @@ def pack(source: Source, out: Path, own: OwnFolders, earlier: Callable[[], Path 
         raise _changed(source)
     known: dict[str, str] = {}
     if listing:
+        digits, read = listing.digests.tobytes().hex(), np.asarray(listing.digests).max(axis=1, initial=0) > 0
         known = {
-            in_a_line(name): digest.hex()
-            for name, digest in zip(listing.names, map(bytes, listing.digests), strict=True)
-            if any(digest)
+            name if name.isascii() and name.isprintable() else in_a_line(name): digits[64 * at : 64 * at + 64]
+            for at, name in enumerate(listing.names)
+            if read[at]
         }
-    with open_tree(path) as tree:
+    with open_tree(path, source.content) as tree:
         if source.kind == "pictures":
             return pack_pictures(tree, source, known, earlier(), out)
         return pack_rows(tree, source, known, out)

@@ -193,6 +193,7 @@ def paint(data: bytes, recipe: Recipe, said: Said) -> tuple[Image, tuple[str, ..
     png = check_chunks(data) if data.startswith(PNG_MAGIC) else None
     if png is not None and (mode := png.plain):
         notes = list[str]()
+        _check_color(mode, recipe)
         return _finished(_plain(png, mode), recipe, notes), tuple(notes)
     return _guarded(data, lambda file: _paint(file, png, recipe), said)
 
@@ -248,7 +249,7 @@ def _paint(file: ImageFile, png: Png | None, recipe: Recipe) -> tuple[Image, lis
             raise Refused(f"it has {frames} frames or pages: say frames = first to take the first one")
         notes.append(f"first of {frames} frames")
     _check_mode(file, raw, deep, recipe)
-    _check_color(file, recipe)
+    _check_color(file.mode, recipe)
     if file.format == "TIFF" and _is_preview(file):
         raise Refused("it is a camera's raw file, of which only a preview could be read: export it as PNG or JPEG")
     if png is not None:
@@ -319,9 +320,9 @@ def _check_mode(file: ImageFile, raw: list[str], deep: bool, recipe: Recipe) -> 
         )
 
 
-def _check_color(file: ImageFile, recipe: Recipe) -> None:
+def _check_color(mode: str, recipe: Recipe) -> None:
     """Refuse colours among grey pictures, and the reverse, unless it was said which of the two all become."""
-    grey = file.mode in GREY
+    grey = mode in GREY
     if recipe.color == "exact" and grey != (recipe.channels == 1):
         raise Refused(f"it is {'grey' if grey else 'in colour'}, and others are not{OTHER_COLOR}")
 

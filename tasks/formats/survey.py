@@ -10,6 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from schemas.counts import counted
@@ -147,7 +148,11 @@ def picture_layout(
     """Say which pictures are used, and as what. Args: tables: that list them, by part; without, folders decide."""
     if tables:
         return lay_out_listed(tree, tables, label, chosen)
-    return lay_out(tree.entries, tree.name, tree.empty, chosen)
+    return _laid_out(tree.entries, tree.name, tree.empty, None if chosen is None else tuple(chosen))
+
+
+_laid_out = lru_cache(maxsize=1)(lay_out)
+"""Of a tree that is looked at twice, see `tasks.formats.tree.open_tree`."""
 
 
 def picture_spec(choices: Choices, size: Sequence[int], channels: int) -> PictureSpec:

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, Self
 
@@ -115,17 +116,18 @@ class Tree(Protocol):
         self.close()
 
 
-def open_tree(path: Path) -> Tree:
+def open_tree(path: Path, content: str = "") -> Tree:
     """
     List what lies under a path. What it is follows from its first bytes, not from its name; it may itself be a link.
 
+    Args:   content: what decides what is in it: a folder that was listed a moment ago, with the same, is not again.
     Raises: BadSource: there is nothing, it cannot be read, a damaged archive, or one of more than MAX_TOTAL.
     """
     from tasks.formats.tree_folder import open_file, open_folder
 
     try:
         if path.is_dir():
-            return open_folder(path)
+            return _listed(path, content) if content else open_folder(path)
         with path.open("rb") as file:
             head = file.read(512)
     except OSError as error:
@@ -141,6 +143,13 @@ def open_tree(path: Path) -> Tree:
 
         return open_tar(path)
     return open_file(path)
+
+
+@lru_cache(maxsize=1)  # a run looks at its place twice: to describe it, and to pack it
+def _listed(path: Path, content: str) -> Tree:  # noqa: ARG001 - of the cache's key
+    from tasks.formats.tree_folder import open_folder
+
+    return open_folder(path)
 
 
 def _is_named_tar(path: Path) -> bool:
