@@ -386,7 +386,16 @@ def test_filters_of_warnings_are_as_before() -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [{"pad": 256}, {"pad": -1}, {"background": 1.5}, {"fit": "crop"}, {"deep": "scale"}, {"shape": (28, 0)}, {"x": 1}],
+    [
+        {"pad": 256},
+        {"pad": -1},
+        {"background": 1.5},
+        {"fit": "crop"},
+        {"deep": "scale"},
+        {"shape": (28, 0)},
+        {"shape": (28, 28, 4)},
+        {"x": 1},
+    ],
 )
 def test_a_spec_that_is_none_is_refused(given: dict[str, Any]) -> None:
     """Levels are whole numbers from 0 to 255, and each answer is one of those that there are."""
