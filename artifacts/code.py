@@ -4,6 +4,9 @@ Digests of the code that a stage really runs.
 A stage runs its own module and every module of `tasks/` and `schemas/` that it imports, transitively. Each is
 hashed as its syntax tree, so that comments, docstrings and formatting make no difference; the data files that bear
 its name (a page's template beside the module that fills it) are hashed as they are.
+
+They are read as the process begins: an edit that is saved later is not what it runs. What is imported late would be;
+whoever computes looks before and afterwards, see `artifacts.engine.execution`.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import ast
 import hashlib
 import importlib.util
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -35,15 +39,20 @@ class Scans(Protocol):
     def find(self, key: str) -> Scan | None:
         """Return what was found; None where that is not known."""
 
-    def add(self, key: str, scan: Scan) -> None:
-        """Note what was found."""
+
+_PARSING = threading.Lock()
+"""Two threads that build trees at once may end in a SystemError: CPython 3.11 counts both in one recursion depth."""
+SCANNED: dict[str, Scan] = {}
+"""What this process has found, or been told by `Scans`."""
 
 
-def code_digests(module: str, scans: Scans | None = None) -> dict[str, str]:
+def code_digests(module: str, scans: Scans | None = None, *, now: bool = False) -> dict[str, str]:
     """
     Hash a module and all that it imports below `tasks` and `schemas`.
 
-    Args:    scans: where what was found is kept; to look through all that a run imports takes a fifth of a second.
+    Args:
+        scans: where what was found is kept; to look through all that a run imports takes a fifth of a second.
+        now:   as the files are on the disk, and not as they were when the process began.
     Returns: SHA-256 by file, as `tasks/parse.py`, sorted by name.
     """
     digests: dict[str, str] = {}
@@ -54,7 +63,8 @@ def code_digests(module: str, scans: Scans | None = None) -> dict[str, str]:
         if name in seen or (path := _source(name)) is None:
             continue
         seen.add(name)
-        scan, data = _scan(name, path, scans), _data(path)
+        scan = _scan(name, path, path.read_bytes() if now else _content(path), scans)
+        data = _data.__wrapped__(path) if now else _data(path)
         folder = "/".join(_package(name, path).split("."))
         digests |= {f"{folder}/{path.name}": scan.digest} | {
             f"{folder}/{file}": digest for file, digest in data.items()
@@ -77,31 +87,22 @@ def _source(module: str) -> Path | None:
     return None
 
 
-def _scan(module: str, path: Path, scans: Scans | None) -> Scan:
-    source = _content(path)
-    key = hashlib.sha256(b"\0".join([_this(), module.encode(), path.name.encode(), source])).hexdigest()
-    if scans and (found := scans.find(key)):
-        return found
+def _scan(module: str, path: Path, source: bytes, scans: Scans | None) -> Scan:
+    key = hashlib.sha256(b"\0".join([_GRAMMAR, module.encode(), path.name.encode(), source])).hexdigest()
+    if known := SCANNED.get(key) or (scans.find(key) if scans else None):
+        return SCANNED.setdefault(key, known)
     statements: list[ast.Import | ast.ImportFrom] = []
-    shape = _shape(ast.parse(source, str(path)), statements)
+    with _PARSING:
+        tree = ast.parse(source, str(path))
+    shape = _shape(tree, statements)
     package = _package(module, path)
     imports = sorted({name for node in statements for name in _imports(node, package)})
-    scan = Scan(hashlib.sha256(repr(shape).encode()).hexdigest(), tuple(imports))
-    if scans:
-        scans.add(key, scan)
-    return scan
+    return SCANNED.setdefault(key, Scan(hashlib.sha256(repr(shape).encode()).hexdigest(), tuple(imports)))
 
 
-@cache
-def _this() -> bytes:
-    """Return what decides what is found in a source: the grammar, and the code here."""
-    return repr(sys.version_info).encode() + Path(__file__).read_bytes()
-
-
-@cache
 def _content(path: Path) -> bytes:
-    """Read a file once a process: that is the code it runs."""
-    return path.read_bytes()
+    """Return a source as it was when the process began; of one that was not there, as it is now."""
+    return _SOURCES.get(path) or _SOURCES.setdefault(path, path.read_bytes())
 
 
 @cache
@@ -172,3 +173,16 @@ def _is_type_checking(test: ast.expr) -> bool:
 def _is_docstring(node: object) -> bool:
     """A string that stands alone as a statement does nothing, wherever it stands."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _sources() -> dict[Path, bytes]:
+    """Read every module below the roots."""
+    specs = filter(None, map(importlib.util.find_spec, ROOTS))
+    folders = [Path(folder) for spec in specs for folder in spec.submodule_search_locations or ()]
+    return {path: path.read_bytes() for folder in folders for path in folder.rglob("*.py")}
+
+
+# As this module is imported, before any stage is.
+_SOURCES = _sources()
+_GRAMMAR = repr(sys.version_info).encode() + Path(__file__).read_bytes()
+"""What decides what is found in a source, beside its bytes."""

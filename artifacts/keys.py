@@ -71,7 +71,8 @@ def plain(value: object) -> Any:
     """
     Turn one argument of a stage into its JSON form for a key.
 
-    References become their content digests; fields that a model keeps outside of keys are left out.
+    References become their content digests; fields that a model keeps outside of keys, or has no value for, are left
+    out (`schemas.parameters.Parameters`).
 
     Raises: TypeError: a value that has no stable form.
     """
@@ -79,7 +80,8 @@ def plain(value: object) -> Any:
         case Ref():
             return value.digest
         case Parameters():
-            fields = type(value).model_fields.keys() - value.outside_key
+            absent = {name for name in value.when_given if getattr(value, name) is None}
+            fields = type(value).model_fields.keys() - value.outside_key - absent
             return {name: plain(getattr(value, name)) for name in sorted(fields)}
         case None | bool() | int() | float() | str():
             return value

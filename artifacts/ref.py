@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -9,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from schemas.errors import StoreError
 
-StageWord = Annotated[str, Field(pattern=r"^[a-z]{1,32}$")]
+STAGE_WORD = re.compile(r"[a-z][a-z0-9_]{0,31}")
+StageWord = Annotated[str, Field(pattern=rf"^{STAGE_WORD.pattern}$")]
 """The name of a stage, of this version of idxflow or another: never a way out of the store's folder."""
 Version = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 RESERVED = frozenset({"manifest.json", "result.json", "record.json", "hashed.json"})

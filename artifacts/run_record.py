@@ -34,7 +34,10 @@ class Record(BaseModel):
     format: int = Field(default=0, ge=0, description="of the record; 0 in records of before")
     id: str = Field(description="12 hexadecimal digits, the end of the Prefect flow run's id")
     sequence: int = Field(
-        default=0, ge=0, description="order of the home folder's runs, whatever the clock said; 0 in records of before"
+        default=0,
+        ge=0,
+        lt=2**63,
+        description="order of the home folder's runs, whatever the clock said; 0 in records of before",
     )
     dataset: str
     dataset_id: str = Field(

@@ -1,18 +1,20 @@
 """
 The decorator that makes a function a stage: its name, its key, and how it is called.
 
-A stage's arguments are references (alone, in lists or in dicts), `Parameters` models and plain values; they make
-the key. Five names are injected and make no key: `out`, the empty folder for the artifact's files; `scratch`, a
+A stage's arguments are references (alone, in lists or in dicts), `Parameters` models and plain values; they make the
+key. One that is None, as it is by default, is not in it: a stage that takes one thing more keeps the keys of those that
+do without. Seven names are injected and make no key: `out`, the empty folder for the artifact's files; `scratch`, a
 folder that stays between runs; `checkpoints`, one that stays until this artifact is committed; `known`, which finds a
 stored file by its SHA-256, and nothing where the artifact is rebuilt; `spare`, which then still does, unless a person
-asked for the rebuilding.
+asked for the rebuilding; `own`, the notes on people's own folders; `earlier`, which finds the folder of the newest
+artifact of the stage and name that the same code made, and nothing where the artifact is rebuilt.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -21,10 +23,14 @@ from artifacts.current import current_run
 from artifacts.environment import package_versions
 from artifacts.keys import KeyParts, plain, references
 from artifacts.manifest import Input
+from artifacts.ref import STAGE_WORD
 from artifacts.store.scans import ScanIndex
+from schemas.errors import StageError
 from schemas.parameters import Summary
 
-INJECTED = frozenset({"out", "scratch", "checkpoints", "known", "spare"})
+NAMED = 3
+"""Files that a message names."""
+INJECTED = frozenset({"out", "scratch", "checkpoints", "known", "spare", "own", "earlier"})
 
 
 class Stage:
@@ -51,6 +57,8 @@ class Stage:
     ) -> None:
         self.function, self.stage, self.name = function, stage, name
         self.packages, self.imports, self.on_main_thread = packages, imports, on_main_thread
+        if not STAGE_WORD.fullmatch(self.stage):
+            raise ValueError(f"stage {self.stage!r}: expected small letters, digits and underscores, 32 at most")
         self.__doc__ = function.__doc__
         self._code: dict[str, str] | None = None
 
@@ -96,16 +104,46 @@ class Stage:
         """
         if self._code is None:
             self._code = code_digests(self.function.__module__, scans)
-            if scans:
-                scans.save()
+        if scans:
+            scans.save()
         inputs = {name for name, value in arguments.items() if references(value)}
         return KeyParts(
             stage=self.stage,
-            parameters={name: plain(value) for name, value in arguments.items() if name not in inputs},
+            parameters={
+                name: plain(value)
+                for name, value in arguments.items()
+                if name not in inputs and not (value is None and self.signature.parameters[name].default is None)
+            },
             inputs={name: plain(arguments[name]) for name in inputs},
             code=self._code,
             packages=package_versions(self.packages),
         )
+
+    def refuse_edits(self, loaded: Collection[str], scans: ScanIndex | None = None) -> None:
+        """
+        See that the stage's code on the disk is what its key was made of.
+
+        Args:   loaded: names of modules that may have been edited, as they were imported before.
+        Raises: StageError: it is not, so that what the stage imports late would be other code.
+        """
+        known, now = self._code or {}, code_digests(self.function.__module__, scans, now=True)
+        edited = sorted(
+            file
+            for file in known.keys() | now.keys()
+            if known.get(file) != now.get(file) and _module_of(file) not in loaded
+        )
+        if edited:
+            raise StageError(
+                self.stage,
+                expected="the code that this process began with",
+                found=f"{', '.join(edited[:NAMED])}: edited since",
+                way_out="Run again; in a notebook, restart it first.",
+            )
+
+
+def _module_of(file: str) -> str:
+    """Return the name of the module that lies in a file; of a data file none that is ever imported."""
+    return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def stage(

@@ -33,7 +33,7 @@ class Walk:
     A run that takes from the store what is there, and computes the rest.
 
     Args:
-        upto:    the last stage that is wanted.
+        upto:    the last stage of the pipeline that is wanted; those of other graphs are all.
         rebuild:    stages that are computed though they are stored.
         threads: stages that may be computed at once. A run has 16; with one, no stage's time has another's in it.
     Attributes:
@@ -46,7 +46,7 @@ class Walk:
 
     def __init__(self, store: Store, upto: str = "report", rebuild: tuple[str, ...] = (), threads: int = 1) -> None:
         self.store, self.refresh, self._threads = store, Refresh(rebuild), threads
-        self._wanted = STAGES[: STAGES.index(upto) + 1]
+        self._unwanted = STAGES[STAGES.index(upto) + 1 :]
         self._timing = threading.Lock()
         self.whole: dict[str, float] = defaultdict(float)
         self.own: dict[str, float] = defaultdict(float)
@@ -54,11 +54,15 @@ class Walk:
 
     def through(self, data: Dataset, training: Training) -> Walk:
         """Walk the graph."""
+        return self.over(lambda: dag(data, training))
+
+    def over(self, graph: Callable[[], object]) -> Walk:
+        """Walk a graph: a function that calls stages."""
         token, self._futures = CURRENT.set(self), list[Future[Ref]]()
         try:
             # First come, first served: what a stage waits for is at work or done before the stage has a thread.
             with ThreadPoolExecutor(self._threads) as self._pool, suppress(_Reached):
-                dag(data, training)
+                graph()
         finally:
             CURRENT.reset(token)
         refs = [future.result() for future in self._futures]
@@ -67,7 +71,7 @@ class Walk:
 
     def submit(self, stage: Stage, arguments: dict[str, Any]) -> Future[Ref]:
         """Take an artifact from the store, or make it; see `artifacts.current.CurrentRun`."""
-        if stage.stage not in self._wanted:
+        if stage.stage in self._unwanted:
             raise _Reached
         self._futures.append(self._pool.submit(copy_context().run, self._take, stage, arguments))
         return self._futures[-1]

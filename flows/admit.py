@@ -18,6 +18,7 @@ from typing import Any
 
 from artifacts.current import CurrentRun, current_run
 from artifacts.engine.plan import Plan, Planning
+from artifacts.engine.tracing import calls_of
 from artifacts.refresh import Refresh
 from artifacts.store.store import Store
 from flows.dag import dag
@@ -95,6 +96,8 @@ class Sizes:
     def _rows(self, split: Split) -> int | None:
         if split.spec.samples:
             return split.spec.samples
+        if self._data.packed:
+            return self._data.packed.counts.get("train" if self._data.test_fraction else split.spec.split)
         headers = [self._headers.get(shard.images.name) for shard in split.shards]
         return sum(header.shape[0] for header in headers if header) if all(headers) else None
 
@@ -180,7 +183,7 @@ class Admission:
         Raises: TooLarge: it does not.
         """
         room, sizes = room_of(self.store.home), Sizes(self.data, headers)
-        needs = estimate(sizes, self.training, _all_of(self.data), room.memory)
+        needs = estimate(sizes, self.training, calls_of(lambda: dag(self.data, self.training)), room.memory)
         if needs.memory > room.memory or needs.disk > room.disk:
             planning = Planning(self.store, Refresh(self.refresh), self.data.name)
             planning.dataset_id = self.data.identity
@@ -216,18 +219,6 @@ def headers_of(data: Dataset, raw: Mapping[str, Any], run: CurrentRun) -> dict[s
     refs = {file: run.reference(raw[file.name]) for file in data.files}
     found = {file.name: header_in(ref.file(), file) for file, ref in refs.items() if ref}
     return {name: header for name, header in found.items() if header}
-
-
-def _all_of(data: Dataset) -> tuple[tuple[str, str], ...]:
-    """Return every stage of the pipeline, with what it is of."""
-    of_files: tuple[str, ...] = ("download", "verify", "decompress")
-    of_splits: tuple[str, ...] = ("parse", "validate")
-    of_all: tuple[str, ...] = ("normalize", "train", "evaluate", "report")
-    return (
-        *((stage, file.name) for stage in of_files for file in data.files),
-        *((stage, split) for stage in of_splits for split in data.splits),
-        *((stage, "") for stage in of_all),
-    )
 
 
 def _least(needs: Needs) -> str:

@@ -54,7 +54,7 @@ def _begun(home: Path, job: Job) -> threading.Thread:
             store = Store(home, create=False)
             planning = Planning(store, Refresh(job.refresh), job.dataset or "")
             with planning.walking():
-                dag(find_dataset(store, job.dataset, job.mirrors), job.training)
+                dag(find_dataset(store, job.dataset, job.mirrors, job.pack), job.training)
             if missing := [module for module in imports_of(planning.plan) if module not in sys.modules]:
                 with lasting():
                     for module in missing:

@@ -9,22 +9,24 @@ from concurrent.futures import TimeoutError as NoAnswer
 from artifacts.current import current_run
 from artifacts.store.store import Store
 from flows.identify import identify
+from flows.own_source import packed_dataset
 from schemas.catalog import load_dataset
 from schemas.datasets import Dataset
+from schemas.source import Choices
 
 HOPED_FOR = "mnist"
 ANSWER_SECONDS = 3.0
 logger = logging.getLogger("idxflow.dataset")
 
 
-def choose_dataset(name: str | None, mirrors: tuple[str, ...]) -> Dataset:
+def choose_dataset(name: str | None, mirrors: tuple[str, ...], choices: Choices = Choices()) -> Dataset:  # noqa: B008 - frozen
     """
     Load the data set that the current run is about, and say so where it is not the one that was hoped for.
 
     Raises: UsageError: no such data set.
     """
     run = current_run()
-    dataset = find_dataset(run.store, name, mirrors)
+    dataset = find_dataset(run.store, name, mirrors, choices)
     if name is None and dataset.name != HOPED_FOR:
         logger.warning(
             "NOT MNIST: it is not in the store and no mirror answered within %g s. This run is about the bundled "
@@ -35,12 +37,20 @@ def choose_dataset(name: str | None, mirrors: tuple[str, ...]) -> Dataset:
     return dataset
 
 
-def find_dataset(store: Store, name: str | None, mirrors: tuple[str, ...]) -> Dataset:
+def find_dataset(
+    store: Store,
+    name: str | None,
+    mirrors: tuple[str, ...],
+    choices: Choices = Choices(),  # noqa: B008 - frozen
+) -> Dataset:
     """
     Load the named data set; without a name MNIST when it is stored or a mirror answers, else the bundled digits.
 
-    Raises: UsageError: no such data set.  What `identify` raises.
+    Args:   name: of the catalog, or the path of a description, or of what is packed.  choices: what is said of that.
+    Raises: UsageError: no such data set.  What `identify` and `own_dataset` raise.
     """
+    if name is not None and (own := packed_dataset(store, name, choices)):
+        return own
     dataset = identify(store, load_dataset(name or HOPED_FOR, mirrors))
     if name is not None or all(store.find_file("download", file.sha256 or "") for file in dataset.files):
         return dataset

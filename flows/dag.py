@@ -10,11 +10,15 @@ from artifacts.current import current_run
 from artifacts.engine.tracing import stages_of
 from schemas.catalog import load_dataset
 from schemas.datasets import Dataset
+from schemas.pictures import PictureSpec
+from schemas.source import Source
 from schemas.training import Training
 from tasks.decompress import decompress
 from tasks.download import download
 from tasks.evaluate import evaluate
+from tasks.group import group
 from tasks.normalize import normalize
+from tasks.pack import pack
 from tasks.parse import parse
 from tasks.report import report
 from tasks.train import train
@@ -38,35 +42,51 @@ def dag(
     sized: Callable[[Mapping[str, Any]], None] = lambda _: None,
 ) -> Outcome:
     """
-    Download, verify, decompress, parse, validate, normalize, train, evaluate, report.
+    Call every stage, with what the others leave.
 
     Args:
         checked: called once both splits have passed every check, before anything is trained.
         sized:   called with the IDX files, by name, before they are read: their headers tell how many images there are.
     """
-    stored = {file.name: download(file) for file in data.files}
-    proofs = {file.name: verify(file, stored[file.name]) for file in data.files}
-    raw = {file.name: decompress(file, stored[file.name], proofs[file.name]) for file in data.files}
-    sized(raw)
+    proofs: dict[str, Any] = {}
+    packed = groups = None
+    if data.packed:
+        packed = pack(data.packed)
+        images = labels = {name: [packed] for name in data.splits}
+        test = [packed] if data.test_fraction is None else []
+        whole = data.splits["train"].spec.model_copy(update={"test_fraction": None})
+        groups = group([packed], [packed], test, test, whole)
+    else:
+        stored = {file.name: download(file) for file in data.files}
+        proofs = {file.name: verify(file, stored[file.name]) for file in data.files}
+        raw = {file.name: decompress(file, stored[file.name], proofs[file.name]) for file in data.files}
+        sized(raw)
+        images = {name: [raw[shard.images.name] for shard in split.shards] for name, split in data.splits.items()}
+        labels = {name: [raw[shard.labels.name] for shard in split.shards] for name, split in data.splits.items()}
     tables = {
-        name: parse(
-            images=[raw[shard.images.name] for shard in split.shards],
-            labels=[raw[shard.labels.name] for shard in split.shards],
-            spec=split.spec,
-        )
+        name: parse(images[name], labels[name], split.spec, split.corrections, groups)
         for name, split in data.splits.items()
     }
-    known = validate(tables["train"], data.splits["train"].spec, data.checks, None)
-    profiles = {"train": known, "test": validate(tables["test"], data.splits["test"].spec, data.checks, known)}
+    specs = {name: split.spec for name, split in data.splits.items()}
+    known = validate(tables["train"], specs["train"], data.checks, None, packed)
+    profiles = {"train": known, "test": validate(tables["test"], specs["test"], data.checks, known, packed)}
     normalizer = normalize(tables["train"], profiles["train"])
     current_run().require(*profiles.values(), normalizer)  # nothing is trained before all that is cheap has passed
     checked()
-    model = train(tables["train"], normalizer, training, data.held_out)
+    model = train(tables["train"], normalizer, training, data.held_out, groups)
     scores = evaluate(model, tables["train"], tables["test"], profiles)
-    page = report(data, training, list(proofs.values()), tables, profiles, normalizer, model, scores)
+    page = report(data, training, list(proofs.values()), tables, profiles, normalizer, model, scores, packed)
     return Outcome(scores, model, page)
 
 
-GRAPH = stages_of(lambda: dag(load_dataset("digits"), Training()))
-"""The stages by name, in the order in which the graph calls them."""
-STAGES = tuple(GRAPH)
+_DIGITS = load_dataset("digits")
+_SPEC = _DIGITS.splits["train"].spec
+_PLACE = Source(
+    path="", name="", kind="pictures", content="0" * 64, picture=PictureSpec(shape=_SPEC.shape), classes=_SPEC.classes
+)
+_OF_FILES = stages_of(lambda: dag(_DIGITS, Training()))
+_OF_PLACE = stages_of(lambda: dag(_DIGITS.model_copy(update={"packed": _PLACE}), Training()))
+GRAPH = {name: stage for name, stage in (_OF_PLACE | _OF_FILES).items() if name not in _OF_FILES} | _OF_FILES
+"""Every stage by name: those of a place that is packed first, then in the order in which the graph calls them."""
+STAGES = tuple(_OF_FILES)
+"""The names of the stages of a set of IDX files, in order."""

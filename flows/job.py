@@ -12,9 +12,10 @@ from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, WithJsonSchema
 
-from flows.dag import STAGES
+from flows.dag import GRAPH
 from schemas.addresses import MirrorAddress
-from schemas.catalog import dataset_names
+from schemas.catalog import dataset_names, is_place
+from schemas.source import Choices
 from schemas.training import ProfileName, Training
 
 R = TypeVar("R")
@@ -43,17 +44,25 @@ class LeftToProfile:
 
 def stage_of_graph(name: str) -> str:
     """Return the name of a stage. Raises: ValueError: there is none of that name."""
-    if name not in STAGES:
-        raise ValueError(f"expected a stage, one of {', '.join(STAGES)}, found {name!r}")
+    if name not in GRAPH:
+        raise ValueError(f"expected a stage, one of {', '.join(GRAPH)}, found {name!r}")
     return name
 
 
-DatasetName = Annotated[str, Field(pattern=rf"^(?:{'|'.join(map(re.escape, dataset_names()))}|.+\.toml)$")]
-"""A name of the catalog, or the path of a description; whether there is such a file only the worker's machine knows."""
+def dataset_or_path(name: str) -> str:
+    """Return what names a data set. Raises: ValueError: no name of the catalog, and no path."""
+    if not re.fullmatch(PLACES, name) and not is_place(name):
+        raise ValueError(f"expected one of {', '.join(dataset_names())}, or a path, found {name!r}")
+    return name
+
+
+PLACES = rf"(?:{'|'.join(map(re.escape, dataset_names()))}|.+\.toml|.*/.+)"
+DatasetName = Annotated[str, AfterValidator(dataset_or_path), Field(json_schema_extra={"pattern": f"^{PLACES}$"})]
+"""A name of the catalog, or a path; whether there is something only the worker's machine knows."""
 FormTraining = Annotated[Training, LeftToProfile(), Field(json_schema_extra={"default": {"profile": "tutorial"}})]
 """`Training`, of which the form sends what a person has chosen, and nothing that a profile decides."""
 StageName = Annotated[
-    str, AfterValidator(stage_of_graph), WithJsonSchema({"type": "string", "enum": [*STAGES], "title": "Stage"})
+    str, AfterValidator(stage_of_graph), WithJsonSchema({"type": "string", "enum": [*GRAPH], "title": "Stage"})
 ]
 """The name of a stage of the graph."""
 
@@ -64,9 +73,9 @@ class Job(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     dataset: DatasetName | None = Field(
         default=None,
-        description="A name of the catalog (mnist, fashion-mnist, kmnist, digits) or the path of a data set's .toml. "
-        "Without one the run is about MNIST if it is stored or a mirror answers within 3 s, else about the bundled "
-        "digits.",
+        description=f"A name of the catalog ({', '.join(dataset_names())}), or a path: of a data set's .toml, a folder "
+        "of pictures, an archive, a CSV or an .npz. Without one the run is about MNIST if it is stored or a mirror "
+        "answers within 3 s, else about the bundled digits.",
     )
     training: FormTraining = Field(
         default=Training(),
@@ -90,6 +99,9 @@ class Job(BaseModel):
     )
     force: bool = Field(
         default=False, description="Go on, with a warning, where more memory or disk is needed than is free."
+    )
+    pack: Choices = Field(
+        default=Choices(), description="What is said of a folder, archive, table or file of arrays that is packed."
     )
 
     @property

@@ -13,11 +13,7 @@ from flows.temporary import lock_temporary_server
 @flow(name="idxflow", task_runner=StageThreads(max_workers=16))  # type: ignore[arg-type]  # Prefect leaves the runner's type open
 @taking(Job)
 def pipeline(job: Job) -> RunRecord:
-    """
-    Bring in, check, train, evaluate and report: what is there is not redone.
-
-    The stages are download, verify, decompress, parse, validate, normalize, train, evaluate and report.
-    """
+    """Bring in, check, train, evaluate and report: what is there is not redone."""
     from flows.working import work  # inside: a flow that travels is pickled with every global that its body names
 
     return work(job)

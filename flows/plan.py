@@ -23,7 +23,7 @@ def plan_pipeline(store: Store, job: Job) -> Plan:
     """
     planning = Planning(store, Refresh(job.refresh), job.dataset or "")
     with planning.walking():
-        data = choose_dataset(job.dataset, job.mirrors)
+        data = choose_dataset(job.dataset, job.mirrors, job.pack)
         if job.revalidate:
             ask_mirrors(data)
         raw: dict[str, Any] = {}

@@ -43,6 +43,8 @@ class RunRecord(Record):
     held_out: HeldOut | None = Field(default=None, description="of the train rows; None before the run has completed")
     report: str | None = Field(default=None, description="path of the HTML page")
     model: str | None = Field(default=None, description="path of the .keras file")
+    hints_of: str = Field(default="", description="of a run that looked for wrong labels: the run whose they are")
+    folds: int = Field(default=0, description="of such a run: how many networks were trained, each without one fold")
     training: Annotated[dict[str, Any], BeforeValidator(_plain)] = Field(
         default_factory=dict, description="configuration, as `schemas.training.Training`; another version's as it was"
     )
@@ -52,13 +54,14 @@ class RunRecord(Record):
         """
         Read what the pipeline has published in a record.
 
-        Of another flow's, or where another version of idxflow has published something else, the fields stay empty.
+        A field that another flow, or another version of idxflow, has published in another form stays empty.
         """
         known = record.model_dump(warnings=False)
         try:
             return cls.model_validate(known)
-        except ValidationError:
-            return cls.model_validate({name: known[name] for name in Record.model_fields})
+        except ValidationError as error:
+            unlike = {each["loc"][0] for each in error.errors()}
+            return cls.model_validate({name: value for name, value in known.items() if name not in unlike})
 
 
 def asked(job: Job) -> dict[str, Any]:

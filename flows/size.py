@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from flows.dag import STAGES
+from flows.dag import GRAPH
 from schemas.image_table import BLOCK_BYTES, ROW_GROUP, rows_within
 from schemas.needs import StageNeeds
 from schemas.results import LISTED
@@ -38,7 +38,7 @@ class Work:
     What decides how large a run is.
 
     Args:
-        pixels:   of an image.
+        pixels:   values of an image: rows * columns * channels.
         classes:  how many.
         train:    rows of the train split; 0 where that is not known.
         test:     rows of the test split, likewise.
@@ -93,7 +93,7 @@ def needs_of(work: Work, stages: Collection[tuple[str, str]]) -> tuple[StageNeed
         disk[stage] = disk.get(stage, 0) + _disk(work, stage, name)
     return tuple(
         StageNeeds(stage=stage, memory=_memory(work, stage, disk.keys()), disk=disk[stage])
-        for stage in STAGES
+        for stage in GRAPH
         if stage in disk
     )
 
@@ -163,6 +163,7 @@ def _disk(work: Work, stage: str, name: str) -> int:
         + {
             "download": work.files.get(name, (0, 0))[0],
             "verify": 0,
+            "pack": work.rows * (2 * work.pixels + 100),
             "decompress": work.files.get(name, (0, 0))[1],
             "parse": rows * (work.pixels + 8) * 101 // 100,  # pixels that are noise: nothing is compressed
             "validate": rows * 32,

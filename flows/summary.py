@@ -16,7 +16,7 @@ from pathlib import Path
 from artifacts.run_record import StageRecord
 from flows.run_record import RunRecord
 from schemas.counts import counted
-from schemas.results import unsaid
+from schemas.results import REPORT, unsaid
 from schemas.text import amount, duration, share
 from schemas.training import HISTORY, History, Training
 from schemas.visible import visible
@@ -108,7 +108,7 @@ def summary_page(record: RunRecord) -> str:
 def report_place(record: RunRecord) -> str | None:
     """Return where in its home folder a run's report is, which its page tells; None where it has none."""
     report = next((row for row in record.stages if row.stage == "report"), None)
-    return f"artifacts/report/{report.version}/report.html" if report and record.report else None
+    return f"artifacts/report/{report.version}/{REPORT}" if report and record.report else None
 
 
 def _words(record: RunRecord) -> Iterator[str]:

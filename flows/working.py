@@ -31,7 +31,7 @@ def work(job: Job) -> RunRecord:
 
 def _walk(job: Job, run: Recorder) -> Outcome:
     """Choose the data set, look whether what is asked for can be done, and walk the graph."""
-    data = take_unknown(run.store, choose_dataset(job.dataset, job.mirrors))
+    data = take_unknown(run.store, choose_dataset(job.dataset, job.mirrors, job.pack))
     if job.revalidate:
         ask_mirrors(data)
     admission = Admission(run.store, data, job.training, job.refresh, force=job.force)

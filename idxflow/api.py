@@ -20,6 +20,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from pydantic import ValidationError
+
 from artifacts.archive.lookup import find, find_artifact, find_run, stored_artifact
 from artifacts.archive.names import Names
 from artifacts.archive.runs import RunHistory, RunState, read_history, state_of, subject_of
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from idxflow.comparing.comparison import Comparison
     from idxflow.comparing.images import Classifier, Predictions
     from idxflow.exporting.export import Exported
+    from idxflow.hinting.hints import LabelHints
     from schemas.results import Metrics
     from schemas.training import History
 
@@ -119,7 +122,7 @@ class ArchivedRun:
 
     def model(self) -> keras.Model:
         """
-        Load the trained model, in Keras's safe mode: raw pixels, uint8 (n, rows * columns), to probabilities.
+        Load the trained model, in Keras's safe mode: raw pixels, uint8 (n, values of an image), to probabilities.
 
         It checks nothing: floats from 0 to 1 are accepted and classified wrong. `predict` checks them first.
 
@@ -139,7 +142,8 @@ class ArchivedRun:
 
         Args:
             images: raw pixels, 0 to 255, as in the data set's files: uint8 (n, rows, columns), (n, rows * columns) or
-                    one image (rows, columns). Integers of another type are taken if they are all from 0 to 255.
+                    one image (rows, columns); in colour (n, rows, columns, 3), (n, rows * columns * 3) or one image
+                    (rows, columns, 3). Integers of another type are taken if they are all from 0 to 255.
         Raises: UsageError: floats, bools, integers out of range, another shape, or none.  As `artifact`.
         """
         return self._classifier.predict(images)
@@ -152,6 +156,34 @@ class ArchivedRun:
 
         meaning = ImageTable(self.artifact("parse", "train").ref.file(TABLE)).metadata
         return Classifier(as_graph(self.model()), meaning.shape, meaning.classes)
+
+    def hints(self, most: int = 50, *, folds: int | None = None) -> LabelHints:
+        """
+        Return the train images whose labels are worth a second look, the most doubtful first.
+
+        Args:   most:  how many at most.
+                folds: ask so many networks that have not seen the images; `idxflow hints --folds` trains them.
+        Raises: as `artifact`; UsageError: these networks have not been trained.
+        """
+        from idxflow.hinting.hints import gather_hints
+
+        scores = self.artifact("evaluate")
+        if folds is not None:
+            scores = self._crosscheck(folds)
+        classes = tuple(one.name for one in self.metrics.train.classes)
+        return gather_hints(self.record, scores, classes, most=most, folds=folds)
+
+    def _crosscheck(self, folds: int) -> Stored:
+        from flows.folds import base_of, crosschecked
+
+        if (found := crosschecked(self.store, base_of(self.store, self.record), folds)) is None:
+            raise UsageError(
+                f"run {self.id}",
+                expected=f"scores of {folds} networks that have not seen the images",
+                found="none",
+                way_out=f"`idxflow hints {self.id} --folds {folds}` trains them.",
+            )
+        return stored_artifact(self.store, found.stage, found.version, fully=True)
 
     def predictions(self) -> Any:
         """
@@ -263,20 +295,23 @@ def plan(
     home: Path | str | None = None,
 ) -> Plan:
     """
-    Return what a run would do, and why; nothing is computed. See `flows.pipeline.pipeline` for the arguments.
+    Return what a run would do, and why; nothing is computed. See `flows.job.Job` for the arguments.
 
-    Raises: UsageError: no such data set or stage.
+    Raises: UsageError: no such data set or stage, or an address with a secret in it.
     """
-    from flows.dag import STAGES
+    from flows.dag import GRAPH
     from flows.job import Job
     from flows.plan import plan_pipeline
     from idxflow.cli.options import home_of
 
     store = Store(home_of(None if home is None else str(home)), create=False)
-    if unknown := [name for name in refresh if name not in STAGES]:
-        expected, way_out = f"stages: {', '.join(STAGES)}", "Nothing was looked at."
+    if unknown := [name for name in refresh if name not in GRAPH]:
+        expected, way_out = f"stages: {', '.join(GRAPH)}", "Nothing was looked at."
         raise UsageError("refresh", expected=expected, found=", ".join(map(repr, unknown)), way_out=way_out)
-    job = Job.model_construct(
-        dataset=dataset, training=training or Training(), mirrors=mirrors, refresh=refresh, revalidate=revalidate
-    )
-    return plan_pipeline(store, job)
+    try:
+        job = Job(training=training or Training(), mirrors=mirrors, refresh=refresh, revalidate=revalidate)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where, way_out = ".".join(map(str, first["loc"])), "Nothing was looked at."
+        raise UsageError(where, expected="what a run takes", found=first["msg"], way_out=way_out) from error
+    return plan_pipeline(store, job.model_copy(update={"dataset": dataset}))

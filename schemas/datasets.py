@@ -6,50 +6,27 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Strict, model_validator
+from pydantic import BaseModel, Field, Strict, model_validator
 
-from schemas.file_name import FileName, printable, stored_name
+from schemas.class_names import Classes
+from schemas.corrections import Corrections
+from schemas.file_name import FileName, stored_name
 from schemas.held_out import Way
 from schemas.image_spec import ImageSpec
-from schemas.parameters import Parameters, Wanted
+from schemas.parameters import Parameters, Sha256, Wanted
+from schemas.source import Source
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Severity = Literal["ignore", "warn", "error"]
 
 
 DatasetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 
 
-LONGEST_CLASS = 200
-"""Characters of a class's name."""
 Origin = Literal["published", "own file", "first use"]
 """Who says what a file has to be: its description; the file itself, which lies on this machine; its first download."""
 
 
-def _as_text(given: object) -> object:
-    return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
-
-
-def _check_class(name: str) -> str:
-    if not name.strip() or not printable(name):
-        raise Wanted("a name in one line" if name.strip() else "a name")
-    if len(name) > LONGEST_CLASS:
-        raise Wanted(f"a name of at most {LONGEST_CLASS} characters")
-    return name
-
-
-def _check_distinct(names: tuple[str, ...]) -> tuple[str, ...]:
-    first: dict[str, int] = {}
-    for at, name in enumerate(names, 1):
-        if (before := first.setdefault(name.strip(), at)) != at:
-            raise Wanted("each name once", f"{name.strip()!r} as {before} and as {at}")
-    return names
-
-
 Count = Annotated[int, Strict(), Field(gt=0, le=2**50)]
-ClassName = Annotated[str, BeforeValidator(_as_text), AfterValidator(_check_class)]
-Classes = Annotated[tuple[ClassName, ...], Field(min_length=2, max_length=65536), AfterValidator(_check_distinct)]
-"""Names that differ by more than the spaces around them. A whole number is taken as its text."""
 StoredLabel = Annotated[int, Strict(), Field(ge=-(2**31), lt=2**31)]
 LabelColumn = Annotated[int, Strict(), Field(ge=0)]
 Switch = Annotated[bool, Strict()]
@@ -135,13 +112,15 @@ class TableSpec(Parameters):
     outside_key: ClassVar[frozenset[str]] = frozenset({"dataset", "described_in"})
     dataset: str = Field(default="", description="name of the set, for messages")
     split: Literal["train", "test"]
-    shape: ImageSpec = Field(description="of an image; after `transpose`")
+    shape: ImageSpec = Field(description="of an image, with 3 channels in colour; after `transpose`")
     classes: Classes = Field(description="class names, in label order")
     label_offset: StoredLabel = Field(default=0, description="the stored label of the first class")
     label_values: tuple[StoredLabel, ...] | None = Field(default=None, description="the stored label of each class")
     label_column: LabelColumn | None = Field(default=None, description="column of a two-dimensional label file")
     labels: LabelForm = Field(default="integers", description="what the label files hold")
-    transpose: Switch = Field(default=False, description="the files hold columns x rows: parse swaps them")
+    transpose: Switch = Field(
+        default=False, description="the files hold columns x rows: parse swaps them, and no channels"
+    )
     samples: int | None = Field(default=None, gt=0, description="published number of images")
     test_fraction: float | None = Field(
         default=None, gt=0, lt=1, description="share of the files' images that are the test split; the others are train"
@@ -150,7 +129,7 @@ class TableSpec(Parameters):
 
     @property
     def pixels(self) -> int:
-        """Pixels of an image."""
+        """Values of an image: rows * columns * channels."""
         return self.shape.pixels
 
     @property
@@ -201,10 +180,12 @@ class Checks(Parameters):
 
 
 class Split(Parameters):
-    """A list of shards that together make one table."""
+    """A list of shards that together make one table, and the labels of it that a person has corrected."""
 
+    when_given: ClassVar[frozenset[str]] = frozenset({"corrections"})
     spec: TableSpec
-    shards: tuple[Shard, ...] = Field(min_length=1)
+    shards: tuple[Shard, ...] = Field(description="none where the set is packed from a place of one's own")
+    corrections: Corrections | None = None
 
     @property
     def files(self) -> tuple[RemoteFile, ...]:
@@ -234,6 +215,7 @@ class Dataset(Parameters):
     splits: dict[Literal["train", "test"], Split]
     checks: Checks = Checks()
     held_out: Way = Field(default="stratified", description="which rows of the train split are held out")
+    packed: Source | None = Field(default=None, description="where its images and labels lie, if not in IDX files")
 
     @model_validator(mode="after")
     def _has_both_splits(self) -> Dataset:
@@ -260,6 +242,12 @@ class Dataset(Parameters):
     def classes(self) -> tuple[str, ...]:
         """Class names, in label order."""
         return self.splits["train"].spec.classes
+
+    @property
+    def corrected(self) -> dict[str, Corrections]:
+        """The corrections of each split that has any, train first."""
+        found = ((name, self.splits[name].corrections) for name in ("train", "test") if name in self.splits)
+        return {name: corrections for name, corrections in found if corrections}
 
     def with_files(self, files: Mapping[str, RemoteFile]) -> Dataset:
         """Return the same set with other facts about its files, by their names."""

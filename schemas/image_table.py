@@ -2,7 +2,7 @@
 The Parquet table of a split: one row per image, packed pixels, its meaning in the schema metadata.
 
 Columns: `sample_id` uint32, 0 to n - 1 in file order; `label` uint16, the class index from 0; `image`
-FixedSizeBinary(rows * columns), uint8 pixels, row-major, 0 to 255. FixedSizeBinary reads without a copy
+FixedSizeBinary(rows * columns * channels), uint8 pixels, row-major, 0 to 255. FixedSizeBinary reads without a copy
 (a list column is int32 underneath and several times slower), but loses the shape: that is in the metadata.
 """
 
@@ -33,7 +33,7 @@ BLOCK_BYTES = 64 * 2**20
 """
 Of one block of rows, as they are stored or as what a layer makes of them; a single row may be larger.
 
-The largest image, 4096 x 4096, is 16 MiB as it is stored, and 64 MiB as floats.
+The largest image, 4096 x 4096 in colour, is 48 MiB as it is stored, and 192 MiB as floats.
 """
 
 
@@ -64,7 +64,7 @@ class Batch:
     Args:
         sample_id: uint32 (n,).
         label:     uint16 (n,), class index.
-        image:     uint8 (n, rows * columns), 0 to 255; read-only where it is a view of the file's buffer.
+        image:     uint8 (n, rows * columns * channels), 0 to 255; read-only where it is a view of the file's buffer.
     """
 
     sample_id: npt.NDArray[np.uint32]
@@ -99,7 +99,7 @@ class ImageTable:
 
     @property
     def pixels(self) -> int:
-        """Pixels of an image."""
+        """Values of an image: rows * columns * channels."""
         return self.metadata.shape.pixels
 
     @property

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, Field
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Parameters(BaseModel, frozen=True, extra="forbid"):
@@ -13,9 +15,12 @@ class Parameters(BaseModel, frozen=True, extra="forbid"):
 
     Fields named in `outside_key` say where something lies or what it is called, not what it is; they
     stay out of cache keys, so that a store, a mirror or a name can change and nothing is recomputed.
+    Fields named in `when_given` are in a key only where they are not None: what does without them has the keys that it
+    had before there were such fields.
     """
 
     outside_key: ClassVar[frozenset[str]] = frozenset()
+    when_given: ClassVar[frozenset[str]] = frozenset()
 
     @property
     def known(self) -> bool:

@@ -29,6 +29,7 @@ class PictureSpec(Parameters):
         fit:        what is done with a picture of another size. exact: it is refused; pad: scaled, its aspect kept,
                     and laid in the middle; stretch: scaled to the shape.
         pad:        the level of each channel around a padded picture, 0 to 255.
+        color:      what is done with colours where the shape is grey, and with grey where it is not. exact: refused.
         background: the level that transparent parts are laid on, 0 to 255; None: a picture that has some is refused.
         frames:     what is done with a picture of several frames or pages. first: the first one is taken.
         deep:       what is done with 16 bits a channel. shift: the higher 8 of them are taken.
@@ -37,6 +38,7 @@ class PictureSpec(Parameters):
     shape: Annotated[ImageSpec, AfterValidator(_grey_or_colour)]
     fit: Fit = "exact"
     pad: Grey = 0
+    color: Literal["exact", "convert"] = "convert"
     background: Grey | None = None
     frames: Literal["refuse", "first"] = "refuse"
     deep: Literal["refuse", "shift"] = "refuse"

@@ -16,12 +16,13 @@ PROFILE, STATISTICS = "profile.parquet", "statistics.json"
 """What validate leaves: a row per image, and the split in figures."""
 PROFILE_TYPES = {
     "sample_id": "uint32", "label": "uint16", "minimum": "uint8", "maximum": "uint8", "mean": "float32",
-    "ink": "float32", "digest": "uint64",
+    "ink": "float32", "spread": "uint8", "digest": "uint64",
 }  # fmt: skip
 """
 Columns of the profile, by Arrow's names; none has nulls.
 
-Intensities are raw pixel values, 0 to 255; ink is the share of pixels that are not 0; digest is a 64-bit hash of them.
+Intensities are raw values, 0 to 255, in colour over all three channels; ink is the share of pixels that are not 0, in
+colour not black; spread is the largest difference of two pixels, in colour in one channel; digest is a 64-bit hash.
 """
 METRICS, PREDICTIONS, CONFUSION = "metrics.json", "predictions.parquet", "confusion.csv"
 """What evaluate leaves: `Metrics`, a row per image, and the confusion matrix of the test split."""
@@ -64,9 +65,9 @@ class Drift(BaseModel, frozen=True):
 
 class Statistics(BaseModel, frozen=True):
     """
-    A valid split in figures. Pixel values are raw ones, 0 to 255.
+    A valid split in figures. Pixel values are raw ones, 0 to 255; in colour each figure but ink is over all channels.
 
-    `sum` and `sum_of_squares` are exact integers over all samples * rows * columns pixels.
+    `sum` and `sum_of_squares` are exact integers over all samples * rows * columns * channels values.
     """
 
     samples: int
@@ -80,8 +81,8 @@ class Statistics(BaseModel, frozen=True):
     sum_of_squares: int
     mean: float
     std: float = Field(description="population standard deviation")
-    ink: float = Field(description="share of pixels that are not 0, in [0, 1]")
-    blank: int = Field(description="images whose pixels are all equal")
+    ink: float = Field(description="share of pixels that are not 0, in colour not black, in [0, 1]")
+    blank: int = Field(description="images whose pixels are all equal, in colour of one colour")
     duplicates: tuple[DuplicateGroup, ...] = Field(default=(), description="the first 20 groups, by their first image")
     drift: tuple[Drift, ...] = Field(
         default=(), description="against the train split; empty for the train split itself"
@@ -105,6 +106,7 @@ class Failure:
         index: what the rows are known by: sample_id, class or feature.
         where: the first 20 of them.
         found: their values, where the check is about one column.
+        names: the files that they come from, where there are any.
     """
 
     check: str
@@ -113,6 +115,7 @@ class Failure:
     index: str = ""
     where: tuple[Any, ...] = ()
     found: tuple[Any, ...] = ()
+    names: tuple[str, ...] = ()
 
     def __add__(self, other: Failure) -> Failure:
         """Join the failures of one check in two parts of a table, in their order."""
@@ -120,19 +123,21 @@ class Failure:
         return replace(self, count=self.count + other.count, where=where, found=found)
 
     def __str__(self) -> str:
-        """Return the fault, the count, and the first few rows with what they hold."""
+        """Return the fault, the count, and the first few rows, or their files, with what they hold."""
+        called = self.names or self.where
         rows = (
             [
                 f"{row}: {f'{value:g}' if isinstance(value, float) else value}"
-                for row, value in zip(self.where, self.found, strict=True)
+                for row, value in zip(called, self.found, strict=True)
             ]
             if self.found
-            else self.where
+            else called
         )
         if not rows:
             return self.fault
         few = ", ".join(str(row) for row in rows[:SHOWN_IN_TEXT])
-        return f"{self.fault}: {self.count} ({self.index} {few}{', ...' if self.count > SHOWN_IN_TEXT else ''})"
+        index = "" if self.names else f"{self.index} "
+        return f"{self.fault}: {self.count} ({index}{few}{', ...' if self.count > SHOWN_IN_TEXT else ''})"
 
 
 LISTED = 256
@@ -214,6 +219,7 @@ class Metrics(BaseModel, frozen=True):
     unseen_accuracy: float | None = Field(
         default=None, description="accuracy on the other test images, in [0, 1]; None where there is none"
     )
+    shape: ImageSpec | None = Field(default=None, description="of an image; None in older files")
 
 
 def wilson_interval(share: float, samples: int) -> tuple[float, float]:
@@ -244,14 +250,16 @@ LEAKED = "images that occur in the train split as well"
 """How validate calls them; the caveat says it with the figures that follow from it."""
 LARGEST_SHARE = 0.5
 """Share of the largest class above which a caveat says it."""
+LARGEST_SIDE = 64
+"""Pixels of an image's longer side above which a caveat says that a perceptron is the wrong network."""
 LARGEST_GAP = 0.05
 """How far train accuracy may be above test accuracy without a caveat."""
 
 
 class Caveat(BaseModel, frozen=True):
-    """A reason to believe the test accuracy less."""
+    """A reason to believe the test accuracy less, or to expect more of another network."""
 
-    kind: str = Field(description="leak, majority or gap")
+    kind: str = Field(description="leak, majority, gap or perceptron")
     message: str = Field(description="one or two short sentences, with the figures")
 
 
@@ -263,8 +271,14 @@ def find_caveats(metrics: Metrics) -> tuple[Caveat, ...]:
     - majority: more than half of the test images are of one class.
     - gap: the train accuracy is more than 5 points above the test accuracy, and the 95 % interval of their difference
       (Newcombe) does not reach 0: sampling alone does not explain it.
+    - perceptron: images are in colour, or have more than 64 pixels a side.
     """
-    found = {"leak": _leak(metrics), "majority": _majority(metrics), "gap": _gap(metrics)}
+    found = {
+        "leak": _leak(metrics),
+        "majority": _majority(metrics),
+        "gap": _gap(metrics),
+        "perceptron": _perceptron(metrics.shape),
+    }
     return tuple(Caveat(kind=kind, message=message) for kind, message in found.items() if message)
 
 
@@ -305,4 +319,21 @@ def _gap(metrics: Metrics) -> str:
     return (
         f"Test accuracy is {100 * gap:.2f} points below train accuracy, more than chance explains: "
         "the model overfits, or the splits differ."
+    )
+
+
+def _perceptron(shape: ImageSpec | None) -> str:
+    if shape is None:
+        return ""
+    large = max(shape.rows, shape.columns) > LARGEST_SIDE
+    if not large and not shape.colour:
+        return ""
+    why = (
+        f"Images are {shape.words}, more than {LARGEST_SIDE} a side: for these"
+        if large
+        else "Images are in colour: for photographs"
+    )
+    return (
+        f"{why} a perceptron is the wrong network. It compares pixel with pixel and knows no shapes; "
+        "a convolutional network names far more of them right."
     )

@@ -36,7 +36,7 @@ def image_profile(classes: int) -> Any:
         "images whose intensities are not minimum <= mean <= maximum",
         lambda rows: (rows["minimum"] <= rows["mean"]) & (rows["mean"] <= rows["maximum"]),
     )
-    blank = _check("blank", "images whose pixels are all equal", lambda rows: rows["minimum"] != rows["maximum"])
+    blank = _check("blank", "images whose pixels are all equal", lambda rows: rows["spread"] > 0)
     columns = {name: pa.Column(kind, checks.get(name)) for name, kind in PROFILE_TYPES.items()}
     return pa.DataFrameSchema(columns, checks=[order, blank], strict=True, ordered=True)
 

@@ -16,6 +16,7 @@ from artifacts.stage import stage
 from schemas.content import TableWriter
 from schemas.counts import counted
 from schemas.errors import BadTable, TrainingDiverged
+from schemas.image_spec import ImageSpec
 from schemas.image_table import TABLE, Batch, ImageTable, rows_within
 from schemas.model import MODEL
 from schemas.parameters import Summary
@@ -164,11 +165,15 @@ def write_confusion(path: Path, metrics: SplitMetrics) -> None:
         writer.writerows([name, *row] for name, row in zip(names, metrics.confusion, strict=True))
 
 
-def with_leak(train: SplitMetrics, test: SplitMetrics, leak: Leak) -> Metrics:
-    """Join the metrics of both splits, and the accuracy on the test images that do not occur in the train split."""
+def join_metrics(train: SplitMetrics, test: SplitMetrics, leak: Leak, shape: ImageSpec) -> Metrics:
+    """
+    Join the metrics of both splits, and the accuracy on the test images that do not occur in the train split.
+
+    Args: shape: of an image.
+    """
     right, unseen = sum(one.images for one in test.pairs if one.true == one.predicted), test.samples - leak.images
     accuracy = (right - leak.right) / unseen if unseen else None
-    return Metrics(train=train, test=test, leaked=leak.images, unseen_accuracy=accuracy)
+    return Metrics(train=train, test=test, leaked=leak.images, unseen_accuracy=accuracy, shape=shape)
 
 
 class EvaluateSummary(Summary):
@@ -210,7 +215,7 @@ def evaluate(model: Ref, train: Ref, test: Ref, profiles: dict[str, Ref], out: P
     measured = {split: tally.measure() for split, tally in tallies.items()}
     train_profile, test_profile = (profiles[split].file(PROFILE) for split in tables)
     leak = find_leak(train_profile, test_profile, out / PREDICTIONS)
-    metrics = with_leak(measured["train"], measured["test"], leak)
+    metrics = join_metrics(measured["train"], measured["test"], leak, tables["train"].metadata.shape)
     (out / METRICS).write_text(metrics.model_dump_json(indent=2) + "\n", encoding="utf-8")
     write_confusion(out / CONFUSION, metrics.test)
     return EvaluateSummary(

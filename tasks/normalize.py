@@ -15,7 +15,7 @@ from artifacts.stage import stage
 from schemas.content import array_content
 from schemas.counts import counted
 from schemas.errors import InvalidData
-from schemas.image_table import ImageTable
+from schemas.image_table import TABLE, ImageTable
 from schemas.model import MEAN, NORMALIZER, NormalizerFacts
 from schemas.parameters import Summary
 from schemas.results import STATISTICS, Statistics
@@ -29,8 +29,8 @@ class PixelSums:
 
     Args:
         samples: images.
-        columns: int64 (pixels,), sum of each pixel over the images.
-        squares: sum of the squares of all pixels.
+        columns: int64 (values,), sum over the images of each pixel, in colour of each channel of it.
+        squares: sum of the squares of all values.
     """
 
     samples: int
@@ -148,7 +148,7 @@ def normalize(table: Ref, profile: Ref, out: Path) -> NormalizeSummary:
     with those found here. Nothing else is taken from it.
     """
     statistics = Statistics.model_validate_json(profile.file(STATISTICS).read_bytes())
-    facts, mean = fit_normalizer(ImageTable(table.file()), statistics)
+    facts, mean = fit_normalizer(ImageTable(table.file(TABLE)), statistics)
     (out / NORMALIZER).write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
     np.save(out / MEAN, mean, allow_pickle=False)
     return NormalizeSummary(

@@ -12,25 +12,41 @@ import numpy.typing as npt
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
+from schemas.corrections import Corrections
 from schemas.counts import counted
 from schemas.datasets import TableSpec
 from schemas.errors import BadTable
-from schemas.image_spec import ImageSpec
+from schemas.image_spec import COLOUR, GREY, ImageSpec
 from schemas.image_table import TABLE, Batch, TableMetadata, rows_per_group, write_table
 from schemas.parameters import Summary
+from schemas.source import IMAGES, LABELS, ROWS
+from tasks.fitting.dealing import GROUPS, Deal, read_deal
 from tasks.fitting.stratify import Mask
+from tasks.formats.corrections import correct, labels_before, tell
 from tasks.formats.cut import rows_of, select
 from tasks.formats.idx import IdxFile, open_idx
 from tasks.formats.labels import NUMBERS, LabelFile, check_label_header, class_indices, misfit
+from tasks.formats.packed import idx_in
+
+CHANNELS_LAST = "`images.transpose(0, 2, 3, 1)` in NumPy"
+"""How channels that stand first are brought behind rows and columns."""
 
 
 class TableSummary(Summary):
-    """What the table holds."""
+    """
+    What the table holds.
+
+    Args:
+        corrected:   how many labels a person has corrected, and in which file; empty where none.
+        corrections: the first 20 of them, a sentence each.
+    """
 
     rows: int
     shape: ImageSpec
     bytes: int
     per_class: dict[str, int]
+    corrected: str = ""
+    corrections: tuple[str, ...] = ()
 
 
 def open_shard(
@@ -39,8 +55,8 @@ def open_shard(
     """
     Open an image and a label file that belong together.
 
-    Images are uint8 of shape (n, rows, columns), or (n, columns, rows) where `transpose` swaps them; labels as
-    `check_label_header` takes them.
+    Images are uint8 of shape (n, rows, columns), or (n, rows, columns, 3) in colour; rows and columns are exchanged
+    where `transpose` swaps them. Labels are as `check_label_header` takes them.
 
     Args:   names: what the description calls the two; else they are called as the paths are.
     Raises: BadIdx: malformed.  BadTable: exchanged by mistake, not of the type or shape, or different in number.
@@ -51,7 +67,7 @@ def open_shard(
     if ranks[0] < 3 <= ranks[1]:
         raise BadTable(
             f"{image_name} and {label_name}",
-            expected="images (rank 3), then labels",
+            expected=f"images (rank {1 + len(spec.shape.array)}), then labels",
             found=f"ranks {ranks[0]} and {ranks[1]}",
             way_out="They look exchanged: name the image file as images and the label file as labels.",
         )
@@ -66,20 +82,33 @@ def open_shard(
 
 
 def _check_images(pixels: IdxFile, name: str, spec: TableSpec) -> None:
-    dtype, inner = pixels.header.dtype, pixels.header.shape[1:]
-    if dtype == np.uint8 and inner == spec.stored_shape.array:
+    header, stored = pixels.header, spec.stored_shape
+    if header.dtype == np.uint8 and header.shape[1:] in {stored.array, stored.listed}:
         return
-    if dtype != np.uint8:
-        own = "Write the pixels as uint8, from 0 to 255."
-    elif len(inner) != 2:
-        own = f"Write grey images, n x {spec.stored_shape}."
-    else:
-        shape = list(reversed(inner)) if spec.transpose else list(inner)
-        own = f"Set shape = {shape} in {spec.described_in}" + (
-            ", or add transpose = true if its images lie on their side." if inner == spec.shape.turned.array else "."
-        )
-    expected = f"uint8 images of shape n x {spec.stored_shape}"
-    raise BadTable(name, expected=expected, found=f"{pixels.header}", way_out=spec.way_out(own))
+    own = "Write the pixels as uint8, from 0 to 255."
+    if header.dtype == np.uint8:
+        own = _shape_way_out(header.shape[1:], spec)
+    expected = f"uint8 images of shape n x {stored}"
+    raise BadTable(name, expected=expected, found=f"{header}", way_out=spec.way_out(own))
+
+
+def _shape_way_out(inner: tuple[int, ...], spec: TableSpec) -> str:
+    """Return what to do about image files whose images are of the shape `inner`: set the shape, or write others."""
+    stored, last = spec.stored_shape, inner[2:]
+    if len(inner) == 3 and inner[0] in {GREY, COLOUR} and inner[2] not in {GREY, COLOUR}:
+        return f"Write channels last, n x {' x '.join(map(str, (*inner[1:], inner[0])))}: {CHANNELS_LAST}."
+    if last == (COLOUR + 1,):
+        return f"Leave out the opacity, the last of four channels: write n x {stored}."
+    if len(inner) < 2 or last not in {(), (GREY,), (COLOUR,)}:
+        return f"Write {'colour' if stored.colour else 'grey'} images, n x {stored}."
+    rows, columns = reversed(inner[:2]) if spec.transpose else inner[:2]
+    colour = last == (COLOUR,)
+    way_out = f"Set shape = {[rows, columns, COLOUR] if colour else [rows, columns]} in {spec.described_in}"
+    if colour != stored.colour:
+        return f"{way_out}: its images are {'in colour' if colour else 'grey'}."
+    if inner[:2] == (spec.shape.columns, spec.shape.rows):
+        return f"{way_out}, or add transpose = true if its images lie on their side."
+    return f"{way_out}."
 
 
 def count_classes(files: Sequence[LabelFile], spec: TableSpec) -> npt.NDArray[np.int64]:
@@ -137,23 +166,29 @@ def batches(
     images, labels = (regroup(each if chosen is None else select(each, chosen), rows) for each in blocks)
     for image, label in zip(images, labels, strict=True):
         stop = start + len(label)
-        upright = image.transpose(0, 2, 1) if spec.transpose else image
+        upright = image.swapaxes(1, 2) if spec.transpose else image
         yield Batch(np.arange(start, stop, dtype=np.uint32), label.astype(np.uint16), upright.reshape(len(image), -1))
         start = stop
 
 
-def build_table(
+def build_table(  # noqa: PLR0917 - the stage and its tests alone call it
     images: Sequence[Path],
     labels: Sequence[Path],
     spec: TableSpec,
     target: Path,
     names: Sequence[tuple[str, str]] | None = None,
+    corrections: Corrections | None = None,
+    deal: Deal | None = None,
 ) -> TableSummary:
     """
     Join the shards of one split, in order, into a Parquet table; all is checked before the first row is written.
 
-    Args:   names: what the description calls each shard's two files; else they are called as the paths are.
-    Raises: BadIdx: a malformed file.  BadTable: files that are not what `spec` says, or do not belong together.
+    Args:
+        names:       what the description calls each shard's two files; else they are called as the paths are.
+        corrections: labels that replace those of the files. Which images a split has, the files' own labels decide.
+    Raises:
+        BadIdx:   a malformed file.
+        BadTable: files that are not what `spec` says, or do not belong together; a correction that corrects nothing.
     """
     called = names or [(image.name, label.name) for image, label in zip(images, labels, strict=True)]
     shards = [
@@ -174,10 +209,19 @@ def build_table(
     )
     chosen = None
     if spec.test_fraction is not None:
-        chosen = rows_of(spec, *blocks_of(shards, spec))
+        chosen = rows_of(spec, *blocks_of(shards, spec), deal)
+        if deal:
+            np.save(target.with_name(ROWS), np.flatnonzero(chosen).astype(np.uint32))
         labels_chosen = select(blocks_of(shards, spec)[1], chosen)
         counts = sum((np.bincount(each, minlength=len(counts)) for each in labels_chosen), np.zeros_like(counts))
-    written = write_table(target, metadata, batches(shards, spec, chosen))
+    told: tuple[str, ...] = ()
+    if corrections:
+        of_files = blocks_of(shards, spec)[1]
+        before = labels_before(of_files if chosen is None else select(of_files, chosen), spec, corrections)
+        after = [row.label for row in corrections.rows]
+        counts = counts + np.bincount(after, minlength=len(counts)) - np.bincount(before, minlength=len(counts))
+        told = tell(corrections, before.tolist(), spec.classes)
+    written = write_table(target, metadata, correct(batches(shards, spec, chosen), corrections))
     per_class = dict(zip(spec.classes, counts.tolist(), strict=True))
     return TableSummary(
         content={target.name: written.content},
@@ -185,12 +229,23 @@ def build_table(
         shape=spec.shape,
         bytes=target.stat().st_size,
         per_class=per_class,
+        corrected=corrections.told(spec.split) if corrections else "",
+        corrections=told,
     )
 
 
 @stage(name="{spec.split}", imports="pyarrow.parquet")
-def parse(images: list[Ref], labels: list[Ref], spec: TableSpec, out: Path) -> TableSummary:
+def parse(  # noqa: PLR0917 - what a table is made of
+    images: list[Ref],
+    labels: list[Ref],
+    spec: TableSpec,
+    out: Path,
+    corrections: Corrections | None = None,
+    groups: Ref | None = None,
+) -> TableSummary:
     """Join one split's images and labels, one pair per shard, into a Parquet table; of files that are cut, its part."""
     names = [(image.name, label.name) for image, label in zip(images, labels, strict=True)]
-    paths = [ref.file() for ref in images], [ref.file() for ref in labels]
-    return build_table(*paths, spec, out / TABLE, names)
+    part = "train" if spec.test_fraction else spec.split
+    paths = [idx_in(ref, IMAGES, part) for ref in images], [idx_in(ref, LABELS, part) for ref in labels]
+    deal = read_deal(groups.file(GROUPS)) if groups else None
+    return build_table(*paths, spec, out / TABLE, names, corrections, deal)

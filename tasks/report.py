@@ -20,12 +20,18 @@ from schemas.parameters import Summary
 from schemas.results import LISTED, METRICS, PREDICTIONS, REPORT, STATISTICS, Metrics, SplitMetrics, Statistics
 from schemas.training import HISTORY, PROFILES, History, Training
 from tasks.explaining.page import Confusion, Illustration, Mistake, Page, Setting, percent, render
+from tasks.formats.packed import Origins
+from tasks.quality.hints import Hint, find_hints
 
 Image = npt.NDArray[np.uint8]
 MISTAKES = 12
 CONFUSIONS = 8
-SIDE = 256
-"""Pixels of an image's longer side in a figure, at most: of a larger one means of squares of pixels are drawn."""
+SIDE, COLOUR_SIDE = 256, 148
+"""
+Pixels of an image's longer side in a figure, at most: of a larger one means of squares of pixels are drawn.
+
+In colour fewer, so that a page with a hundred classes is as large as one of grey images.
+"""
 
 
 def nearest_profile(training: Training) -> tuple[str, dict[str, Any]]:
@@ -106,7 +112,8 @@ def first_of_each_class(table: ImageTable, classes: Collection[int]) -> dict[int
     """
     Return the first image of each of some classes, all of which have one; reads no further.
 
-    Returns: uint8 (rows, columns), a large one made smaller (`shrink`), by class index, ascending.
+    Returns: uint8 (rows, columns), in colour (rows, columns, 3), a large one made smaller (`shrink`), by class index,
+             ascending.
     """
     found: dict[int, Image] = {}
     for batch in table.batches():
@@ -119,23 +126,34 @@ def first_of_each_class(table: ImageTable, classes: Collection[int]) -> dict[int
 
 
 def find_images(table: ImageTable, sample_ids: Iterable[int]) -> dict[int, Image]:
-    """Return the images with these ids, uint8 (rows, columns), large ones made smaller (`shrink`)."""
-    wanted = np.array(list(sample_ids), np.uint32)
-    return {
-        int(batch.sample_id[row]): _image(table, batch.image[row])
-        for batch in table.batches()
-        for row in np.flatnonzero(np.isin(batch.sample_id, wanted))
-    }
+    """
+    Return the images with these ids, uint8 (rows, columns), large ones made smaller (`shrink`).
+
+    Sample ids count the rows of a table: only the row groups that have one of them are read.
+    """
+    wanted = np.array(sorted(sample_ids), np.int64)
+    starts = np.cumsum((0, *table.group_sizes))
+    found = {}
+    for group in np.unique(np.searchsorted(starts, wanted, side="right") - 1).tolist():
+        batch = table.group(group)
+        for row in np.flatnonzero(np.isin(batch.sample_id, wanted)):
+            found[int(batch.sample_id[row])] = _image(table, batch.image[row])
+    return found
 
 
 def shrink(image: Image) -> Image:
-    """Return an image of 256 pixels a side at most: the same, or the mean of each square, the last ones filled up."""
-    step = -(-max(image.shape) // SIDE)
+    """
+    Return an image of 256 pixels a side at most, in colour of 148: the same, or the mean of each square of pixels.
+
+    The last squares are filled up with the pixels at the edge; each channel is for itself.
+    """
+    step = -(-max(image.shape[:2]) // (SIDE if image.ndim == 2 else COLOUR_SIDE))
     if step == 1:
         return image
-    whole = np.pad(image, [(0, -side % step) for side in image.shape], mode="edge")
-    rows, columns = (side // step for side in whole.shape)
-    small: Image = np.rint(whole.reshape(rows, step, columns, step).mean(axis=(1, 3))).astype(np.uint8)
+    sides, channels = image.shape[:2], image.shape[2:]
+    whole = np.pad(image, [(0, -side % step) for side in sides] + [(0, 0) for _ in channels], mode="edge")
+    rows, columns = (side // step for side in whole.shape[:2])
+    small: Image = np.rint(whole.reshape(rows, step, columns, step, *channels).mean(axis=(1, 3))).astype(np.uint8)
     return small
 
 
@@ -144,7 +162,11 @@ def _image(table: ImageTable, pixels: Image) -> Image:
 
 
 def illustrate(
-    history: History, metrics: Metrics, mistakes: tuple[Mistake, ...], tables: dict[str, ImageTable]
+    history: History,
+    metrics: Metrics,
+    mistakes: tuple[Mistake, ...],
+    tables: dict[str, ImageTable],
+    hints: Sequence[Hint] = (),
 ) -> dict[str, Illustration]:
     """Draw every figure, with what it shows in words."""
     from tasks.explaining.figures import Picture, columns_of, draw_confusion, draw_curve, draw_pictures, shorten
@@ -195,6 +217,15 @@ def illustrate(
         shown = counted(len(pictures), "misclassified test image")
         alt = f"{shown} with the highest loss, as in the table that follows."
         figures["mistakes"] = Illustration(draw_pictures(pictures, columns), alt)
+    if hints:
+        images = find_images(tables["train"], [hint.sample_id for hint in hints])
+        pictures = [
+            Picture(images[one.sample_id], f"{shorten(classes[one.label])}\nor {shorten(classes[one.predicted])}?")
+            for one in hints
+        ]
+        shown = counted(len(pictures), "train image")
+        alt = f"{shown} with the most doubtful labels, as in the table that follows."
+        figures["hints"] = Illustration(draw_pictures(pictures, min(4, len(pictures))), alt)
     return figures
 
 
@@ -215,14 +246,17 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
     model: Ref,
     scores: Ref,
     out: Path,
+    packed: Ref | None = None,
 ) -> ReportSummary:
     """Write the page, and its figures beside it. Versions of artifacts and packages are left to the manifests."""
     history = History.model_validate_json(model.file(HISTORY).read_bytes())
     metrics = Metrics.model_validate_json(scores.file(METRICS).read_bytes())
     mistakes = worst_mistakes(scores.file(PREDICTIONS))
+    hints = find_hints(scores.file(PREDICTIONS), MISTAKES)
     profile, usual = nearest_profile(training)
     splits = ("train", "test")
-    figures = illustrate(history, metrics, mistakes, {split: ImageTable(tables[split].file(TABLE)) for split in splits})
+    opened = {split: ImageTable(tables[split].file(TABLE)) for split in splits}
+    figures = illustrate(history, metrics, mistakes, opened, hints.first)
     page = Page(
         dataset=dataset,
         training=training,
@@ -244,6 +278,8 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
         },
         confusions=most_confused(metrics.test),
         mistakes=mistakes,
+        hints=hints,
+        origins=Origins.of(packed, tables),
         figures=figures,
     )
     for name, figure in figures.items():

@@ -16,6 +16,7 @@ from schemas.image_table import TABLE, ImageTable
 from schemas.model import MEAN, MODEL, NORMALIZER, NormalizerFacts, Numerics
 from schemas.parameters import Summary
 from schemas.training import CURVE, HISTORY, EpochRow, History, Training
+from tasks.fitting.dealing import GROUPS, read_deal
 from tasks.fitting.holding import Holding, hold_out
 from tasks.fitting.memory import free_memory
 from tasks.fitting.rows import Rows
@@ -42,7 +43,7 @@ def fit(
     from tasks.fitting.course import Course
 
     # A reader each: two threads read while an epoch ends and its validation begins.
-    rows, held_out = Rows(table, ~held.rows), Rows(ImageTable(table.path), held.rows)
+    rows, held_out = Rows(table, held.fitted), Rows(ImageTable(table.path), held.rows)
     log.info("%d rows to train on, %d held out, %d weights", len(rows), len(held_out), network.trainee.count_params())
     course = Course(network.trainee, training, checkpoints)
     if not course.over:
@@ -107,11 +108,24 @@ class TrainSummary(Summary):
 
 @stage(packages=("tensorflow", "keras", "numpy"), on_main_thread=True, imports="tasks.fitting.backend")
 def train(  # noqa: PLR0917 - what the engine hands over counts as well
-    table: Ref, normalizer: Ref, training: Training, held_out: Way, checkpoints: Path, out: Path
+    table: Ref,
+    normalizer: Ref,
+    training: Training,
+    held_out: Way,
+    checkpoints: Path,
+    out: Path,
+    groups: Ref | None = None,
 ) -> TrainSummary:
     """Fit the perceptron to the train table and save it with its normalisation, its history and its curve."""
     data = ImageTable(table.file(TABLE))
-    held = hold_out(data, held_out, training)
+    deal = read_deal(groups.file(GROUPS)) if groups else None
+    return fit_and_save(data, normalizer, training, hold_out(data, held_out, training, deal), checkpoints, out)
+
+
+def fit_and_save(  # noqa: PLR0917 - as of the stage
+    data: ImageTable, normalizer: Ref, training: Training, held: Holding, checkpoints: Path, out: Path
+) -> TrainSummary:
+    """Fit the perceptron to the rows of a table that are neither held out nor apart; see `train`."""
     for finding in held.findings:
         log.warning("%s", finding)
 

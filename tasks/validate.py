@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -15,7 +16,7 @@ from schemas.content import TableWriter
 from schemas.counts import counted
 from schemas.datasets import Checks, TableSpec
 from schemas.errors import InvalidData
-from schemas.image_table import ImageTable
+from schemas.image_table import TABLE, ImageTable
 from schemas.parameters import Summary
 from schemas.results import (
     LEAKED,
@@ -29,6 +30,7 @@ from schemas.results import (
     Finding,
     Statistics,
 )
+from tasks.formats.packed import Origins
 from tasks.quality.drift import measure_drift
 from tasks.quality.duplicates import Duplicates, find_duplicates, find_shared
 from tasks.quality.profile import Moments, gather, profile_images, read_parts
@@ -66,10 +68,11 @@ def write_profile(table: ImageTable, classes: int, target: Path) -> tuple[Moment
     from schemas.tables import failures, image_profile
 
     schema, moments, start = image_profile(classes), Moments(), 0
+    profiled = (profile_images(batch, table.metadata.shape.channels) for batch in table.batches())
     failed: dict[str, Failure] = {}
     columns = pa.schema([pa.field(name, kind, nullable=False) for name, kind in PROFILE_TYPES.items()])
     with TableWriter(target, columns, compression="lz4") as writer:
-        for profile, sums in gather(map(profile_images, table.batches()), CHECKED_ROWS):
+        for profile, sums in gather(profiled, CHECKED_ROWS):
             rows = pd.RangeIndex(start, start + len(profile.label), name="sample_id")
             for failure in failures(schema, pd.DataFrame(profile._asdict(), index=rows)):
                 before = failed.get(failure.fault)
@@ -84,26 +87,22 @@ def describe(table: ImageTable, spec: TableSpec, moments: Moments, profile: Path
     counts = np.zeros(len(spec.classes), np.int64)
     for label in read_parts(profile, "label"):
         counts += np.bincount(label, minlength=len(counts))[: len(counts)]
-    minimum, maximum, blank = 255, 0, 0
-    for low, high in zip(read_parts(profile, "minimum"), read_parts(profile, "maximum"), strict=True):
-        minimum, maximum = min(minimum, int(low.min())), max(maximum, int(high.max()))
-        blank += int((low == high).sum())
-    pixels = table.samples * table.pixels
+    values = table.samples * table.pixels
     return Statistics(
         samples=table.samples,
         shape=table.metadata.shape,
         classes=spec.classes,
         class_counts=tuple(counts.tolist()),
         imbalance=counts.max() / counts[counts > 0].min() if counts.any() else 1.0,
-        minimum=minimum,
-        maximum=maximum,
+        minimum=min(int(low.min()) for low in read_parts(profile, "minimum")),
+        maximum=max(int(high.max()) for high in read_parts(profile, "maximum")),
         sum=moments.sum,
         sum_of_squares=moments.sum_of_squares,
-        mean=moments.sum / pixels,
+        mean=moments.sum / values,
         # Of integers, so that nothing is lost before the root.
-        std=math.sqrt((pixels * moments.sum_of_squares - moments.sum**2) / pixels**2),
-        ink=moments.inked / pixels,
-        blank=blank,
+        std=math.sqrt((values * moments.sum_of_squares - moments.sum**2) / values**2),
+        ink=moments.inked / (values // table.metadata.shape.channels),
+        blank=sum(int((spread == 0).sum()) for spread in read_parts(profile, "spread")),
     )
 
 
@@ -208,7 +207,23 @@ class Validated(NamedTuple):
     profile: str
 
 
-def validate_table(table: ImageTable, spec: TableSpec, checks: Checks, train: Path | None, target: Path) -> Validated:
+def named(failures: list[Failure], origins: Origins, split: str) -> list[Failure]:
+    """Say of samples which files they come from, where that is known."""
+    found = []
+    for one in failures:
+        names = [origins.name(split, at) for at in one.where] if one.index == "sample_id" else []
+        found.append(replace(one, names=tuple(names)) if names and all(names) else one)
+    return found
+
+
+def validate_table(  # noqa: PLR0917 - what a split is compared with
+    table: ImageTable,
+    spec: TableSpec,
+    checks: Checks,
+    train: Path | None,
+    target: Path,
+    origins: Origins = Origins(),  # noqa: B008 - it knows nothing
+) -> Validated:
     """
     Check a split and describe it.
 
@@ -217,6 +232,7 @@ def validate_table(table: ImageTable, spec: TableSpec, checks: Checks, train: Pa
         checks: how serious each finding is.
         train:  the profile of the train split, for one that is compared with it.
         target: the file that takes the profile.
+        origins: of the samples.
     Raises: InvalidData: the table breaks its schema; every failure is reported, with counts and the first sample ids.
     """
     failed = check_layout(table, spec)
@@ -227,7 +243,7 @@ def validate_table(table: ImageTable, spec: TableSpec, checks: Checks, train: Pa
     duplicates, twice = compare_images(table, target, train)
     drift = measure_drift(train, target, len(spec.classes)) if train else ()
     failed += by_image + twice + check_classes(statistics, checks, complete=spec.split == "train")
-    failed += check_drift(drift, checks.max_drift)
+    failed = named(failed + check_drift(drift, checks.max_drift), origins, spec.split)
     errors, findings = judge(failed, checks)
     refuse(errors, table, spec)
     findings += find_untested(statistics, spec, checks)
@@ -246,10 +262,13 @@ class ValidateSummary(Summary):
 
 
 @stage(name="{spec.split}", imports="schemas.tables")
-def validate(table: Ref, spec: TableSpec, checks: Checks, reference: Ref | None, out: Path) -> ValidateSummary:
+def validate(  # noqa: PLR0917 - what a split is compared with
+    table: Ref, spec: TableSpec, checks: Checks, reference: Ref | None, out: Path, packed: Ref | None = None
+) -> ValidateSummary:
     """Check one split's table, and compare it with the train split's profile (`reference`) if there is one."""
     train = reference.file(PROFILE) if reference else None
-    facts, content = validate_table(ImageTable(table.file()), spec, checks, train, out / PROFILE)
+    origins = Origins.of(packed, {spec.split: table})
+    facts, content = validate_table(ImageTable(table.file(TABLE)), spec, checks, train, out / PROFILE, origins)
     (out / STATISTICS).write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
     for finding in facts.findings:
         log.warning("%s %s: %s", spec.dataset, spec.split, finding.message)

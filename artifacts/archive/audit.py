@@ -18,11 +18,12 @@ from artifacts.archive.names import Names
 from artifacts.archive.order import started_later
 from artifacts.archive.runs import list_runs, read_run, unreadable_runs
 from artifacts.manifest import Manifest
+from artifacts.ref import STAGE_WORD
 from artifacts.run_record import Record
 from artifacts.store.files import size_of
 from artifacts.store.integrity import Damage, Stored
 from artifacts.store.links import linked_folders
-from artifacts.store.store import STAGE, Store
+from artifacts.store.store import Store
 from schemas.errors import StoreError
 from schemas.events import Progress, emit
 
@@ -90,7 +91,7 @@ class Auditor:
     def run(self, now: datetime) -> Audit:
         """Check, with as many threads as there are cores; hashing frees the interpreter."""
         started = time.perf_counter()
-        artifacts = [each for each in self._store.versions() if STAGE.fullmatch(each[0])]
+        artifacts = [each for each in self._store.versions() if STAGE_WORD.fullmatch(each[0])]
         sizes = {artifact: size_of(self._store.folder(*artifact)) for artifact in artifacts}
         total, done = sum(sizes.values()), 0
         # The largest first: no thread is left alone with one at the end.
@@ -192,7 +193,7 @@ class Auditor:
     def _foreign(self) -> Iterator[Path]:
         """Yield what lies among the artifacts and is none."""
         for folder in sorted(self._store.artifacts.iterdir()):
-            if not STAGE.fullmatch(folder.name) or folder.is_symlink() or not folder.is_dir():
+            if not STAGE_WORD.fullmatch(folder.name) or folder.is_symlink() or not folder.is_dir():
                 yield folder
             else:
                 yield from (path for path in sorted(folder.iterdir()) if is_foreign(path))

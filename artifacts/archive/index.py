@@ -32,9 +32,9 @@ from schemas.errors import StoreError
 LAYOUT = 2
 """Number of the tables below: another layout has another file, so that older and newer code work side by side."""
 TABLES = (
-    "CREATE TABLE runs (file TEXT PRIMARY KEY, size INT, inode INT, time INT,"
+    "CREATE TABLE runs (file BLOB PRIMARY KEY, size INT, inode TEXT, time INT,"
     " id TEXT, sequence INT, started TEXT, state TEXT, dataset TEXT, identity TEXT)",
-    "CREATE TABLE used (file TEXT, stage TEXT, name TEXT, version TEXT, identity TEXT, sequence INT, started TEXT)",
+    "CREATE TABLE used (file BLOB, stage TEXT, name TEXT, version TEXT, identity TEXT, sequence INT, started TEXT)",
     "CREATE INDEX used_by_file ON used (file)",
     "CREATE INDEX used_by_version ON used (stage, version)",
     "CREATE INDEX used_by_name ON used (stage, name, identity, version, sequence, started)",
@@ -62,6 +62,8 @@ INSERT = "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 UNREADABLE = "SELECT file FROM runs WHERE id IS NULL ORDER BY file"
 BUSY_SECONDS = 5.0
 """For which another process may be writing."""
+Look = tuple[int, str, int]
+"""By what a file is seen to have changed: size, inode, time. Some inodes do not fit into SQLite's numbers."""
 _SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 
@@ -80,7 +82,7 @@ class _Numbered(BaseModel):
     """What a record of whatever version says of its place in the order."""
 
     model_config = ConfigDict(extra="ignore")
-    sequence: int = Field(default=0, ge=0)
+    sequence: int = Field(default=0, ge=0, lt=2**63)
 
 
 class RunIndex:
@@ -93,7 +95,7 @@ class RunIndex:
     """
 
     def __init__(self, store: Store) -> None:
-        self._store, self._guard = store, threading.RLock()
+        self._store, self._guard, self._rebuilt = store, threading.RLock(), False
         self._database = _open(store) or _connect(":memory:")
 
     def __enter__(self) -> RunIndex:
@@ -129,8 +131,8 @@ class RunIndex:
                     database.executemany("DELETE FROM used WHERE file = ?", stale)
                     database.executemany(INSERT, [row for row, _ in rows])
                     database.executemany("INSERT INTO used VALUES (?, ?, ?, ?, ?, ?, ?)", used)
-            except sqlite3.Error:
-                self._do_without()
+            except sqlite3.Error as error:
+                self._go_on(error)
 
     def runs(self) -> list[Entry]:
         """List the runs whose records read, newest first: by number; of those without one by start and id."""
@@ -138,7 +140,7 @@ class RunIndex:
 
     def unreadable(self) -> list[Path]:
         """List the files of the history that are no run's record."""
-        found = [self._store.runs / file for (file,) in self._ask(UNREADABLE)]
+        found = [self._store.runs / os.fsdecode(file) for (file,) in self._ask(UNREADABLE)]
         return [path for path in found if os.path.lexists(path)]
 
     def highest(self) -> int:
@@ -163,42 +165,48 @@ class RunIndex:
         with self._guard:
             try:
                 return self._database.execute(question, given).fetchall()
-            except sqlite3.Error:
-                self._do_without()
+            except sqlite3.Error as error:
+                self._go_on(error)
                 return self._database.execute(question, given).fetchall()
 
-    def _do_without(self) -> None:
-        """Go on in memory: the file is damaged, full, or somebody else's for too long."""
+    def _go_on(self, error: sqlite3.Error) -> None:
+        """Begin again: with a new file for one that is damaged, once; else in memory."""
         self._database.close()
-        self._database = _connect(":memory:")
+        rebuilt = None
+        if not self._rebuilt and not isinstance(error, sqlite3.OperationalError):
+            rebuilt = _open(self._store, damaged=True)
+        self._rebuilt, self._database = True, rebuilt or _connect(":memory:")
         self.update()
 
-    def _row(self, file: str, look: tuple[int, int, int]) -> tuple[tuple[object, ...], list[tuple[object, ...]]]:
+    def _row(self, file: bytes, look: Look) -> tuple[tuple[object, ...], list[tuple[object, ...]]]:
         """Return what is noted of a file: its row, and a row for each artifact that the run used."""
-        record = read_run(self._store, file.removesuffix(".json"))
+        path = self._store.runs / os.fsdecode(file)
+        record = read_run(self._store, path.stem)
         if record is None:
-            return (file, *look, None, _number(self._store.runs / file), None, None, None, None), []
+            return (file, *look, None, _number(path), None, None, None, None), []
         entry = Entry(record.id, record.sequence, record.started, record.state, record.dataset, record.identity)
         run = (entry.identity, entry.sequence, entry.started)
         return (file, *look, *entry), [(file, row.stage, row.name, row.version, *run) for row in record.stages]
 
 
-def _open(store: Store) -> sqlite3.Connection | None:
-    """Open the file, made or rebuilt where need be; None where that cannot be."""
+def _open(store: Store, *, damaged: bool = False) -> sqlite3.Connection | None:
+    """Open the file, made or rebuilt where need be; None where that cannot be. Args: damaged: it is to be rebuilt."""
     path = store.home / "index" / f"runs-{LAYOUT}.sqlite"
     files = [path.with_name(f"{path.name}{suffix}") for suffix in _SUFFIXES]
     if not store.runs.is_dir() or any(each.is_symlink() for each in (path.parent, *files)):
         return None
     with suppress(StoreError, sqlite3.Error), disk(path.parent):
         make_folder(path.parent)
-        try:
-            return _connect(path)
-        except sqlite3.OperationalError:
-            raise  # busy, or not to be written; a damaged file is another error
-        except sqlite3.DatabaseError:
-            for each in files:
-                each.unlink(missing_ok=True)
-            return _connect(path)
+        if not damaged:
+            try:
+                return _connect(path)
+            except sqlite3.OperationalError:
+                raise  # busy, or not to be written; a damaged file is another error
+            except sqlite3.DatabaseError:
+                pass
+        for each in files:
+            each.unlink(missing_ok=True)
+        return _connect(path)
     return None
 
 
@@ -211,7 +219,7 @@ def _connect(path: Path | str) -> sqlite3.Connection:
         database.execute("PRAGMA synchronous = NORMAL")
         if not _is_made(database):
             with _writing(database):
-                for statement in () if _is_made(database) else TABLES:
+                for statement in () if _is_made(database) else (*TABLES, f"PRAGMA user_version = {LAYOUT}"):
                     database.execute(statement)
     except BaseException:
         database.close()
@@ -220,7 +228,7 @@ def _connect(path: Path | str) -> sqlite3.Connection:
 
 
 def _is_made(database: sqlite3.Connection) -> bool:
-    return bool(database.execute("SELECT 1 FROM sqlite_master WHERE name = 'used_by_name'").fetchall())
+    return bool(database.execute("PRAGMA user_version").fetchone()[0] == LAYOUT)
 
 
 @contextmanager
@@ -235,14 +243,14 @@ def _writing(database: sqlite3.Connection) -> Iterator[None]:
     database.commit()
 
 
-def _looks(store: Store) -> Iterator[tuple[str, tuple[int, int, int]]]:
-    """Yield the names of the files of the history, and by what each is seen to have changed: size, inode, time."""
+def _looks(store: Store) -> Iterator[tuple[bytes, Look]]:
+    """Yield the names of the files of the history, and how each looks."""
     noted_by = dict(noted_sizes(store))
     for entry in record_files(store):
         with suppress(FileNotFoundError):
             status = entry.stat(follow_symlinks=False)
             noted = noted_by.get(entry.name.removesuffix(".json"), 0)
-            yield entry.name, (status.st_size + noted, status.st_ino, status.st_mtime_ns)
+            yield os.fsencode(entry.name), (status.st_size + noted, str(status.st_ino), status.st_mtime_ns)
 
 
 def _number(path: Path) -> int:

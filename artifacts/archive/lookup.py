@@ -5,13 +5,15 @@ A word is the beginning of a run's id or of a version, `stage/` and the beginnin
 An alias wins over beginnings, a whole id or version over what merely begins so. Beginnings are looked for among the
 names of files: nothing is read for them.
 
-`latest` is the newest run that completed, wherever artifacts or metrics are wanted; to see how runs end, the newest.
+`latest` is the newest run that completed with a model, wherever artifacts or metrics are wanted; to see how runs end,
+the newest. Other jobs leave runs as well, which have none: only where no run has one, they count.
 """
 
 from __future__ import annotations
 
 import difflib
 import logging
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from artifacts.archive.index import RunIndex
@@ -83,7 +85,7 @@ def find_run(store: Store, word: str) -> Record:
     if record is None or record.state != "completed":
         with RunIndex(store) as index:
             completed = [each.id for each in index.users(found.stage, found.id) if each.state == "completed"]
-        record = next(filter(None, (read_run(store, run) for run in completed)), record)
+        record = next((each for each in _records(store, completed) if each.state == "completed"), record)
     if record is None:
         raise UsageError(
             str(found),
@@ -158,13 +160,21 @@ def _model(store: Store, record: Record) -> Stored:
     return stored_artifact(store, models[0].stage, models[0].id)
 
 
+def _records(store: Store, runs: Iterable[str]) -> Iterator[Record]:
+    return filter(None, (read_run(store, run) for run in runs))
+
+
 def _latest(store: Store, *, completed: bool) -> Record:
     """Return the newest run; with `completed` the newest that is, and say which newer one is passed over."""
     with RunIndex(store) as index:
         runs = index.runs()
     wanted = [each.id for each in runs if not completed or each.state == "completed"]
-    found = next(filter(None, (read_run(store, run) for run in wanted)), None)
-    newest = next(filter(None, (read_run(store, each.id) for each in runs)), None)
+    # The record says how it ended, whatever the index made of it.
+    found = next((each for each in _records(store, wanted) if not completed or each.state == "completed"), None)
+    if completed and found and not _has_model(found):
+        done = (each for each in _records(store, wanted) if each.state == "completed")
+        found = next(filter(_has_model, done), found)
+    newest = next(_records(store, (each.id for each in runs)), None)
     newer = ""
     if newest and (found is None or newest.id != found.id):
         newer = f"run {newest.id} {ENDED[state_of(store, newest)]}"
@@ -175,9 +185,13 @@ def _latest(store: Store, *, completed: bool) -> Record:
             found=f"none: {newer}" if newer else "none",
             way_out="Make one with `idxflow run`.",
         )
-    if newer:
+    if newer and newest and (state_of(store, newest) != "completed" or _has_model(newest)):
         logger.warning("%s is run %s: the newer %s.", LATEST, found.id, newer)
     return found
+
+
+def _has_model(record: Record) -> bool:
+    return any(row.stage == MODEL for row in record.stages)
 
 
 def _run(store: Store, run: str) -> Record:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from artifacts.archive.index import RunIndex
+from artifacts.archive.runs import read_run
 from artifacts.run_record import Record
 from artifacts.store.disk import disk
 from artifacts.store.files import make_folder
@@ -74,7 +75,8 @@ def next_number(store: Store, index: RunIndex) -> Iterator[int]:
         make_folder(store.locks)
         with locked(store.locks / "runs.lock"):
             index.update()
-            yield 1 + index.highest()
+            newest = next(filter(None, (read_run(store, each.id) for each in index.runs())), None)
+            yield 1 + max(index.highest(), newest.sequence if newest else 0)
 
 
 def started_later(record: Record, now: datetime) -> bool:

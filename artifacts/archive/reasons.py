@@ -182,7 +182,7 @@ def _parameter_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> I
     changed = [file for file in sorted(files) if before.get(f"{file}.sha256") != after.get(f"{file}.sha256")]
     for file in changed:
         old, new = (each.get(f"{file}.sha256") for each in (before, after))
-        name = (after if new else before)[f"{file}.name"]
+        name = (after if new else before).get(f"{file}.name", file)
         yield Change(kind="file", subject=name, before=old, after=new)
     told = tuple(f"{file}." for file in changed)
     rest = [{path: value for path, value in each.items() if not path.startswith(told)} for each in (before, after)]

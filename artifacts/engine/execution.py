@@ -8,6 +8,7 @@ What it returns is plain data as well: whoever sent it out makes the run's recor
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -130,6 +131,8 @@ class Execution:
     def _compute(self, parts: KeyParts) -> Ref:
         """Check the inputs, do the work in a staging folder, and publish it."""
         store, stage, name = self.store, self.stage, self.name
+        stage.refuse_edits((), store.scans)
+        loaded = frozenset(sys.modules)
         emit(StageChanged(stage.stage, name, "started", parts.version))
         started = time.perf_counter()
         with staging(store, stage.stage, parts.version) as out:
@@ -142,10 +145,13 @@ class Execution:
                 "checkpoints": checkpoints,
                 "known": self._finder(wanted=not self.rebuild),
                 "spare": self._finder(wanted=self.rebuild != ASKED),
+                "own": store.own_folders,
+                "earlier": lambda: None if self.rebuild else self._earlier(parts),
             }
             with store.readers.reading(references(list(self.arguments.values()))), disk(store.home):
                 bound = {argument: _each(value, self._open) for argument, value in self.arguments.items()}
                 summary = stage.function(**bound, **{each: offered[each] for each in stage.wants})
+            stage.refuse_edits(loaded, store.scans)
             entries = seal_entries(out, summary.content)
             manifest = Manifest(
                 stage=stage.stage,
@@ -164,6 +170,18 @@ class Execution:
                 flow_run=self.flow_run,
             )
             return publish(store, out, manifest)
+
+    def _earlier(self, parts: KeyParts) -> Path | None:
+        """Find the newest artifact of this stage and name that the same code made, whole and hashed."""
+        alike = [
+            each
+            for each in self.store.manifests(parts.stage)
+            if (each.name, each.parts.code, each.parts.packages) == (self.name, parts.code, parts.packages)
+        ]
+        for manifest in sorted(alike, key=lambda each: each.created, reverse=True):
+            if found := self.store.read(parts.stage, manifest.version, fully=True):
+                return found.folder
+        return None
 
     def _open(self, ref: Ref) -> Ref:
         return self.store.open(ref)

@@ -240,9 +240,8 @@ class Recorder:
         """Write the run's record to `<home>/runs/<id>.json`, and say so."""
         self._state, self._error = state, error
         self.record = self._write()
-        if state != "running":
-            with suppress(StoreError):  # nobody reads it beside the record
-                forget(self.store, self.id)
+        with suppress(StoreError):  # lines of an earlier attempt at this flow run, or what the record says by now
+            forget(self.store, self.id)
         emit(RunChanged(self.id, state))
 
     def close(self) -> None:

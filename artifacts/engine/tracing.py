@@ -20,15 +20,17 @@ class Tracing:
     def __init__(self) -> None:
         self.refresh = Refresh()
         self.stages: dict[str, Stage] = {}
+        self.calls: list[tuple[str, str]] = []
 
     @property
     def store(self) -> Store:
         """Raise RuntimeError: a graph that is traced has no place."""
         raise RuntimeError("a graph asks for no store while it is traced")
 
-    def submit(self, stage: Stage, arguments: dict[str, Any]) -> None:  # noqa: ARG002 - as the run's
-        """Note a stage."""
+    def submit(self, stage: Stage, arguments: dict[str, Any]) -> None:
+        """Note a stage, and of what it is called."""
         self.stages.setdefault(stage.stage, stage)
+        self.calls.append((stage.stage, stage.name_of(arguments)))
 
     def perform(self, execution: Execution) -> Done:
         """Compute nothing. Raises: RuntimeError."""
@@ -46,10 +48,19 @@ class Tracing:
 
 def stages_of(graph: Callable[[], object]) -> dict[str, Stage]:
     """Return the stages that a graph calls, by name, in the order of their first calls."""
+    return _traced(graph).stages
+
+
+def calls_of(graph: Callable[[], object]) -> tuple[tuple[str, str], ...]:
+    """Return what a graph calls, in order: the stage's name, and of what."""
+    return tuple(_traced(graph).calls)
+
+
+def _traced(graph: Callable[[], object]) -> Tracing:
     tracing = Tracing()
     token = CURRENT.set(tracing)
     try:
         graph()
     finally:
         CURRENT.reset(token)
-    return tracing.stages
+    return tracing

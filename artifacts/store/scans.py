@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from artifacts.code import Scan
+from artifacts.code import SCANNED, Scan
 from artifacts.store.files import read_plain, write_atomically
 from schemas.errors import StoreError
 
@@ -28,13 +28,12 @@ class ScanIndex:
     """
     The entries below one home folder; see `artifacts.code.Scans`.
 
-    Args: path: of the file; where its folder's parent is not there, nothing is kept.
+    Args: path: of the file; in a home folder without a store nothing is kept.
     """
 
     def __init__(self, path: Path) -> None:
         self._path, self._guard = path, threading.Lock()
         self._entries: dict[str, Scan] | None = None
-        self._changed = False
 
     def __reduce__(self) -> tuple[type[ScanIndex], tuple[Path]]:
         """Pickle where the entries lie: another process reads them there."""
@@ -45,22 +44,15 @@ class ScanIndex:
         with self._guard:
             return self._loaded().get(key)
 
-    def add(self, key: str, scan: Scan) -> None:
-        """Note what was found in a source; `save` keeps it."""
-        with self._guard:
-            self._loaded()[key] = scan
-            self._changed = True
-
     def save(self) -> None:
-        """Keep what was added, with what others kept meanwhile."""
+        """Keep what this process has found, with what others kept meanwhile."""
         with self._guard:
-            if not self._changed or not self._path.parent.parent.is_dir():
+            if self._loaded().keys() >= SCANNED.keys() or not (self._path.parents[1] / "artifacts").is_dir():
                 return
-            entries = _read(self._path) | self._loaded()
-            content = json.dumps(dict(list(entries.items())[-MOST:]), separators=(",", ":")).encode()
+            entries = dict(list((_read(self._path) | SCANNED).items())[-MOST:])
             with suppress(OSError, StoreError):  # of a store that cannot be written
-                write_atomically(self._path, _sealed(content), durable=False)
-            self._changed = False
+                write_atomically(self._path, _sealed(json.dumps(entries).encode()), durable=False)
+                self._entries = entries
 
     def _loaded(self) -> dict[str, Scan]:
         if self._entries is None:

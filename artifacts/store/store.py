@@ -22,13 +22,15 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from artifacts.keys import storage_key
 from artifacts.manifest import Manifest
-from artifacts.ref import Ref
+from artifacts.ref import STAGE_WORD, Ref
 from artifacts.store import files
 from artifacts.store.disk import disk, link_error
 from artifacts.store.integrity import (
@@ -47,8 +49,11 @@ from artifacts.store.scans import ScanIndex
 from artifacts.store.trust import Trust
 from schemas.errors import ArtifactDamaged, StoreError, UsageError
 
+if TYPE_CHECKING:
+    from artifacts.store.own_folders import OwnFolders
+
 logger = logging.getLogger("idxflow.store")
-STAGE, VERSION = re.compile(r"[a-z]{1,32}"), re.compile(r"[0-9a-f]{16}")
+VERSION = re.compile(r"[0-9a-f]{16}")
 STAGING_PREFIX, REPLACED_PREFIX, CHECKPOINTS_PREFIX = ".staging-", ".replaced-", ".checkpoints-"
 
 
@@ -79,6 +84,13 @@ class Store:
         with disk(self.home):
             for folder in (self.artifacts, self.incoming, self.locks, self.runs) if create else ():
                 files.make_folder(folder)
+
+    @cached_property
+    def own_folders(self) -> OwnFolders:
+        """The notes on people's own folders; they bring NumPy with them."""
+        from artifacts.store.own_folders import OwnFolders
+
+        return OwnFolders(self.home / "own")
 
     def _refuse_strangers(self) -> None:
         """Refuse a folder in which `artifacts` is somebody else's: its contents would be called foreign."""
@@ -258,7 +270,7 @@ class Store:
 
 def _is_stage(folder: Path) -> bool:
     """Tell whether a folder may be a stage's, of this version of idxflow or another: by its name and its contents."""
-    if folder.is_symlink() or not folder.is_dir() or not STAGE.fullmatch(folder.name):
+    if folder.is_symlink() or not folder.is_dir() or not STAGE_WORD.fullmatch(folder.name):
         return False
     return all(VERSION.fullmatch(path.name) or path.name.startswith(".") for path in folder.iterdir())
 

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from artifacts.store import files
 from artifacts.store.disk import disk
 from artifacts.store.flock import locked
-from schemas.datasets import Sha256
 from schemas.errors import StoreError
+from schemas.parameters import Sha256
 from schemas.text import Moment
 
 

@@ -12,6 +12,7 @@ from cyclopts import Parameter, Token
 
 from schemas.catalog import dataset_names
 from schemas.errors import UsageError
+from schemas.source import TEST_FRACTION
 from schemas.training import PROFILES, Training
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ Word = Annotated[
 Dataset = Annotated[
     str | None,
     Parameter(
-        help=f"{', '.join(dataset_names())}, or the path of a .toml that describes a data set of your own. "
+        help=f"{', '.join(dataset_names())}, or a path: of a folder of pictures (one folder a class), an archive, "
+        "a CSV, an .npz, or a .toml that describes a data set of your own. "
         "[mnist if it is stored or a mirror answers within 3 s, else digits]"
     ),
 ]
@@ -82,8 +84,8 @@ Refresh = Annotated[
     list[str] | None,
     several(
         "STAGE",
-        "Recompute a stage, cached or not: download, verify, decompress, parse, validate, normalize, train, evaluate, "
-        "report.",
+        "Recompute a stage, cached or not: pack, download, verify, decompress, parse, validate, normalize, train, "
+        "evaluate, report.",
     ),
 ]
 Revalidate = Annotated[
@@ -95,6 +97,71 @@ Force = Annotated[
 Home = Annotated[str | None, Parameter(help="Folder of all run-time data. [.idxflow; IDXFLOW_HOME]")]
 Verbose = Annotated[bool | None, flag("Show logs, library messages and tracebacks.")]
 Json = Annotated[bool, flag("Print JSON on standard output, and everything else on standard error.")]
+
+
+def read_size(_: type, tokens: Sequence[Token]) -> tuple[int, int]:
+    """Read rows and columns. Raises: UsageError: it is no size."""
+    given = tokens[0]
+    if not (found := re.fullmatch(r"([0-9]{1,4})\s*[xX\u00d7,]\s*([0-9]{1,4})", given.value.strip())):
+        expected, way_out = "rows x columns, as 28x28", "Nothing has run."
+        raise UsageError("--size", expected=expected, found=repr(given.value), way_out=way_out)
+    return int(found[1]), int(found[2])
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class PackOptions:
+    """What is said of a folder, archive, table or file of arrays: the same for `run`, `plan` and `describe`."""
+
+    size: Annotated[
+        tuple[int, int] | None,
+        Parameter(
+            n_tokens=1,
+            converter=read_size,
+            negative="",
+            metavar="ROWSxCOLUMNS",
+            help="Size of every image. [as the pictures are, all alike]",
+        ),
+    ] = None
+    fit: Annotated[
+        str | None,
+        Parameter(
+            metavar="HOW",
+            help="Of a picture of another size: exact refuses it, pad keeps its aspect, stretch does not. [exact]",
+        ),
+    ] = None
+    color: Annotated[str | None, Parameter(metavar="COLOR", help="gray or rgb. [as the pictures are, all alike]")] = (
+        None
+    )
+    background: Annotated[
+        int | None,
+        Parameter(metavar="LEVEL", help="0 to 255: what transparent parts are laid on. [refused]"),
+    ] = None
+    frames: Annotated[
+        str | None, Parameter(metavar="WHICH", help="first: take the first frame of an animated picture. [refuse]")
+    ] = None
+    deep: Annotated[
+        str | None, Parameter(metavar="HOW", help="shift: of 16 bits a channel keep the higher 8. [refuse]")
+    ] = None
+    test_fraction: Annotated[
+        float | None,
+        Parameter(
+            metavar="SHARE",
+            help=f"Share of the images that becomes the test split, if none is there. [{TEST_FRACTION:g}]",
+        ),
+    ] = None
+    classes: Annotated[
+        list[str] | None, several("NAME", "The classes that are used, in the order of their labels. [all]")
+    ] = None
+    label: Annotated[str | None, Parameter(metavar="COLUMN", help="Column of the labels in a CSV or TSV.")] = None
+    allow_refused: Annotated[bool | None, flag("Go on where more than 1 % of the pictures cannot be used. [false]")] = (
+        None
+    )
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What was given, by the field of `schemas.source.Choices`."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @Parameter(name="*")
@@ -109,6 +176,7 @@ class RunOptions:
     refresh: Refresh = None
     revalidate: Revalidate = None
     force: Force = None
+    pack: PackOptions = PackOptions()
 
     def settings(self, **others: str | float | bool | None) -> Settings:
         """
@@ -119,7 +187,7 @@ class RunOptions:
         """
         from idxflow.cli.settings import load_settings
 
-        flags = asdict(self)
+        flags = asdict(self) | {"pack": self.pack.given or None}
         assignments = flags.pop("assign") or ()
         return load_settings({**flags, **others}, assignments)
 

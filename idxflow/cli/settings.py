@@ -34,8 +34,10 @@ from pydantic_settings import (
 
 from idxflow.cli.usage import FILES, NOTHING_RAN, explain, refuse_misspelt_variables
 from schemas.addresses import below_home, redact, refuse_secrets, refuse_windows_path
-from schemas.catalog import load_dataset
+from schemas.catalog import is_place, load_dataset
+from schemas.catalog.places import load_place
 from schemas.errors import UsageError
+from schemas.source import Choices
 from schemas.training import PROFILES, ProfileName, Training
 
 if TYPE_CHECKING:
@@ -89,9 +91,9 @@ class _Stages:
     """Adds the stages to a schema. The graph, which knows them, is imported only where somebody looks at one."""
 
     def __get_pydantic_json_schema__(self, core: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        from flows.dag import STAGES
+        from flows.dag import GRAPH
 
-        return {**handler(core), "enum": [*STAGES]}
+        return {**handler(core), "enum": [*GRAPH]}
 
 
 class Settings(BaseSettings):
@@ -108,6 +110,7 @@ class Settings(BaseSettings):
     )
 
     dataset: str | None = Field(default=None, description="None: mnist if it is available, else digits")
+    pack: Choices = Field(default=Choices(), description="of a folder, archive, table or file of arrays")
     profile: ProfileName = "tutorial"
     training: Training = Training()
     mirror: tuple[Annotated[str, AfterValidator(mirror_address)], ...] = Field(
@@ -131,6 +134,8 @@ class Settings(BaseSettings):
         from flows.job import Job
 
         shared = {name: getattr(self, name) for name in Job.model_fields if name != "mirrors"}
+        if self.dataset is not None and is_place(self.dataset):
+            shared["dataset"] = os.path.abspath(below_home(self.dataset))  # noqa: PTH100 - a link stays one
         return Job(mirrors=self.mirror, **shared)
 
     @classmethod
@@ -204,7 +209,8 @@ def load_settings(flags: Mapping[str, Any], assignments: Sequence[str] = ()) -> 
     except tomllib.TOMLDecodeError as error:
         files = " or ".join(name for name in FILES if Path(name).is_file())
         raise UsageError(files, expected="TOML", found=str(error), way_out=NOTHING_RAN) from error
-    load_dataset("mnist" if settings.dataset is None else settings.dataset, settings.mirror)
+    if settings.dataset is None or not (is_place(settings.dataset) or load_place(settings.dataset)):
+        load_dataset(settings.dataset or "mnist", settings.mirror)
     return settings
 
 

@@ -186,7 +186,8 @@ def _origin(path: tuple[str, ...], flags: Mapping[str, Any], assigned: Mapping[s
     """Return where a value comes from: the strongest source that has it."""
     dotted = ".".join(path)
     if path[0] in flags:
-        return f"--{dotted.replace('_', '-')}"
+        own = dotted.removeprefix("pack.")  # its flags stand beside those of the run
+        return f"--{own.replace('_', '-')}"
     if _holds(assigned, path):
         return f"--set {dotted}"
     variables = {f"IDXFLOW_{'__'.join(path[:depth])}".upper() for depth in range(1, len(path) + 1)}

@@ -29,9 +29,9 @@ class Images:
     Args:
         sample_id: uint32 (n,), 0 to n - 1.
         label:     uint16 (n,), class indices from 0.
-        image:     (n, rows, columns): raw ones uint8, 0 to 255; normalized ones float32, as the tutorial's network
-                   sees them: scaled to [-1, 1], less the mean image, over one standard deviation. Only raw ones are
-                   for the saved model, which does all of this by itself.
+        image:     (n, rows, columns), in colour (n, rows, columns, 3): raw ones uint8, 0 to 255; normalized ones
+                   float32, as the tutorial's network sees them: scaled to [-1, 1], less the mean image, over one
+                   standard deviation. Only raw ones are for the saved model, which does all of this by itself.
         classes:   class names, in label order.
     """
 
@@ -41,12 +41,13 @@ class Images:
     classes: tuple[str, ...]
 
     def __repr__(self) -> str:
-        count, rows, columns = self.image.shape
-        return f"<{counted(count, 'image')} of {rows} x {columns}, {self.image.dtype}, {len(self.classes)} classes>"
+        count, *shape = self.image.shape
+        size = " x ".join(map(str, shape))
+        return f"<{counted(count, 'image')} of {size}, {self.image.dtype}, {len(self.classes)} classes>"
 
     @property
     def flat(self) -> npt.NDArray[np.uint8] | npt.NDArray[np.float32]:
-        """The images as (n, rows * columns): raw ones are what a model takes."""
+        """The images as (n, values of one): raw ones are what a model takes."""
         return self.image.reshape(len(self.image), -1)
 
 
@@ -83,6 +84,7 @@ def _normalize(image: npt.NDArray[np.uint8], normalizer: Ref) -> npt.NDArray[np.
 
 SUBJECT = "the images"
 WHOLE = "raw pixels, 0 to 255, uint8"
+SIZE = "Bring them to the size of the data set's images, as they were cut out and scaled there."
 
 
 # Arrays have no one truth value, and are too long to print.
@@ -111,7 +113,7 @@ class Classifier:
     A model that is loaded, with what its images and classes are.
 
     Args:
-        graph:   of uint8 (n, rows * columns) to float32 (n, classes); see `tasks.evaluate.as_graph`.
+        graph:   of uint8 (n, values of an image) to float32 (n, classes); see `tasks.evaluate.as_graph`.
         shape:   of an image.
         classes: names, in label order.
     """
@@ -145,10 +147,11 @@ def raw_pixels(images: npt.ArrayLike, shape: ImageSpec) -> npt.NDArray[np.uint8]
     Check that images are raw pixels of a shape.
 
     Args:
-        images: (n, rows, columns), (n, rows * columns) or one image, (rows, columns); uint8, or integers of another
-                type that are all from 0 to 255, which are the same numbers.
+        images: (n, rows, columns), (n, rows * columns) or one image, (rows, columns), in colour each with an axis of 3
+                at its end, (n, rows * columns * 3) if flat; uint8, or integers of another type that are all from 0 to
+                255, which are the same numbers.
         shape:  of an image.
-    Returns: uint8 (n, rows * columns), at least one row.
+    Returns: uint8 (n, values of an image), at least one row.
     Raises:  UsageError: of another shape or type, none at all, or out of range.
     """
     import numpy as np
@@ -180,11 +183,24 @@ def _check_shape(given: npt.NDArray[Any], shape: ImageSpec) -> None:
 def _shape_way_out(sizes: tuple[int, ...], shape: ImageSpec) -> str:
     if sizes == (shape.pixels,):
         return "One image in a row is `images.reshape(1, -1)`."
-    if sizes[-3:] == (*shape.array, 1):
+    sides = shape.rows, shape.columns
+    if shape.colour:
+        return _colour_way_out(sizes, sides)
+    if sizes[-3:] == (*sides, 1):
         return "Take the axis of the one channel off: `images[..., 0]`."
-    if sizes[-3:] in {(*shape.array, 3), (*shape.array, 4)}:
+    if sizes[-3:] in {(*sides, 3), (*sides, 4)}:
         return "These look like colours, and the model was trained on grey pixels: convert them as its data set was."
-    return "Bring them to the size of the data set's images, as they were cut out and scaled there."
+    return SIZE
+
+
+def _colour_way_out(sizes: tuple[int, ...], sides: tuple[int, int]) -> str:
+    if sizes[-3:] == (3, *sides):
+        return "Bring the channels, which stand first, to the end: `np.moveaxis(images, -3, -1)`."
+    if sizes[-3:] == (*sides, 4):
+        return "Leave out the opacity, the last of the four channels: `images[..., :3]`."
+    if sizes[-3:] == (*sides, 1) or sizes[-2:] == sides:
+        return "These look grey, and the model was trained on red, green and blue: hand over the images in colour."
+    return SIZE
 
 
 def _check_values(given: npt.NDArray[Any]) -> None:

@@ -37,8 +37,8 @@ MODE = 0o644
 MEANINGS = {
     MODEL: "the model, with its normalisation: raw pixels in, probabilities out",
     NORMALIZER: "the normaliser in figures and formulas",
-    MEAN: "its mean image, float64, one value per pixel, row by row, on the scale of -1 to 1",
-    "labels.json": "class names in label order, what the data set's files call each, rows and columns of an image",
+    MEAN: "its mean image, float64, one value per pixel (and channel), row by row, on the scale of -1 to 1",
+    "labels.json": "class names in label order, what the data set's files call each, the shape of an image",
     METRICS: "all metrics of both splits",
     CONFUSION: "test images by true and by predicted class",
     HISTORY: "loss and accuracy of each epoch",

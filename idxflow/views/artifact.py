@@ -17,7 +17,7 @@ from artifacts.manifest import Manifest
 from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
 from idxflow.views.console import Console
-from idxflow.views.layout import few, local_time, present, table_lines
+from idxflow.views.layout import below, few, local_time, present, table_lines
 from schemas.counts import counted
 from schemas.text import amount, duration
 
@@ -68,7 +68,12 @@ def print_artifact(console: Console, facts: ArtifactFacts) -> None:
     console.section("Parameters", list(_leaves(manifest.parts.parameters)))
     inputs = [(each.argument, f"{each.stage}/{each.version} {each.name}".rstrip()) for each in manifest.inputs]
     console.section("Inputs", inputs)
-    console.section("Result", list(_leaves(manifest.summary)))
+    summary = dict(manifest.summary)
+    corrections = summary.pop("corrections", ())
+    console.section("Result", [row for row in _leaves(summary) if row != ("corrected", "")])
+    if corrections:
+        console.line(Text("\nCorrected labels", "bold"))
+        console.lines(line for text in corrections for line in below(text, 2, console.width, ""))
     console.line(Text("\nFiles, with their SHA-256", "bold"))
     sizes = [(f"  {name}", amount(entry.bytes, "bytes")) for name, entry in manifest.files.items()]
     _, *lines = table_lines(("", "size"), sizes, right=("size",))

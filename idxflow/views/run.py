@@ -28,6 +28,7 @@ from schemas.held_out import HeldOut
 from schemas.image_spec import ImageSpec
 from schemas.model import MODEL
 from schemas.results import METRICS, REPORT, Caveat, Metrics, unsaid
+from schemas.source import FILES
 from schemas.text import amount, duration, share
 from schemas.training import PROFILES, Training
 
@@ -118,6 +119,9 @@ class RunFacts(BaseModel):
     error: str | None
     model: Path | None = Field(description="None where it is not in the store")
     report: Path | None = Field(description="None where it is not in the store")
+    corrected: tuple[str, ...] = Field(
+        description="how many labels a person has corrected, and in which file, by split"
+    )
     record: Path
     dashboard: str | None
     flow_run: str
@@ -141,6 +145,7 @@ def run_facts(store: Store, record: RunRecord, now: datetime) -> RunFacts:
         "stages": [_stage_facts(store, row) for row in record.stages],
         "model": _place(store, record, "train", MODEL),
         "report": _place(store, record, "report", REPORT),
+        "corrected": tuple(_corrected([store.folder(row.stage, row.version) for row in _tables(record)])),
         "record": store.runs / f"{record.id}.json",
         "aliases": [
             f"{alias.name} of {'/'.join(alias.artifact)}"
@@ -243,6 +248,7 @@ def print_run(console: Console, facts: RunFacts) -> None:
     rows = present(
         *_figures(facts),
         ("Held out", facts.held_out),
+        *(("Corrected", told) for told in facts.corrected),
         ("Model", facts.model),
         ("Report", facts.report),
         ("Record", facts.record),
@@ -291,8 +297,10 @@ def print_summary(console: Console, record: RunRecord, home: Path, stop_server: 
     for label, value in present(
         ("Run", f"{what}: {record.state} in {duration(record.seconds)}"),
         ("Artifacts", f"{counted(len(record.stages), 'stage')}: {counts}"),
+        ("Files", done and _files(record)),
         ("Train rows", rows),
         ("Held out", done and record.held_out),
+        *(("Corrected", told) for told in _corrected([Path(row.path) for row in _tables(record)])),
         ("First 3 labels", labels),
         *(_figures(record) if done else ()),
         ("Model", record.model and Path(record.model)),
@@ -314,8 +322,34 @@ def _figures(run: RunFacts | RunRecord) -> Iterator[tuple[str, str]]:
         yield CAVEAT, caveat.message
 
 
+def _files(record: RunRecord) -> str | None:
+    """Say what became of the files of a place that was packed; None of other sets."""
+    for stage in record.stages:
+        if stage.stage == "pack":
+            with suppress(OSError, ValidationError):
+                packed = Manifest.model_validate_json((Path(stage.path) / "manifest.json").read_bytes()).summary
+                unused = sum(packed["unused"].values())
+                rest = f"; {unused:,} not, as {FILES} says" if unused else ""
+                return f"{counted(packed['files'], 'file', ',')}: {packed['used']:,} used{rest}"
+    return None
+
+
+def _tables(record: RunRecord) -> list[StageRecord]:
+    """Return the rows of the parsed splits, train first."""
+    return sorted((row for row in record.stages if row.stage == "parse"), key=lambda row: row.name != "train")
+
+
+def _corrected(tables: Sequence[Path]) -> Iterator[str]:
+    """Yield what the manifests of parsed splits, in these folders, say of corrected labels."""
+    for folder in tables:
+        with suppress(OSError, ValidationError):  # cleaned up since
+            manifest = Manifest.model_validate_json((folder / "manifest.json").read_bytes())
+            if told := manifest.summary.get("corrected"):
+                yield str(told)
+
+
 def _rows(metrics: Metrics, shape: ImageSpec) -> str:
-    pixels = f"columns: {shape.pixels} ({shape} pixels)"
+    pixels = f"columns: {shape.pixels} ({shape.words})"
     return f"{metrics.train.samples}, {pixels}; test rows: {metrics.test.samples}"
 
 

@@ -18,25 +18,26 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from schemas.addresses import below_home, fill, redact, refuse_windows_path
+from schemas.catalog.corrections import with_corrections
 from schemas.catalog.mistakes import list_mistakes, mistakes
 from schemas.catalog.reading import HOW, find_description, read_description, refuse_unknown, set_name
-from schemas.datasets import Checks, Classes, Count, Dataset, LabelColumn, LabelForm, Sha256, StoredLabel, Switch
+from schemas.class_names import Classes
+from schemas.corrections import CORRECTIONS
+from schemas.datasets import Checks, Count, Dataset, LabelColumn, LabelForm, StoredLabel, Switch
 from schemas.errors import UsageError
 from schemas.file_name import FileName, printable
 from schemas.held_out import Way
-from schemas.image_spec import Side
-from schemas.parameters import Parameters, Wanted
+from schemas.image_spec import ListedShape
+from schemas.parameters import Parameters, Sha256, Wanted
+from schemas.titles import Title
 
 _FOLDER = Path(__file__).parent
 
 
-def _check_title(title: str) -> str:
-    if not printable(title):
-        raise Wanted("a title in one line")
-    return title
-
-
-Title = Annotated[str, Field(max_length=300), AfterValidator(_check_title)]
+def _check_file(name: str) -> str:
+    if not name.strip() or not printable(name):
+        raise Wanted("the name of a file")
+    return name
 
 
 @dataclass(frozen=True)
@@ -113,12 +114,13 @@ class _Description(_Labels):
 
     title: Title
     source: Annotated[str, Field(max_length=10_000)]
-    shape: tuple[Side, Side]
+    shape: ListedShape
     classes: Classes
     transpose: Switch = False
     mirrors: tuple[str, ...] = Field(min_length=1, max_length=100)
     checks: Checks = Checks()
     held_out: Way = "stratified"
+    corrections: Annotated[str, Field(max_length=1_000), AfterValidator(_check_file)] = CORRECTIONS
     train: _Split
     test: _Test
 
@@ -180,6 +182,12 @@ def dataset_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
 
 
+def is_place(name_or_path: str) -> bool:
+    """Tell whether a data set is named by the path of what is there: no name of the catalog, and no description."""
+    known = name_or_path.endswith(".toml") or name_or_path in dataset_names()
+    return not known and below_home(name_or_path).exists()
+
+
 def load_dataset(name_or_path: str, mirrors: tuple[str, ...] = ()) -> Dataset:
     """
     Load a data set from the catalog, or from one's own TOML file.
@@ -191,7 +199,7 @@ def load_dataset(name_or_path: str, mirrors: tuple[str, ...] = ()) -> Dataset:
             folders are relative to the working folder, and in a description to the folder of its file.
             What an address refers to is taken from the environment; see `schemas.addresses`.
     Raises: UsageError: an unknown name, a secret that is not in the environment, or a file that does not describe
-            a data set; it says which field.
+            a data set; it says which field.  Of `corrections.csv` beside it, a line that cannot be followed.
     """
     own = name_or_path.endswith(".toml")
     if not own and name_or_path not in dataset_names():
@@ -208,7 +216,7 @@ def load_dataset(name_or_path: str, mirrors: tuple[str, ...] = ()) -> Dataset:
         # Not resolved: what lies beside a link is seen from the link's folder.
         identity = f"{name}-{digest_of(os.path.abspath(path))[:8]}" if own else name  # noqa: PTH100
         place = Place(identity, next(remote, ""), path.name if own else "")
-        return description.dataset(name, tuple(dict.fromkeys([*addresses, *described])), place)
+        dataset = description.dataset(name, tuple(dict.fromkeys([*addresses, *described])), place)
     except (OSError, ValueError) as error:  # TOMLDecodeError and ValidationError are ValueErrors
         raise UsageError(
             name_or_path,
@@ -216,6 +224,10 @@ def load_dataset(name_or_path: str, mirrors: tuple[str, ...] = ()) -> Dataset:
             found=list_mistakes(mistakes(error, _NAMES, _Description.model_fields)),
             way_out=HOW,
         ) from error
+    if not own:
+        return dataset
+    named = "corrections" in description.model_fields_set
+    return with_corrections(dataset, path.parent / below_home(description.corrections), wanted=named)
 
 
 def digest_of(text: str) -> str:

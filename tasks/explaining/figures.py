@@ -41,7 +41,13 @@ SHORT = 14
 
 @dataclass(frozen=True)
 class Picture:
-    """An image with its title. Args: image: uint8 (rows, columns), 0 black to 255 white. title: one line or more."""
+    """
+    An image with its title.
+
+    Args:
+        image: uint8 (rows, columns), 0 black to 255 white; or (rows, columns, 3), red, green and blue.
+        title: one line or more.
+    """
 
     image: npt.NDArray[np.uint8]
     title: str
@@ -151,9 +157,9 @@ def columns_of(pictures: int) -> int:
 
 
 def draw_pictures(pictures: Sequence[Picture], columns: int) -> bytes:
-    """Draw at least one picture in a grid, gray, without axes, each under its title."""
+    """Draw at least one picture in a grid, gray or in colour, without axes, each under its title; all of one shape."""
     rows, lines = math.ceil(len(pictures) / columns), max(picture.title.count("\n") + 1 for picture in pictures)
-    height, width = pictures[0].image.shape
+    height, width = pictures[0].image.shape[:2]
     side, gap, title = 1.35, 0.15, 0.12 + 0.19 * lines  # of an image, between two, and above one; in inches
     tall = side * height / width
     total = rows * (tall + title)

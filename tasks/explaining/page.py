@@ -13,9 +13,13 @@ from typing import ClassVar
 
 from schemas.counts import counted
 from schemas.datasets import Dataset, Proof
+from schemas.image_spec import ImageSpec
 from schemas.model import NormalizerFacts
 from schemas.results import LISTED, Caveat, ClassMetrics, Metrics, Statistics, find_caveats, wilson_interval
 from schemas.training import EpochRow, History, Training
+from schemas.visible import in_a_line
+from tasks.formats.packed import Origins
+from tasks.quality.hints import Hints
 
 TEMPLATE, STYLE = (Path(__file__).with_suffix(suffix) for suffix in (".html", ".css"))
 
@@ -84,13 +88,17 @@ class Page:
         contents:   SHA-256 of the content of each artifact that the page shows, by its name for people.
         confusions: of test images, the most frequent first.
         mistakes:   of test images, the highest loss first.
-        figures:    loss, accuracy, samples, confusion; and mistakes, if there are any.
+        hints:      train images whose label may be wrong.
+        origins:    of samples, for their files' names.
+        figures:    loss, accuracy, samples, confusion; and mistakes and hints, if there are any.
     """
 
     SAMPLES: ClassVar[int] = 100
     """Classes of which a sample is shown at most, the largest."""
     DRAWN: ClassVar[int] = 60
     """Classes of the confusion matrix's figure where there are more than tables list, the largest."""
+    CORRECTED: ClassVar[int] = 20
+    """Corrected labels of a split that are listed at most."""
 
     dataset: Dataset
     training: Training
@@ -104,13 +112,25 @@ class Page:
     contents: dict[str, str]
     confusions: tuple[Confusion, ...]
     mistakes: tuple[Mistake, ...]
+    hints: Hints
     figures: dict[str, Illustration]
+    origins: Origins = Origins()  # noqa: RUF009 - it knows nothing
+
+    def sample(self, split: str, sample_id: int) -> str:
+        """Return what an image is called: by its sample id, and the file that it comes from where that is known."""
+        file = self.origins.name(split, sample_id)
+        return f"{sample_id}: {file}" if file else f"{sample_id}"
 
     @property
     def layers(self) -> tuple[int, ...]:
-        """Units of each layer: the pixels, the hidden ones, the classes."""
+        """Units of each layer: the values of an image, the hidden ones, the classes."""
         spec = self.dataset.splits["train"].spec
         return spec.pixels, *self.training.hidden, len(spec.classes)
+
+    @property
+    def shape(self) -> ImageSpec:
+        """The shape of an image."""
+        return self.dataset.splits["train"].spec.shape
 
     @property
     def caveats(self) -> tuple[Caveat, ...]:
@@ -165,6 +185,6 @@ def render(page: Page) -> str:
     from jinja2 import Environment, StrictUndefined  # no sooner: of the page's facts alone nobody needs it
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"percent": percent, "thousands": thousands, "counted": counted}
+    environment.filters |= {"percent": percent, "thousands": thousands, "counted": counted, "visible": in_a_line}
     environment.globals |= {"wilson_interval": wilson_interval, "style": STYLE.read_text(encoding="utf-8")}
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(page=page) + "\n"

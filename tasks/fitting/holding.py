@@ -14,6 +14,7 @@ from schemas.errors import StageError
 from schemas.held_out import Way
 from schemas.image_table import ImageTable
 from schemas.training import Training
+from tasks.fitting.dealing import Deal
 from tasks.fitting.stratify import Counts, Mask, choose, share_of
 from tasks.quality.profile import digest_images
 
@@ -30,22 +31,32 @@ class Holding:
         rows:     bool (n,), True where a row is held out.
         way:      how they were chosen.
         findings: what is unusual about them, one sentence each.
+        apart:    bool (n,), True where a row is neither trained on nor held out; None: nowhere.
     """
 
     rows: Mask
     way: Way
     findings: tuple[str, ...] = ()
+    apart: Mask | None = None
+
+    @property
+    def fitted(self) -> Mask:
+        """Which rows are trained on: bool (n,)."""
+        return ~self.rows if self.apart is None else ~(self.rows | self.apart)
 
     @property
     def trained(self) -> int:
         """How many rows are trained on."""
-        return len(self.rows) - int(np.count_nonzero(self.rows))
+        return int(np.count_nonzero(self.fitted))
 
 
-def hold_out(table: ImageTable, way: Way, training: Training) -> Holding:
+def hold_out(table: ImageTable, way: Way, training: Training, deal: Deal | None = None) -> Holding:
     """
     Hold `training.validation_fraction` of a table's rows out.
 
+    Args:
+        deal: how groups of copies are dealt out, where the way is "stratified"; None: equal images alone are kept
+              together.
     Raises:
         StageError: no row, or none of a class that has images, would be left to train on; or none is held out, where
                     the training is to end by the held-out rows (`patience`).
@@ -62,12 +73,13 @@ def hold_out(table: ImageTable, way: Way, training: Training) -> Holding:
             stop = start + len(batch.label)
             labels[start:stop], digests[start:stop] = batch.label, digest_images(batch.image)
             start = stop
-        held = choose(labels, digests, fraction, training.seed)
+        seed = training.seed
+        held = deal.held(digests, fraction, seed) if deal else choose(labels, digests, fraction, seed)
     counts, of_held = (np.bincount(each, minlength=len(classes)) for each in (labels, labels[held]))
     refuse_untrained(classes, counts, of_held, training)
     if kept < samples and not held.any():
         return Holding(held, way, (nothing_held_out(samples, training),))
-    return Holding(held, way, find_uneven(classes, counts, of_held, way))
+    return Holding(held, way, find_uneven(classes, counts, of_held, way, drawn=deal is not None))
 
 
 def nothing_held_out(samples: int, training: Training) -> str:
@@ -103,17 +115,21 @@ def refuse_untrained(classes: Sequence[str], counts: Counts, held: Counts, train
         )
 
 
-def find_uneven(classes: Sequence[str], counts: Counts, held: Counts, way: Way) -> tuple[str, ...]:
+def find_uneven(
+    classes: Sequence[str], counts: Counts, held: Counts, way: Way, *, drawn: bool = False
+) -> tuple[str, ...]:
     """
     Say, in a sentence, which classes are not held out at all, and which more than twice as often as the others.
 
     One row too many does not count: of a small class it is what rounding makes.
+
+    Args: drawn: each group was dealt out by itself: of a small class it is chance if there are more.
     """
     if not held.any():
         return ()
     shares = share_of(counts, int(held.sum()))
     absent = np.flatnonzero((counts > 0) & (held == 0))
-    more = np.flatnonzero((held > 2 * shares) & (held > shares + 1))
+    more = np.flatnonzero((held > 2 * shares) & (held > shares + 1) & (not drawn))
     said, present = [], counted(int(np.count_nonzero(counts)), "class")
     if len(absent):
         said.append(f"no row of {len(absent)} of {present} is held out ({name_classes(classes, absent)})")

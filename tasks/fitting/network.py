@@ -140,8 +140,8 @@ class Network:
     One perceptron, seen from two sides that share their weights.
 
     Args:
-        classifier:   raw pixels, uint8 (n, rows * columns), to probabilities, float32 (n, classes). Plain Keras layers
-                      only, so that it loads in safe mode.
+        classifier:   raw pixels, uint8 (n, values of an image), to probabilities, float32 (n, classes). Plain Keras
+                      layers only, so that it loads in safe mode.
         normalize:    raw pixels, as above, to features, float32 of the same shape.
         trainee:      features to logits, float32 (n, classes); compiled.
         shifting:     whether the trainee moves images, and so is fitted to raw pixels, which it normalises itself.
@@ -186,7 +186,8 @@ def build_network(
     Build the perceptron with fresh weights: Glorot uniform kernels, zero biases.
 
     Args:
-        mean:       float64 (rows, columns), the mean image of the train rows, pixels scaled to [-1, 1].
+        mean:       float64 (rows, columns), or in colour (rows, columns, 3): the mean image of the train rows, scaled
+                    to [-1, 1]. Its shape is that of an image, by which images are shifted.
         std:        their global standard deviation, on the same scale.
         train_rows: how many rows it will be fitted to, which says how many updates there will be.
     """

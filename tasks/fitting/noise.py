@@ -29,18 +29,18 @@ def move(images: Any, shifts: Any, reach: int) -> Any:
     Move each image by whole pixels. What leaves it is lost, and what comes in is 0, the pixel of a blank image.
 
     Args:
-        images: uint8 (n, rows, columns), raw pixels.
+        images: uint8 (n, rows, columns) or (n, rows, columns, channels), raw pixels; channels stay where they are.
         shifts: int32 (n, 2), pixels down and to the right, in [-reach, reach].
     Returns: the same dtype and shape.
     """
-    _, rows, columns = images.shape
+    _, rows, columns, *channels = images.shape
     width = columns + 2 * reach
-    framed = tf.pad(images, [[0, 0], [reach, reach], [reach, reach]])
+    framed = tf.pad(images, [[0, 0], [reach, reach], [reach, reach], *([[0, 0]] * len(channels))])
     # Whatever the shift, an image is the same pattern of a framed one's pixels; only where it begins differs.
     pattern = tf.reshape(tf.range(rows)[:, tf.newaxis] * width + tf.range(columns), [-1])
     begins = (reach - shifts[:, 0]) * width + reach - shifts[:, 1]
-    pixels = tf.reshape(framed, [-1, (rows + 2 * reach) * width])
-    return tf.reshape(tf.gather(pixels, begins[:, tf.newaxis] + pattern, batch_dims=1), [-1, rows, columns])
+    pixels = tf.reshape(framed, [-1, (rows + 2 * reach) * width, *channels])
+    return tf.reshape(tf.gather(pixels, begins[:, tf.newaxis] + pattern, batch_dims=1), [-1, rows, columns, *channels])
 
 
 class Dropout(keras.layers.Layer):  # type: ignore[misc]

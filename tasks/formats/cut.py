@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from schemas.datasets import TableSpec
 from schemas.errors import BadTable
+from tasks.fitting.dealing import Deal
 from tasks.fitting.stratify import Mask, choose
 from tasks.quality.profile import digest_images
 
@@ -17,20 +18,26 @@ SEED = 2**32
 """Of every cut, so that a set is always cut in the same way; beyond the seeds of training, which draw other rows."""
 
 
-def rows_of(spec: TableSpec, images: Iterable[npt.NDArray[Any]], labels: Iterable[npt.NDArray[Any]]) -> Mask:
+def rows_of(
+    spec: TableSpec, images: Iterable[npt.NDArray[Any]], labels: Iterable[npt.NDArray[Any]], deal: Deal | None = None
+) -> Mask:
     """
     Choose the rows of one split: in the classes' proportions, equal images in one split, whatever their order.
 
     Args:
         spec:   of the split, with a `test_fraction`.
-        images: blocks of uint8 (n, rows, columns), of all files.
+        images: blocks of uint8 (n, rows, columns), or in colour (n, rows, columns, 3), of all files.
         labels: blocks of class indices (n,), of all files.
+        deal:   how groups of copies are dealt out; None: equal images alone are kept together.
     Returns: bool (n,), True where a row is of that split.
     Raises:  BadTable: there would be none.
     """
     fraction = spec.test_fraction or 0.0
     digests = np.concatenate([digest_images(block.reshape(len(block), -1)) for block in images])
-    test = choose(np.concatenate(list(labels)).astype(np.uint16), digests, fraction, SEED)
+    if deal:
+        test = deal.tested(digests, fraction)
+    else:
+        test = choose(np.concatenate(list(labels)).astype(np.uint16), digests, fraction, SEED)
     rows = test if spec.split == "test" else ~test
     if not rows.any():
         raise BadTable(

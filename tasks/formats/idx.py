@@ -30,12 +30,15 @@ MAX_RANK = 8
 MAX_HEADER_BYTES = 4 + 4 * MAX_RANK
 MAX_BYTES = 64 * 2**30
 """The largest file that a header may promise: a cap for decompression where nothing is published."""
-HEADER_BYTES = (8, 16)
-"""Of MNIST's label and image files: a file whose header is written twice, or counted as data, is wrong by as much."""
+HEADER_BYTES = (8, 16, 20)
+"""Of files of labels, grey images, colour images: wrong by as much is one whose header is there twice, or counted."""
+CHANNELS = 3
+"""Of a colour image."""
 TIMES_IMAGES = {2: "twice the images, or 16-bit pixels", 3: "colour", 4: "twice the side, or four channels"}
 TIMES_LABELS = {2: "twice the labels, or wider integers", 4: "wider integers", 8: "wider integers"}
 NO_IDX = "It is damaged or no IDX file: replace it. docs/datasets.md shows how one is written."
 REWRITE = "Write what the header says, or correct the header: docs/datasets.md shows how."
+COLOURS = "For colour the header says {}: correct it, or the body. docs/datasets.md shows how."
 CORRECT = "Correct the header, or replace the file."
 CUT = "It may be cut short: replace it by the whole file, or correct the header."
 
@@ -134,6 +137,10 @@ def _looks(header: Header, found: int) -> tuple[str, str]:
     samples, *inner = header.shape
     times, rest = divmod(found, header.body)
     guesses = TIMES_LABELS if not inner else TIMES_IMAGES
+    if not rest and times == CHANNELS and len(inner) == 2:
+        return f", {times} times that (colour?)", COLOURS.format(" x ".join(map(str, (*header.shape, CHANNELS))))
+    if inner[2:] == [CHANNELS] and CHANNELS * found == header.body:
+        return ", a third of that (grey?)", REWRITE
     if not rest and times in guesses:
         return f", {times} times that ({guesses[times]}?)", REWRITE
     difference, row = found - header.body, header.body // samples

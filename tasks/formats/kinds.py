@@ -72,7 +72,9 @@ UTF16 = Kind("a text file in UTF-16", TEXT.next_step)
 LFS = Kind("a Git LFS pointer", "Run `git lfs pull` where the files were cloned.")
 ANNEX = Kind("a git-annex pointer", "Run `git annex get .` where the files were cloned.")
 ANNEX_LINK = Kind("a link to a git-annex object that is not there", ANNEX.next_step)
-CIFAR = Kind("a CIFAR file of labels and colour pixels", f"Write labels and grey images to two files: {_CONVERT}")
+CIFAR = Kind(
+    "a CIFAR file of labels and colour pixels", f"Write labels, and images of n x 32 x 32 x 3, to two files: {_CONVERT}"
+)
 APPLE = Kind("a Mac's note on another file", "Name the file itself, without `._` before its name.")
 UNKNOWN_STEP = "Name an IDX file; docs/datasets.md shows how one is written."
 

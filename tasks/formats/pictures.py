@@ -50,6 +50,7 @@ TWELVE, SIXTEEN, FLOAT, WHOLE = "I;12", ";16", "F", "I"
 SHORT = "it is cut short: its data end before its pixels do"
 LARGE = f"it has more than {MAX_PIXELS:,} pixels, or {MAX_SIDE:,} on a side: scale it down"
 EMPTY = "an empty file (0 bytes)"
+OTHER_COLOR = ": say which of the two all are made"
 DEEP = "it has 16 bits a channel, where 8 are kept: say deep = shift to keep the higher 8"
 TRANSPARENT = "it has transparent parts: say which background, 0 to 255, they are laid on"
 MODES = {
@@ -74,6 +75,8 @@ OTHERS = (
     (128, b"DICM", "DICOM"),
 )
 """Pictures of other kinds: where, which bytes, and the name."""
+GREY = frozenset({"1", "L", "LA", "I", "I;16", "I;16B", "I;16L"})
+"""Modes without colour. A palette is taken for colour, whatever its entries."""
 READ = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa"})
 
 
@@ -85,6 +88,7 @@ class Recipe(NamedTuple):
     channels: int
     fit: str
     pad: int
+    color: str
     background: int | None
     frames: str
     deep: str
@@ -93,7 +97,7 @@ class Recipe(NamedTuple):
     def of(cls, spec: PictureSpec) -> Recipe:
         """Return the recipe of a spec."""
         shape = spec.shape
-        plain = (spec.fit, spec.pad, spec.background, spec.frames, spec.deep)
+        plain = (spec.fit, spec.pad, spec.color, spec.background, spec.frames, spec.deep)
         return cls(shape.rows, shape.columns, shape.channels, *plain)
 
 
@@ -188,6 +192,7 @@ def paint(data: bytes, recipe: Recipe, said: Said) -> tuple[Image, tuple[str, ..
     png = check_chunks(data) if data.startswith(PNG_MAGIC) else None
     if png is not None and (mode := png.plain):
         notes = list[str]()
+        _check_color(mode, recipe)
         return _finished(_plain(png, mode), recipe, notes), tuple(notes)
     return _guarded(data, lambda file: _paint(file, png, recipe), said)
 
@@ -243,6 +248,7 @@ def _paint(file: ImageFile, png: Png | None, recipe: Recipe) -> tuple[Image, lis
             raise Refused(f"it has {frames} frames or pages: say frames = first to take the first one")
         notes.append(f"first of {frames} frames")
     _check_mode(file, raw, deep, recipe)
+    _check_color(file.mode, recipe)
     if file.format == "TIFF" and _is_preview(file):
         raise Refused("it is a camera's raw file, of which only a preview could be read: export it as PNG or JPEG")
     if png is not None:
@@ -311,6 +317,13 @@ def _check_mode(file: ImageFile, raw: list[str], deep: bool, recipe: Recipe) -> 
         raise Refused(
             MODES.get(file.mode, f"its pixels are of Pillow's mode {in_a_line(file.mode)}: convert it to RGB")
         )
+
+
+def _check_color(mode: str, recipe: Recipe) -> None:
+    """Refuse colours among grey pictures, and the reverse, unless it was said which of the two all become."""
+    grey = mode in GREY
+    if recipe.color == "exact" and grey != (recipe.channels == 1):
+        raise Refused(f"it is {'grey' if grey else 'in colour'}, and others are not{OTHER_COLOR}")
 
 
 def _check_deep(file: ImageFile, raw: list[str], recipe: Recipe) -> None:

@@ -205,6 +205,11 @@ def rule_of(name: str) -> str:
     return next((rule for rule, pattern in LEFT_OUT if pattern.search(name)), "") if _ANY.search(name) else ""
 
 
+def left_out(name: str) -> bool:
+    """Tell whether a file of this name is left out by a rule, and not read."""
+    return bool(rule_of(name))
+
+
 def empty_folders(folders: Iterable[str], files: Iterable[str]) -> tuple[str, ...]:
     """Return those folders, and folders around them, under which no file lies."""
     around = {name.rpartition("/")[0] for name in files}

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from schemas.image_spec import GREY
 from schemas.image_table import Batch
 
 BLOCK = 1 << 19
@@ -28,10 +29,11 @@ class Profile(NamedTuple):
     Args:
         sample_id: uint32.
         label:     uint16, class index.
-        minimum:   uint8, 0 to 255, as are maximum and mean.
+        minimum:   uint8, 0 to 255, as are maximum and mean; in colour each is over all three channels.
         maximum:   uint8.
         mean:      float32.
-        ink:       float32, share of pixels that are not 0, 0 to 1.
+        ink:       float32, share of pixels that are not 0, 0 to 1; in colour 0 is black: all three channels.
+        spread:    uint8, largest difference of two pixels, in colour in one channel: 0 where all pixels are equal.
         digest:    uint64, hash of the pixels.
     """
 
@@ -41,12 +43,15 @@ class Profile(NamedTuple):
     maximum: npt.NDArray[np.uint8]
     mean: npt.NDArray[np.float32]
     ink: npt.NDArray[np.float32]
+    spread: npt.NDArray[np.uint8]
     digest: npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Exact sums over all raw pixels of some images: of the values, of their squares, and of those that are not 0."""
+    """
+    Exact sums over some raw images: of their values, and of the squares, over all channels; of pixels that are not 0.
+    """
 
     sum: int = 0
     sum_of_squares: int = 0
@@ -57,21 +62,23 @@ class Moments:
         return Moments(self.sum + other.sum, self.sum_of_squares + other.sum_of_squares, self.inked + other.inked)
 
 
-def profile_images(batch: Batch) -> tuple[Profile, Moments]:
-    """Return the profile of a batch of at least one image, and the sums over its pixels."""
-    pixels = batch.image.shape[1]
+def profile_images(batch: Batch, channels: int = GREY) -> tuple[Profile, Moments]:
+    """Return the profile of a batch of at least one image, and the sums over its pixels, of so many channels each."""
+    values = batch.image.shape[1]
     parts, squares = [], 0
     for image in blocks(batch.image):
         wide = widen(image)
         # einsum and short dot products run on this thread alone. A matrix product would start BLAS's threads, which
         # wait for each other by spinning: on a busy machine that takes ten times as long.
         total = np.einsum("ij->i", wide).astype(np.float64)
-        parts.append((image.min(axis=1), image.max(axis=1), total, count_ink(image), digest_images(image)))
+        low, high = image.min(axis=1), image.max(axis=1)
+        spread = high - low if channels == GREY else measure_spread(image, channels)
+        parts.append((low, high, total, count_ink(image, channels), spread, digest_images(image)))
         squares += sum_of_squares(wide)
-    minimum, maximum, total, inked, digest = (np.concatenate(column) for column in zip(*parts, strict=True))
-    mean, ink = (total / pixels).astype(np.float32), (inked / pixels).astype(np.float32)
+    minimum, maximum, total, inked, spread, digest = (np.concatenate(column) for column in zip(*parts, strict=True))
+    mean, ink = (total / values).astype(np.float32), (inked / (values // channels)).astype(np.float32)
     return (
-        Profile(batch.sample_id, batch.label, minimum, maximum, mean, ink, digest),
+        Profile(batch.sample_id, batch.label, minimum, maximum, mean, ink, spread, digest),
         Moments(int(total.sum()), squares, int(inked.sum(dtype=np.uint64))),
     )
 
@@ -153,9 +160,19 @@ def as_words(image: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
     return np.ascontiguousarray(np.pad(image, ((0, 0), (0, short))) if short else image).view("<u8")
 
 
-def count_ink(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint32]:
-    """Count the pixels of each row that are not 0: uint32 (n,)."""
-    marks = as_words(image != 0)
+def measure_spread(image: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[np.uint8]:
+    """Return the largest difference of two pixels of each row in any of the channels: uint8 (n,)."""
+    lanes = [image[:, channel::channels] for channel in range(channels)]
+    spread: npt.NDArray[np.uint8] = np.max([lane.max(axis=1) - lane.min(axis=1) for lane in lanes], axis=0)
+    return spread
+
+
+def count_ink(image: npt.NDArray[np.uint8], channels: int = GREY) -> npt.NDArray[np.uint32]:
+    """Count the pixels of each row that are not 0, in all of their channels: uint32 (n,)."""
+    marked = image != 0
+    if channels != GREY:
+        marked = np.logical_or.reduce([marked[:, channel::channels] for channel in range(channels)])
+    marks = as_words(marked)
     # Eight counts in a word, a byte each: they hold the sum of 255 words.
     counts = np.add.reduceat(marks, range(0, marks.shape[1], 255), axis=1)
     ink: npt.NDArray[np.uint32] = counts.view(np.uint8).sum(axis=1, dtype=np.uint32)

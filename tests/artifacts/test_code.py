@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import importlib
 import os
 import sys
@@ -14,6 +15,8 @@ import pytest
 from artifacts import code
 from artifacts.code import code_digests
 from artifacts.store.scans import ScanIndex
+from tests.artifacts.together import at_once
+from tests.processes import PROJECT
 
 STAGE = '''"""The stage."""
 from __future__ import annotations
@@ -57,7 +60,8 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def _forget() -> None:
     importlib.invalidate_caches()
     code._source.cache_clear()
-    code._content.cache_clear()
+    code._SOURCES.clear()
+    code.SCANNED.clear()
     code._data.cache_clear()
 
 
@@ -154,7 +158,7 @@ def test_an_editors_copy_is_no_code(tree: Path, name: str) -> None:
 @pytest.fixture
 def scans(tmp_path: Path) -> Path:
     """Where what was found in sources is kept."""
-    (tmp_path / "home").mkdir()
+    (tmp_path / "home/artifacts").mkdir(parents=True)
     return tmp_path / "home" / "index" / "code.json"
 
 
@@ -214,3 +218,43 @@ def test_the_same_source_under_another_name_is_another_module(tree: Path, scans:
     found = kept(tree, scans, *edit)
     assert "tasks/inner/constants.py" in found
     assert found == digests(tree)
+
+
+def test_where_there_is_no_store_nothing_is_kept(tree: Path, tmp_path: Path) -> None:
+    """A folder of somebody else's stays as it is."""
+    (tmp_path / "other").mkdir()
+    kept(tree, tmp_path / "other" / "index" / "code.json")
+    assert list((tmp_path / "other").iterdir()) == []
+
+
+def test_a_store_is_given_what_was_found_before_it_was_there(tree: Path, scans: Path, tmp_path: Path) -> None:
+    """What a plan over no store has found is kept by the store of the run that follows in the same process."""
+    first = ScanIndex(tmp_path / "none" / "index" / "code.json")
+    digests(tree, scans=first)
+    first.save()
+    ScanIndex(scans).save()
+    assert len(scans.read_text().splitlines()[1]) > 100
+
+
+def test_threads_may_look_at_once() -> None:
+    """CPython 3.11 loses count of two trees that are built at once; one after the other are found alike."""
+    sources = [path.read_bytes() for path in sorted((PROJECT / "tasks").glob("*.py"))]
+
+    def look(_: int) -> list[code.Scan]:
+        code.SCANNED.clear()
+        return [code._scan("tasks.some", Path("some.py"), source, None) for source in sources]
+
+    def count(*_: object) -> None:
+        sum(range(50))
+
+    threshold, interval = gc.get_threshold(), sys.getswitchinterval()
+    gc.callbacks.append(count)
+    gc.set_threshold(20)
+    sys.setswitchinterval(1e-6)
+    try:
+        found = at_once(look)
+    finally:
+        gc.callbacks.remove(count)
+        gc.set_threshold(*threshold)
+        sys.setswitchinterval(interval)
+    assert all(each == found[0] for each in found)

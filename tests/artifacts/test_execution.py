@@ -76,6 +76,72 @@ def test_who_waited_for_nothing_computes_nothing(tmp_path: Path) -> None:
     assert execution(unwanted).row.cached
 
 
+SHORT = """from pathlib import Path
+from artifacts.stage import stage
+from schemas.parameters import Summary
+
+@stage()
+def short(edit: str, out: Path) -> Summary:
+    if edit:
+        Path(edit).write_text("VALUE = 3\\n")
+    from tasks.late import VALUE
+    (out / "value.txt").write_text(str(VALUE))
+    return Summary(content={"value.txt": str(VALUE) * 64})
+"""
+EDITS = """import sys
+from pathlib import Path
+from artifacts.engine.execution import Execution
+from artifacts.store.store import Store
+from schemas.errors import StageError
+from tasks.short import short
+
+folder, late = Path(sys.argv[1]), Path(sys.argv[1]) / "tasks" / "late.py"
+store = Store(folder / "home")
+if sys.argv[2] == "0":
+    late.write_text("VALUE = 2\\n")
+try:
+    Execution(store, "0" * 12, "", short, {"edit": str(late) if sys.argv[2] == "1" else ""})()
+except StageError as error:
+    print(error)
+assert not list(store.manifests())
+"""
+
+
+@pytest.mark.parametrize("while_it_runs", [False, True])
+def test_code_that_is_edited_meanwhile_is_not_filed_under_the_old(tmp_path: Path, *, while_it_runs: bool) -> None:
+    """What a process imported stays what it runs; what it would import late is looked at, and the run stopped."""
+    program = tmp_path / "program.py"
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "schemas").mkdir()
+    for folder in ("tasks", "schemas"):
+        for path in (PROJECT / folder).rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                target = tmp_path / path.relative_to(PROJECT)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(path.read_bytes())
+    (tmp_path / "tasks" / "late.py").write_text("VALUE = 1\n")
+    (tmp_path / "tasks" / "short.py").write_text(SHORT)
+    program.write_text(EDITS)
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{PROJECT}"}
+    command = [sys.executable, str(program), str(tmp_path), str(int(while_it_runs))]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "short: expected the code that this process began with, found tasks/late.py: edited since." in done.stdout
+
+
+@pytest.mark.parametrize("name", ["Class", "1st", "a-b", "", "a" * 33])
+def test_a_stage_is_named_by_a_word(name: str) -> None:
+    """A name that no folder of the store may have is refused where the stage is defined."""
+
+    def work(out: Path) -> Summary:
+        return Summary(content={})
+
+    work.__name__ = "work"
+    with pytest.raises(ValueError, match="expected small letters, digits and underscores"):
+        stage(name or "?")(work)
+    assert stage("class_balance2")(work).stage == "class_balance2"
+
+
 def test_the_graph_is_known_wherever_one_stands(tmp_path: Path) -> None:
     """The stages can be listed in a working folder that has been deleted."""
     program = "import os, sys; folder = sys.argv[1]; os.mkdir(folder); os.chdir(folder); os.rmdir(folder); "

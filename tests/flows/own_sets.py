@@ -37,7 +37,7 @@ def draw(seed: int, rows: int, classes: int = 3) -> tuple[Array, Array]:
 
 
 def describe(
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     classes: Iterable[str],
     *,
     mirrors: tuple[str, ...] = (".",),

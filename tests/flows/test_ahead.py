@@ -17,7 +17,7 @@ import pytest
 from artifacts.store.store import Store
 from flows import ahead
 from flows.ahead import import_ahead, imports_of
-from flows.dag import GRAPH
+from flows.dag import GRAPH, STAGES
 from flows.job import Job
 from flows.plan import plan_pipeline
 from schemas.catalog import load_dataset
@@ -28,7 +28,7 @@ from tests.processes import PROJECT, run_python, served_environment
 from tests.test_house import HEAVY
 
 JOB = Job(dataset="digits", training=TRAINING)
-IMPORTS = list(dict.fromkeys(stage.imports for stage in GRAPH.values() if stage.imports))
+IMPORTS = list(dict.fromkeys(stage.imports for name, stage in GRAPH.items() if stage.imports and name in STAGES))
 LOADED = """
 import sys
 from pathlib import Path
@@ -116,7 +116,7 @@ def test_a_run_without_a_data_set_warns_once(
 def test_a_flow_takes_what_was_begun_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the command line has begun for a job is not begun again by its flow; another job begins its own."""
     begun = list[str | None]()
-    monkeypatch.setattr(ahead, "find_dataset", lambda _store, dataset, _mirrors: begun.append(dataset))
+    monkeypatch.setattr(ahead, "find_dataset", lambda _store, dataset, *_: begun.append(dataset))
     for _ in range(2):
         import_ahead(tmp_path / ".", JOB).join()
     assert begun == ["digits"]

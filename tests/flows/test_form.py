@@ -54,7 +54,10 @@ def test_bounds_are_in_the_form() -> None:
     assert (number["minimum"], number["maximum"]) == (0, 1)
     assert "train" in properties()["refresh"]["items"]["enum"]
     pattern = properties()["dataset"]["anyOf"][0]["pattern"]
-    assert all(re.search(pattern, name) for name in (*dataset_names(), "own.toml", "/srv/data/own.toml"))
+    assert all(
+        re.search(pattern, name)
+        for name in (*dataset_names(), "own.toml", "/srv/data/own.toml", "/srv/photos", "./photos")
+    )
     assert not any(re.search(pattern, name) for name in ("mnits", "", "mnist2", ".toml"))
     for wrong in ({"alert_below": 1.5}, {"refresh": ["nothing"]}, {"training": {"epochs": 0}}, {"dataset": "mnits"}):
         with pytest.raises(ParameterTypeError):

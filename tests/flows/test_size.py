@@ -84,7 +84,7 @@ def test_only_what_is_computed_counts() -> None:
 
 def test_a_stage_without_a_formula_counts_as_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stage that is new to the graph is estimated, too: the libraries in memory, its manifest on the disk."""
-    monkeypatch.setattr("flows.size.STAGES", ("balance",))
+    monkeypatch.setattr("flows.size.GRAPH", ("balance",))
     (needs,) = needs_of(work(), [("balance", "")])
     assert needs.memory == LIGHT
     assert 0 < needs.disk < 10**7
@@ -101,17 +101,23 @@ class Drawn:
     test: int
     hidden: tuple[int, ...]
     profile: ProfileName
+    channels: int = 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of an image."""
+        return (self.rows, self.columns, self.channels) if self.channels > 1 else (self.rows, self.columns)
 
     def write(self, folder: Path) -> Path:
         """Write it. Returns: its description."""
         random = np.random.default_rng(self.train)
         for name, images in (("train", self.train), ("test", self.test)):
-            pixels = random.integers(0, 256, (images, self.rows, self.columns), np.uint8)
+            pixels = random.integers(0, 256, (images, *self.shape), np.uint8)
             labels = (np.arange(images) % self.classes).astype(np.uint8 if self.classes <= 256 else np.int32)
             (folder / f"{name}-images.gz").write_bytes(gzip.compress(idx_bytes(pixels), 1))
             (folder / f"{name}-labels.gz").write_bytes(gzip.compress(idx_bytes(labels), 1))
         path = folder / "drawn.toml"
-        path.write_text(describe((self.rows, self.columns), map(str, range(self.classes))))
+        path.write_text(describe(self.shape, map(str, range(self.classes))))
         return path
 
 
@@ -123,19 +129,21 @@ MANY = Drawn(rows=32, columns=2, classes=28_882, train=61_475, test=131, hidden=
 def drawn(draw: st.DrawFn) -> Drawn:
     """Draw within the documented bounds, small sets as often as large ones."""
     size = st.integers(0, 12).map(lambda power: 2**power)
-    rows, columns = draw(size), draw(size)
+    rows, columns, channels = draw(size), draw(size), draw(st.sampled_from([1, 3]))
+    pixels = rows * columns * channels
     classes = 2 + int(draw(st.floats(0, 1)) ** 4 * 65_534)
-    most = max(2 * classes, min(100_000, LARGEST_TABLE // (rows * columns)))
+    most = max(2 * classes, min(100_000, LARGEST_TABLE // pixels))
     train = draw(st.integers(min(2 * classes, most), most))
     width = st.integers(0, 11).map(lambda power: 2**power)
     return Drawn(
         rows=rows,
         columns=columns,
-        classes=classes if 2 * classes * rows * columns <= 4 * LARGEST_TABLE else 2,
-        train=train if train * rows * columns <= 4 * LARGEST_TABLE else max(4, LARGEST_TABLE // (rows * columns)),
+        classes=classes if 2 * classes * pixels <= 4 * LARGEST_TABLE else 2,
+        train=train if train * pixels <= 4 * LARGEST_TABLE else max(4, LARGEST_TABLE // pixels),
         test=draw(st.integers(1, 200)),
         hidden=tuple(draw(st.lists(width, max_size=3))),
         profile=draw(st.sampled_from(["tutorial", "tuned"])),
+        channels=channels,
     )
 
 

@@ -13,7 +13,7 @@ from typing import get_type_hints
 import pytest
 from cyclopts import App
 
-from flows.dag import STAGES
+from flows.dag import GRAPH
 from idxflow.cli import options
 from idxflow.cli.app import COMMANDS, app
 from idxflow.cli.commands.plan import plan
@@ -26,6 +26,7 @@ from idxflow.views.layout import local_time
 from idxflow.views.server import ServerStatus, print_status, server_status
 from schemas.catalog import dataset_names
 from schemas.errors import UsageError
+from schemas.source import Choices
 from schemas.training import PROFILES, Training
 from tests.processes import PROJECT, bare_environment, run_python
 
@@ -54,7 +55,8 @@ def test_there_are_the_commands_that_the_project_promises() -> None:
     """The commands are run, those about what it left, and server with start, stop, status and password."""
     assert {" ".join(words) for words in commands()} == {
         "", "run", "server", "server start", "server stop", "server status", "server password",
-        "plan", "runs", "show", "lineage", "compare", "verify", "gc", "alias", "pin", "export", "trust", "up",
+        "plan", "runs", "show", "lineage", "compare", "hints", "verify", "gc", "alias", "pin", "export", "trust", "up",
+        "describe",
     }  # fmt: skip
 
 
@@ -112,7 +114,7 @@ def test_the_help_names_every_allowed_value(capsys: pytest.CaptureFixture[str]) 
     main(["run", "--help"])
     page = capsys.readouterr().out
     fields = set(Training.model_fields) - {"profile"}
-    for word in {*dataset_names(), *PROFILES, *STAGES, *fields}:
+    for word in {*dataset_names(), *PROFILES, *GRAPH, *fields}:
         assert re.search(rf"[\s.]{re.escape(word)}[],.\s]", page), word
 
 
@@ -120,7 +122,7 @@ def test_each_setting_has_an_option(capsys: pytest.CaptureFixture[str]) -> None:
     """The page of `run` has an option for each setting, beside those that no file may set."""
     main(["run", "--help"])
     options = set(re.findall(r"^\W*(--[\w-]+)", capsys.readouterr().out, flags=re.MULTILINE))
-    settings = set(Settings.model_fields) - {"training"}
+    settings = (set(Settings.model_fields) | set(Choices.model_fields)) - {"training", "pack", "pad"}
     assert {f"--{name.replace('_', '-')}" for name in settings} <= options
 
 

@@ -171,6 +171,45 @@ def test_whatever_else_is_refused_with_the_reason(case: str) -> None:
         raw_pixels(images, SPEC)
 
 
+COLOUR = ImageSpec(rows=3, columns=4, channels=3)
+COLOURS = np.arange(72, dtype=np.uint8).reshape(2, *COLOUR.array)
+
+
+@pytest.mark.parametrize("images", [COLOURS, COLOURS.reshape(2, 36), COLOURS.astype(np.int32), COLOURS.tolist()])
+def test_colours_are_taken(images: npt.ArrayLike) -> None:
+    """Of a model of colours, images with the channels last come as rows, and one image is one row."""
+    np.testing.assert_array_equal(raw_pixels(images, COLOUR), COLOURS.reshape(2, 36))
+    np.testing.assert_array_equal(raw_pixels(COLOURS[1], COLOUR), COLOURS[1].reshape(1, 36))
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (RAW, r"\(n, 3, 4, 3\), \(n, 36\) or, of one image, \(3, 4, 3\), found \(2, 3, 4\)\. These look grey, and the"),
+        (RAW[0], r"found \(3, 4\)\. These look grey"),
+        (RAW[..., None], r"found \(2, 3, 4, 1\)\. These look grey"),
+        (RAW.reshape(2, 12), r"found \(2, 12\)\. Bring them to the size"),
+        (COLOURS.transpose(0, 3, 1, 2), r"found \(2, 3, 3, 4\)\. .*`np\.moveaxis\(images, -3, -1\)`"),
+        (COLOURS[0].transpose(2, 0, 1), r"found \(3, 3, 4\)\. .*`np\.moveaxis\(images, -3, -1\)`"),
+        (np.zeros((2, 3, 4, 4), np.uint8), r"found \(2, 3, 4, 4\)\. Leave out the opacity, .*`images\[\.\.\., :3\]`"),
+        (COLOURS[0].ravel(), r"found \(36,\)\. One image in a row is"),
+        (np.zeros((2, 8, 8, 3), np.uint8), r"found \(2, 8, 8, 3\)\. Bring them to the size"),
+        (COLOURS / 255, "these look scaled"),
+    ],
+)
+def test_whatever_else_a_model_of_colours_refuses(images: Any, words: str) -> None:
+    """The wrong number of channels, or channels in another place, is refused with what to do about it."""
+    with pytest.raises(UsageError, match=rf"^the images: expected .*{words}"):
+        raw_pixels(images, COLOUR)
+
+
+def test_images_in_colour_tell_their_shape() -> None:
+    """In a notebook they are named with all that their shape has, and lie flat as a model takes them."""
+    found = Images(np.arange(2, dtype=np.uint32), np.zeros(2, np.uint16), COLOURS, ("a", "b"))
+    assert repr(found) == "<2 images of 3 x 4 x 3, uint8, 2 classes>"
+    assert found.flat.shape == (2, 36)
+
+
 def test_images_are_cut_as_evaluate_cuts_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """Images go through the model in evaluate's blocks, each within a row group: other blocks give other last bits."""
     monkeypatch.setattr("schemas.image_table.ROW_GROUP", 5)

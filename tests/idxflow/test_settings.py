@@ -145,7 +145,7 @@ def test_a_file_is_no_home(desk: Path) -> None:
         load_settings({"home": "note.txt"})
 
 
-COMMANDS = "server, alias, compare, export, gc, lineage, pin, plan, run, runs, show, trust, up, verify"
+COMMANDS = "server, alias, compare, describe, export, gc, hints, lineage, pin, plan, run, runs, show, trust, up, verify"
 
 
 def refusal(flags: dict[str, object] | None = None, *assignments: str) -> str:
@@ -194,7 +194,9 @@ def test_an_unknown_name_is_told_with_the_known_ones() -> None:
 def test_every_source_is_named(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong value is told with the place that it was set in: file, variable, --set, flag; the strongest."""
     (desk / "pyproject.toml").write_text("[tool.idxflow]\nrefresh = ['a']\n")
-    assert refusal().startswith("pyproject.toml: refresh: expected a list (any number), each one of download, verify,")
+    assert refusal().startswith(
+        "pyproject.toml: refresh: expected a list (any number), each one of pack, download, verify,"
+    )
     (desk / "idxflow.toml").write_text("refresh = ['b']\n")
     assert refusal().startswith("idxflow.toml: refresh: ")
     monkeypatch.setenv("IDXFLOW_REFRESH", "c")

@@ -89,7 +89,7 @@ def test_the_documented_description_is_one(tmp_path: Path) -> None:
         assert load_dataset(str(path)).classes == ("oak", "beech")
     told = set(re.findall(r"`([a-z_.0-9]+)`", "".join(re.findall(r"^\| (`[^|]+) \|", document, flags=re.MULTILINE))))
     fields = {"title", "source", "shape", "classes", "mirrors", "checks"}
-    fields |= {"label_offset", "label_values", "label_column", "labels", "transpose", "held_out"}
+    fields |= {"label_offset", "label_values", "label_column", "labels", "transpose", "held_out", "corrections"}
     of_a_file = set(RemoteFile.model_fields) - {"described_in", "mirrors", "origin", "trusted_as"}
     assert told == {
         *fields, *("train", "test", "train.samples", "test.samples", "test.fraction"), *Checks.model_fields,
@@ -115,6 +115,18 @@ def test_an_unknown_name_is_told_the_known_ones() -> None:
         ("shape = [2, 3]", "shape = 28", "shape: 28, where a list belongs"),
         ("shape = [2, 3]", "shpae = [2, 3]", "found the unknown name shpae (did you mean shape?). "),
         ("shape = [2, 3]", "shape = [2, 0]", "shape.2: 0, where a number above 0 belongs"),
+        ("shape = [2, 3]", "shape = [2]", "shape: 1 of them, where at least 2 belongs"),
+        ("shape = [2, 3]", "shape = [2, 3, 3, 1]", "shape: 4 of them, where at most 3 belongs"),
+        (
+            "shape = [2, 3]",
+            "shape = [2, 3, 4]",
+            "shape: the third number 4, where 3 for colour, or nothing for grey, be",
+        ),
+        (
+            "shape = [2, 3]",
+            "shape = [3, 2, 5]",
+            "shape: channels first, [3, 2, 5], where channels last, [2, 5, 3], bel",
+        ),
         ('["left", "right"]', '["left"]', "classes: 1 of them, where at least 2 belongs"),
         (
             'mirrors = ["files", "https://example.org/own"]',

@@ -22,9 +22,21 @@ def test_a_shape_is_a_list_outside(listed: list[int], text: str, pixels: int) ->
     assert ImageSpec.model_validate(dict(spec)) == ImageSpec.model_validate(tuple(listed)) == spec
 
 
-@pytest.mark.parametrize("given", [[28], [28, 28, 3, 1], [0, 28], [28, 4097], [28.0, 28], [28, 28, 0], "28 x 28", 28])
+def test_one_channel_is_grey() -> None:
+    """A third number of 1 says what is said without it; three are colour, in words as well."""
+    grey, colour = ImageSpec.model_validate([28, 20, 1]), ImageSpec.model_validate([28, 20, 3])
+    assert grey == ImageSpec(rows=28, columns=20)
+    assert (grey.array, grey.listed, grey.colour, grey.words) == ((28, 20), (28, 20, 1), False, "28 x 20 pixels")
+    assert (colour.listed, colour.colour, colour.words) == ((28, 20, 3), True, "28 x 20 pixels in colour")
+    assert colour.turned.array == (20, 28, 3)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [[28], [28, 28, 3, 1], [0, 28], [28, 4097], [28.0, 28], *([28, 28, n] for n in (0, 2, 4)), [3, 28, 28], "28", 28],
+)
 def test_what_is_no_shape_is_refused(given: object) -> None:
-    """Two or three whole numbers, sides from 1 to 4096."""
+    """Two or three whole numbers, sides from 1 to 4096, channels 1 or 3."""
     with pytest.raises(ValidationError):
         ImageSpec.model_validate(given)
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import pytest
 from pydantic import ValidationError
 
+from schemas.image_spec import ImageSpec
 from schemas.model import NormalizerFacts
 from schemas.results import (
     LEAKED,
@@ -59,6 +60,21 @@ def test_normalizer_facts_survive_json_with_their_formulas() -> None:
     text = facts.model_dump_json()
     assert NormalizerFacts.model_validate_json(text) == facts
     assert "(scaled - mean[pixel]) / std" in text
+
+
+def test_the_formulas_are_those_of_the_shape() -> None:
+    """Of grey images they read as ever; of colours the mean is of pixel and channel, and N counts channels."""
+    grey, colour = (
+        NormalizerFacts(samples=2, shape=shape, sum=1, sum_of_squares=1, std=0.5) for shape in ((4, 5), (4, 5, 3))
+    )
+    assert grey.mean_formula == "mean[pixel] = 2 * (column_sum[pixel] / samples) / 255 - 1"
+    assert grey.std_formula == "std = 2 / 255 * sqrt(sum_of_squares / N - (sum / N) ** 2), N = samples * rows * columns"
+    assert grey.normalize_formula == "(scaled - mean[pixel]) / std"
+    assert colour.mean_formula == "mean[pixel, channel] = 2 * (column_sum[pixel, channel] / samples) / 255 - 1"
+    assert colour.std_formula.endswith(", N = samples * rows * columns * channels")
+    assert colour.normalize_formula == "(scaled - mean[pixel, channel]) / std"
+    with pytest.raises(ValidationError, match="shape"):
+        NormalizerFacts(samples=2, shape=(4, 5, 2), sum=1, sum_of_squares=1, std=0.5)
 
 
 @pytest.mark.parametrize("std", [0.0, -0.1, 1.1, float("nan")])
@@ -177,6 +193,25 @@ def said(metrics: Metrics) -> dict[str, str]:
 def test_a_sound_result_has_no_caveat() -> None:
     """Without a leak, with even classes and a small gap there is nothing to say."""
     assert find_caveats(Metrics(train=split(), test=split(), leaked=0, unseen_accuracy=0.95)) == ()
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ((64, 64), ""),
+        ((65, 20), "Images are 65 x 20 pixels, more than 64 a side: for these a perceptron is the wrong network. "),
+        ((28, 96), "Images are 28 x 96 pixels, more than 64 a side: for these a perceptron is the wrong network. "),
+        ((8, 8, 3), "Images are in colour: for photographs a perceptron is the wrong network. "),
+        ((96, 96, 3), "Images are 96 x 96 pixels in colour, more than 64 a side: for these a perceptron is the wrong"),
+    ],
+)
+def test_images_that_a_perceptron_is_wrong_for(shape: tuple[int, ...], words: str) -> None:
+    """Colours, and more than 64 pixels a side, are said with the network that is right; of older metrics nothing is."""
+    found = said(
+        Metrics(train=split(), test=split(), leaked=0, unseen_accuracy=0.95, shape=ImageSpec.model_validate(shape))
+    )
+    assert found.keys() == ({"perceptron"} if words else set())
+    assert found.get("perceptron", "").startswith(words)
 
 
 @pytest.mark.parametrize(

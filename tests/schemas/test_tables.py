@@ -28,6 +28,7 @@ def sound(start: int = 0) -> pd.DataFrame:
             "maximum": np.full(ROWS, 255, np.uint8),
             "mean": np.linspace(1, 254, ROWS, dtype=np.float32),
             "ink": np.linspace(0, 1, ROWS, dtype=np.float32),
+            "spread": np.full(ROWS, 255, np.uint8),
             "digest": ids.astype(np.uint64),
         },
         pd.RangeIndex(start, start + ROWS, name="sample_id"),
@@ -119,14 +120,14 @@ def test_all_failures_are_found_together() -> None:
     frame = sound().astype({"digest": "int64"})
     frame.loc[1, "label"] = np.uint16(11)
     frame.loc[[2, 3], "sample_id"] = np.uint32(0)
-    frame.loc[4, "maximum"] = np.uint8(0)
+    frame.loc[4, ["maximum", "spread"]] = np.uint8(0)
     found = {failure.check: failure.where for failure in check(frame)}
     assert found == {"dtype('uint64')": (), "label": (1,), "sample_id": (2, 3), "order": (4,), "blank": (4,)}
 
 
 def test_a_count_is_complete_where_rows_are_cut() -> None:
     """Only the first twenty rows are listed; the count has them all."""
-    (blank,) = check(sound().assign(maximum=np.uint8(0), mean=np.float32(0)))
+    (blank,) = check(sound().assign(spread=np.uint8(0)))
     assert (blank.check, blank.count, blank.where) == ("blank", ROWS, tuple(range(20)))
 
 

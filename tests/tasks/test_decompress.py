@@ -236,7 +236,7 @@ def staged(folder: Path, name: str, data: bytes, **facts: Any) -> tuple[Path, De
     (folder / "archive" / name).write_bytes(data)
     (folder / "archive" / name).chmod(0o444)
     file = RemoteFile(name=name, mirrors=(), **facts)
-    summary = decompress.function(file=file, archive=archive, proof=out, out=folder / "out")
+    summary = decompress.function(file=file, stored=archive, proof=out, out=folder / "out")
     (raw,) = (folder / "out").iterdir()
     return raw, DecompressSummary.model_validate(summary.model_dump())
 

@@ -134,6 +134,13 @@ def test_pictures_keep_their_pixels() -> None:
     assert b"pixelated" in svg
 
 
+def test_colours_keep_their_pixels() -> None:
+    """A colour image is embedded pixel by pixel, red, green and blue as they are, whatever its own range."""
+    colours = np.random.default_rng(2).integers(40, 90, (3, 4, 3), np.uint8)
+    shown = embedded_image(draw_pictures([Picture(colours, "cat")], 1))
+    np.testing.assert_allclose(shown[..., :3] * 255, colours, atol=0.5)
+
+
 def test_the_tutorials_figure_is_two_by_five() -> None:
     """Ten pictures make two rows of five; other numbers a grid that fits."""
     columns = {n: columns_of(n) for n in (1, 2, 5, 6, 10, 26, 47, 100)}

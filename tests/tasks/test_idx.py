@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from schemas.errors import BadIdx
-from tasks.formats.idx import CORRECT, CUT, MAX_BYTES, REWRITE, Header, disagreement, open_idx, read_header
+from tasks.formats.idx import COLOURS, CORRECT, CUT, MAX_BYTES, REWRITE, Header, disagreement, open_idx, read_header
 from tests.memory import peak_memory
 from tests.tasks.idx_bytes import CODES, idx_bytes, write_idx
 
@@ -129,7 +129,9 @@ def test_a_name_is_less_than_the_bytes(tmp_path: Path, name: str, array: npt.NDA
 @pytest.mark.parametrize(
     ("shape", "body", "looks", "way_out"),
     [
-        ((5, 4, 3), 180, ", 3 times that (colour?)", REWRITE),
+        ((5, 4, 3), 180, ", 3 times that (colour?)", COLOURS.format("5 x 4 x 3 x 3")),
+        ((5, 4, 3, 3), 60, ", a third of that (grey?)", REWRITE),
+        ((5, 4, 2, 3), 60, ", 60 fewer", CUT),
         ((5, 4, 3), 240, ", 4 times that (twice the side, or four channels?)", REWRITE),
         ((5, 4, 3), 120, ", 2 times that (twice the images, or 16-bit pixels?)", REWRITE),
         ((6,), 24, ", 4 times that (wider integers?)", REWRITE),

@@ -166,7 +166,7 @@ def reach(bench: Bench, folder: Path) -> Path:
     bench.get(folder.as_uri(), file=file)
     prove(file, bench.out / NAME)
     ref, out = bind("download", bench.out), bind("decompress", folder / "raw")
-    decompress.function(file=file, archive=ref, proof=out, out=folder / "raw")
+    decompress.function(file=file, stored=ref, proof=out, out=folder / "raw")
     return folder / "raw" / NAME.removesuffix(".gz")
 
 

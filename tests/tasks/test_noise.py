@@ -25,6 +25,16 @@ def test_an_image_moves_by_whole_pixels(down: int, right: int) -> None:
     np.testing.assert_array_equal(found, expected)
 
 
+def test_channels_move_together() -> None:
+    """A colour image moves as its channels would, each as a grey image of its own, and none of them into another."""
+    colours = np.random.default_rng(4).integers(1, 256, (5, 4, 3, 3), np.uint8)
+    shifts = np.array([[0, 0], [2, -1], [-1, 2], [3, 3], [-2, 0]], np.int32)
+    found = np.asarray(move(tf.constant(colours), shifts, 3))
+    lanes = [np.asarray(move(tf.constant(colours[..., channel]), shifts, 3)) for channel in range(3)]
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, np.stack(lanes, axis=3))
+
+
 def test_each_image_moves_by_its_own_shift() -> None:
     """Images of one mini-batch move independently of each other."""
     shifts = np.array([[0, 0], [1, 0], [0, 1], [-1, 0], [0, -1]], np.int32)

@@ -8,10 +8,13 @@ from dataclasses import replace
 import pytest
 
 from schemas.catalog import load_dataset
+from schemas.corrections import Correction, Corrections
+from schemas.image_spec import ImageSpec
 from schemas.model import NormalizerFacts
 from schemas.results import ClassMetrics, Drift, DuplicateGroup, Finding, Metrics, SplitMetrics, Statistics
 from schemas.training import EpochRow, History, Training
 from tasks.explaining.page import Illustration, Page, Setting, percent, render, thousands
+from tasks.quality.hints import Hint, Hints
 
 
 def split_statistics(*findings: Finding, duplicates: tuple[DuplicateGroup, ...] = ()) -> Statistics:
@@ -51,6 +54,7 @@ def page() -> Page:
         contents={"train table": "0" * 64},
         confusions=(),
         mistakes=(),
+        hints=Hints(images=1500, agreed=1400, worth=0, first=()),
         figures=dict.fromkeys(("loss", "accuracy", "samples", "confusion"), figure),
     )
 
@@ -69,6 +73,29 @@ def test_what_voids_the_headline_stands_beside_it(page: Page) -> None:
     note = "<strong>Caveat</strong>: 30 of 1,500 test images (2.00 %) occur in the train split; accuracy on the"
     assert head.index("Test accuracy") < head.index(note) < head.index("Data set")
     assert "Caveat" not in render(page)
+
+
+def test_a_page_about_colours_says_so(page: Page) -> None:
+    """The size names the colours, the figures say that they are over all channels, and the caveat stands on top."""
+    described = page.dataset.model_dump()
+    for split in described["splits"].values():
+        split["spec"]["shape"] = [8, 8, 3]
+    shape = ImageSpec.model_validate([8, 8, 3])
+    statistics = dict.fromkeys(("train", "test"), split_statistics().model_copy(update={"shape": shape}))
+    metrics = page.metrics.model_copy(update={"shape": shape})
+    data = type(page.dataset).model_validate(described)
+    shown = render(replace(page, dataset=data, metrics=metrics, statistics=statistics))
+    assert "<dd>digits, 8 \N{MULTIPLICATION SIGN} 8 pixels in colour</dd>" in shown
+    assert "Both splits; red, green and blue from 0 to 255, each figure over all three. Blank is" in shown
+    assert '<th scope="col" class="number">Not black</th>' in shown
+    assert "counts as drift. The mean is over all three channels: another hue alone is not noticed.</p>" in shown
+    assert "<dd>192 → 50 → 50 → 10</dd>" in shown
+    assert "<strong>Caveat</strong>: Images are in colour: for photographs a" in shown.partition("</header>")[0]
+    grey = render(page)
+    assert "<dd>digits, 8 \N{MULTIPLICATION SIGN} 8 pixels</dd>" in grey
+    assert "Both splits; pixels from 0, black, to 255." in grey
+    assert "Not black" not in grey
+    assert "counts as drift.</p>" in grey
 
 
 def test_findings_are_told_with_their_ids(page: Page) -> None:
@@ -167,3 +194,31 @@ def test_an_alternative_text_is_escaped(page: Page) -> None:
     shown = render(replace(page, figures=figures))
     assert 'alt="&#34;&gt;&lt;b onload=&#34;x"' in shown
     assert "<b" not in shown.split("<main>")[1].replace("<br>", "")
+
+
+def test_doubtful_labels_are_listed(page: Page) -> None:
+    """Each has its sample id, label and prediction, beside the picture and the count of all; or it says: none."""
+    hint = Hint(sample_id=41, label=3, predicted=8, probability=0.75, loss=4.5, excess=4.25)
+    figures = {**page.figures, "hints": Illustration(b"<svg/>", "the doubtful ones")}
+    shown = render(replace(page, hints=Hints(images=1500, agreed=1400, worth=60, first=(hint,)), figures=figures))
+    section = shown.partition('<section id="labels">')[2].partition("</section>")[0]
+    assert "doubts 60 labels of 1,500 train images" in section
+    assert "the doubtful ones" in section
+    cells = re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", section.partition("<tbody>")[2])
+    assert cells == ["41", "3", "8", "75.00\N{NO-BREAK SPACE}%", "4.50", "4.25"]
+    assert "None stands out: of 1,500 train images the model names 1,400 as they are labelled" in render(page)
+
+
+def test_corrected_labels_are_told(page: Page) -> None:
+    """How many, by which file with its digest, by whom and why: as text, whatever it holds."""
+    rows = tuple(
+        Correction(line=n + 2, sample=n, label=7, who="<b>Ada</b>", why="turned \u202eover\x1b[2J") for n in range(30)
+    )
+    corrections = Corrections(name="corrections.csv", sha256="ab" * 32, labels=30, rows=rows)
+    train = page.dataset.splits["train"].model_copy(update={"corrections": corrections})
+    data = page.dataset.model_copy(update={"splits": {**page.dataset.splits, "train": train}})
+    shown = render(replace(page, dataset=data))
+    assert "30 train labels corrected by corrections.csv, SHA-256 abababababababab." in shown
+    assert shown.count("<td>&lt;b&gt;Ada&lt;/b&gt;</td><td>turned \\u202eover\\x1b[2J</td>") == 20
+    assert "The first 20 of them" in shown
+    assert "corrected by" not in render(page)

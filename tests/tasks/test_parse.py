@@ -112,6 +112,51 @@ def test_images_on_their_side(out: Path, cuts: tuple[int, ...], monkeypatch: pyt
     assert all(upright[n, r, c] == IMAGES[n, c, r] for n in range(7) for r in range(2) for c in range(3))
 
 
+COLOURS = np.random.default_rng(5).integers(0, 256, (7, 3, 2, 3), np.uint8)
+
+
+@pytest.mark.parametrize("cuts", [(), (2, 5)])
+def test_colours_are_read_as_they_are(out: Path, cuts: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of rank 4 gives rows whose pixels are red, green and blue, one after the other, also from shards."""
+    monkeypatch.setattr(image_table, "ROW_GROUP", 3)
+    summary = build(out, spec_with(shape=[3, 2, 3]), COLOURS, cuts=cuts)
+    table = ImageTable(out)
+    assert summary.shape == table.metadata.shape == ImageSpec(rows=3, columns=2, channels=3)
+    np.testing.assert_array_equal(table.read().image, COLOURS.reshape(7, 18))
+    assert table.read().label.tolist() == LABELS.tolist()
+
+
+def test_colours_on_their_side(out: Path) -> None:
+    """With `transpose` rows and columns change places, and the channels of a pixel stay together."""
+    build(out, spec_with(shape=[2, 3, 3], transpose=True), COLOURS)
+    upright = ImageTable(out).read().image.reshape(7, 2, 3, 3)
+    assert all((upright[:, r, c] == COLOURS[:, c, r]).all() for r in range(2) for c in range(3))
+
+
+def test_one_channel_of_its_own_is_grey(out: Path) -> None:
+    """A file with an axis for the one channel gives the bytes that one without it gives, whichever shape is said."""
+    build(out)
+    whole = out.read_bytes()
+    for images, shape in ((IMAGES[..., np.newaxis], [3, 2]), (IMAGES, [3, 2, 1]), (IMAGES[..., np.newaxis], [3, 2, 1])):
+        out.unlink()
+        build(out, spec_with(shape=shape), images)
+        assert out.read_bytes() == whole
+
+
+def test_a_test_split_is_cut_off_colours(out: Path) -> None:
+    """Colour images are cut as grey ones are: equal ones on one side, and together they are all there are."""
+    images, labels = np.repeat(COLOURS, 6, axis=0), np.repeat(LABELS, 6)
+    found = []
+    for split in ("train", "test"):
+        out.unlink(missing_ok=True)
+        build(out, spec_with(shape=[3, 2, 3], split=split, test_fraction=0.3), images, labels)
+        found.append(ImageTable(out).read().image.tobytes())
+    assert len(found[0]) + len(found[1]) == images.size
+    sides = [{part[at : at + 18] for at in range(0, len(part), 18)} for part in found]
+    assert sides[0].isdisjoint(sides[1])
+    assert len(sides[0] | sides[1]) == 7
+
+
 @pytest.mark.parametrize("cuts", [(3,), (1, 2, 6), (4, 5), tuple(range(1, 7))])
 def test_cut_into_shards_leaves_no_trace(out: Path, cuts: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """However rows are spread over shards, the table's bytes are the same: row groups run on over them."""
@@ -146,6 +191,9 @@ def test_regroup(sizes: tuple[int, ...], rows: int) -> None:
         ({}, IMAGES, np.stack([LABELS, LABELS], 1), "since no label_column is set, found uint8 of shape 7 x 2"),
         ({"label_column": 0}, IMAGES, LABELS, "with a column 0, found uint8 of shape 7"),
         ({"label_column": 2}, IMAGES, np.stack([LABELS, LABELS], 1), "with a column 2, found uint8 of shape 7 x 2"),
+        ({}, COLOURS, LABELS, "n x 3 x 2, found uint8 of shape 7 x 3 x 2 x 3"),
+        ({"shape": [3, 2, 3]}, IMAGES, LABELS, "n x 3 x 2 x 3, found uint8 of shape 7 x 3 x 2"),
+        ({"shape": [3, 2, 3]}, LABELS, COLOURS, r"expected images \(rank 4\).* ranks 1 and 4\. They look exchanged"),
         ({}, IMAGES[:5], LABELS, "^images-0 and labels-0: expected a label for each of 5 images, found 7 labels"),
         ({"samples": 8}, IMAGES, LABELS, "^small train: expected 8 images, as published, found 7"),
         (
@@ -174,6 +222,26 @@ def test_files_that_are_not_what_the_catalog_says(
         ({"transpose": True}, np.zeros((7, 5, 4), np.uint8), "Set shape = [4, 5] in own.toml."),
         ({}, IMAGES.astype(np.float32), "Write the pixels as uint8, from 0 to 255."),
         ({}, IMAGES.reshape(7, 6), "Write grey images, n x 3 x 2."),
+        ({}, COLOURS, "Set shape = [3, 2, 3] in own.toml: its images are in colour."),
+        ({}, np.zeros((7, 5, 4, 3), np.uint8), "Set shape = [5, 4, 3] in own.toml: its images are in colour."),
+        ({"transpose": True}, COLOURS, "Set shape = [2, 3, 3] in own.toml: its images are in colour."),
+        ({"shape": [3, 2, 3]}, IMAGES, "Set shape = [3, 2] in own.toml: its images are grey."),
+        ({"shape": [3, 2, 3]}, IMAGES[..., np.newaxis], "Set shape = [3, 2] in own.toml: its images are grey."),
+        ({"shape": [2, 3, 3]}, COLOURS, "Set shape = [3, 2, 3] in own.toml, or add transpose = true if its images"),
+        ({"shape": [3, 2, 3]}, np.zeros((7, 5, 4, 3), np.uint8), "Set shape = [5, 4, 3] in own.toml."),
+        (
+            {"shape": [5, 4, 3]},
+            np.zeros((7, 3, 5, 4), np.uint8),
+            "Write channels last, n x 5 x 4 x 3: `images.transpose(0, 2, 3, 1)` in NumPy.",
+        ),
+        (
+            {"shape": [5, 2, 3]},
+            np.zeros((7, 5, 2, 4), np.uint8),
+            "Leave out the opacity, the last of four channels: write n x 5 x 2 x 3.",
+        ),
+        ({"shape": [3, 2, 3]}, COLOURS.reshape(7, 18), "Write colour images, n x 3 x 2 x 3."),
+        ({}, np.zeros((7, 5, 5, 2), np.uint8), "Write grey images, n x 3 x 2."),
+        ({}, np.zeros((7, 5000, 1), np.uint8), "Set shape = [5000, 1] in own.toml."),
         ({}, IMAGES[:6], "Name two files in own.toml that belong together, row by row."),
         ({"samples": 6}, IMAGES, "Correct samples below [train] of own.toml, or its files."),
     ],

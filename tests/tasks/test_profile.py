@@ -43,6 +43,26 @@ def test_a_profile_is_what_a_plain_computation_gives(image: npt.NDArray[np.uint8
     np.testing.assert_array_equal(profile.maximum, image.max(axis=1))
     np.testing.assert_array_equal(profile.mean, (wide.sum(axis=1) / image.shape[1]).astype(np.float32))
     np.testing.assert_array_equal(profile.ink, ((wide > 0).sum(axis=1) / image.shape[1]).astype(np.float32))
+    np.testing.assert_array_equal(profile.spread, wide.max(axis=1) - wide.min(axis=1))
+
+
+@quick
+@given(arrays(np.uint8, array_shapes(min_dims=3, max_dims=3, max_side=12)), st.sampled_from([0, 250]))
+def test_a_profile_of_colours(lanes: npt.NDArray[np.uint8], dark: int) -> None:
+    """Intensities are over all channels; a pixel is ink unless it is black, and the spread is that of a channel."""
+    image = np.where(lanes < dark, 0, lanes)[..., np.newaxis] * np.array([1, 0, 1], np.uint8)
+    image[:, 0, 0, 1] = lanes[:, 0, 0]
+    flat = image.reshape(len(image), -1)
+    profile, moments = profile_images(batch_of(flat), channels=3)
+    assert {name: str(column.dtype) for name, column in profile._asdict().items()} == PROFILE_TYPES
+    np.testing.assert_array_equal(profile.minimum, flat.min(axis=1))
+    np.testing.assert_array_equal(profile.maximum, flat.max(axis=1))
+    np.testing.assert_array_equal(profile.mean, flat.mean(axis=1, dtype=np.float64).astype(np.float32))
+    inked = image.any(axis=3).reshape(len(image), -1)
+    np.testing.assert_array_equal(profile.ink, inked.mean(axis=1, dtype=np.float64).astype(np.float32))
+    wide = image.reshape(len(image), -1, 3).astype(int)
+    np.testing.assert_array_equal(profile.spread, (wide.max(axis=1) - wide.min(axis=1)).max(axis=1))
+    assert moments == Moments(int(wide.sum()), int((wide**2).sum()), int(inked.sum()))
 
 
 @quick

@@ -133,7 +133,7 @@ def test_links_within_the_page_have_a_target(page: str) -> None:
 def test_the_figures_lie_beside_the_page(out: Path, page: str) -> None:
     """The page holds the very figures that are stored beside it, each with an alternative text."""
     figures = {path.name: path.read_bytes() for path in out.glob("*.svg")}
-    assert figures.keys() == {"loss.svg", "accuracy.svg", "samples.svg", "confusion.svg", "mistakes.svg"}
+    assert figures.keys() == {"loss.svg", "accuracy.svg", "samples.svg", "confusion.svg", "mistakes.svg", "hints.svg"}
     assert sorted(embedded(page)) == sorted(figures.values())
     texts = [value for name, value in Outline(page).attributes if name == "alt"]
     assert len(texts) == len(figures)
@@ -279,6 +279,16 @@ def test_large_images_are_drawn_small() -> None:
     large = np.kron(image, np.ones((4, 4), np.uint8))[:-1, :-3]
     np.testing.assert_array_equal(shrink(large), image)
     np.testing.assert_array_equal(shrink(np.array([[0, 255] * 2048], np.uint8)), np.full((1, 256), 128))
+
+
+def test_large_colours_are_made_smaller() -> None:
+    """Each channel shrinks by itself, to fewer pixels than grey has, and a small image is drawn as it is."""
+    large = np.random.default_rng(6).integers(0, 256, (300, 700, 3), np.uint8)
+    small = shrink(large)
+    assert (small.dtype.name, small.shape) == ("uint8", (60, 140, 3))
+    np.testing.assert_array_equal(small[7, 9], np.rint(large[35:40, 45:50].mean(axis=(0, 1))))
+    assert shrink(large[:31, :149]).shape == (16, 75, 3)
+    assert shrink(large[:31, :148]).shape == (31, 148, 3)
 
 
 def test_the_most_frequent_confusions() -> None:

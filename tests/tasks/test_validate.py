@@ -93,6 +93,39 @@ def test_the_stage_is_deterministic_and_leaves_two_files(tmp_path: Path) -> None
     assert Statistics.model_validate_json(left[0]["statistics.json"]).samples == SAMPLES
 
 
+def test_colours_are_described(tmp_path: Path) -> None:
+    """Figures are over all channels, ink is what is not black, and blank is an image of one colour, whichever it is."""
+    spec = spec_of(shape=(2, 4, 3))
+    pixels = np.random.default_rng(8).integers(0, 256, (SAMPLES, 2, 4, 3), np.uint8)
+    pixels[4] = (200, 10, 0)
+    pixels[11] = 0
+    pixels[12, 0] = (0, 0, 9)
+    found = check(tmp_path, split(image=pixels.reshape(SAMPLES, 24)), spec)
+    wide = pixels.astype(np.int64)
+    assert (found.shape.array, found.minimum, found.maximum) == ((2, 4, 3), wide.min(), wide.max())
+    assert (found.sum, found.sum_of_squares) == (int(wide.sum()), int((wide**2).sum()))
+    assert [found.mean, found.std] == pytest.approx([wide.mean(), wide.std()], rel=1e-14)
+    assert found.ink == pixels.any(axis=3).mean()
+    assert found.blank == 2
+    (finding,) = found.findings
+    assert (finding.check, finding.sample_ids) == ("blank", (4, 11))
+
+
+def test_grey_in_three_channels_is_described_as_grey(tmp_path: Path) -> None:
+    """Grey images whose values are repeated three times have the same figures, findings and duplicates."""
+    image, _ = draw(SAMPLES)
+    image[20] = image[3]
+    image[9] = 7
+    found = []
+    for channels in (1, 3):
+        (folder := tmp_path / f"{channels}").mkdir()
+        spec = spec_of(shape=(3, 5, channels))
+        seen = check(folder, split(image=np.repeat(image, channels, axis=1)), spec)
+        ignored = {"shape", "sum", "sum_of_squares"}
+        found.append((seen.model_dump(exclude=ignored), seen.sum // channels, seen.sum_of_squares // channels))
+    assert found[0] == found[1]
+
+
 @in_one_folder
 @given(row=st.integers(0, SAMPLES - 1), label=st.integers(len(CLASSES), 2**16 - 1))
 def test_a_label_out_of_range_is_refused(tmp_path: Path, row: int, label: int) -> None:

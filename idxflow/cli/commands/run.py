@@ -1,5 +1,5 @@
 """
-Run the pipeline: download, verify, decompress, parse, validate, normalize, train, evaluate, report.
+Run the pipeline: bring in the data, check it, train, evaluate and report.
 
 What is stored and unchanged is not computed again.
 

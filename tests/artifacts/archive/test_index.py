@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -110,14 +112,33 @@ def test_one_that_is_harmed_is_rebuilt(store: Store, harm: Callable[[Path], obje
     assert_true(store)
 
 
-def test_one_whose_pages_are_harmed_is_done_without(store: Store) -> None:
-    """A file that opens well, and turns out damaged when it is asked, misleads nobody."""
+def test_one_whose_pages_are_harmed_is_rebuilt(store: Store) -> None:
+    """A file that opens well, and turns out damaged when it is asked, misleads nobody, and is whole afterwards."""
     write_some(store)
     assert_true(store)
     whole = index_file(store).read_bytes()
     for place in range(4096, len(whole), 4096):
         index_file(store).write_bytes(whole[:place] + b"\xff" * 4096 + whole[place + 4096 :])
         assert_true(store)
+    index_file(store).write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    assert_true(store)
+    database = sqlite3.connect(index_file(store))
+    assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    database.close()
+
+
+@pytest.mark.parametrize("odd", ["number", "name"])
+def test_what_the_index_cannot_hold_stops_nobody(store: Store, odd: str) -> None:
+    """A number beyond 64 bits, or a file name that is no text, is none of a run's record; the runs are told."""
+    write_some(store)
+    if odd == "number":
+        text = (store.runs / f"{'a' * 12}.json").read_text()
+        (store.runs / f"{'a' * 12}.json").write_text(text.replace('"sequence": 1,', f'"sequence": {2**63},'))
+    else:
+        Path(os.fsdecode(os.fsencode(store.runs) + b"/\xff.json")).write_text("{")
+    assert_true(store)
+    with RunIndex(store) as index:
+        assert index.highest() == 2
 
 
 def test_a_link_in_its_place_is_not_followed(store: Store, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -12,6 +13,8 @@ from artifacts.archive.index import RunIndex
 from artifacts.archive.journal import Line, forget, journal, note
 from artifacts.archive.leftovers import find_leftovers
 from artifacts.archive.runs import read_run, state_of
+from artifacts.engine.recorder import Recorder
+from artifacts.refresh import Refresh
 from artifacts.run_record import StageRecord
 from artifacts.store.store import Store
 from tests.artifacts.archive.history import stage_record, write_run
@@ -58,6 +61,19 @@ def test_a_torn_line_takes_no_other_with_it(store: Store) -> None:
     record = read_run(store, RUN)
     assert record is not None
     assert record.stages == tuple(rows)
+
+
+def test_an_attempt_begins_without_the_lines_of_the_one_before(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flow run that Prefect starts again, after it was killed, has done nothing yet."""
+    monkeypatch.setenv("IDXFLOW_HOME", str(store.home))
+    flow_run = UUID(int=int(RUN, 16))
+    run = Recorder(store, flow_run, Refresh(), "leaves")
+    note(store, run.id, [line(stage_record(build(store, {"a": b"x"})))])
+    run.save("running")
+    record = read_run(store, run.id)
+    assert record is not None
+    assert (record.stages, record.warnings) == ((), ())
+    run.close()
 
 
 def test_a_record_that_says_all_of_it_is_believed(store: Store) -> None:

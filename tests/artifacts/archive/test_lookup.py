@@ -234,3 +234,13 @@ def test_a_run_whose_record_does_not_read_is_named(store: Store) -> None:
     (store.runs / f"{'a' * 12}.json").write_text("{")
     with pytest.raises(StoreError, match=r"run a{12}: expected a record that reads"):
         find(store, "aa")
+
+
+def test_latest_is_a_run_with_a_model(store: Store, model: Ref, caplog: pytest.LogCaptureFixture) -> None:
+    """A newer completed run of another job, which has no model, is passed over in silence; to see runs, it is there."""
+    trained = write_run(store, "a" * 12, [stage_record(model)])
+    other = write_run(store, "b" * 12, [stage_record(build(store, {"a": b"a"}, "fold"))], minute=1)
+    assert find_run(store, "latest").id == trained.id
+    assert version_of(find_artifact(store, "latest")) == model.version
+    assert not caplog.records
+    assert version_of(find(store, "latest")) == other.id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,21 @@ def test_the_next_number_is_above_all_that_are_recorded(store: Store) -> None:
     (store.runs / "garbage.json").write_text("{")
     with next_number(store, RunIndex(store)) as following:
         assert following == 10
+
+
+def test_an_index_that_is_wrong_decides_neither_number_nor_latest(store: Store) -> None:
+    """A row that somebody changed, while its record looks as noted, makes no run the latest and no number a second."""
+    write_run(store, OLD, sequence=1)
+    write_run(store, NEW, sequence=7, state="failed")
+    with RunIndex(store):
+        pass
+    database = sqlite3.connect(next((store.home / "index").glob("runs-*.sqlite")))
+    database.execute("UPDATE runs SET state = 'completed', sequence = 3 WHERE id = ?", [NEW])
+    database.commit()
+    database.close()
+    assert find_run(store, "latest").id == OLD
+    with next_number(store, RunIndex(store)) as following:
+        assert following == 8
 
 
 def test_of_many_that_begin_at_once_each_has_a_number_of_its_own(store: Store) -> None:

@@ -10,6 +10,7 @@ from artifacts.archive.lineage import Source
 from artifacts.keys import KeyParts
 from artifacts.manifest import Manifest
 from idxflow.exporting.model_card import Card, as_text, describe_method, render
+from schemas.image_spec import ImageSpec
 from schemas.results import Metrics
 from schemas.training import Training
 from tests.artifacts.archive.making import MACHINE
@@ -67,6 +68,24 @@ def test_the_card_tells_what_is_known(card: Card) -> None:
     assert "uncommitted" not in said
     assert "published checksum" not in said
     assert "label_offset" not in said
+
+
+def test_a_card_about_colours_says_so(card: Card) -> None:
+    """Task, snippet, normalisation and caveat are those of colour images; the grey card has none of it."""
+    shape = ImageSpec.model_validate([32, 30, 3])
+    spec, found = SPEC.model_copy(update={"shape": shape}), metrics().model_copy(update={"shape": shape})
+    said, grey = render(replace(card, spec=spec, metrics=found)), render(card)
+    for words in (
+        "an image of 32 x 30 colour pixels and gives",
+        "- **Caveat:** Images are in colour: for photographs a perceptron is the wrong network.",
+        "Layers: 2880 - 7 - 10;",
+        "# red, green and blue of a pixel are its last axis, in this order.\nimages = np.zeros((1, *shape), np",
+        'map(str, shape))}), the last axis red, green, blue"\n',
+        "; the mean is of each pixel and channel, the deviation of all channels together.\n",
+    ):
+        assert words in said
+        assert words not in grey
+    assert "as in the data set's files.\nimages = np.zeros((1, *shape), np.uint8)\n" in grey
 
 
 def test_the_method_is_that_of_the_configuration(card: Card) -> None:
@@ -158,7 +177,7 @@ def test_what_voids_the_headline_stands_below_it(card: Card) -> None:
     [
         ({"label_values": tuple(range(0, 100, 10))}, "the data set's own files call it entry `i` of `label_values`."),
         ({"labels": "one-hot"}, "in the data set's own files, which are one-hot, it is column `i`."),
-        ({"transpose": True}, "swap their rows and columns first, as in `images.transpose(0, 2, 1)`."),
+        ({"transpose": True}, "swap their rows and columns first, as in `images.swapaxes(1, 2)`."),
     ],
 )
 def test_what_the_files_hold_otherwise_is_explained(card: Card, changes: dict[str, object], told: str) -> None:

@@ -1,0 +1,87 @@
+"""What lies at a place, what a run would make of it, and the description that says so."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+
+from artifacts.store.store import Store
+from flows.own_source import folder_of_table, own_dataset
+from schemas.addresses import below_home
+from schemas.datasets import Dataset
+from schemas.source import Choices
+from tasks.formats.examine import Contents, examine, rows_contents
+from tasks.formats.survey import picture_layout, survey
+from tasks.formats.tree import open_tree
+
+
+class Description(BaseModel, frozen=True):
+    """
+    A place, described.
+
+    Args:
+        contents: what is there.
+        shape:    of an image, as a run would have it.
+        classes:  names, in label order.
+        test:     where the test split comes from, in words.
+        toml:     the description of it.
+    """
+
+    place: str
+    contents: Contents
+    shape: tuple[int, ...]
+    classes: tuple[str, ...]
+    test: str
+    toml: str = Field(repr=False)
+
+
+def describe_place(store: Store, given: str, choices: Choices, beside: Path) -> Description:
+    """
+    Look at every file of a place.
+
+    Args:   beside: the folder in which the description will lie.
+    Raises: BadSource: nothing that can be used.  StageError: it cannot be read.
+    """
+    path = folder_of_table(below_home(given), choices)
+    data = own_dataset(store, path, given, choices)
+    if data.packed is None:
+        raise RuntimeError("a data set of a place is packed")
+    source = data.packed
+    with open_tree(Path(source.path)) as tree:
+        found = survey(tree, choices)
+        if source.kind == "pictures":
+            contents = examine(tree, picture_layout(tree, source.tables, source.label, choices.classes))
+        else:
+            unused = {entry.name: found.unused.get(entry.name, entry.left_out) for entry in tree.entries}
+            contents = rows_contents(found, {name: reason for name, reason in unused.items() if reason}, len(unused))
+    fraction = data.test_fraction
+    cut = "its own part of the place" if fraction is None else f"{100 * fraction:g} % of the images, cut off"
+    return Description(
+        place=given,
+        contents=contents,
+        shape=data.packed.shape.array,
+        classes=data.packed.classes,
+        test=cut,
+        toml=to_toml(data, choices, os.path.relpath(path, beside)),
+    )
+
+
+def to_toml(data: Dataset, choices: Choices, path: str) -> str:
+    """Return a description of a place, with all that a run decides written out. A JSON text or list is one in TOML."""
+    source = data.packed
+    if source is None:
+        raise RuntimeError("a data set of a place is packed")
+    said: dict[str, object] = {
+        "path": path,
+        "size": [source.shape.rows, source.shape.columns],
+        "color": "rgb" if source.shape.channels > 1 else "gray",
+        **{name: getattr(choices, name) for name in sorted(choices.model_fields_set - {"size", "color", "classes"})},
+        "classes": list(source.classes),
+    }
+    if data.test_fraction is not None:
+        said["test_fraction"] = data.test_fraction
+    lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in said.items() if value is not None]
+    return "\n".join([f"title = {json.dumps(data.title, ensure_ascii=False)}", "", "[pack]", *lines, ""])

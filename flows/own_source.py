@@ -1,0 +1,145 @@
+"""
+A place of one's own (a folder of pictures, an archive, a table, a file of arrays) as a data set.
+
+What lies there is found from names and headers, and noted with the digest of the listing: a place that has not changed
+is not looked through again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from artifacts.code import code_digests
+from artifacts.keys import digest_of as digest_of_parts
+from artifacts.store.disk import disk
+from artifacts.store.files import read_plain, write_atomically
+from artifacts.store.store import Store
+from schemas.addresses import below_home
+from schemas.catalog import digest_of, is_place
+from schemas.catalog.places import load_place
+from schemas.catalog.reading import find_description, set_name
+from schemas.datasets import Dataset, Split, TableSpec
+from schemas.errors import StoreError
+from schemas.source import TEST_FRACTION, Choices, Source
+from tasks.formats.tree import left_out
+
+SURVEY = "tasks.formats.survey"
+SUFFIX = re.compile(r"(?:\.(?:zip|tar|gz|tgz|csv|tsv|npz))+$", re.IGNORECASE)
+"""Endings that are no part of a set's name."""
+
+
+def packed_dataset(store: Store, given: str, choices: Choices) -> Dataset | None:
+    """
+    Return a data set that is packed: what lies at a path, or what a description with [pack] names.
+
+    Args:    given: the path; `~` is the user's home folder.  choices: they win over those of a description.
+    Returns: None where `given` is neither.
+    Raises:  UsageError: a wrong description.  As `own_dataset`.
+    """
+    if is_place(given):
+        place = folder_of_table(below_home(given), choices)
+        return own_dataset(store, place, place.name or given, choices)
+    if (found := load_place(given)) is None:
+        return None
+    place, described = found
+    said = {name: getattr(choices, name) for name in choices.model_fields_set}
+    data = own_dataset(store, place, place.name, Choices.model_validate({**described.choices, **said}))
+    description = find_description(given)
+    name = set_name(description)
+    specs = {
+        split: each.model_copy(update={"spec": each.spec.model_copy(update={"dataset": name, "described_in": given})})
+        for split, each in data.splits.items()
+    }
+    update = {
+        "name": name,
+        "identity": f"{name}-{digest_of(os.path.abspath(description))[:8]}",  # noqa: PTH100 - as for other descriptions
+        "title": described.title,
+        "source": described.source or data.source,
+        "checks": described.checks,
+        "held_out": described.held_out,
+        "splits": specs,
+    }
+    return data.model_copy(update=update)
+
+
+def own_dataset(store: Store, place: Path, given: str, choices: Choices) -> Dataset:
+    """
+    Describe what lies at a place.
+
+    Args:   given: what messages call it.
+    Raises: BadSource: nothing that can be used.  StageError: it cannot be read.  UsageError: no name follows from it.
+    """
+    path = Path(os.path.abspath(place))  # noqa: PTH100 - what lies beside a link is seen from its folder
+    source = find_source(store, path, given, choices)
+    name = set_name(Path(f"{SUFFIX.sub('', path.name)}.toml"))
+    fraction = None if "test" in source.splits else choices.test_fraction or TEST_FRACTION
+    splits = {
+        split: Split(
+            spec=TableSpec(
+                dataset=name,
+                split=split,
+                shape=source.shape,
+                classes=source.classes,
+                test_fraction=fraction,
+                described_in=f"a description of it (idxflow describe {given} --out {name}.toml)",
+            ),
+            shards=(),
+        )
+        for split in ("train", "test")
+    }
+    return Dataset(
+        name=name,
+        identity=f"{name}-{digest_of(str(path))[:8]}",
+        title=path.name,
+        source=f"{source.kind} of one's own, packed from {given}",
+        splits=splits,
+        packed=source,
+    )
+
+
+def folder_of_table(path: Path, choices: Choices) -> Path:
+    """Return the folder of a table that lists pictures; of everything else the path itself."""
+    from tasks.formats.listed import listed_folder
+
+    return listed_folder(path, choices.label)
+
+
+def find_source(store: Store, path: Path, given: str, choices: Choices) -> Source:
+    """Look what lies at a place, or take what was noted of the same contents. Raises: as `own_dataset`."""
+    content = (
+        store.own_folders.listing(path, left_out).content if path.is_dir() else store.own_files.content(path).sha256
+    )
+    decided = [content, choices.model_dump(mode="json"), code_digests(SURVEY, store.scans)]
+    note = store.home / "own" / f"{digest_of_parts(decided)[:16]}.json"
+    with suppress(OSError, ValidationError):
+        noted = Source.model_validate_json(read_plain(note))
+        here = {"path": str(path), "name": given, "allow_refused": choices.allow_refused}
+        return noted.model_copy(update=here)
+    from tasks.formats.survey import survey
+    from tasks.formats.tree import open_tree
+
+    with open_tree(path) as tree:
+        found = survey(tree, choices)
+    source = Source(
+        path=str(path),
+        name=given,
+        kind=found.kind,
+        content=content,
+        picture=found.picture,
+        classes=found.classes,
+        splits=found.splits,
+        label=choices.label,
+        chosen=choices.classes,
+        tables=found.tables,
+        counts=found.counts,
+        allow_refused=choices.allow_refused,
+    )
+    if (store.home / "artifacts").is_dir():
+        with suppress(StoreError), disk(note):
+            write_atomically(note, source.model_dump_json().encode(), durable=False)
+    return source

@@ -1,0 +1,94 @@
+"""The ledger of a place: what became of each of its files, a row each, as Parquet."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+COLUMNS = ("name", "bytes", "sha256", "split", "label", "sample", "samples", "reason", "notes")
+
+
+class Row(NamedTuple):
+    """
+    One file.
+
+    Args:
+        name:    below the place.
+        bytes:   of the file.
+        sha256:  64 hexadecimal digits; empty where it was not read.
+        split:   the part that it belongs to; empty: none.
+        label:   its class; empty where it has none, or several.
+        sample:  its first row of that part, from 0; None where it has none.
+        samples: how many rows it has.
+        reason:  why it has none.
+        notes:   what was done to it, "; " between them.
+    """
+
+    name: str
+    bytes: int
+    sha256: str = ""
+    split: str = ""
+    label: str = ""
+    sample: int | None = None
+    samples: int = 0
+    reason: str = ""
+    notes: str = ""
+
+
+def write_ledger(path: Path, rows: Sequence[Row], how: str) -> str:
+    """
+    Write a ledger, in the order of `rows`.
+
+    Args:    how: what pictures were turned into, for whoever takes rows from here.
+    Returns: the digest of its content: which file is which sample. What is not used makes no difference.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = {"bytes": pa.uint64(), "sample": pa.uint32(), "samples": pa.uint32()}
+    fields = [pa.field(name, types.get(name, pa.string())) for name in COLUMNS]
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(COLUMNS)
+    arrays = [pa.array(column, each.type) for column, each in zip(columns, fields, strict=True)]
+    schema = pa.schema(fields, {b"idxflow.files": how.encode()})
+    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path, compression="lz4")
+    used = (f"{row.split}\0{row.sample}\0{row.samples}\0{row.name}\n" for row in rows if row.samples)
+    return hashlib.sha256("".join(used).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def read_ledger(path: Path) -> tuple[tuple[Row, ...], str]:
+    """Return the rows of a ledger, and how its pictures were turned into samples."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    how = (table.schema.metadata or {}).get(b"idxflow.files", b"").decode()
+    columns = [table[name].to_pylist() for name in COLUMNS]
+    return tuple(Row(*values) for values in zip(*columns, strict=True)), how
+
+
+class Names:
+    """
+    Finds the file that a sample comes from.
+
+    Args: rows: of a ledger.
+    """
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._names: dict[str, list[tuple[int, int, str]]] = {}
+        for row in rows:
+            if row.sample is not None:
+                self._names.setdefault(row.split, []).append((row.sample, row.samples, row.name))
+        for found in self._names.values():
+            found.sort()
+
+    def of(self, split: str, sample: int) -> str:
+        """Return the name of the file that a packed row of a part comes from; empty where none is known."""
+        from bisect import bisect_right
+
+        found = self._names.get(split, [])
+        at = bisect_right(found, sample, key=lambda each: each[0]) - 1
+        if at < 0 or sample >= found[at][0] + found[at][1]:
+            return ""
+        first, samples, name = found[at]
+        return name if samples == 1 else f"{name}, row {sample - first}"
