@@ -95,10 +95,8 @@ class Recipe(NamedTuple):
 
     @classmethod
     def of(cls, spec: PictureSpec) -> Recipe:
-        """Return the recipe of a spec. Raises: ValueError: a shape of neither one nor three channels."""
+        """Return the recipe of a spec."""
         shape = spec.shape
-        if shape.channels not in {1, 3}:
-            raise ValueError(f"pictures have one or three channels, not {shape.channels}")
         plain = (spec.fit, spec.pad, spec.color, spec.background, spec.frames, spec.deep)
         return cls(shape.rows, shape.columns, shape.channels, *plain)
 
@@ -128,7 +126,7 @@ class Look:
     deep: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Decoded:
     """
     One picture as an image.
@@ -160,7 +158,8 @@ def decode(data: bytes, spec: PictureSpec) -> Decoded:
     Decode one picture; the same bytes and spec give the same pixels in any process.
 
     Colour profiles and gamma are not applied. Grey is Pillow's `convert("L")` of decoded red, green and blue:
-    (19595 R + 38470 G + 7471 B + 32768) >> 16, ITU-R BT.601. Filters of `warnings` are swapped meanwhile.
+    (19595 R + 38470 G + 7471 B + 32768) >> 16, ITU-R BT.601. Filters of `warnings` are swapped meanwhile,
+    and libtiff may write to standard error: for many pictures there is `decode_all`, which keeps both elsewhere.
 
     Raises: Refused: no picture, damaged, of another size, or of a kind that the spec has no answer to.
     """

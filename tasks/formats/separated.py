@@ -11,9 +11,11 @@ import csv
 import gzip
 import io
 import re
+import tarfile
+import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 from math import isqrt
@@ -23,6 +25,7 @@ from schemas.counts import counted
 from schemas.errors import BadSource
 from schemas.image_spec import ImageSpec
 from schemas.visible import in_a_line
+from tasks.formats.tree import Opener, opened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,9 +50,6 @@ LONGEST_LIST = 12
 """Columns that a message names."""
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?")
 _FRACTION = re.compile(r"[+-]?\d*\.\d*(?:[eE][+-]?\d+)?")
-
-Opener = Callable[[], AbstractContextManager[BinaryIO]]
-"""Opens the file once more, at its beginning: it is looked at, and then read."""
 
 
 @dataclass(frozen=True)
@@ -186,9 +186,10 @@ def path_rows(open_file: Opener, found: Found) -> Iterator[tuple[int, str, str]]
 @contextmanager
 def _lines(open_file: Opener, name: str) -> Iterator[Iterator[tuple[int, str]]]:
     """Open a table as its lines that are not blank, each with its number from 1; inflate it where it is compressed."""
-    with open_file() as raw:
+    with opened(open_file, name) as raw:
         buffered = io.BufferedReader(cast("io.RawIOBase", raw))
-        packed = buffered.peek(2)[:2] == b"\x1f\x8b"
+        with _guarded(name, 0):
+            packed = buffered.peek(2)[:2] == b"\x1f\x8b"
         source = cast("BinaryIO", gzip.GzipFile(fileobj=buffered) if packed else buffered)
         try:
             yield _numbered(source, name)
@@ -196,14 +197,21 @@ def _lines(open_file: Opener, name: str) -> Iterator[Iterator[tuple[int, str]]]:
             buffered.detach()
 
 
+@contextmanager
+def _guarded(name: str, number: int) -> Iterator[None]:
+    """Make an error of what reads, also from an archive, one of the table. Args: number: of the last sound line."""
+    try:
+        yield
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError) as error:
+        found = f"damage behind line {number} ({str(error).strip().rstrip('.') or type(error).__name__})"
+        raise _bad(name, "a whole file", found, "Get a sound copy of it.") from error
+
+
 def _numbered(source: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
     number = 0
     while True:
-        try:
+        with _guarded(name, number):
             line = source.readline(MAX_LINE)
-        except (OSError, EOFError, zlib.error) as error:
-            found = f"damage behind line {number} ({str(error).strip().rstrip('.') or type(error).__name__})"
-            raise _bad(name, "a whole compressed file", found, "Get a sound copy of it.") from error
         if not line:
             return
         number += 1

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, Self
@@ -43,6 +43,10 @@ LEFT_OUT: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 """What is no file of anybody's own, by name: the rule as it is told, and the names."""
 _ANY = re.compile("|".join(pattern.pattern for _, pattern in LEFT_OUT), re.IGNORECASE)
 """One search for the names, nearly all, that no rule leaves out."""
+
+
+Opener = Callable[[], AbstractContextManager[BinaryIO]]
+"""Opens a file once more, at its beginning: it is looked at, and then read. It can be sought in."""
 
 
 class Entry(NamedTuple):
@@ -150,6 +154,20 @@ def _listed(path: Path, content: str) -> Tree:  # noqa: ARG001 - of the cache's 
     from tasks.formats.tree_folder import open_folder
 
     return open_folder(path)
+
+
+@contextmanager
+def opened(open_file: Opener, name: str) -> Iterator[BinaryIO]:
+    """Open a file that a source consists of. Raises: BadSource: it cannot be read."""
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(open_file())
+        except Refused as refused:
+            way_out = "Make it readable, or name another one."
+            raise BadSource(
+                name, expected="a file that can be read", found=refused.reason, way_out=way_out
+            ) from refused
+        yield file
 
 
 def _is_named_tar(path: Path) -> bool:

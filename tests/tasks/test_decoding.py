@@ -131,7 +131,7 @@ def test_a_process_that_decodes_starts_in_no_time() -> None:
     """It imports Pillow, with the two plugins that are not common, and neither NumPy nor pydantic."""
     script = (
         "import sys, tasks.formats.picture_worker as w;"
-        "recipe = w.Recipe(2, 3, 1, 'exact', 0, None, 'refuse', 'refuse');"
+        "recipe = w.Recipe(2, 3, 1, 'exact', 0, 'convert', None, 'refuse', 'refuse');"
         "w.answer(sys.stdin.buffer.read(), recipe, []); print(*sys.modules)"
     )
     done = subprocess.run(

@@ -50,6 +50,7 @@ NO_END = "it is cut short: a PNG without its last chunk"
 WRONG = "it is damaged: the checksum of its PNG chunk {} is wrong"
 FEW = "it is damaged: it holds {} bytes of pixels, where its size takes {}"
 WHOLE = "its pixels are whole numbers of 32 bits: write them as 8 bits"
+COLOR = "it is {}, and others are not: say which of the two all are made"
 LARGE = "it has more than 67,108,864 pixels, or 65,536 on a side: scale it down"
 HEIC = "it is a picture of a kind that is not read (HEIC): save it as PNG or JPEG"
 SHIFTED = "the higher 8 of 16 bits"
@@ -163,6 +164,15 @@ CASES = {
     "tiff of mode YCbCr": Case(
         saved(Image.new("YCbCr", (3, 2)), "TIFF"), "its colours are YCbCr outside of a JPEG: convert it to RGB"
     ),
+    "plain colour among grey ones": Case(saved(image(REDS), "PNG"), COLOR.format("in colour"), (), {"color": "exact"}),
+    "palette among grey ones": Case(palette(), COLOR.format("in colour"), (), {"color": "exact"}),
+    "plain grey among colours": Case(
+        grey("PNG"), COLOR.format("grey"), (), {"color": "exact", "shape": (2, 3, 3)}
+    ),
+    "grey jpeg among colours": Case(
+        saved(flat(1), "JPEG"), COLOR.format("grey"), (), {"color": "exact", "shape": (2, 3, 3)}
+    ),
+    "grey among grey ones": Case(grey("PNG"), SAME, (), {"color": "exact"}),
     # kinds and their ways of writing
     "gif": Case(grey("GIF"), SAME),
     "gif without its last byte": Case(grey("GIF")[:-1], SAME),
@@ -386,7 +396,16 @@ def test_filters_of_warnings_are_as_before() -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [{"pad": 256}, {"pad": -1}, {"background": 1.5}, {"fit": "crop"}, {"deep": "scale"}, {"shape": (28, 0)}, {"x": 1}],
+    [
+        {"pad": 256},
+        {"pad": -1},
+        {"background": 1.5},
+        {"fit": "crop"},
+        {"deep": "scale"},
+        {"shape": (28, 0)},
+        {"shape": (28, 28, 4)},
+        {"x": 1},
+    ],
 )
 def test_a_spec_that_is_none_is_refused(given: dict[str, Any]) -> None:
     """Levels are whole numbers from 0 to 255, and each answer is one of those that there are."""
