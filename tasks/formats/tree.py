@@ -194,7 +194,8 @@ def left_out(name: str) -> bool:
 
 def empty_folders(folders: Iterable[str], files: Iterable[str]) -> tuple[str, ...]:
     """Return those folders, and folders around them, under which no file lies."""
-    full = {folder for name in files for folder in _around(name)}
+    around = {name.rpartition("/")[0] for name in files}
+    full = {folder for near in around for folder in [near, *_around(near)]}
     return tuple(sorted({each for folder in folders if folder for each in [folder, *_around(folder)]} - full))
 
 

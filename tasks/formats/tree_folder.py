@@ -32,9 +32,9 @@ class FolderTree(Tree):
         self._unreadable = {entry.name: entry.unreadable for entry in self.entries}
 
     def read(self, name: str) -> bytes:
-        descriptor = self._descriptor(name)
+        descriptor, size = self._descriptor(name)
         try:
-            return _whole(descriptor)
+            return _whole(descriptor, size)
         except OSError as error:
             raise _refused(error) from error
         finally:
@@ -48,9 +48,10 @@ class FolderTree(Tree):
                 yield name, refused
 
     def open(self, name: str) -> AbstractContextManager[BinaryIO]:
-        return os.fdopen(self._descriptor(name), "rb")
+        return os.fdopen(self._descriptor(name)[0], "rb")
 
-    def _descriptor(self, name: str) -> int:
+    def _descriptor(self, name: str) -> tuple[int, int]:
+        """Open a file. Returns: its descriptor and its size in bytes."""
         if self._unreadable[name]:
             raise Refused(self._unreadable[name])
         try:
@@ -59,10 +60,11 @@ class FolderTree(Tree):
             descriptor = os.open(f"{self._root}/{name}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | link)
         except OSError as error:
             raise _refused(error) from error
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             os.close(descriptor)
             raise Refused("it is no longer a file")
-        return descriptor
+        return descriptor, status.st_size
 
     def close(self) -> None:
         """Nothing is open."""
@@ -110,9 +112,8 @@ def _entry(name: str, found: os.DirEntry[str]) -> Entry:
     return Entry(shown, status.st_size, unreadable=reason if plain else NOT_PLAIN)
 
 
-def _whole(descriptor: int) -> bytes:
+def _whole(descriptor: int, size: int) -> bytes:
     """Read a file of at most MAX_FILE that is as long as it says."""
-    size = os.fstat(descriptor).st_size
     if size > MAX_FILE:
         raise Refused(LARGE)
     data = os.read(descriptor, size + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import struct
 import warnings
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 from schemas.image_spec import ImageSpec
 from schemas.pictures import PictureSpec
 from tasks.formats.pictures import TURNED, decode, look
+from tasks.formats.png import check_chunks
 from tasks.formats.refused import Refused
 from tasks.formats.webp import canvas
 from tests.tasks.picture_bytes import (
@@ -352,6 +354,22 @@ def test_the_size_of_a_webp_is_that_of_its_header() -> None:
     assert [data[12:16] for data in files] == [b"VP8 ", b"VP8L", b"VP8X"]
     assert {canvas(data) for data in files} == {(70, 300)}
     assert {canvas(data) for data in (b"", grey("PNG"), b"RIFF", files[0][:29])} == {(0, 0)}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_plain_png_has_the_pixels_that_pillow_gives(channels: int) -> None:
+    """Plain PNGs, whose chunks are read here, are decoded to the pixels of Pillow's own reader, whatever their size."""
+    draw = np.random.default_rng(channels)
+    for rows, columns in ((1, 1), (5, 3), (28, 28), (1, 700), (300, 200)):
+        shape = (rows, columns, 3)[: 2 + (channels > 1)]
+        noise = draw.integers(0, 256, shape).cumsum(axis=1).astype(np.uint8)  # such that every filter is used
+        spec = PictureSpec.model_validate({"shape": shape})
+        for options in ({}, {"optimize": True}, {"compress_level": 1}):
+            data = saved(Image.fromarray(noise), "PNG", **options)
+            assert check_chunks(data).plain == ("L" if channels == 1 else "RGB")
+            with Image.open(io.BytesIO(data)) as read:
+                assert (decode(data, spec).pixels == np.asarray(read)).all()
+            assert (decode(data, spec).pixels == noise).all()
 
 
 def test_filters_of_warnings_are_as_before() -> None:
