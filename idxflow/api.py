@@ -171,7 +171,7 @@ class ArchivedRun:
         if folds is not None:
             scores = self._crosscheck(folds)
         classes = tuple(one.name for one in self.metrics.train.classes)
-        return gather_hints(self.record, scores, classes, most=most, folds=folds)
+        return gather_hints(self.store, self.record, scores, classes, most=most, folds=folds)
 
     def _crosscheck(self, folds: int) -> Stored:
         from flows.folds import base_of, crosschecked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -11,14 +12,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from artifacts.store.disk import disk
 from artifacts.store.integrity import Stored
+from artifacts.store.store import Store
 from flows.run_record import RunRecord
 from schemas.errors import UsageError
 from schemas.results import PREDICTIONS
+from schemas.source import FILES
 from schemas.visible import cell
+from tasks.formats.packed import PACK, Origins
 from tasks.quality.hints import find_hints
 
 COLUMNS = ("sample", "file", "split", "label", "predicted", "probability", "loss", "who", "why")
 """Of the CSV: those of `corrections.csv`, and what was found."""
+TEST = ("parse", "test")
 BY_HEART = 0.999
 """Share of train images named as they are labelled from which on a network may have learned wrong labels by heart."""
 
@@ -56,7 +61,7 @@ class LabelHints(BaseModel):
 
 
 def gather_hints(
-    record: RunRecord, scores: Stored, classes: tuple[str, ...], *, most: int, folds: int | None
+    store: Store, record: RunRecord, scores: Stored, classes: tuple[str, ...], *, most: int, folds: int | None
 ) -> LabelHints:
     """
     Read the hints out of predictions.
@@ -68,7 +73,7 @@ def gather_hints(
     """
     with disk(scores.folder):
         found = find_hints(scores.folder / PREDICTIONS, most)
-    file_of = file_names(record)
+        file_of = file_names(store, record)
     return LabelHints(
         run=record.id,
         dataset=record.dataset,
@@ -91,13 +96,20 @@ def gather_hints(
     )
 
 
-def file_names(record: RunRecord) -> Callable[[int], str]:  # noqa: ARG001 - what it will need
+def file_names(store: Store, record: RunRecord) -> Callable[[int], str]:
     """
     Return what finds the name of the file that a train image of a run came from, by its sample id.
 
-    It finds an empty name: IDX files name none. Of a set that was packed, `files.parquet` will tell.
+    It finds an empty name where the run packed nothing, as IDX files name none, or what it packed is gone.
     """
-    return lambda _: ""
+    folders = {
+        row.stage: store.folder(row.stage, row.version) for row in record.stages if (row.stage, row.name) != TEST
+    }
+    packed, table = folders.get(PACK), folders.get("parse")
+    if packed is None or table is None or not (packed / FILES).is_file():
+        return lambda _: ""
+    origins = Origins.at(packed / FILES, {"train": table})
+    return partial(origins.name, "train")
 
 
 def write_hints(path: Path, hints: LabelHints) -> None:
