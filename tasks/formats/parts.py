@@ -264,4 +264,5 @@ def _has(name: str, words: Sequence[str]) -> bool:
 
 
 def opener(tree: Tree, name: str) -> Callable[[], AbstractContextManager[BinaryIO]]:
+    """Return what opens a file of a place, once more each time."""
     return lambda: tree.open(name)
