@@ -210,7 +210,7 @@ def load_settings(flags: Mapping[str, Any], assignments: Sequence[str] = ()) -> 
         files = " or ".join(name for name in FILES if Path(name).is_file())
         raise UsageError(files, expected="TOML", found=str(error), way_out=NOTHING_RAN) from error
     if settings.dataset is None or not (is_place(settings.dataset) or load_place(settings.dataset)):
-        load_dataset(settings.dataset or "mnist", settings.mirror)
+        load_dataset("mnist" if settings.dataset is None else settings.dataset, settings.mirror)
     return settings
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +35,22 @@ def told(outcome: Outcome) -> object:
     return outcome.name, outcome.sha256, plain
 
 
+OTHERS = set[int]()
+"""Processes that other tests have started and leave for the whole session, as their server."""
+
+
 def processes() -> set[int]:
-    """Return the processes that this one has started and that still run."""
+    """Return the processes that a test here has started and that still run."""
     tasks = Path("/proc/self/task").glob("*/children")
-    return {int(number) for task in tasks for number in task.read_text().split()}
+    return {int(number) for task in tasks for number in task.read_text().split()} - OTHERS
+
+
+@pytest.fixture(autouse=True)
+def _others() -> Iterator[None]:
+    """Leave out what ran before."""
+    OTHERS.update(processes())
+    yield
+    OTHERS.clear()
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def unlike(rows: int, seed: int = 1, shape: tuple[int, ...] = (4, 5)) -> Pixels:
 
 def packed(folder: Path, name: str, array: npt.NDArray[Any]) -> Ref:
     """Write an array as the one IDX file of an artifact."""
-    ref = bind("pack", folder / name, name)
+    ref = bind("decompress", folder / name, name)
     write_idx(folder / name / name, array)
     return ref
 
