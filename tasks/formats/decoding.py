@@ -32,7 +32,9 @@ CHUNK = 500
 CHUNK_BYTES = 2**23
 """Bytes of files, and of pixels, after which a chunk ends: large pictures come in smaller ones."""
 ALONE = 5000
-"""Pictures below which one process is enough: two would gain less than their start takes."""
+"""Pictures below which one process is enough where they are small: two would gain less than their start takes."""
+ALONE_BYTES = 2**24
+"""Bytes of their files from which they are not small: half a second of JPEGs."""
 PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from tasks.formats.picture_worker import main; main()"
 )
@@ -64,7 +66,7 @@ def decode_all(tree: Tree, names: Sequence[str], spec: PictureSpec, workers: int
 
     Args:
         names:   of entries, each once.
-        workers: processes that decode, at least 1; fewer than ALONE pictures take one.
+        workers: processes that decode, at least 1; fewer than ALONE small pictures take one.
     Yields: an outcome a name. Closing the iterator, an error or Ctrl-C ends the processes.
     Raises: StageError: a process was killed or failed.
     """
@@ -72,7 +74,7 @@ def decode_all(tree: Tree, names: Sequence[str], spec: PictureSpec, workers: int
     room = min(CHUNK, max(1, CHUNK_BYTES // spec.shape.pixels))
     if not names:
         return
-    with _Pool(workers if len(names) >= ALONE else 1, recipe) as pool:
+    with _Pool(_processes(tree, names, workers), recipe) as pool:
         waiting: deque[Future[list[Outcome]]] = deque()
         for chunk in _chunks(tree.stream(names), room):
             waiting.append(pool.submit(chunk))
@@ -80,6 +82,15 @@ def decode_all(tree: Tree, names: Sequence[str], spec: PictureSpec, workers: int
                 yield from waiting.popleft().result()
         for future in waiting:
             yield from future.result()
+
+
+def _processes(tree: Tree, names: Sequence[str], workers: int) -> int:
+    """Return how many processes are worth their start."""
+    if len(names) < ALONE:
+        chosen = set(names)
+        if sum(entry.bytes for entry in tree.entries if entry.name in chosen) < ALONE_BYTES:
+            return 1
+    return max(1, min(workers, len(names)))
 
 
 def _chunks(files: Iterable[Read], room: int) -> Iterator[list[Read]]:

@@ -295,7 +295,7 @@ def test_a_plan_refuses_what_a_run_would_refuse(desk: Path) -> None:
     """An unknown data set or stage is told with those that there are."""
     with pytest.raises(UsageError, match="digits"):
         plan("digitz")
-    with pytest.raises(UsageError, match=r"refresh: expected stages: pack, download, .* report, found 'trian'"):
+    with pytest.raises(UsageError, match=r"refresh: expected stages: pack, group, download, .* report, found 'trian'"):
         plan("digits", refresh=("train", "trian"))
 
 

@@ -95,6 +95,26 @@ def test_large_pictures_come_in_small_chunks(folder: Path, monkeypatch: pytest.M
         assert not list(decode_all(tree, [], SPEC, 2))
 
 
+def test_few_small_pictures_take_one_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many take those that may be taken, and so do few large ones; never more than there are pictures."""
+
+    def started(*names: str, workers: int) -> int:
+        with open_tree(folder) as tree:
+            outcomes = decode_all(tree, names, SPEC, workers)
+            next(outcomes)
+            count = len(processes())
+            outcomes.close()
+            return count
+
+    assert started("00.png", "01.png", "02.png", workers=2) == 1
+    monkeypatch.setattr(decoding, "ALONE_BYTES", 100)
+    assert started("00.png", "01.png", "02.png", workers=2) == 2
+    assert started("00.png", "01.png", workers=3) == 2
+    assert started("00.png", workers=3) == 1
+    monkeypatch.setattr(decoding, "ALONE", 1)
+    assert started("00.png", "01.png", "02.png", workers=3) == 3
+
+
 def test_a_process_that_is_killed_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for a process that was killed: the error names the pictures that it had, and what to do."""
     monkeypatch.setattr(decoding, "ALONE", 0)
