@@ -10,9 +10,11 @@ from PIL import Image
 
 from artifacts.archive.reasons import sentence
 from artifacts.store.store import Store
+from flows.own_source import packed_dataset
 from flows.pipeline import pipeline
 from flows.run_record import RunRecord
-from schemas.errors import StageError
+from schemas.errors import StageError, UsageError
+from schemas.source import Choices
 from tasks.formats.packed import Origins
 from tests.flows.own_sets import TRAINING, OwnSet, computed, make_set, plan, run, table_of
 
@@ -137,6 +139,24 @@ def test_images_of_a_folder_are_corrected_by_their_files(home: Path, tmp_path: P
         (place / "corrections.csv").write_text(f"file,split,label\n{wrong},train,beech\n")
         with pytest.raises(StageError, match=rf"corrections.csv, line 2: .* found {wrong}: {said}"):
             pipeline(str(place), training=TRAINING)
+
+
+def test_corrections_beside_the_description_of_a_folder(home: Path, tmp_path: Path) -> None:
+    """They may lie there, or in the folder, and not in both; sample ids do as well."""
+    place = tmp_path / "leaves"
+    for number in range(8):
+        (folder := place / ("oak", "beech")[number % 2]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((6, 6), 20 * number, np.uint8)).save(folder / f"{number:02}.png")
+    (description := tmp_path / "set.toml").write_text('title = "Leaves"\n[pack]\npath = "leaves"\n')
+    store = Store(home)
+    text = "sample,file,split,label\n,oak/00.png,train,beech\n1,,train,oak\n"
+    (tmp_path / "corrections.csv").write_text(text)
+    data = packed_dataset(store, str(description), Choices())
+    assert data is not None
+    assert [(row.sample, row.file) for row in data.corrected["train"].rows] == [(1, ""), (None, "oak/00.png")]
+    (place / "corrections.csv").write_text(text)
+    with pytest.raises(UsageError, match=r"expected one file of corrections, .* found both"):
+        packed_dataset(store, str(description), Choices())
 
 
 def find_files(home: Path, record: RunRecord) -> dict[str, int]:
