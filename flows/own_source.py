@@ -21,10 +21,12 @@ from artifacts.store.files import read_plain, write_atomically
 from artifacts.store.store import Store
 from schemas.addresses import below_home
 from schemas.catalog import digest_of, is_place
+from schemas.catalog.corrections import with_corrections
 from schemas.catalog.places import load_place
 from schemas.catalog.reading import find_description, set_name
+from schemas.corrections import CORRECTIONS
 from schemas.datasets import Dataset, Split, TableSpec
-from schemas.errors import StoreError
+from schemas.errors import StoreError, UsageError
 from schemas.source import TEST_FRACTION, Choices, Source
 from tasks.formats.tree import left_out
 
@@ -64,7 +66,15 @@ def packed_dataset(store: Store, given: str, choices: Choices) -> Dataset | None
         "held_out": described.held_out,
         "splits": specs,
     }
-    return data.model_copy(update=update)
+    beside = description.parent / CORRECTIONS
+    if data.corrected and os.path.lexists(beside) and not beside.samefile(place / CORRECTIONS):
+        raise UsageError(
+            f"{place.name}/{CORRECTIONS}",
+            expected=f"one file of corrections, in the place or beside {description.name}",
+            found="both",
+            way_out="Put their lines into one.",
+        )
+    return with_corrections(data.model_copy(update=update), beside, wanted=False)
 
 
 def own_dataset(store: Store, place: Path, given: str, choices: Choices) -> Dataset:
@@ -92,7 +102,7 @@ def own_dataset(store: Store, place: Path, given: str, choices: Choices) -> Data
         )
         for split in ("train", "test")
     }
-    return Dataset(
+    data = Dataset(
         name=name,
         identity=f"{name}-{digest_of(str(path))[:8]}",
         title=path.name,
@@ -100,6 +110,7 @@ def own_dataset(store: Store, place: Path, given: str, choices: Choices) -> Data
         splits=splits,
         packed=source,
     )
+    return with_corrections(data, path / CORRECTIONS, wanted=False) if path.is_dir() else data
 
 
 def folder_of_table(path: Path, choices: Choices) -> Path:

@@ -21,16 +21,28 @@ class Correction(Parameters):
 
     Args:
         line:     of the file, from 1, for messages.
-        sample:   the image's sample id, in its split.
+        sample:   the image's sample id, in its split; None where its file is named.
+        file:     the file that it was packed from; empty where its sample id is named.
         label:    the class index that it is to have.
         who, why: in the words of the file; perhaps empty.
     """
 
     line: int = Field(ge=1)
-    sample: int = Field(ge=0, lt=2**32)
+    sample: int | None = Field(default=None, ge=0, lt=2**32)
+    file: str = ""
     label: int = Field(ge=0, lt=2**16)
     who: str = ""
     why: str = ""
+
+    @property
+    def image(self) -> str:
+        """What the image is called, for messages: `sample 41`, or the name of its file."""
+        return self.file or f"sample {self.sample}"
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """What corrections are sorted by: sample ids first."""
+        return (2**32 if self.sample is None else self.sample), self.file
 
 
 class Corrections(Parameters):
@@ -44,7 +56,7 @@ class Corrections(Parameters):
     name: str = Field(description="of the file")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the whole file")
     labels: int = Field(ge=1, description="how many of this split it corrects")
-    rows: tuple[Correction, ...] = Field(min_length=1, description="by sample id, each once")
+    rows: tuple[Correction, ...] = Field(min_length=1, description="by sample id or file, each once")
 
     def told(self, split: str) -> str:
         """Say in words how many labels of a split were corrected, and by what."""

@@ -28,7 +28,7 @@ from schemas.visible import cell
 WANTED = ("sample", "split", "label", "who", "why")
 """Columns that say something; a file needs the first three."""
 IGNORED = ("file", "predicted", "probability", "loss")
-"""Columns that hints have besides; of `file` see `Line.sample`."""
+"""Columns that hints have besides; of `file` see `Line.image`."""
 LARGEST = 64 * 2**20
 """Bytes of the file: half a million lines with a sentence each."""
 LONGEST = 1_000
@@ -60,25 +60,28 @@ class Line:
         number: from 1; of cells with line feeds, that of the first.
         cells:  by column, without spaces around them.
         labels: of each split.
+        packed: whether the set is made of files that have names.
     """
 
     shown: str
     number: int
     cells: Mapping[str, str]
     labels: Mapping[str, Labels]
+    packed: bool
 
     @property
-    def sample(self) -> int:
+    def image(self) -> tuple[int | None, str]:
         """
-        The sample id of the image that is meant. Raises: UsageError: none.
+        The sample id of the image that is meant, or the file that it was packed from. Raises: UsageError: neither.
 
-        Which image a file became, `files.parquet` of the pack stage says; what is named by its `file` alone is refused
-        until this is read here.
+        Where a set is packed and both are given, the file counts: sample ids move when files come and go.
         """
-        given = self.cells.get("sample", "")
+        given, file = self.cells.get("sample", ""), self.cells.get("file", "")
+        if file and self.packed:
+            return None, file
         if re.fullmatch("[0-9]{1,10}", given) and int(given) < 2**32:
-            return int(given)
-        if not given and (file := self.cells.get("file")):
+            return int(given), ""
+        if not given and file:
             raise self.wrong("a sample id", f"the file {file!r} alone", "Name the sample id: `idxflow hints` shows it.")
         raise self.wrong("a sample id, a whole number from 0", repr(given) if given else "none", HOW)
 
@@ -111,8 +114,9 @@ class Line:
     @cached_property
     def correction(self) -> Correction:
         """What it says. Raises: UsageError: nothing, or nothing that can be."""
+        sample, file = self.image
         return Correction(
-            line=self.number, sample=self.sample, label=self.label, who=self._told("who"), why=self._told("why")
+            line=self.number, sample=sample, file=file, label=self.label, who=self._told("who"), why=self._told("why")
         )
 
     def wrong(self, expected: str, found: str, way_out: str) -> UsageError:
@@ -135,17 +139,16 @@ def with_corrections(dataset: Dataset, path: Path, *, wanted: bool) -> Dataset:
     shown = path.name
     data = _read(path, shown)
     labels = {name: Labels(dataset.splits[name].spec) for name in ("train", "test")}
-    lines = list(_lines(_decode(data, shown), shown, labels))
-    first: dict[tuple[str, int], int] = {}
+    lines = list(_lines(_decode(data, shown), shown, labels, packed=dataset.packed is not None))
+    first: dict[str, int] = {}
     for line in lines:
-        if (before := first.setdefault((line.split, line.correction.sample), line.number)) != line.number:
-            raise line.wrong(
-                "each image once", f"{line.split} sample {line.correction.sample}, as in line {before}", "Keep one."
-            )
+        image = f"{line.split} {line.correction.image}"
+        if (before := first.setdefault(image, line.number)) != line.number:
+            raise line.wrong("each image once", f"{image}, as in line {before}", "Keep one.")
     sha256 = hashlib.sha256(data).hexdigest()
     splits = {}
     for name, split in dataset.splits.items():
-        rows = sorted((line.correction for line in lines if line.split == name), key=lambda row: row.sample)
+        rows = sorted((line.correction for line in lines if line.split == name), key=lambda row: row.order)
         found = Corrections(name=shown, sha256=sha256, labels=len(rows), rows=tuple(rows)) if rows else None
         splits[name] = split.model_copy(update={"corrections": found})
     return dataset.model_copy(update={"splits": splits})
@@ -183,7 +186,7 @@ def _decode(data: bytes, shown: str) -> str:
     return text
 
 
-def _lines(text: str, shown: str, labels: Mapping[str, Labels]) -> Iterator[Line]:
+def _lines(text: str, shown: str, labels: Mapping[str, Labels], *, packed: bool) -> Iterator[Line]:
     """Yield the lines below the first that have anything in them."""
     head = next((line for line in re.split("[\r\n]+", text) if line.strip()), "")
     if not head:
@@ -203,7 +206,7 @@ def _lines(text: str, shown: str, labels: Mapping[str, Labels]) -> Iterator[Line
                 continue
             if len(cells) > len(columns) and not any(cells[len(columns) :]):
                 cells = cells[: len(columns)]
-            line = Line(shown, number, dict(zip(columns, cells, strict=False)), labels)
+            line = Line(shown, number, dict(zip(columns, cells, strict=False)), labels, packed)
             if len(cells) != len(columns):
                 way_out = "Put a text that has a comma in it into double quotes."
                 raise line.wrong(f"{len(columns)} cells, as in the first line", str(len(cells)), way_out)

@@ -9,13 +9,55 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from schemas.corrections import Corrections
+from schemas.corrections import Correction, Corrections
 from schemas.counts import counted
 from schemas.datasets import TableSpec
 from schemas.errors import BadTable
 from schemas.image_table import Batch
 from schemas.results import SHOWN
-from schemas.visible import in_a_line
+from schemas.visible import cell, in_a_line
+from tasks.fitting.stratify import Mask
+from tasks.formats.ledger import Row
+
+
+def resolve(corrections: Corrections, ledger: Sequence[Row], part: str, chosen: Mask | None) -> Corrections:
+    """
+    Find the samples of images that are named by their files.
+
+    Args:
+        ledger: of what was packed: which file is which row of which part.
+        part:   the part that the split's rows are taken from.
+        chosen: bool (n,), which rows of it are the split's; None: all of them.
+    Returns: corrections by sample id, ascending.
+    Raises:  BadTable: no such file, one that is no image or several, one of another split, or an image twice.
+    """
+    known = {form: row for row in ledger for form in (cell(row.name), row.name)}
+    place = None if chosen is None else np.where(chosen, np.cumsum(chosen) - 1, -1)
+    found: dict[int, Correction] = {}
+    for one in corrections.rows:
+        sample = one.sample
+        if sample is None:
+            row = known.get(one.file)
+            if row is None or row.sample is None or row.samples != 1:
+                what = "none of this name" if row is None else row.reason or f"one of {counted(row.samples, 'image')}"
+                raise _wrong(corrections, one, "the file of one image", f"{one.file}: {what}")
+            within = row.split == part and (place is None or place[row.sample] >= 0)
+            if not within:
+                raise _wrong(corrections, one, "an image of the split that it names", f"{one.file} in the other split")
+            sample = row.sample if place is None else int(place[row.sample])
+        if sample in found:
+            raise _wrong(corrections, one, "each image once", f"{one.image}, as in line {found[sample].line}")
+        found[sample] = one.model_copy(update={"sample": sample})
+    return corrections.model_copy(update={"rows": tuple(found[sample] for sample in sorted(found))})
+
+
+def _wrong(corrections: Corrections, row: Correction, expected: str, found: str) -> BadTable:
+    subject, way_out = f"{corrections.name}, line {row.line}", "Correct or remove the line: docs/labels.md."
+    return BadTable(subject, expected=expected, found=in_a_line(found), way_out=way_out)
+
+
+def _samples(corrections: Corrections) -> npt.NDArray[np.int64]:
+    return np.array([-1 if row.sample is None else row.sample for row in corrections.rows], np.int64)
 
 
 def labels_before(
@@ -28,7 +70,7 @@ def labels_before(
     Returns: int64 (corrections,), class indices.
     Raises:  BadTable: a correction of an image that the split does not have, or to the label that it has already.
     """
-    samples = np.array([row.sample for row in corrections.rows])
+    samples = _samples(corrections)
     found, start = np.full(len(samples), -1, np.int64), 0
     for block in blocks:
         stop = start + len(block)
@@ -48,7 +90,7 @@ def labels_before(
             raise BadTable(
                 subject,
                 expected="another label than the files have",
-                found=f"{spec.classes[before]}, as {spec.split} sample {row.sample} is labelled already",
+                found=f"{spec.classes[before]}, as {spec.split} {row.image} is labelled already",
                 way_out="Change the label, or remove the line: what is right needs none.",
             )
     return found
@@ -59,7 +101,7 @@ def correct(batches: Iterable[Batch], corrections: Corrections | None) -> Iterat
     if corrections is None:
         yield from batches
         return
-    samples = np.array([row.sample for row in corrections.rows])
+    samples = _samples(corrections)
     labels = np.array([row.label for row in corrections.rows], np.uint16)
     for batch in batches:
         start = int(batch.sample_id[0])  # sample ids count the rows of a table; see `schemas.image_table`
@@ -74,6 +116,6 @@ def tell(corrections: Corrections, before: Sequence[int], classes: Sequence[str]
     told = []
     for row, label in list(zip(corrections.rows, before, strict=True))[:SHOWN]:
         reason = ": ".join(filter(None, (row.who, row.why)))
-        text = f"sample {row.sample}: {classes[label]} -> {classes[row.label]}" + (f" ({reason})" if reason else "")
+        text = f"{row.image}: {classes[label]} -> {classes[row.label]}" + (f" ({reason})" if reason else "")
         told.append(in_a_line(text))
     return tuple(told)

@@ -30,7 +30,7 @@ def correct(own: OwnSet, text: str | bytes, name: str = "corrections.csv") -> No
     (own.folder / name).write_bytes(text.encode() if isinstance(text, str) else text)
 
 
-def rows(own: OwnSet, split: str = "train") -> list[tuple[int, int, str, str]]:
+def rows(own: OwnSet, split: str = "train") -> list[tuple[int | None, int, str, str]]:
     """Return sample, class index, who and why of each correction."""
     found = load_dataset(own.toml).corrected
     return [(row.sample, row.label, row.who, row.why) for row in found[split].rows] if split in found else []
