@@ -67,7 +67,7 @@ def read_pictures(path: Path, how: str) -> Iterator[tuple[str, str, int, str]] |
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path, columns=["sha256", "split", "sample", "samples", "notes"])
+    table = pq.ParquetFile(path).read(["sha256", "split", "sample", "samples", "notes"])
     if (table.schema.metadata or {}).get(b"idxflow.files", b"").decode() != how:
         return None
     table = table.filter(pc.equal(table["samples"], 1))
@@ -78,7 +78,7 @@ def read_ledger(path: Path) -> tuple[tuple[Row, ...], str]:
     """Return the rows of a ledger, and how its pictures were turned into samples."""
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path)
+    table = pq.ParquetFile(path).read()
     how = (table.schema.metadata or {}).get(b"idxflow.files", b"").decode()
     columns = [table[name].to_pylist() for name in COLUMNS]
     return tuple(Row(*values) for values in zip(*columns, strict=True)), how
