@@ -342,7 +342,7 @@ def _changed(source: Source) -> StageError:
     )
 
 
-@stage(name="{source.name}", imports="PIL.Image", packages=("pillow",))
+@stage(name="{source.name}", imports="pandas", packages=("pillow",))  # pyarrow imports it for an array
 def pack(source: Source, out: Path, own: OwnFolders, earlier: Callable[[], Path | None]) -> PackSummary:
     """Turn what lies at a place into IDX files, and say of every file which sample it is, or why it is none."""
     path = Path(source.path)

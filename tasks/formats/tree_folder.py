@@ -31,14 +31,15 @@ class FolderTree(Tree):
         self.empty = empty_folders(folders, (entry.name for entry in self.entries))
         self._unreadable = {entry.name: entry.unreadable for entry in self.entries}
 
+    @property
+    def root(self) -> str:
+        """The folder from which files may be read by other processes, see `read_in`; empty of a file alone."""
+        return str(self._root) if self.kind == "folder" else ""
+
     def read(self, name: str) -> bytes:
-        descriptor, size = self._descriptor(name)
-        try:
-            return _whole(descriptor, size)
-        except OSError as error:
-            raise _refused(error) from error
-        finally:
-            os.close(descriptor)
+        if self._unreadable[name]:
+            raise Refused(self._unreadable[name])
+        return read_in(str(self._root), name, follow=self.kind == "file")
 
     def stream(self, names: Iterable[str]) -> Iterator[tuple[str, bytes | Refused]]:
         for name in names:
@@ -54,20 +55,41 @@ class FolderTree(Tree):
         """Open a file. Returns: its descriptor and its size in bytes."""
         if self._unreadable[name]:
             raise Refused(self._unreadable[name])
-        try:
-            # What was a file when it was listed may by now be a link out of the folder, or a pipe that nobody feeds.
-            link = 0 if self.kind == "file" else os.O_NOFOLLOW
-            descriptor = os.open(f"{self._root}/{name}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | link)
-        except OSError as error:
-            raise _refused(error) from error
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            os.close(descriptor)
-            raise Refused("it is no longer a file")
-        return descriptor, status.st_size
+        return _opened(str(self._root), name, follow=self.kind == "file")
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def read_in(root: str, name: str, *, follow: bool = False) -> bytes:
+    """
+    Read a file of a folder.
+
+    Args:   follow: also behind a link.
+    Raises: Refused: as `Tree.read`.
+    """
+    descriptor, size = _opened(root, name, follow=follow)
+    try:
+        return _whole(descriptor, size)
+    except OSError as error:
+        raise _refused(error) from error
+    finally:
+        os.close(descriptor)
+
+
+def _opened(root: str, name: str, *, follow: bool) -> tuple[int, int]:
+    """Open a file. Returns: its descriptor and its size in bytes."""
+    try:
+        # What was a file when it was listed may by now be a link out of the folder, or a pipe that nobody feeds.
+        link = 0 if follow else os.O_NOFOLLOW
+        descriptor = os.open(f"{root}/{name}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | link)
+    except OSError as error:
+        raise _refused(error) from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise Refused("it is no longer a file")
+    return descriptor, status.st_size
 
 
 def open_folder(root: Path) -> FolderTree:
