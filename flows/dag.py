@@ -75,7 +75,7 @@ def dag(
     checked()
     model = train(tables["train"], normalizer, training, data.held_out, groups)
     scores = evaluate(model, tables["train"], tables["test"], profiles)
-    page = report(data, training, list(proofs.values()), tables, profiles, normalizer, model, scores, packed)
+    page = report(data, training, list(proofs.values()), tables, profiles, normalizer, model, scores, packed, groups)
     return Outcome(scores, model, page)
 
 

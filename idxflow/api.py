@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from idxflow.hinting.hints import LabelHints
     from schemas.results import Metrics
     from schemas.training import History
+    from tasks.formats.packed import Origins
 
 __all__ = ["Archive", "ArchivedRun", "Images", "open_store", "plan"]
 SplitName = Literal["train", "test"]
@@ -189,12 +190,36 @@ class ArchivedRun:
         """
         Return evaluate's predictions as a pyarrow table: one row per image, train before test.
 
-        Columns: split, sample_id, label, predicted, probability of the predicted class, loss of the true one in nats.
+        Columns: split, sample_id, label, predicted, probability of the predicted class, loss of the true one in nats;
+                 of a set that was packed also file, as `file` has it.
         Raises:  as `artifact`.
         """
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        return pq.read_table(self.artifact("evaluate").ref.file(PREDICTIONS))
+        found = pq.read_table(self.artifact("evaluate").ref.file(PREDICTIONS))
+        if not self._origins.known:
+            return found
+        places = zip(found["split"].to_pylist(), found["sample_id"].to_pylist(), strict=True)
+        files = [self._origins.name(split, sample_id) for split, sample_id in places]
+        return found.append_column("file", pa.array(files, pa.string()))
+
+    def file(self, split: SplitName, sample_id: int) -> str:
+        """
+        Return the name of the file that an image came from, below the place that was packed: `oak/1.png`.
+
+        Of a file with many images its row stands behind: `digits.csv, row 7`. The name is empty where none is known: of
+        IDX files that a description names, and where what knew it is no longer stored.
+
+        Raises: ArtifactDamaged.
+        """
+        return self._origins.name(split, sample_id)
+
+    @cached_property
+    def _origins(self) -> Origins:
+        from flows.origins import origins_of
+
+        return origins_of(self.store, self.record)
 
 
 @dataclass(frozen=True, repr=False)

@@ -24,13 +24,14 @@ from tasks.fitting.dealing import FREE, GROUPS, TRAIN, mark_groups
 from tasks.fitting.stratify import Digests, Labels
 from tasks.formats.idx import open_idx
 from tasks.formats.labels import LabelFile, class_indices
-from tasks.formats.packed import idx_in
+from tasks.formats.packed import PACK, Origins, idx_in
 from tasks.quality.near import CROWD, MOST_PAIRS, Found, Stacked, find_near
+from tasks.quality.near_pairs import PAIRS
 from tasks.quality.projection import THRESHOLD, Places
 
 log = logging.getLogger("idxflow.group")
-PAIRS = "near.parquet"
-"""The near pairs, a row each."""
+SHOWN = 3
+"""Near pairs whose files are named in a sentence."""
 UNKNOWN = np.uint16(2**16 - 1)
 """What stands for a label outside of the classes: parse says what is wrong with it."""
 LABELS = 1 << 16
@@ -132,8 +133,12 @@ class GroupSummary(Summary):
     findings: tuple[str, ...] = ()
 
 
-def sum_up(rows: Rows, found: Found) -> GroupSummary:
-    """Count what was found, and say in sentences what of it a person should know."""
+def sum_up(rows: Rows, found: Found, origins: Origins = Origins()) -> GroupSummary:  # noqa: B008 - it knows nothing
+    """
+    Count what was found, and say in sentences what of it a person should know.
+
+    Args: origins: of the packed rows, whose files are named.
+    """
     count, train = len(rows.labels), np.arange(len(rows.labels)) < rows.train
     known, group, size = np.unique(found.groups, return_inverse=True, return_counts=True)
     lowest, highest = np.full(len(known), UNKNOWN), np.zeros(len(known), np.uint16)
@@ -160,18 +165,37 @@ def sum_up(rows: Rows, found: Found) -> GroupSummary:
         crowds=found.crowds,
         complete=found.complete,
     )
-    return summary.model_copy(update={"findings": find_unusual(summary)})
+    examples = name_pairs(rows, found, origins)
+    return summary.model_copy(update={"findings": find_unusual(summary, examples)})
 
 
-def find_unusual(summary: GroupSummary) -> tuple[str, ...]:
-    """Say what is unusual about the copies of a set, a sentence each; nothing where there are none."""
+def name_pairs(rows: Rows, found: Found, origins: Origins) -> tuple[str, ...]:
+    """Name the files of the first three near pairs, those of a train and a test row first; none without names."""
+    across = (found.pairs < rows.train).sum(axis=1) == 1
+    first = found.pairs[np.argsort(~across, kind="stable")[:SHOWN]]
+    splits, at = _places(first.ravel(), rows)
+    names = [origins.name(split, row) for split, row in zip(splits, at.tolist(), strict=True)]
+    pairs = zip(names[::2], names[1::2], strict=True)
+    return tuple(f"{one} and {other}" for one, other in pairs if one and other)
+
+
+def find_unusual(summary: GroupSummary, examples: Sequence[str] = ()) -> tuple[str, ...]:
+    """
+    Say what is unusual about the copies of a set, a sentence each; nothing where there are none.
+
+    Args: examples: of near pairs, those of a train and a test image first.
+    """
+    such = f" First {'; '.join(examples)}." if examples else ""
     levels, said = f"a root mean square difference of at most {THRESHOLD} grey levels", list[str]()
     if summary.near_leaked:
-        said.append(f"test images that are near-equal to train images ({levels}): {summary.near_leaked:,}. {BLIND}")
+        said.append(
+            f"test images that are near-equal to train images ({levels}): {summary.near_leaked:,}.{such} {BLIND}"
+        )
     if summary.near or summary.crowds:
         said.append(
             f"images that are equal or near-equal ({levels}), in groups that are kept on one side when rows are held "
-            f"out or a test split is cut: {summary.grouped:,} in {counted(summary.groups, 'group', ',')}. {BLIND}"
+            f"out or a test split is cut: {summary.grouped:,} in {counted(summary.groups, 'group', ',')}."
+            f"{'' if summary.near_leaked else such} {BLIND}"
         )
     if summary.torn:
         said.append(f"groups of equal or near-equal images with different labels: {summary.torn:,}")
@@ -252,7 +276,8 @@ def group(  # noqa: PLR0917 - what the engine hands over counts as well
     train, test = (list(zip(*both, strict=True)) for both in ((images, labels), (test_images, test_labels)))
     rows = read_rows(train, test, spec)
     found = find_near(rows.images)
-    summary = sum_up(rows, found)
+    packed = next((ref for ref in images if ref.stage == PACK), None)
+    summary = sum_up(rows, found, Origins.of(packed, {}))
     for finding in summary.findings:
         log.warning("%s: %s", spec.dataset, finding)
     content = {GROUPS: write_groups(out / GROUPS, rows, found), PAIRS: write_pairs(out / PAIRS, rows, found)}

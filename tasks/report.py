@@ -20,12 +20,16 @@ from schemas.parameters import Summary
 from schemas.results import LISTED, METRICS, PREDICTIONS, REPORT, STATISTICS, Metrics, SplitMetrics, Statistics
 from schemas.training import HISTORY, PROFILES, History, Training
 from tasks.explaining.page import Confusion, Illustration, Mistake, Page, Setting, percent, render
+from tasks.fitting.dealing import GROUPS
 from tasks.formats.packed import Origins
 from tasks.quality.hints import Hint, find_hints
+from tasks.quality.near_pairs import PAIRS, NearLeaks, NearPair, read_leaks
 
 Image = npt.NDArray[np.uint8]
 MISTAKES = 12
 CONFUSIONS = 8
+NEAR = 20
+"""Near pairs of a train and a test image that are shown at most."""
 SIDE, COLOUR_SIDE = 256, 148
 """
 Pixels of an image's longer side in a figure, at most: of a larger one means of squares of pixels are drawn.
@@ -161,12 +165,13 @@ def _image(table: ImageTable, pixels: Image) -> Image:
     return shrink(pixels.reshape(table.metadata.shape.array)).copy()  # a view would keep its whole row group in memory
 
 
-def illustrate(
+def illustrate(  # noqa: PLR0917 - what there is to draw
     history: History,
     metrics: Metrics,
     mistakes: tuple[Mistake, ...],
     tables: dict[str, ImageTable],
     hints: Sequence[Hint] = (),
+    near: Sequence[NearPair] = (),
 ) -> dict[str, Illustration]:
     """Draw every figure, with what it shows in words."""
     from tasks.explaining.figures import Picture, columns_of, draw_confusion, draw_curve, draw_pictures, shorten
@@ -226,6 +231,20 @@ def illustrate(
         shown = counted(len(pictures), "train image")
         alt = f"{shown} with the most doubtful labels, as in the table that follows."
         figures["hints"] = Illustration(draw_pictures(pictures, min(4, len(pictures))), alt)
+    if near:
+        sides = (("train", [pair.train for pair in near]), ("test", [pair.test for pair in near]))
+        of_train, of_test = (find_images(tables[split], set(samples)) for split, samples in sides)
+        pictures = [
+            each
+            for pair in near
+            for each in (
+                Picture(of_train[pair.train], f"train\n{shorten(classes[pair.train_label])}"),
+                Picture(of_test[pair.test], f"test\n{shorten(classes[pair.test_label])}"),
+            )
+        ]
+        shown = counted(len(near), "pair")
+        alt = f"{shown} of a train and a test image that are nearly equal, as in the table that follows."
+        figures["near"] = Illustration(draw_pictures(pictures, min(4, len(pictures))), alt)
     return figures
 
 
@@ -247,6 +266,7 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
     scores: Ref,
     out: Path,
     packed: Ref | None = None,
+    groups: Ref | None = None,
 ) -> ReportSummary:
     """Write the page, and its figures beside it. Versions of artifacts and packages are left to the manifests."""
     history = History.model_validate_json(model.file(HISTORY).read_bytes())
@@ -256,7 +276,9 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
     profile, usual = nearest_profile(training)
     splits = ("train", "test")
     opened = {split: ImageTable(tables[split].file(TABLE)) for split in splits}
-    figures = illustrate(history, metrics, mistakes, opened, hints.first)
+    origins = Origins.of(packed, tables)
+    near = read_leaks(groups.file(GROUPS), groups.file(PAIRS), NEAR) if groups else NearLeaks()
+    figures = illustrate(history, metrics, mistakes, opened, hints.first, near.pairs)
     page = Page(
         dataset=dataset,
         training=training,
@@ -279,7 +301,8 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
         confusions=most_confused(metrics.test),
         mistakes=mistakes,
         hints=hints,
-        origins=Origins.of(packed, tables),
+        near=near,
+        origins=origins,
         figures=figures,
     )
     for name, figure in figures.items():

@@ -15,6 +15,7 @@ from artifacts.keys import canonical_json, leaves
 from artifacts.store.disk import disk
 from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
+from flows.origins import origins_of
 from flows.run_record import RunRecord
 from idxflow.comparing.significance import Disagreement, disagreement
 from schemas.errors import UsageError
@@ -195,7 +196,7 @@ def compare_runs(store: Store, a: RunRecord, b: RunRecord) -> Comparison:
     # Of a stage that only one run has, data and code are compared; its parameters have no counterpart.
     common = one.stored.keys() & other.stored.keys()
     classes, no_classes = _class_changes(one, other)
-    found, why_not = _disagreement(one, other)
+    found, why_not = _disagreement(store, one, other)
     return Comparison(
         a=_side(one),
         b=_side(other),
@@ -273,15 +274,18 @@ def _class_changes(a: Evidence, b: Evidence) -> tuple[tuple[ClassChange, ...] | 
     return tuple(sorted(changes, key=lambda change: -abs(change.difference))), None
 
 
-def _disagreement(a: Evidence, b: Evidence) -> tuple[Disagreement | None, str | None]:
+def _disagreement(store: Store, a: Evidence, b: Evidence) -> tuple[Disagreement | None, str | None]:
     """Compare the test predictions, or return why that is not possible."""
     if a.metrics is None or b.metrics is None:
         return None, _no_evaluation(a, b)
     if a.test_tables != b.test_tables:
         return None, "the models were tested on different images: the content of the test tables differs"
     classes = [each.name for each in a.metrics.test.classes]
+    origins = origins_of(store, a.record)
+    if not origins.known:
+        origins = origins_of(store, b.record)  # the tables are equal
     with disk(a.evaluation), disk(b.evaluation):
-        found = disagreement(a.evaluation / PREDICTIONS, b.evaluation / PREDICTIONS, classes)
+        found = disagreement(a.evaluation / PREDICTIONS, b.evaluation / PREDICTIONS, classes, origins)
     return found, None if found else "the stored predictions are of different images: sample ids or labels differ"
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tasks.formats.packed import Origins
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -21,6 +23,7 @@ class Image(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     sample_id: int
+    file: str = Field(default="", description="that it came from; empty where that is not known")
     label: str
     predicted_a: str
     predicted_b: str
@@ -61,11 +64,17 @@ def mcnemar(b: int, c: int) -> float:
     return float(binomtest(min(b, c), b + c, 0.5).pvalue)
 
 
-def disagreement(a: Path, b: Path, classes: Sequence[str]) -> Disagreement | None:
+def disagreement(
+    a: Path,
+    b: Path,
+    classes: Sequence[str],
+    origins: Origins = Origins(),  # noqa: B008 - it knows nothing
+) -> Disagreement | None:
     """
     Compare the stored predictions of two models, image by image, over the test split.
 
     Args:    a, b: files `predictions.parquet` as evaluate writes them.  classes: names, in label order.
+             origins: of the test images.
     Returns: None where they are not of the same images: other sample ids, or other labels.
     """
     import pyarrow.compute as pc
@@ -74,8 +83,8 @@ def disagreement(a: Path, b: Path, classes: Sequence[str]) -> Disagreement | Non
     if not all(one[name].equals(other[name]) for name in ("sample_id", "label")):
         return None
     right, also = (pc.equal(rows["predicted"], rows["label"]) for rows in (one, other))
-    only_a = _images(one, other, pc.and_not(right, also), classes)
-    only_b = _images(one, other, pc.and_not(also, right), classes)
+    only_a = _images(one, other, pc.and_not(right, also), classes, origins)
+    only_b = _images(one, other, pc.and_not(also, right), classes, origins)
     p_value = mcnemar(len(only_a), len(only_b))
     return Disagreement(
         b=len(only_a),
@@ -101,11 +110,14 @@ def _test_rows(path: Path) -> pa.Table:
     return rows.sort_by("sample_id")
 
 
-def _images(a: pa.Table, b: pa.Table, chosen: pa.ChunkedArray, classes: Sequence[str]) -> tuple[Image, ...]:
+def _images(
+    a: pa.Table, b: pa.Table, chosen: pa.ChunkedArray, classes: Sequence[str], origins: Origins
+) -> tuple[Image, ...]:
     rows = zip(a.filter(chosen).to_pylist(), b.filter(chosen).to_pylist(), strict=True)
     return tuple(
         Image(
             sample_id=one["sample_id"],
+            file=origins.name("test", one["sample_id"]),
             label=classes[one["label"]],
             predicted_a=classes[one["predicted"]],
             predicted_b=classes[other["predicted"]],

@@ -107,10 +107,27 @@ def _verdict_lines(comparison: Comparison) -> Iterator[str | Text]:
 
 
 def _image_lines(rows: Sequence[Image], images: int) -> Iterator[str | Text]:
-    header = ("sample_id", "label", "A predicts", "probability", "B predicts", "probability")
+    named = any(image.file for image in rows[:images])
+    header = (
+        "sample_id",
+        *(("file",) if named else ()),
+        "label",
+        "A predicts",
+        "probability",
+        "B predicts",
+        "probability",
+    )
     cells = [
-        (str(i.sample_id), i.label, i.predicted_a, share(i.probability_a), i.predicted_b, share(i.probability_b))
-        for i in rows[:images]
+        (
+            str(each.sample_id),
+            *((each.file,) if named else ()),
+            each.label,
+            each.predicted_a,
+            share(each.probability_a),
+            each.predicted_b,
+            share(each.probability_b),
+        )
+        for each in rows[:images]
     ]
     yield from _table(header, cells, ("sample_id", "probability"))
     if len(rows) > images:

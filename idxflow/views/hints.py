@@ -52,7 +52,8 @@ def print_hints(console: Console, found: LabelHints, written: Path | None = None
     console.line()
     if written:
         console.fact("Written", short_path(written))
+    columns, where = ("file,label", "in its folder or beside its description") if named else ("sample,split,label", "")
     console.line(
-        f"Look at these images. Where a label is wrong, put `sample,split,label,who,why` into {CORRECTIONS} beside the "
-        "description of the set: the next run uses the right one. See docs/labels.md."
+        f"Look at these images. Where a label is wrong, put `{columns},who,why` into {CORRECTIONS} "
+        f"{where or 'beside the description of the set'}: the next run uses the right one. See docs/labels.md."
     )

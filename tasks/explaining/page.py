@@ -20,6 +20,8 @@ from schemas.training import EpochRow, History, Training
 from schemas.visible import in_a_line
 from tasks.formats.packed import Origins
 from tasks.quality.hints import Hints
+from tasks.quality.near_pairs import NearLeaks
+from tasks.quality.projection import THRESHOLD
 
 TEMPLATE, STYLE = (Path(__file__).with_suffix(suffix) for suffix in (".html", ".css"))
 
@@ -89,8 +91,9 @@ class Page:
         confusions: of test images, the most frequent first.
         mistakes:   of test images, the highest loss first.
         hints:      train images whose label may be wrong.
+        figures:    loss, accuracy, samples, confusion; and mistakes, hints and near pairs, if there are any.
         origins:    of samples, for their files' names.
-        figures:    loss, accuracy, samples, confusion; and mistakes and hints, if there are any.
+        near:       test images that are nearly equal to train images.
     """
 
     SAMPLES: ClassVar[int] = 100
@@ -115,6 +118,7 @@ class Page:
     hints: Hints
     figures: dict[str, Illustration]
     origins: Origins = Origins()  # noqa: RUF009 - it knows nothing
+    near: NearLeaks = NearLeaks()  # noqa: RUF009 - none
 
     def sample(self, split: str, sample_id: int) -> str:
         """Return what an image is called: by its sample id, and the file that it comes from where that is known."""
@@ -186,5 +190,9 @@ def render(page: Page) -> str:
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"percent": percent, "thousands": thousands, "counted": counted, "visible": in_a_line}
-    environment.globals |= {"wilson_interval": wilson_interval, "style": STYLE.read_text(encoding="utf-8")}
+    environment.globals |= {
+        "wilson_interval": wilson_interval,
+        "near_levels": THRESHOLD,
+        "style": STYLE.read_text(encoding="utf-8"),
+    }
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(page=page) + "\n"

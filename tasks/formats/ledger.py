@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -93,7 +95,9 @@ class Names:
 
     def __init__(self, rows: Iterable[Row]) -> None:
         self._names: dict[str, list[tuple[int, int, str]]] = {}
+        self._rows: dict[str, Row] = {}
         for row in rows:
+            self._rows[row.name] = row
             if row.sample is not None:
                 self._names.setdefault(row.split, []).append((row.sample, row.samples, row.name))
         for found in self._names.values():
@@ -109,3 +113,24 @@ class Names:
             return ""
         first, samples, name = found[at]
         return name if samples == 1 else f"{name}, row {sample - first}"
+
+    def find(self, given: str) -> tuple[str, int] | str:
+        """
+        Return the part and the packed row of a file: the inverse of `of`.
+
+        Args:    given: as `of` names it, or as a spreadsheet or Windows writes that.
+        Returns: why there is none, where there is none.
+        """
+        forms = (given, given.removeprefix("'"), posixpath.normpath(given.replace("\\", "/")))
+        if row := next((self._rows[form] for form in forms if form in self._rows), None):
+            if row.samples == 1 and row.sample is not None:
+                return row.split, row.sample
+            if row.samples:
+                return f"{row.samples:,} images in it: name one of them as '{row.name}, row 0'"
+            return f"one that is not used: {row.reason or 'it holds no images'}"
+        if (several := re.fullmatch(r"(.+), row ([0-9]{1,10})", given)) and (row := self._rows.get(several[1])):
+            at = int(several[2])
+            if row.sample is not None and row.samples > 1 and at < row.samples:
+                return row.split, row.sample + at
+            return f"{row.samples:,} images in {row.name}, rows from 0"
+        return "no file of this name"

@@ -9,10 +9,10 @@ from pathlib import Path
 from schemas.counts import counted
 from schemas.errors import BadSource
 from schemas.source import SplitName
-from tasks.formats.layout import NOT_CHOSEN, PictureLayout, Placed, in_label_order, is_picture, suffix_of
+from tasks.formats.layout import NOT_CHOSEN, PictureLayout, Placed, in_label_order, is_picture, lay_out, suffix_of
 from tasks.formats.layout import TABLES as SUFFIXES
 from tasks.formats.parts import by_name, opener
-from tasks.formats.separated import find_columns, path_rows
+from tasks.formats.separated import LABELS, find_columns, has_paths, path_rows
 from tasks.formats.tree import Tree, open_tree
 
 NOT_LISTED = "no line of {} names it"
@@ -24,14 +24,48 @@ def tables_of_paths(tree: Tree, label: str | None) -> dict[SplitName, str]:
     """
     Return the tables of a place that list its pictures, by part; nothing where no table does.
 
-    Raises: BadSource: two for one part, or a table that does not read.
+    Other tables are left alone. Where folders say the classes as well, one that lists pictures goes before them if its
+    column of labels is called so, or it has no header, or `label` says which column it is.
+
+    Raises: BadSource: two for one part, or one that lists pictures and does not say their labels.
     """
     names = [entry.name for entry in tree.entries if entry.used and suffix_of(entry.name) in SUFFIXES]
     pictures = any(entry.used and is_picture(entry.name) and suffix_of(entry.name) for entry in tree.entries)
     if not names or not pictures:
         return {}
-    listing = [name for name in names if find_columns(opener(tree, name), name, label).path is not None]
+    folders = _in_class_folders(tree)
+    listing = list[str]()
+    for name in names:
+        if not has_paths(opener(tree, name), name):
+            continue
+        if folders and label is None and not _is_clear(tree, name):
+            raise BadSource(
+                tree.name,
+                expected="one answer to which class a picture is of",
+                found=f"{name}, which lists pictures, beside folders of pictures",
+                way_out="Name its column of labels with --label, or take the table out of the folder.",
+            )
+        if find_columns(opener(tree, name), name, label).path is not None:
+            listing.append(name)
     return by_name(tree, listing, "tables")[0] if listing else {}
+
+
+def _is_clear(tree: Tree, name: str) -> bool:
+    """Tell whether a table that lists pictures was made to say their labels."""
+    try:
+        found = find_columns(opener(tree, name), name)
+    except BadSource:
+        return False
+    return not found.header or found.header[found.label].strip().lower() in LABELS
+
+
+def _in_class_folders(tree: Tree) -> bool:
+    """Tell whether folders say the classes of pictures."""
+    try:
+        lay_out(tree.entries, tree.name, tree.empty, None)
+    except BadSource:
+        return False
+    return True
 
 
 def listed_folder(path: Path, label: str | None) -> Path:

@@ -39,6 +39,21 @@ class Origins:
         self._names = Names(read_ledger(ledger)[0]) if ledger else None
         self._rows = rows or {}
 
+    def find(self, split: str, file: str) -> int | str | None:
+        """
+        Return the sample that a file is in a split; None where it is in the other split.
+
+        Returns: why it is in none, where that is so.
+        """
+        place = self._names.find(file) if self._names else "no file of this name"
+        if isinstance(place, str):
+            return place
+        part, packed_row = place
+        if (rows := self._rows.get(split)) is None:
+            return packed_row if part == split else None
+        at = int(np.searchsorted(rows, packed_row))
+        return at if at < len(rows) and rows[at] == packed_row else None
+
     @classmethod
     def of(cls, packed: Ref | None, tables: Mapping[str, Ref]) -> Origins:
         """Read what is known of the tables of a set. Args: packed: the artifact of pack, if there is one."""
@@ -51,6 +66,11 @@ class Origins:
         """Read the same from folders of artifacts."""
         cut = {split: folder / ROWS for split, folder in folders.items() if (folder / ROWS).exists()}
         return cls(ledger, {split: np.load(path, allow_pickle=False) for split, path in cut.items()})
+
+    @property
+    def known(self) -> bool:
+        """Whether samples have names."""
+        return self._names is not None
 
     def name(self, split: str, sample_id: int) -> str:
         """Return the name of a file, below the place that was packed; empty where there is none."""

@@ -162,8 +162,8 @@ def _idx(tree: Tree, scratch: Path) -> Parts:
             images[entry.name] = header
         else:
             labels[entry.name] = header
-    of_images, rest = by_name(tree, list(images), "image files")
-    of_labels, more = by_name(tree, list(labels), "label files")
+    of_images, rest = by_name(tree, list(images), "image files") if images else ({}, {})
+    of_labels, more = by_name(tree, list(labels), "label files") if labels else ({}, {})
     if set(of_images) != set(of_labels):
         found = f"images: {', '.join(images) or 'none'}; labels: {', '.join(labels) or 'none'}"
         way_out = "Name the files in a description: docs/datasets.md shows how."

@@ -136,6 +136,17 @@ def find_columns(open_file: Opener, name: str, label: str | int | None = None, s
     return replace(found, shape=_shape(len(pixels), shape, name))
 
 
+def has_paths(open_file: Opener, name: str) -> bool:
+    """Tell whether a table names pictures in its first lines; what does not read as a table names none."""
+    try:
+        with _lines(open_file, name) as lines:
+            first = [line for _, line in islice(lines, 2)]
+        cells = [_cells(line, _separator(first, name)) for line in first]
+    except (BadSource, csv.Error):
+        return False
+    return bool(cells) and _path_column([], cells[-1]) is not None
+
+
 def pixel_blocks(
     open_file: Opener, found: Found, rows: int = ROWS
 ) -> Iterator[tuple[list[str], npt.NDArray[np.uint8]]]:
