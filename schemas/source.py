@@ -31,7 +31,6 @@ class Choices(Parameters):
     What is not said is found, and has to be the same for all; where it is not, the run is refused and says so.
     """
 
-    outside_key: ClassVar[frozenset[str]] = frozenset({"allow_refused"})
     size: tuple[Side, Side] | None = Field(default=None, description="rows and columns that every picture is scaled to")
     color: Color | None = Field(default=None, description="gray: one channel; rgb: three")
     fit: Fit = Field(
@@ -66,10 +65,11 @@ class Source(Parameters):
         picture: what each image becomes.
         classes: names, in label order.
         splits:  the parts that it has of its own; with ("train",) the test split is cut off.
+        chosen:  the classes that a person has chosen; no part of any key, as `classes` are the same ones then.
         counts:  images of each part, as far as that is known before they are read.
     """
 
-    outside_key: ClassVar[frozenset[str]] = frozenset({"path", "name", "counts", "allow_refused", "described_in"})
+    outside_key: ClassVar[frozenset[str]] = frozenset({"path", "name", "chosen", "counts"})
     path: str
     name: str = Field(description="what it is called, for messages")
     kind: Kind

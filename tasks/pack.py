@@ -10,6 +10,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from artifacts.stage import stage
 from artifacts.store.files import remove_folder, sha256_of
 from artifacts.store.own_folders import OwnFolders
 from schemas.counts import counted
-from schemas.errors import BadSource, StageError
+from schemas.errors import BadIdx, BadSource, StageError
 from schemas.image_spec import ImageSpec
 from schemas.parameters import Summary
 from schemas.source import FILES, IMAGES, LABELS, Choices, Color, Source, SplitName
@@ -97,12 +98,13 @@ class Rows:
             return cls()
         found = cls()
         for path in (folder / IMAGES.format(part) for part in ("train", "test")):
-            if path.exists():
+            with suppress(OSError, BadIdx):  # a clean-up may take it away meanwhile
                 header = open_idx(path).header
                 found.images[path.name] = np.memmap(path, np.uint8, "r", header.offset, header.shape)
         for sha256, split, sample, notes in ledger:
-            found.places[sha256] = (IMAGES.format(split), sample)
-            found.notes[sha256] = notes
+            if (name := IMAGES.format(split)) in found.images:
+                found.places[sha256] = (name, sample)
+                found.notes[sha256] = notes
         return found
 
 
@@ -110,8 +112,8 @@ SCRATCH = ".unpacked"
 """Hidden while it is there: IDX files out of their archives."""
 FRESH = ".decoded"
 """Hidden while it is there: images in the order in which they were decoded."""
-BLOCK = 2_000
-"""Images that are copied at once."""
+BLOCK_BYTES = 2**24
+"""Of the images that are copied at once."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ class Pictures:
                 waiting.append(each.name)
         with target.open("wb") as file:
             for name, sha256, result in decode_all(tree, waiting, self.source.picture, os.cpu_count() or 1):
-                if sha256 is not None and self.known.get(name, sha256) != sha256:
+                if self.known and sha256 != self.known.get(name):
                     raise _changed(self.source)
                 self.digests[name] = sha256 or ""
                 if isinstance(result, Refused):
@@ -175,19 +177,23 @@ class Pictures:
         index = {name: at for at, name in enumerate(self.source.classes)}
         for part, used in self.used.items():
             with IdxWriter(out / IMAGES.format(part), self.source.shape.array) as images:
-                for start in range(0, len(used), BLOCK):
-                    images.add(self._images(used[start : start + BLOCK]))
+                rows = max(1, BLOCK_BYTES // self.source.shape.pixels)
+                for start in range(0, len(used), rows):
+                    images.add(self._images(used[start : start + rows]))
             with IdxWriter(out / LABELS.format(part), (), "uint8" if len(index) <= BYTE else "int32") as labels:
                 labels.add(np.fromiter((index[each.label] for each in used), np.int32, len(used)))
 
     def _images(self, pictures: Sequence[Placed]) -> npt.NDArray[np.uint8]:
         places = [self.rows.places[self.digests[each.name]] for each in pictures]
         block = np.empty((len(places), *self.source.shape.array), np.uint8)
-        rows = np.fromiter((row for _, row in places), np.int64, len(places))
+        rows, left = np.fromiter((row for _, row in places), np.int64, len(places)), len(places)
         for file, images in self.rows.images.items():
             chosen = np.fromiter((name == file for name, _ in places), np.bool_, len(places))
             if chosen.any():
                 block[chosen] = images[rows[chosen]]
+            left -= int(chosen.sum())
+        if left:
+            raise RuntimeError(f"{left} images were decoded and lie nowhere")
         return block
 
     def ledger(self, tree: Tree, unused: Mapping[str, str]) -> list[Row]:
@@ -223,6 +229,7 @@ def pack_pictures(tree: Tree, source: Source, known: Mapping[str, str], earlier:
     pictures = Pictures(source, layout.placed, known, Rows.of(earlier, how))
     decoded = pictures.decode(tree, out / FRESH)
     refuse_many(source, len(layout.placed), pictures.refused)
+    refuse_empty(source, pictures)
     pictures.write(out)
     pictures.rows.images.clear()
     (out / FRESH).unlink()
@@ -249,7 +256,7 @@ def pack_rows(tree: Tree, source: Source, known: Mapping[str, str], out: Path) -
 
     Args: known: SHA-256 of each file, by name, where that is known.
     """
-    size = (source.shape.rows, source.shape.columns) if source.kind == "table" else None
+    size = (source.shape.rows, source.shape.columns) if source.kind != "idx" else None
     color: Color = "gray" if source.shape.channels == 1 else "rgb"
     choices = Choices(size=size, color=color if size else None, label=source.label)
     index = {label: at for at, label in enumerate(source.classes)}
@@ -333,6 +340,21 @@ def refuse_many(source: Source, pictures: int, refused: Mapping[str, str]) -> No
     )
 
 
+def refuse_empty(source: Source, pictures: Pictures) -> None:
+    """See that each part has a picture that can be used. Raises: BadSource: one has none."""
+    for part, used in pictures.used.items():
+        if not used:
+            reasons = [
+                reason for each in pictures.placed if each.part == part and (reason := pictures.refused[each.name])
+            ]
+            raise BadSource(
+                f"{source.name} {part}",
+                expected="a picture at least that can be used",
+                found=f"none of {len(reasons):,}: {reasons[0]}" if reasons else "none",
+                way_out="Bring other pictures.",
+            )
+
+
 def _changed(source: Source) -> StageError:
     return StageError(
         source.name,
@@ -357,7 +379,13 @@ def pack(source: Source, out: Path, own: OwnFolders, earlier: Callable[[], Path 
             for at, name in enumerate(listing.names)
             if read[at]
         }
-    with open_tree(path, source.content) as tree:
+    look = None if listing else path.stat()
+    with open_tree(path, hash(listing.names) if listing else None) as tree:
         if source.kind == "pictures":
-            return pack_pictures(tree, source, known, earlier(), out)
-        return pack_rows(tree, source, known, out)
+            summary = pack_pictures(tree, source, known, earlier(), out)
+        else:
+            summary = pack_rows(tree, source, known, out)
+    # What was read is what the key was made of: nothing has come, gone or changed since.
+    if (look != path.stat()) if look else (own.listing(path, left_out).content != source.content):
+        raise _changed(source)
+    return summary

@@ -134,8 +134,6 @@ class Settings(BaseSettings):
         from flows.job import Job
 
         shared = {name: getattr(self, name) for name in Job.model_fields if name != "mirrors"}
-        if self.dataset is not None and is_place(self.dataset):
-            shared["dataset"] = os.path.abspath(below_home(self.dataset))  # noqa: PTH100 - a link stays one
         return Job(mirrors=self.mirror, **shared)
 
     @classmethod

@@ -14,7 +14,7 @@ from schemas.datasets import Checks
 from schemas.errors import UsageError
 from schemas.held_out import Way
 from schemas.parameters import Parameters
-from schemas.source import Choices
+from schemas.source import Choices, SplitName
 from schemas.titles import Title
 
 
@@ -22,6 +22,7 @@ class _Pack(Choices):
     """What stands below [pack]: the place, seen from the description's folder, and what is said about it."""
 
     path: Annotated[str, Field(min_length=1, max_length=4096)]
+    tables: dict[SplitName, str] = Field(default_factory=dict, description="that list the pictures, by part")
 
 
 class Described(Parameters):
@@ -36,7 +37,7 @@ class Described(Parameters):
     @property
     def choices(self) -> dict[str, Any]:
         """What is said about the place, by the field of `Choices`."""
-        return {name: getattr(self.pack, name) for name in self.pack.model_fields_set - {"path"}}
+        return {name: getattr(self.pack, name) for name in self.pack.model_fields_set - {"path", "tables"}}
 
 
 _NAMES = {name for part in (Described, _Pack, Checks) for name in part.model_fields}

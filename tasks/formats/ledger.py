@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from artifacts.store.own_folders import folded
+
 COLUMNS = ("name", "bytes", "sha256", "split", "label", "sample", "samples", "reason", "notes")
 
 
@@ -55,7 +57,7 @@ def write_ledger(path: Path, rows: Sequence[Row], how: str) -> str:
     arrays = [pa.array(column, each.type) for column, each in zip(columns, fields, strict=True)]
     schema = pa.schema(fields, {b"idxflow.files": how.encode()})
     pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path, compression="lz4")
-    used = (f"{row.split}\0{row.sample}\0{row.samples}\0{row.name}\n" for row in rows if row.samples)
+    used = (f"{row.split}\0{row.sample}\0{row.samples}\0{folded(row.name)}\n" for row in rows if row.samples)
     return hashlib.sha256("".join(used).encode("utf-8", "surrogateescape")).hexdigest()
 
 

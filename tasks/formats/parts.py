@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -30,8 +31,10 @@ from tasks.formats.tree import Tree
 
 Block = tuple[npt.NDArray[np.uint8], Sequence[str]]
 """Images, uint8 (n, rows, columns) or (n, rows, columns, 3), and the label of each, as text."""
-TEST_WORDS, TRAIN_WORDS, VALIDATION_WORDS = ("test", "t10k"), ("train",), ("val",)
-ROWS = 2_000
+TEST_WORDS = frozenset({"test", "testing", "tests", "t10k"})
+VALIDATION_WORDS = frozenset({"val", "valid", "validation"})
+BLOCK_BYTES = 2**22
+"""Of a block of images."""
 NOT_THIS = "it is none of the files that hold images and labels"
 NO_VALIDATION = "validation files are not used where there are test files"
 WRONG = (OSError, EOFError, zlib.error, lzma.LZMAError)
@@ -193,7 +196,7 @@ def _idx_rows(  # noqa: PLR0917 - two files
     def blocks() -> Iterator[Block]:
         numbers = _unpacked(tree, labels, scratch).read()
         start = 0
-        for block in _unpacked(tree, images, scratch).blocks(ROWS):
+        for block in _unpacked(tree, images, scratch).blocks(max(1, BLOCK_BYTES // shape.pixels)):
             yield (
                 block.reshape(-1, *shape.array),
                 [str(number) for number in numbers[start : start + len(block)].tolist()],
@@ -238,6 +241,8 @@ def by_name(tree: Tree, names: Sequence[str], what: str) -> tuple[dict[SplitName
     held = [name for name in names if _has(name, VALIDATION_WORDS) and not _has(name, TEST_WORDS)]
     test = [name for name in names if _has(name, TEST_WORDS)]
     train = [name for name in names if name not in held and name not in test]
+    if len(names) == 1:
+        train, test, held = list(names), [], []
     unused = dict.fromkeys(held, NO_VALIDATION) if test else {}
     chosen = {"train": train, "test": test or held}
     if many := next((each for each in chosen.values() if len(each) > 1), None):
@@ -257,10 +262,8 @@ def _part(name: str) -> SplitName:
     return "test" if name == "test" else "train"
 
 
-def _has(name: str, words: Sequence[str]) -> bool:
-    last = name.rpartition("/")[2].lower()
-    folders = name.lower().split("/")[:-1]
-    return any(word in last or word in folders for word in words)
+def _has(name: str, words: frozenset[str]) -> bool:
+    return not words.isdisjoint(re.split(r"[^a-z0-9]+", name.lower()))
 
 
 def opener(tree: Tree, name: str) -> Callable[[], AbstractContextManager[BinaryIO]]:

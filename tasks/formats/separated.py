@@ -40,8 +40,8 @@ INDEX = ("", "unnamed: 0", "index", "id")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm")
 """How the name of a picture ends."""
 SEPARATORS = (",", "\t", ";")
-ROWS = 2000
-"""Rows of a block of pixels: 1.6 MB of 28 x 28."""
+ROWS, BLOCK_BYTES = 2000, 2**22
+"""Of a block of pixels at most: rows, and bytes of them as pixels; as text they take up to four times as many."""
 MAX_LINE = 2**24
 """Characters of a line: more than 1024 x 1024 pixels in colour take."""
 SHOWN = 40
@@ -162,6 +162,7 @@ def pixel_blocks(
         raise ValueError(f"{found.name} holds paths, not pixels")
     none = True
     with _data(open_file, found) as lines:
+        rows = max(1, min(rows, BLOCK_BYTES // found.shape.pixels))
         while block := list(islice(lines, rows)):
             none = False
             yield _labels(block, found), _pixels(block, found).reshape(-1, *found.shape.array)
@@ -260,7 +261,10 @@ def _separator(lines: Sequence[str], name: str) -> str:
 
 
 def _cells(line: str, separator: str) -> list[str]:
-    return line.split(separator) if '"' not in line else next(csv.reader([line], delimiter=separator))
+    if '"' not in line:
+        return line.split(separator)
+    csv.field_size_limit(MAX_LINE)
+    return next(csv.reader([line], delimiter=separator))
 
 
 def _is_header(first: Sequence[str], second: Sequence[str]) -> bool:

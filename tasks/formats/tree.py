@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, Self
 
+from artifacts.store.own_folders import folded
 from schemas.errors import BadSource
 from schemas.visible import in_a_line
 from tasks.formats.refused import Refused
@@ -121,18 +122,18 @@ class Tree(Protocol):
         self.close()
 
 
-def open_tree(path: Path, content: str = "") -> Tree:
+def open_tree(path: Path, listed: int | None = None) -> Tree:
     """
     List what lies under a path. What it is follows from its first bytes, not from its name; it may itself be a link.
 
-    Args:   content: what decides what is in it: a folder that was listed a moment ago, with the same, is not again.
+    Args:   listed: of the names in a folder: one that was opened a moment ago with the same is not listed again.
     Raises: BadSource: there is nothing, it cannot be read, a damaged archive, or one of more than MAX_TOTAL.
     """
     from tasks.formats.tree_folder import open_file, open_folder
 
     try:
         if path.is_dir():
-            return _listed(path, content) if content else open_folder(path)
+            return open_folder(path) if listed is None else _listed(path, listed)
         with path.open("rb") as file:
             head = file.read(512)
     except OSError as error:
@@ -151,7 +152,7 @@ def open_tree(path: Path, content: str = "") -> Tree:
 
 
 @lru_cache(maxsize=1)  # a run looks at its place twice: to describe it, and to pack it
-def _listed(path: Path, content: str) -> Tree:  # noqa: ARG001 - of the cache's key
+def _listed(path: Path, listed: int) -> Tree:  # noqa: ARG001 - of the cache's key
     from tasks.formats.tree_folder import open_folder
 
     return open_folder(path)
@@ -177,8 +178,7 @@ def _is_named_tar(path: Path) -> bool:
 
 def order(name: str) -> tuple[str, str]:
     """Return what names are sorted by: code points, the letter case of the suffix ignored (`.JPG` as `.jpg`)."""
-    stem, dot, suffix = name.rpartition(".")
-    return (f"{stem}{dot}{suffix.lower()}" if "/" not in suffix else name, name)
+    return folded(name), name
 
 
 def inner_name(name: str) -> tuple[str, str]:
