@@ -241,8 +241,6 @@ def by_name(tree: Tree, names: Sequence[str], what: str) -> tuple[dict[SplitName
     held = [name for name in names if _has(name, VALIDATION_WORDS) and not _has(name, TEST_WORDS)]
     test = [name for name in names if _has(name, TEST_WORDS)]
     train = [name for name in names if name not in held and name not in test]
-    if len(names) == 1:
-        train, test, held = list(names), [], []
     unused = dict.fromkeys(held, NO_VALIDATION) if test else {}
     chosen = {"train": train, "test": test or held}
     if many := next((each for each in chosen.values() if len(each) > 1), None):
