@@ -94,6 +94,9 @@ def find_parts(tree: Tree, kind: Kind, choices: Choices, scratch: Path) -> Parts
         there = ", ".join(f"{shape} in {part}" for part, shape in shapes.items())
         expected = f"images of {said}, as --size says" if said else "images of one shape in both parts"
         raise BadSource(tree.name, expected=expected, found=there, way_out="Rows are not scaled: leave --size out.")
+    if choices.color and found.shape.channels != CHANNELS[choices.color]:
+        expected, there = f"{choices.color} images, as --color says", f"{found.shape}"
+        raise BadSource(tree.name, expected=expected, found=there, way_out="Rows stay as they are: leave --color out.")
     return found
 
 
