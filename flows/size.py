@@ -28,6 +28,12 @@ CLASS = 2_000
 """Bytes a class of names and figures in memory; the report, which has each several times, takes as much again."""
 PAIR = 400
 """Bytes a row of the pair of classes that it is counted in, where there are many classes: as objects, and as text."""
+PACKED = 2_500
+"""Bytes a file of its name, digest and place, and of the row of the ledger, while it is packed."""
+GROUPED = 300
+"""Bytes an image while copies are sought: digests, projections, places; and blocks, whatever the number of images."""
+BLOCKS = 60 * MB
+"""Of projections, and of pairs that are compared at once."""
 SCORED = 2_000
 """Rows that are scored at once at most, as in `tasks.evaluate`."""
 
@@ -106,6 +112,8 @@ def _memory(work: Work, stage: str, run: Collection[str]) -> int:
     left = _left(work) if "train" in run else 0
     model = 11 * work.weights // 5 if "evaluate" in run else 0
     more = {
+        "pack": lambda: PACKED * work.rows + 3 * work.group(work.rows) + BLOCKS // 2,  # a row may be a file of its own
+        "group": lambda: GROUPED * work.rows + 2 * work.group(work.rows) + BLOCKS,
         "parse": lambda: 11 * groups // 2,  # of both splits at once
         "validate": lambda: 4 * groups + 20 * work.pixels,  # pixels as float64, a block at a time, or an image
         "normalize": lambda: 4 * group + 36 * work.pixels,  # its sums are int64, its mean float64
@@ -163,7 +171,8 @@ def _disk(work: Work, stage: str, name: str) -> int:
         + {
             "download": work.files.get(name, (0, 0))[0],
             "verify": 0,
-            "pack": work.rows * (2 * work.pixels + 100),
+            "pack": work.rows * (2 * work.pixels + 100),  # twice while pictures are decoded
+            "group": 40 * work.rows,
             "decompress": work.files.get(name, (0, 0))[1],
             "parse": rows * (work.pixels + 8) * 101 // 100,  # pixels that are noise: nothing is compressed
             "validate": rows * 32,

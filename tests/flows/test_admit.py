@@ -17,12 +17,15 @@ from flows import admit
 from flows.admit import Admission, Room, Sizes, estimate, refuse, room_of
 from flows.identify import identify
 from flows.job import Job
+from flows.own_source import packed_dataset
 from flows.plan import plan_pipeline
 from schemas.catalog import load_dataset
 from schemas.datasets import Dataset
 from schemas.errors import TooLarge
+from schemas.source import Choices
 from schemas.training import Training
 from tasks.fitting.memory import used_memory
+from tests.flows.packed_sets import make_folder
 from tests.flows.walking import ROWS, TRAINING, digits_home
 from tests.tasks.idx_bytes import idx_bytes
 
@@ -76,6 +79,21 @@ def test_a_test_split_that_is_cut_off_is_counted_once(tmp_path: Path) -> None:
     (tmp_path / "leaves.toml").write_text(text + "[test]\nfraction = 0.2\n")
     work = Sizes(load_dataset(str(tmp_path / "leaves.toml"))).work(Training(), GB)
     assert (work.train, work.test) == (24, 6)
+
+
+@pytest.mark.parametrize(("test", "rows"), [(False, (48, 12)), (True, (60, 30))], ids=["cut", "test folder"])
+def test_the_images_of_a_place_are_counted_by_their_names(tmp_path: Path, test: bool, rows: tuple[int, int]) -> None:
+    """Of a folder it is known before anything is decoded, and a stage that packs is estimated."""
+    make_folder(tmp_path / "photos", test=test)
+    data = packed_dataset(Store(tmp_path / "home"), str(tmp_path / "photos"), Choices())
+    assert data is not None
+    sizes = Sizes(data)
+    work = sizes.work(Training(), GB)
+    assert sizes.known
+    assert (work.train, work.test, work.pixels, work.classes) == (*rows, 36, 3)
+    needs = estimate(sizes, Training(), [("pack", "photos"), ("group", "")], GB)
+    assert [each.stage for each in needs.stages] == ["pack", "group"]
+    assert 300 * 10**6 < needs.memory < 400 * 10**6
 
 
 def test_of_remote_files_it_is_published_or_not_known(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from flows.size import HEAVY, LIGHT, Work, needs_of
 from schemas.needs import Needs
 from schemas.training import ProfileName, Training
 from tests.flows.own_sets import describe
-from tests.processes import served_environment
+from tests.flows.packed_sets import write_pictures
+from tests.processes import PROJECT, bare_environment, run_python, served_environment
 from tests.tasks.idx_bytes import idx_bytes
 
 DRAWS = int(os.environ.get("IDXFLOW_SIZE_DRAWS", "20"))
@@ -200,3 +201,60 @@ def test_the_peak_is_within_the_estimate(
     run()
     record_testsuite_property("ratios", sorted(ratios))
     record_testsuite_property("refused", refused)
+
+
+PACK_AND_GROUP: tuple[tuple[str, str], ...] = (("pack", "photos"), ("group", ""))
+
+
+@pytest.mark.parametrize("more", [{"train": 600_000}, {"pixels": 30_000}])
+def test_packing_and_grouping_need_more_for_more(more: dict[str, object]) -> None:
+    """More files and larger images take more memory; of both stages, and nothing of TensorFlow is in the process."""
+    before, after = needs_of(work(), PACK_AND_GROUP), needs_of(work(**more), PACK_AND_GROUP)
+    for one, other in zip(before, after, strict=True):
+        assert LIGHT < one.memory < other.memory < HEAVY + 10**9
+    assert {one.stage for one in before} == {"pack", "group"}
+    assert before[0].disk > 2 * 70_000 * 784
+
+
+GROWTH = """
+import resource, sys
+from pathlib import Path
+import pandas, pyarrow.parquet
+from artifacts.engine.execution import Execution
+from artifacts.store.store import Store
+from flows.own_source import own_dataset
+from schemas.source import Choices
+from tasks.group import group
+from tasks.pack import pack
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+store, begin = Store(Path(sys.argv[2])), peak()
+data = own_dataset(store, Path(sys.argv[1]), "set", Choices())
+done = Execution(store, "0" * 12, "", pack, {"source": data.packed})()
+print(peak() - begin)
+packed = done.ref.at(store.folder("pack", done.row.version))
+spec = data.splits["train"].spec.model_copy(update={"test_fraction": None})
+given = {"images": [packed], "labels": [packed], "test_images": [], "test_labels": [], "spec": spec}
+Execution(store, "0" * 12, "", group, given)()
+print(peak() - begin)
+"""
+"""Packs and groups a place in a process that has the libraries; prints by how much its peak grew, for each stage."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "rows", "side"), [("pictures", 6_000, 8), ("pictures", 1_000, 100), ("npz", 50_000, 28)]
+)
+def test_packing_and_grouping_stay_within_the_estimate(tmp_path: Path, kind: str, rows: int, side: int) -> None:
+    """What the process takes beside its libraries is at most 1.3 times what is estimated beside them."""
+    images = np.random.default_rng(1).integers(0, 256, (rows, side, side), np.uint8)
+    labels, place = np.arange(rows) % 10, tmp_path / ("set" if kind == "pictures" else "set.npz")
+    if kind == "pictures":
+        write_pictures(place, images, labels, [f"class {at}" for at in range(10)])
+    else:
+        np.savez(place, x=images, y=labels)
+    environment = bare_environment(PYTHONPATH=str(PROJECT))
+    output, _ = run_python("-c", GROWTH, str(place), str(tmp_path / "home"), cwd=tmp_path, environment=environment)
+    needs = needs_of(work(pixels=side**2, train=rows, test=0), PACK_AND_GROUP)
+    for grown, stage in zip(map(int, output.split()), needs, strict=True):
+        sys.stderr.write(f"{grown / 1e6:.0f} of {(stage.memory - LIGHT) / 1e6:.0f} MB: {stage.stage}, {kind}, {side}\n")
+        assert grown <= MARGIN * (stage.memory - LIGHT)
