@@ -9,10 +9,11 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from artifacts.store.store import Store
-from flows.own_source import folder_of_table, own_dataset
+from flows.own_source import own_dataset, table_in
 from schemas.addresses import below_home
 from schemas.datasets import Dataset
 from schemas.source import Choices
+from schemas.visible import in_a_line
 from tasks.formats.examine import Contents, examine, rows_contents
 from tasks.formats.survey import picture_layout, survey
 from tasks.formats.tree import open_tree
@@ -45,13 +46,13 @@ def describe_place(store: Store, given: str, choices: Choices, beside: Path) -> 
     Args:   beside: the folder in which the description will lie.
     Raises: BadSource: nothing that can be used.  StageError: it cannot be read.
     """
-    path = folder_of_table(below_home(given), choices)
-    data = own_dataset(store, path, given, choices)
+    path, tables = table_in(below_home(given))
+    data = own_dataset(store, path, given, choices, tables)
     if data.packed is None:
         raise RuntimeError("a data set of a place is packed")
     source = data.packed
     with open_tree(Path(source.path)) as tree:
-        found = survey(tree, choices)
+        found = survey(tree, choices, source.tables)
         if source.kind == "pictures":
             contents = examine(tree, picture_layout(tree, source.tables, source.label, choices.classes))
         else:
@@ -65,7 +66,7 @@ def describe_place(store: Store, given: str, choices: Choices, beside: Path) -> 
         shape=data.packed.shape.array,
         classes=data.packed.classes,
         test=cut,
-        toml=to_toml(data, choices, os.path.relpath(path, beside)),
+        toml=to_toml(data, choices, os.path.relpath(os.path.realpath(path), os.path.realpath(beside))),
     )
 
 
@@ -75,7 +76,7 @@ def to_toml(data: Dataset, choices: Choices, path: str) -> str:
     if source is None:
         raise RuntimeError("a data set of a place is packed")
     said: dict[str, object] = {
-        "path": path,
+        "path": f"./{path}" if path.startswith("~") else path,
         "size": [source.shape.rows, source.shape.columns],
         # Of pictures, a colour that is said converts those of another, which are refused where nothing is said.
         "color": choices.color if source.kind == "pictures" else "rgb" if source.shape.channels > 1 else "gray",
@@ -84,5 +85,14 @@ def to_toml(data: Dataset, choices: Choices, path: str) -> str:
     }
     if data.test_fraction is not None:
         said["test_fraction"] = data.test_fraction
-    lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in said.items() if value is not None]
-    return "\n".join([f"title = {json.dumps(data.title, ensure_ascii=False)}", "", "[pack]", *lines, ""])
+    if source.tables:
+        said["tables"] = source.tables
+    lines = [f"{name} = {_toml(value)}" for name, value in said.items() if value is not None]
+    return "\n".join([f"title = {_toml(in_a_line(data.title))}", "", "[pack]", *lines, ""])
+
+
+def _toml(value: object) -> str:
+    """Write a text, a number, a list or a table of texts as TOML: JSON but for what TOML does not take as it is."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{name} = {_toml(each)}" for name, each in value.items()) + " }"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -29,13 +29,14 @@ from tasks.fold import fold
 
 @dataclass(frozen=True)
 class Base:
-    """What a run was trained from. Args: dataset: its name; table: of the train split."""
+    """What a run was trained from. Args: dataset: its name; table: of the train split; groups: of copies, if any."""
 
     dataset: str
     table: Ref
     normalizer: Ref
     training: Training
     held_out: Way
+    groups: Ref | None = None
 
 
 def base_of(store: Store, record: RunRecord) -> Base:
@@ -47,6 +48,7 @@ def base_of(store: Store, record: RunRecord) -> Base:
     """
     found = {(row.stage, row.name): row for row in record.stages}
     table, normalizer = found.get(("parse", "train")), found.get(("normalize", ""))
+    groups = found.get(("group", ""))
     subject = subject_of(store, RunRecord.model_validate(record.model_dump()))
     if table is None or normalizer is None or record.held_out is None:
         raise UsageError(
@@ -67,6 +69,7 @@ def base_of(store: Store, record: RunRecord) -> Base:
         normalizer=stored_artifact(store, normalizer.stage, normalizer.version).ref,
         training=training,
         held_out=record.held_out.way,
+        groups=stored_artifact(store, groups.stage, groups.version).ref if groups else None,
     )
 
 
@@ -74,10 +77,10 @@ def walk(base: Base, folds: int) -> Any:
     """Call the stages of the current run. Returns: what crosscheck's call does."""
     numbers = range(1, folds + 1)
     models = [
-        fold(base.table, base.normalizer, base.training, base.held_out, Fold(number=number, of=folds))
+        fold(base.table, base.normalizer, base.training, base.held_out, Fold(number=number, of=folds), base.groups)
         for number in numbers
     ]
-    return crosscheck(models, base.table)
+    return crosscheck(models, base.table, base.groups)
 
 
 def crosschecked(store: Store, base: Base, folds: int) -> Ref | None:

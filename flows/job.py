@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import os
 import re
 import textwrap
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, WithJsonSchema
 
 from flows.dag import GRAPH
-from schemas.addresses import MirrorAddress
+from schemas.addresses import MirrorAddress, below_home
 from schemas.catalog import dataset_names, is_place
 from schemas.source import Choices
 from schemas.training import ProfileName, Training
@@ -50,8 +51,14 @@ def stage_of_graph(name: str) -> str:
 
 
 def dataset_or_path(name: str) -> str:
-    """Return what names a data set. Raises: ValueError: no name of the catalog, and no path."""
-    if not re.fullmatch(PLACES, name) and not is_place(name):
+    """
+    Return what names a data set: a name of the catalog, or a path; that of a place is absolute, wherever it is read.
+
+    Raises: ValueError: neither.
+    """
+    if is_place(name):
+        return os.path.abspath(below_home(name))  # noqa: PTH100 - a link stays one
+    if not re.fullmatch(PLACES, name):
         raise ValueError(f"expected one of {', '.join(dataset_names())}, or a path, found {name!r}")
     return name
 

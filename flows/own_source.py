@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,8 +28,8 @@ from schemas.catalog.reading import find_description, set_name
 from schemas.corrections import CORRECTIONS
 from schemas.datasets import Dataset, Split, TableSpec
 from schemas.errors import BadSource, StoreError, UsageError
-from schemas.source import TEST_FRACTION, Choices, Source
-from tasks.formats.tree import apart, left_out
+from schemas.source import TEST_FRACTION, Choices, Source, SplitName
+from tasks.formats.tree import left_out
 
 SURVEY = "tasks.formats.survey"
 SUFFIX = re.compile(r"(?:\.(?:zip|tar|gz|tgz|csv|tsv|npz))+$", re.IGNORECASE)
@@ -44,13 +45,15 @@ def packed_dataset(store: Store, given: str, choices: Choices) -> Dataset | None
     Raises:  UsageError: a wrong description.  As `own_dataset`.
     """
     if is_place(given):
-        place = folder_of_table(below_home(given), choices)
-        return corrected(own_dataset(store, place, place.name or given, choices), place)
+        place, tables = table_in(below_home(given))
+        return own_dataset(store, place, place.name or given, choices, tables)
     if (found := load_place(given)) is None:
         return None
     place, described = found
     said = {name: getattr(choices, name) for name in choices.model_fields_set}
-    data = own_dataset(store, place, place.name, Choices.model_validate({**described.choices, **said}))
+    data = own_dataset(
+        store, place, place.name, Choices.model_validate({**described.choices, **said}), described.pack.tables
+    )
     description = find_description(given)
     name = set_name(description)
     specs = {
@@ -66,42 +69,29 @@ def packed_dataset(store: Store, given: str, choices: Choices) -> Dataset | None
         "held_out": described.held_out,
         "splits": specs,
     }
-    beside = description.parent / below_home(described.corrections)
-    return corrected(data.model_copy(update=update), place, beside, wanted="corrections" in described.model_fields_set)
+    beside = description.parent / CORRECTIONS
+    if data.corrected and os.path.lexists(beside) and not beside.samefile(place / CORRECTIONS):
+        raise UsageError(
+            f"{place.name}/{CORRECTIONS}",
+            expected=f"one file of corrections, in the place or beside {description.name}",
+            found="both",
+            way_out="Put their lines into one.",
+        )
+    return with_corrections(data.model_copy(update=update), beside, wanted=False)
 
 
-def corrected(data: Dataset, place: Path, beside: Path | None = None, *, wanted: bool = False) -> Dataset:
-    """
-    Return a set with the corrections at the top of its folder, or of its description; without any, as it is.
-
-    Args:
-        beside: the file of the description.
-        wanted: whether that has to be there.
-    Raises: UsageError: a line that cannot be followed, or two files of corrections.
-    """
-    inside = place / CORRECTIONS if place.is_dir() else None
-    if beside is not None and (wanted or os.path.lexists(beside)):
-        if inside and os.path.lexists(inside) and not (beside.exists() and inside.samefile(beside)):
-            raise UsageError(
-                CORRECTIONS,
-                expected="one file of corrections",
-                found=f"{beside} and {inside}",
-                way_out="Bring the lines of both into one, and delete the other.",
-            )
-        return with_corrections(data, beside, wanted=wanted)
-    return with_corrections(data, inside, wanted=False) if inside else data
-
-
-def own_dataset(store: Store, place: Path, given: str, choices: Choices) -> Dataset:
+def own_dataset(
+    store: Store, place: Path, given: str, choices: Choices, tables: Mapping[SplitName, str] | None = None
+) -> Dataset:
     """
     Describe what lies at a place.
 
-    Args:   given: what messages call it.
+    Args:   given: what messages call it.  tables: that a person has named as what lists its pictures, by part.
     Raises: BadSource: nothing that can be used.  StageError: it cannot be read.  UsageError: no name follows from it.
     """
     path = Path(os.path.abspath(place))  # noqa: PTH100 - what lies beside a link is seen from its folder
-    source = find_source(store, path, given, choices)
-    name = set_name(Path(f"{SUFFIX.sub('', path.name)}.toml"))
+    source = find_source(store, path, given, choices, tables or {})
+    name = name_of(path)
     fraction = None if "test" in source.splits else choices.test_fraction or TEST_FRACTION
     splits = {
         split: Split(
@@ -117,7 +107,7 @@ def own_dataset(store: Store, place: Path, given: str, choices: Choices) -> Data
         )
         for split in ("train", "test")
     }
-    return Dataset(
+    data = Dataset(
         name=name,
         identity=f"{name}-{digest_of(str(path))[:8]}",
         title=path.name,
@@ -125,27 +115,34 @@ def own_dataset(store: Store, place: Path, given: str, choices: Choices) -> Data
         splits=splits,
         packed=source,
     )
+    return with_corrections(data, path / CORRECTIONS, wanted=False) if path.is_dir() else data
 
 
-def folder_of_table(path: Path, choices: Choices) -> Path:
-    """Return the folder of a table that lists pictures; of everything else the path itself."""
-    from tasks.formats.listed import listed_folder
+def table_in(path: Path) -> tuple[Path, dict[SplitName, str]]:
+    """Return the folder of a table that lists pictures, and that table; of everything else the path itself."""
+    from tasks.formats.listed import lists_pictures
 
-    return listed_folder(path, choices.label)
+    if not lists_pictures(path):
+        return path, {}
+    return path.absolute().parent, {"train": path.name}
 
 
-def find_source(store: Store, path: Path, given: str, choices: Choices) -> Source:
+def name_of(path: Path) -> str:
+    """Return what the set of a place is called: by its name, or a number where that has no letter a to z or digit."""
+    try:
+        return set_name(Path(f"{SUFFIX.sub('', path.name)}.toml"))
+    except UsageError:
+        return f"set-{digest_of(path.name)[:8]}"
+
+
+def find_source(store: Store, path: Path, given: str, choices: Choices, tables: Mapping[SplitName, str]) -> Source:
     """Look what lies at a place, or take what was noted of the same contents. Raises: as `own_dataset`."""
     if not path.exists():
-        raise BadSource(
-            given, expected="a folder, archive or file", found="nothing there", way_out=f"Correct the path: {path}."
-        )
-    content = (
-        store.own_folders.listing(path, left_out, apart).content
-        if path.is_dir()
-        else store.own_files.content(path).sha256
-    )
-    decided = [content, choices.model_dump(mode="json"), code_digests(SURVEY, store.scans)]
+        way_out = f"Correct the path: {path}."
+        raise BadSource(given, expected="a folder, archive or file", found="nothing there", way_out=way_out)
+    listing = store.own_folders.listing(path, left_out) if path.is_dir() else None
+    content = listing.content if listing else store.own_files.content(path).sha256
+    decided = [content, choices.model_dump(mode="json"), dict(tables), code_digests(SURVEY, store.scans)]
     note = store.home / "own" / f"{digest_of_parts(decided)[:16]}.json"
     with suppress(OSError, ValidationError):
         noted = Source.model_validate_json(read_plain(note))
@@ -154,8 +151,8 @@ def find_source(store: Store, path: Path, given: str, choices: Choices) -> Sourc
     from tasks.formats.survey import survey
     from tasks.formats.tree import open_tree
 
-    with open_tree(path) as tree:
-        found = survey(tree, choices)
+    with open_tree(path, hash(listing.names) if listing else None) as tree:
+        found = survey(tree, choices, tables)
     source = Source(
         path=str(path),
         name=given,

@@ -21,8 +21,8 @@ class Correction(Parameters):
 
     Args:
         line:     of the file, from 1, for messages.
-        sample:   the image's sample id, in its split; None where it is named by its file, until that is looked up.
-        file:     of a set that is packed, the image's file below the place; empty where it is named by its sample id.
+        sample:   the image's sample id, in its split; None where its file is named.
+        file:     the file that it was packed from; empty where its sample id is named.
         label:    the class index that it is to have.
         who, why: in the words of the file; perhaps empty.
     """
@@ -34,21 +34,29 @@ class Correction(Parameters):
     who: str = ""
     why: str = ""
 
+    @property
+    def image(self) -> str:
+        """What the image is called, for messages: `sample 41`, or the name of its file."""
+        return self.file or f"sample {self.sample}"
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """What corrections are sorted by: sample ids first."""
+        return (2**32 if self.sample is None else self.sample), self.file
+
 
 class Corrections(Parameters):
     """
     The corrections of one split, at least one.
 
-    Those that name a file stand with both splits, as the ledger of the place says which split it is in; see
-    `tasks.formats.corrections.resolve`. In a key stand the file's digest, name and count: its rows follow from the
-    digest.
+    In a key stand the file's digest, name and count: its rows follow from the digest.
     """
 
     outside_key: ClassVar[frozenset[str]] = frozenset({"rows"})
     name: str = Field(description="of the file")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the whole file")
-    labels: int = Field(ge=1, description="how many of this split it corrects, files included that may be in it")
-    rows: tuple[Correction, ...] = Field(min_length=1, description="by sample id, then by file, each once")
+    labels: int = Field(ge=1, description="how many of this split it corrects")
+    rows: tuple[Correction, ...] = Field(min_length=1, description="by sample id or file, each once")
 
     def told(self, split: str) -> str:
         """Say in words how many labels of a split were corrected, and by what."""

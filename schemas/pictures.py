@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, Strict
+from pydantic import AfterValidator, Field, Strict
 
 from schemas.image_spec import ImageSpec
-from schemas.parameters import Parameters
+from schemas.parameters import Parameters, Wanted
+
+
+def _grey_or_colour(shape: ImageSpec) -> ImageSpec:
+    if shape.channels not in {1, 3}:
+        raise Wanted("a shape of one channel (grey) or three (red, green, blue)", str(shape))
+    return shape
+
 
 Fit = Literal["exact", "pad", "stretch"]
 Grey = Annotated[int, Strict(), Field(ge=0, le=255)]
@@ -28,7 +35,7 @@ class PictureSpec(Parameters):
         deep:       what is done with 16 bits a channel. shift: the higher 8 of them are taken.
     """
 
-    shape: ImageSpec
+    shape: Annotated[ImageSpec, AfterValidator(_grey_or_colour)]
     fit: Fit = "exact"
     pad: Grey = 0
     color: Literal["exact", "convert"] = "convert"

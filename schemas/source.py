@@ -31,7 +31,6 @@ class Choices(Parameters):
     What is not said is found, and has to be the same for all; where it is not, the run is refused and says so.
     """
 
-    outside_key: ClassVar[frozenset[str]] = frozenset({"allow_refused"})
     size: tuple[Side, Side] | None = Field(default=None, description="rows and columns that every picture is scaled to")
     color: Color | None = Field(default=None, description="gray: one channel; rgb: three")
     fit: Fit = Field(
@@ -70,7 +69,7 @@ class Source(Parameters):
         counts:  images of each part, as far as that is known before they are read.
     """
 
-    outside_key: ClassVar[frozenset[str]] = frozenset({"path", "name", "chosen", "counts", "allow_refused"})
+    outside_key: ClassVar[frozenset[str]] = frozenset({"path", "name", "chosen", "counts"})
     path: str
     name: str = Field(description="what it is called, for messages")
     kind: Kind

@@ -14,6 +14,7 @@ from schemas.model import MODEL
 from schemas.parameters import Summary
 from schemas.results import PREDICTIONS
 from tasks.evaluate import as_graph, check_fit, predict, write_predictions
+from tasks.fitting.dealing import GROUPS, read_deal
 from tasks.fitting.folds import deal_table
 from tasks.quality.scoring import Scores
 
@@ -27,12 +28,12 @@ class CrosscheckSummary(Summary):
 
 
 @stage(packages=("tensorflow", "keras", "numpy"), imports="tasks.fitting.backend")
-def crosscheck(models: list[Ref], table: Ref, out: Path) -> CrosscheckSummary:
+def crosscheck(models: list[Ref], table: Ref, out: Path, groups: Ref | None = None) -> CrosscheckSummary:
     """Score the train table: each row with the model of its fold, `models` in the order of the folds."""
     from tasks.fitting.backend import keras
 
     data = ImageTable(table.file(TABLE))
-    fold = deal_table(data, len(models))
+    fold = deal_table(data, len(models), read_deal(groups.file(GROUPS)) if groups else None)
     graphs = []
     for model in models:
         classifier = keras.saving.load_model(model.file(MODEL), compile=False, safe_mode=True)

@@ -11,6 +11,7 @@ from artifacts.stage import stage
 from schemas.held_out import Way
 from schemas.image_table import TABLE, ImageTable
 from schemas.training import Training
+from tasks.fitting.dealing import GROUPS, read_deal
 from tasks.fitting.folds import Fold, rows_of_fold
 from tasks.fitting.holding import hold_out, nothing_held_out
 from tasks.train import TrainSummary, fit_and_save
@@ -20,7 +21,14 @@ log = logging.getLogger("idxflow.fold")
 
 @stage(packages=("tensorflow", "keras", "numpy"), on_main_thread=True, imports="tasks.fitting.backend", name="{fold}")
 def fold(  # noqa: PLR0917 - what the engine hands over counts as well
-    table: Ref, normalizer: Ref, training: Training, held_out: Way, fold: Fold, checkpoints: Path, out: Path
+    table: Ref,
+    normalizer: Ref,
+    training: Training,
+    held_out: Way,
+    fold: Fold,
+    checkpoints: Path,
+    out: Path,
+    groups: Ref | None = None,
 ) -> TrainSummary:
     """
     Train as the run did, but for the rows of a fold: they are neither trained on nor validated with.
@@ -29,7 +37,8 @@ def fold(  # noqa: PLR0917 - what the engine hands over counts as well
     image has the fold's pixels in it, and no label.
     """
     data = ImageTable(table.file(TABLE))
-    held, apart = hold_out(data, held_out, training), rows_of_fold(data, fold)
+    deal = read_deal(groups.file(GROUPS)) if groups else None
+    held, apart = hold_out(data, held_out, training, deal), rows_of_fold(data, fold, deal)
     rows = held.rows & ~apart
     if training.patience and not rows.any():
         nothing_held_out(data.samples, training)

@@ -10,6 +10,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,9 +21,8 @@ from artifacts.stage import stage
 from artifacts.store.files import remove_folder, sha256_of
 from artifacts.store.own_folders import OwnFolders
 from schemas.counts import counted
-from schemas.errors import BadSource, StageError
+from schemas.errors import BadIdx, BadSource, StageError
 from schemas.image_spec import ImageSpec
-from schemas.image_table import rows_within
 from schemas.parameters import Summary
 from schemas.source import FILES, IMAGES, LABELS, Choices, Color, Source, SplitName
 from schemas.visible import in_a_line
@@ -30,12 +30,12 @@ from tasks.formats.decoding import decode_all
 from tasks.formats.idx import open_idx
 from tasks.formats.idx_writer import IdxWriter
 from tasks.formats.layout import Placed
-from tasks.formats.ledger import Row, read_ledger, write_ledger
+from tasks.formats.ledger import Row, read_pictures, write_ledger
 from tasks.formats.parts import NOT_THIS, find_parts
 from tasks.formats.pictures import OTHER_COLOR
 from tasks.formats.refused import Refused
 from tasks.formats.survey import picture_layout
-from tasks.formats.tree import Entry, Tree, apart, left_out, open_tree
+from tasks.formats.tree import Tree, left_out, open_tree
 
 MOST_REFUSED = 0.01
 """Share of the pictures that may be refused."""
@@ -93,18 +93,18 @@ class Rows:
         """Open an earlier artifact; nothing is taken from one whose pictures became something else."""
         if folder is None or not (folder / FILES).exists():
             return cls()
-        ledger, said = read_ledger(folder / FILES)
-        if said != how:
+        ledger = read_pictures(folder / FILES, how)
+        if ledger is None:
             return cls()
         found = cls()
         for path in (folder / IMAGES.format(part) for part in ("train", "test")):
-            if path.exists():
+            with suppress(OSError, BadIdx):  # a clean-up may take it away meanwhile
                 header = open_idx(path).header
                 found.images[path.name] = np.memmap(path, np.uint8, "r", header.offset, header.shape)
-        for row in ledger:
-            if row.samples == 1 and row.sample is not None and row.sha256:
-                found.places[row.sha256] = (IMAGES.format(row.split), row.sample)
-                found.notes[row.sha256] = row.notes
+        for sha256, split, sample, notes in ledger:
+            if (name := IMAGES.format(split)) in found.images:
+                found.places[sha256] = (name, sample)
+                found.notes[sha256] = notes
         return found
 
 
@@ -112,8 +112,8 @@ SCRATCH = ".unpacked"
 """Hidden while it is there: IDX files out of their archives."""
 FRESH = ".decoded"
 """Hidden while it is there: images in the order in which they were decoded."""
-BLOCK = 2_000
-"""Images that are copied at once at most; fewer of large ones."""
+BLOCK_BYTES = 2**24
+"""Of the images that are copied at once."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class Pictures:
                 waiting.append(each.name)
         with target.open("wb") as file:
             for name, sha256, result in decode_all(tree, waiting, self.source.picture, os.cpu_count() or 1):
-                if sha256 is not None and self.known.get(name, sha256) != sha256:
+                if self.known and sha256 != self.known.get(name):
                     raise _changed(self.source)
                 self.digests[name] = sha256 or ""
                 if isinstance(result, Refused):
@@ -177,20 +177,23 @@ class Pictures:
         index = {name: at for at, name in enumerate(self.source.classes)}
         for part, used in self.used.items():
             with IdxWriter(out / IMAGES.format(part), self.source.shape.array) as images:
-                step = rows_within(BLOCK, self.source.shape.pixels)
-                for start in range(0, len(used), step):
-                    images.add(self._images(used[start : start + step]))
+                rows = max(1, BLOCK_BYTES // self.source.shape.pixels)
+                for start in range(0, len(used), rows):
+                    images.add(self._images(used[start : start + rows]))
             with IdxWriter(out / LABELS.format(part), (), "uint8" if len(index) <= BYTE else "int32") as labels:
                 labels.add(np.fromiter((index[each.label] for each in used), np.int32, len(used)))
 
     def _images(self, pictures: Sequence[Placed]) -> npt.NDArray[np.uint8]:
         places = [self.rows.places[self.digests[each.name]] for each in pictures]
         block = np.empty((len(places), *self.source.shape.array), np.uint8)
-        rows = np.fromiter((row for _, row in places), np.int64, len(places))
+        rows, left = np.fromiter((row for _, row in places), np.int64, len(places)), len(places)
         for file, images in self.rows.images.items():
             chosen = np.fromiter((name == file for name, _ in places), np.bool_, len(places))
             if chosen.any():
                 block[chosen] = images[rows[chosen]]
+            left -= int(chosen.sum())
+        if left:
+            raise RuntimeError(f"{left} images were decoded and lie nowhere")
         return block
 
     def ledger(self, tree: Tree, unused: Mapping[str, str]) -> list[Row]:
@@ -198,23 +201,18 @@ class Pictures:
         sample = {each.name: at for used in self.used.values() for at, each in enumerate(used)}
         placed = {each.name: each for each in self.placed}
         ledger = list[Row]()
-        for entry in entries_of(tree):
+        for entry in tree.entries:
             if (each := placed.get(entry.name)) is None:
                 digest = self.known.get(entry.name, "")
                 ledger.append(Row(entry.name, entry.bytes, digest, reason=unused[entry.name]))
                 continue
-            row = Row(entry.name, entry.bytes, self.digests[entry.name], each.part, each.label)
+            digest, place = self.digests[entry.name], (each.part, each.label)
             if reason := self.refused.get(entry.name):
-                ledger.append(row._replace(reason=reason))
+                ledger.append(Row(entry.name, entry.bytes, digest, *place, reason=reason))
             else:
-                notes = self.rows.notes[row.sha256]
-                ledger.append(row._replace(sample=sample[entry.name], samples=1, notes=notes))
+                notes = self.rows.notes[digest]
+                ledger.append(Row(entry.name, entry.bytes, digest, *place, sample[entry.name], 1, "", notes))
         return ledger
-
-
-def entries_of(tree: Tree) -> list[Entry]:
-    """Return every file of a place that its key tells of."""
-    return [entry for entry in tree.entries if tree.kind != "folder" or not apart(entry.name)]
 
 
 def pack_pictures(tree: Tree, source: Source, known: Mapping[str, str], earlier: Path | None, out: Path) -> PackSummary:
@@ -231,6 +229,7 @@ def pack_pictures(tree: Tree, source: Source, known: Mapping[str, str], earlier:
     pictures = Pictures(source, layout.placed, known, Rows.of(earlier, how))
     decoded = pictures.decode(tree, out / FRESH)
     refuse_many(source, len(layout.placed), pictures.refused)
+    refuse_empty(source, pictures)
     pictures.write(out)
     pictures.rows.images.clear()
     (out / FRESH).unlink()
@@ -257,7 +256,7 @@ def pack_rows(tree: Tree, source: Source, known: Mapping[str, str], out: Path) -
 
     Args: known: SHA-256 of each file, by name, where that is known.
     """
-    size = (source.shape.rows, source.shape.columns) if source.kind == "table" else None
+    size = (source.shape.rows, source.shape.columns) if source.kind != "idx" else None
     color: Color = "gray" if source.shape.channels == 1 else "rgb"
     choices = Choices(size=size, color=color if size else None, label=source.label)
     index = {label: at for at, label in enumerate(source.classes)}
@@ -282,7 +281,7 @@ def pack_rows(tree: Tree, source: Source, known: Mapping[str, str], out: Path) -
     remove_folder(scratch)
     ledger = list[Row]()
     used = {name: part for part, rows in found.parts.items() for name in rows.files}
-    for entry in entries_of(tree):
+    for entry in tree.entries:
         row = Row(entry.name, entry.bytes, known.get(entry.name, ""))
         if of := used.get(entry.name):
             samples = sum(counts[of].values()) if found.parts[of].files[0] == entry.name else 0
@@ -341,6 +340,21 @@ def refuse_many(source: Source, pictures: int, refused: Mapping[str, str]) -> No
     )
 
 
+def refuse_empty(source: Source, pictures: Pictures) -> None:
+    """See that each part has a picture that can be used. Raises: BadSource: one has none."""
+    for part, used in pictures.used.items():
+        if not used:
+            reasons = [
+                reason for each in pictures.placed if each.part == part and (reason := pictures.refused[each.name])
+            ]
+            raise BadSource(
+                f"{source.name} {part}",
+                expected="a picture at least that can be used",
+                found=f"none of {len(reasons):,}: {reasons[0]}" if reasons else "none",
+                way_out="Bring other pictures.",
+            )
+
+
 def _changed(source: Source) -> StageError:
     return StageError(
         source.name,
@@ -350,21 +364,28 @@ def _changed(source: Source) -> StageError:
     )
 
 
-@stage(name="{source.name}", imports="PIL.Image", packages=("pillow",))
+@stage(name="{source.name}", imports="pandas", packages=("pillow",))  # pyarrow imports it for an array
 def pack(source: Source, out: Path, own: OwnFolders, earlier: Callable[[], Path | None]) -> PackSummary:
     """Turn what lies at a place into IDX files, and say of every file which sample it is, or why it is none."""
     path = Path(source.path)
-    listing = (own.noted(path) or own.listing(path, left_out, apart)) if path.is_dir() else None
+    listing = (own.noted(path) or own.listing(path, left_out)) if path.is_dir() else None
     if (listing.content if listing else sha256_of(path)) != source.content:
         raise _changed(source)
     known: dict[str, str] = {}
     if listing:
+        digits, read = listing.digests.tobytes().hex(), np.asarray(listing.digests).max(axis=1, initial=0) > 0
         known = {
-            in_a_line(name): digest.hex()
-            for name, digest in zip(listing.names, map(bytes, listing.digests), strict=True)
-            if any(digest)
+            name if name.isascii() and name.isprintable() else in_a_line(name): digits[64 * at : 64 * at + 64]
+            for at, name in enumerate(listing.names)
+            if read[at]
         }
-    with open_tree(path) as tree:
+    look = None if listing else path.stat()
+    with open_tree(path, hash(listing.names) if listing else None) as tree:
         if source.kind == "pictures":
-            return pack_pictures(tree, source, known, earlier(), out)
-        return pack_rows(tree, source, known, out)
+            summary = pack_pictures(tree, source, known, earlier(), out)
+        else:
+            summary = pack_rows(tree, source, known, out)
+    # What was read is what the key was made of: nothing has come, gone or changed since.
+    if (look != path.stat()) if look else (own.listing(path, left_out).content != source.content):
+        raise _changed(source)
+    return summary

@@ -26,7 +26,8 @@ from tasks.formats.corrections import correct, labels_before, resolve, tell
 from tasks.formats.cut import rows_of, select
 from tasks.formats.idx import IdxFile, open_idx
 from tasks.formats.labels import NUMBERS, LabelFile, check_label_header, class_indices, misfit
-from tasks.formats.packed import PACK, Origins, idx_in
+from tasks.formats.ledger import read_ledger
+from tasks.formats.packed import PACK, idx_in
 
 CHANNELS_LAST = "`images.transpose(0, 2, 3, 1)` in NumPy"
 """How channels that stand first are brought behind rows and columns."""
@@ -187,7 +188,7 @@ def build_table(  # noqa: PLR0917 - the stage and its tests alone call it
     Args:
         names:       what the description calls each shard's two files; else they are called as the paths are.
         corrections: labels that replace those of the files. Which images a split has, the files' own labels decide.
-        ledger:      of files that were packed, which of them is which image, for corrections that name a file.
+        ledger:      of what was packed, by which corrections name images.
     Raises:
         BadIdx:   a malformed file.
         BadTable: files that are not what `spec` says, or do not belong together; a correction that corrects nothing.
@@ -217,11 +218,9 @@ def build_table(  # noqa: PLR0917 - the stage and its tests alone call it
         labels_chosen = select(blocks_of(shards, spec)[1], chosen)
         counts = sum((np.bincount(each, minlength=len(counts)) for each in labels_chosen), np.zeros_like(counts))
     told: tuple[str, ...] = ()
-    rows: dict[str, npt.NDArray[np.uint32]] = (
-        {} if chosen is None else {spec.split: np.flatnonzero(chosen).astype(np.uint32)}
-    )
-    corrections = resolve(corrections, spec.split, Origins(ledger, rows)) if corrections else None
     if corrections:
+        part = "train" if spec.test_fraction else spec.split
+        corrections = resolve(corrections, read_ledger(ledger)[0] if ledger else (), part, chosen)
         of_files = blocks_of(shards, spec)[1]
         before = labels_before(of_files if chosen is None else select(of_files, chosen), spec, corrections)
         after = [row.label for row in corrections.rows]
@@ -254,5 +253,5 @@ def parse(  # noqa: PLR0917 - what a table is made of
     part = "train" if spec.test_fraction else spec.split
     paths = [idx_in(ref, IMAGES, part) for ref in images], [idx_in(ref, LABELS, part) for ref in labels]
     deal = read_deal(groups.file(GROUPS)) if groups else None
-    ledger = next((ref.file(FILES) for ref in images if ref.stage == PACK), None) if corrections else None
+    ledger = images[0].file(FILES) if images[0].stage == PACK else None
     return build_table(*paths, spec, out / TABLE, names, corrections, deal, ledger)

@@ -21,7 +21,6 @@ from schemas.results import LISTED, METRICS, PREDICTIONS, REPORT, STATISTICS, Me
 from schemas.training import HISTORY, PROFILES, History, Training
 from tasks.explaining.page import Confusion, Illustration, Mistake, Page, Setting, percent, render
 from tasks.fitting.dealing import GROUPS
-from tasks.formats.corrections import resolve
 from tasks.formats.packed import Origins
 from tasks.quality.hints import Hint, find_hints
 from tasks.quality.near_pairs import PAIRS, NearLeaks, NearPair, read_leaks
@@ -280,8 +279,6 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
     origins = Origins.of(packed, tables)
     near = read_leaks(groups.file(GROUPS), groups.file(PAIRS), NEAR) if groups else NearLeaks()
     figures = illustrate(history, metrics, mistakes, opened, hints.first, near.pairs)
-    resolved = {split: resolve(each, split, origins) for split, each in dataset.corrected.items()}
-    corrected = {split: found for split, found in resolved.items() if found}
     page = Page(
         dataset=dataset,
         training=training,
@@ -306,7 +303,6 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
         hints=hints,
         near=near,
         origins=origins,
-        corrected=corrected,
         figures=figures,
     )
     for name, figure in figures.items():

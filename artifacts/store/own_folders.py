@@ -13,6 +13,7 @@ import io
 import os
 import stat
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import itemgetter
@@ -26,7 +27,7 @@ from artifacts.store.integrity import TICK
 from schemas.errors import StageError
 
 Looks = npt.NDArray[np.int64]
-"""int64 (n, 5): size, inode, mode, and the times of change in nanoseconds, of the content and of the rest."""
+"""int64 (n, 6): size, inode, device, mode, and the times of change in nanoseconds, of the content and of the rest."""
 NOTHING = bytes(32)
 """In place of a digest, of what is no regular file, cannot be read, or is not."""
 LARGEST = 512 * 2**20
@@ -58,8 +59,8 @@ def listing_digest(names: Iterable[str], digests: Iterable[bytes]) -> str:
     Args: names: below the folder.  digests: SHA-256 of each; zeros of what is not read.
     """
     lines = sorted(
-        _folded(name).encode("utf-8", "surrogateescape") + b"\0" + digest
-        for name, digest in zip(names, digests, strict=True)
+        name.encode("utf-8", "surrogateescape") + b"\0" + digest
+        for name, digest in zip(all_folded(names), digests, strict=True)
     )
     return hashlib.sha256(b"".join(lines)).hexdigest()
 
@@ -74,26 +75,21 @@ class OwnFolders:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def listing(
-        self,
-        root: Path,
-        skipped: Callable[[str], bool] = lambda _: False,
-        apart: Callable[[str], bool] = lambda _: False,
-    ) -> Listing:
+    def listing(self, root: Path, skipped: Callable[[str], bool] = lambda _: False) -> Listing:
         """
         Return what lies below a folder; no link in it is followed.
 
-        Args:
-            skipped: whether a name is of a file that is not read; always the same for a name.
-            apart:   whether a name is of a file that is none of the folder's, and not listed; likewise.
+        Args:   skipped: whether a name is of a file that is not read; always the same for a name.
         Raises: StageError: it cannot be listed.
         """
-        names, looks = _scan(root, apart)
+        names, looks = _scan(root)
         path = self._place(root)
         digests = np.zeros((len(names), 32), np.uint8)
         known = np.zeros(len(names), bool)
         if noted := _read(path):
             known = noted.fill(names, looks, digests)
+            # What could not be read may be by now.
+            known &= digests.any(axis=1) | ~_readable(looks) | np.fromiter(map(skipped, names), np.bool_, len(names))
             if known.all() and len(noted.names) == len(names):
                 return Listing(tuple(names), digests, noted.content, 0)
         changed = [at for at in np.flatnonzero(~known).tolist() if not skipped(names[at])]
@@ -138,7 +134,7 @@ class _Notes:
         same = np.zeros(len(names), bool)
         same[there] = (self.looks[place[there]] == looks[there]).all(axis=1)
         # What changed in the tick in which it was noted may have changed once more, and look the same.
-        same &= looks[:, 3:].max(axis=1, initial=0) < self.written - TICK
+        same &= looks[:, 4:].max(axis=1, initial=0) < self.written - TICK
         digests[same] = self.digests[place[same]]
         return same
 
@@ -158,13 +154,13 @@ def _read(path: Path) -> _Notes | None:
             text = stored["names"].tobytes().decode("utf-8", "surrogateescape")
             names = text.split("\0") if text else []
             looks, digests, content = stored["looks"], stored["digests"], stored["content"].tobytes().decode()
-        if looks.shape == (len(names), 5) and digests.shape == (len(names), 32):
+        if looks.shape == (len(names), 6) and digests.shape == (len(names), 32):
             return _Notes(names, looks, digests, content, path.stat().st_mtime_ns)
     return None
 
 
-def _scan(root: Path, apart: Callable[[str], bool]) -> tuple[list[str], Looks]:
-    """List the files below a folder that are not apart, with their looks, in code-point order of their names."""
+def _scan(root: Path) -> tuple[list[str], Looks]:
+    """List all files below a folder, with their looks, in code-point order of their names."""
     found, waiting = list[tuple[str, os.stat_result]](), [""]
     while waiting:
         folder = waiting.pop()
@@ -173,7 +169,7 @@ def _scan(root: Path, apart: Callable[[str], bool]) -> tuple[list[str], Looks]:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(f"{folder}{entry.name}/")
-                    elif not apart(folder + entry.name):
+                    else:
                         found.append((folder + entry.name, entry.stat(follow_symlinks=False)))
         except OSError as error:
             if isinstance(error, FileNotFoundError) and error.filename not in (f"{root}/", str(root)):
@@ -182,13 +178,15 @@ def _scan(root: Path, apart: Callable[[str], bool]) -> tuple[list[str], Looks]:
                 way_out = "Make the folder readable, and run again."
                 raise StageError(str(root), expected="a folder", found=str(error.strerror), way_out=way_out) from error
     found.sort(key=itemgetter(0))
-    numbers = [number for _, s in found for number in (s.st_size, s.st_ino, s.st_mode, s.st_mtime_ns, s.st_ctime_ns)]
-    looks = np.array(numbers, np.uint64).astype(np.int64).reshape(-1, 5)
+    numbers = [
+        number for _, s in found for number in (s.st_size, s.st_ino, s.st_dev, s.st_mode, s.st_mtime_ns, s.st_ctime_ns)
+    ]
+    looks = np.array(numbers, np.uint64).astype(np.int64).reshape(-1, 6)
     return [name for name, _ in found], looks
 
 
 def _digest(path: str, look: npt.NDArray[np.int64]) -> bytes:
-    if not stat.S_ISREG(int(look[2])) or look[0] > LARGEST:
+    if not stat.S_ISREG(int(look[3])) or look[0] > LARGEST:
         return NOTHING
     with contextlib.suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -198,8 +196,24 @@ def _digest(path: str, look: npt.NDArray[np.int64]) -> bytes:
     return NOTHING
 
 
-def _folded(name: str) -> str:
-    """Return a name with its ending in small letters: `a.JPG` is `a.jpg`."""
+def _readable(looks: Looks) -> npt.NDArray[np.bool_]:
+    """Tell which files are regular ones that are not too large to be read."""
+    readable: npt.NDArray[np.bool_] = (stat.S_IFMT(0o170000) & looks[:, 3] == stat.S_IFREG) & (looks[:, 0] <= LARGEST)
+    return readable
+
+
+def folded(name: str) -> str:
+    """Return a name with its ending in small letters: `a.JPG` is `a.jpg`; one without an ending as it is."""
     folder, slash, last = name.rpartition("/")
     stem, dot, suffix = last.rpartition(".")
-    return f"{folder}{slash}{stem}{dot}{suffix.lower()}"
+    return f"{folder}{slash}{stem}{dot}{suffix.lower()}" if dot and stem else name
+
+
+def all_folded(names: Iterable[str]) -> list[str]:
+    """Fold names; those that would be alike stay as they are."""
+    names = list(names)
+    found = list(map(folded, names))
+    if len(set(found)) == len(found):
+        return found
+    times = Counter(found)
+    return [name if times[each] > 1 else each for name, each in zip(names, found, strict=True)]

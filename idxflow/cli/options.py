@@ -84,8 +84,8 @@ Refresh = Annotated[
     list[str] | None,
     several(
         "STAGE",
-        "Recompute a stage, cached or not: pack, group, download, verify, decompress, parse, validate, normalize, train, "
-        "evaluate, report.",
+        "Recompute a stage, cached or not: pack, group, download, verify, decompress, parse, validate, normalize, "
+        "train, evaluate, report.",
     ),
 ]
 Revalidate = Annotated[

@@ -134,8 +134,6 @@ class Settings(BaseSettings):
         from flows.job import Job
 
         shared = {name: getattr(self, name) for name in Job.model_fields if name != "mirrors"}
-        if self.dataset is not None and is_place(self.dataset):
-            shared["dataset"] = os.path.abspath(below_home(self.dataset))  # noqa: PTH100 - a link stays one
         return Job(mirrors=self.mirror, **shared)
 
     @classmethod
@@ -210,7 +208,7 @@ def load_settings(flags: Mapping[str, Any], assignments: Sequence[str] = ()) -> 
         files = " or ".join(name for name in FILES if Path(name).is_file())
         raise UsageError(files, expected="TOML", found=str(error), way_out=NOTHING_RAN) from error
     if settings.dataset is None or not (is_place(settings.dataset) or load_place(settings.dataset)):
-        load_dataset(settings.dataset or "mnist", settings.mirror)
+        load_dataset("mnist" if settings.dataset is None else settings.dataset, settings.mirror)
     return settings
 
 

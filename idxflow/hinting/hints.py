@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -11,15 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from artifacts.store.disk import disk
 from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
-from flows.origins import origins_of
 from flows.run_record import RunRecord
 from schemas.errors import UsageError
 from schemas.results import PREDICTIONS
+from schemas.source import FILES
 from schemas.visible import cell
+from tasks.formats.packed import PACK, Origins
 from tasks.quality.hints import find_hints
 
 COLUMNS = ("sample", "file", "split", "label", "predicted", "probability", "loss", "who", "why")
 """Of the CSV: those of `corrections.csv`, and what was found."""
+TEST = ("parse", "test")
 BY_HEART = 0.999
 """Share of train images named as they are labelled from which on a network may have learned wrong labels by heart."""
 
@@ -67,9 +71,9 @@ def gather_hints(
         classes: names, in label order.
         most:    hints to return at most.
     """
-    origins = origins_of(store, record)
     with disk(scores.folder):
         found = find_hints(scores.folder / PREDICTIONS, most)
+        file_of = file_names(store, record)
     return LabelHints(
         run=record.id,
         dataset=record.dataset,
@@ -80,7 +84,7 @@ def gather_hints(
         hints=tuple(
             LabelHint(
                 sample=one.sample_id,
-                file=origins.name("train", one.sample_id),
+                file=file_of(one.sample_id),
                 label=classes[one.label],
                 predicted=classes[one.predicted],
                 probability=one.probability,
@@ -90,6 +94,22 @@ def gather_hints(
             for one in found.first
         ),
     )
+
+
+def file_names(store: Store, record: RunRecord) -> Callable[[int], str]:
+    """
+    Return what finds the name of the file that a train image of a run came from, by its sample id.
+
+    It finds an empty name where the run packed nothing, as IDX files name none, or what it packed is gone.
+    """
+    folders = {
+        row.stage: store.folder(row.stage, row.version) for row in record.stages if (row.stage, row.name) != TEST
+    }
+    packed, table = folders.get(PACK), folders.get("parse")
+    if packed is None or table is None or not (packed / FILES).is_file():
+        return lambda _: ""
+    origins = Origins.at(packed / FILES, {"train": table})
+    return partial(origins.name, "train")
 
 
 def write_hints(path: Path, hints: LabelHints) -> None:

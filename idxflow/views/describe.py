@@ -20,7 +20,9 @@ def print_description(console: Console, found: Description, out: Path | None) ->
     contents = found.contents
     console.paragraph("Place", f"{found.place}: {counted(contents.files, 'file', ',')}, {WHAT[contents.kind]}")
     for part, counts in contents.counts.items():
-        console.paragraph(part.capitalize(), f"{sum(counts.values()):,} images of {counted(len(counts), 'class')}")
+        console.paragraph(
+            part.capitalize(), f"{counted(sum(counts.values()), 'image', ',')} of {counted(len(counts), 'class')}"
+        )
     for sentence in contents.told:
         console.paragraph("Read as", sentence)
     if contents.kind == "pictures":

@@ -184,7 +184,7 @@ def dataset_names() -> tuple[str, ...]:
 
 def is_place(name_or_path: str) -> bool:
     """Tell whether a data set is named by the path of what is there: no name of the catalog, and no description."""
-    known = name_or_path.endswith(".toml") or name_or_path in dataset_names()
+    known = name_or_path.endswith(".toml") or name_or_path in dataset_names() or not name_or_path.strip()
     return not known and below_home(name_or_path).exists()
 
 

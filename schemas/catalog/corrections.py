@@ -4,9 +4,6 @@
 The first line names the columns: `sample` (a sample id), `split`, `label`, and perhaps `who` and `why`. They may stand
 in any order, parted by commas, semicolons or tabs. Those of `idxflow hints --csv` that say what was found are ignored,
 so that its lines can be kept, and their labels changed. A file that has no other line than the first corrects nothing.
-
-Of a set that is packed, an image can be named by its `file` instead of sample and split. Where a line has both, the
-file counts: another image that is added or removed changes sample ids, and no name.
 """
 
 from __future__ import annotations
@@ -30,32 +27,23 @@ from schemas.visible import cell
 
 WANTED = ("sample", "split", "label", "who", "why")
 """Columns that say something; a file needs the first three."""
-IGNORED = ("predicted", "probability", "loss")
-"""Columns that hints have besides."""
-FILE = "file"
-"""Column of names of files below a place that is packed; of other sets, whose files have no names, it is ignored."""
+IGNORED = ("file", "predicted", "probability", "loss")
+"""Columns that hints have besides; of `file` see `Line.image`."""
 LARGEST = 64 * 2**20
 """Bytes of the file: half a million lines with a sentence each."""
 LONGEST = 1_000
 """Characters of a cell."""
-LONGEST_PATH = 16_000
-"""Characters of a file's name: a path with every byte written out."""
 HOW = "docs/labels.md shows what a correction looks like."
 
 
 class Labels:
-    """
-    What the labels of a split may be called: by a class's name, or as its files store them.
+    """What the labels of a split may be called: by a class's name, or as its files store them."""
 
-    Args: numbered: whether they store anything else than names.
-    """
-
-    def __init__(self, spec: TableSpec, *, numbered: bool = True) -> None:
+    def __init__(self, spec: TableSpec) -> None:
         self.classes = spec.classes
         # A spreadsheet's reader may have a ' before what looks like a formula: hints are written so.
         self.names = {form: index for index, name in enumerate(spec.classes) for form in (cell(name), name.strip())}
-        stored = spec.stored_labels if numbered else ()
-        self._stored = {str(label): index for index, label in enumerate(stored)}
+        self._stored = {str(label): index for index, label in enumerate(spec.stored_labels)}
 
     def find(self, given: str) -> int | None:
         """Return the class index of a name, or else of a stored label; None where there is no such class."""
@@ -72,35 +60,35 @@ class Line:
         number: from 1; of cells with line feeds, that of the first.
         cells:  by column, without spaces around them.
         labels: of each split.
-        packed: whether the files of images have names.
+        packed: whether the set is made of files that have names.
     """
 
     shown: str
     number: int
     cells: Mapping[str, str]
     labels: Mapping[str, Labels]
-    packed: bool = False
+    packed: bool
 
     @property
-    def file(self) -> str:
-        """The file that is meant; empty where the image is named by its sample id."""
-        return self.cells.get(FILE, "") if self.packed else ""
+    def image(self) -> tuple[int | None, str]:
+        """
+        The sample id of the image that is meant, or the file that it was packed from. Raises: UsageError: neither.
 
-    @property
-    def sample(self) -> int:
-        """The sample id of the image that is meant. Raises: UsageError: none."""
-        given = self.cells.get("sample", "")
+        Where a set is packed and both are given, the file counts: sample ids move when files come and go.
+        """
+        given, file = self.cells.get("sample", ""), self.cells.get("file", "")
+        if file and self.packed:
+            return None, file
         if re.fullmatch("[0-9]{1,10}", given) and int(given) < 2**32:
-            return int(given)
-        if not given and (file := self.cells.get(FILE)):
-            way_out = "Name the sample id, which `idxflow hints` shows: only of a set that is packed files have names."
-            raise self.wrong("a sample id", f"the file {file!r} alone", way_out)
+            return int(given), ""
+        if not given and file:
+            raise self.wrong("a sample id", f"the file {file!r} alone", "Name the sample id: `idxflow hints` shows it.")
         raise self.wrong("a sample id, a whole number from 0", repr(given) if given else "none", HOW)
 
     @property
     def split(self) -> str:
-        """The split that it is in, unless it is named by its file. Raises: UsageError: none of the set's."""
-        given = self.cells.get("split", "")
+        """The split that it is in. Raises: UsageError: none of the set's."""
+        given = self.cells["split"]
         if given in self.labels:
             return given
         raise self.wrong(f"a split, {' or '.join(self.labels)}", repr(given) if given else "none", HOW)
@@ -112,7 +100,7 @@ class Line:
 
         Raises: UsageError: there is no such class, or nothing is given.
         """
-        given, labels = self.cells["label"], self.labels["train" if self.file else self.split]
+        given, labels = self.cells["label"], self.labels[self.split]
         if (found := labels.find(given)) is not None:
             return found
         few = ", ".join(labels.classes[:5]) + (", ..." if len(labels.classes) > 5 else "")
@@ -126,19 +114,10 @@ class Line:
     @cached_property
     def correction(self) -> Correction:
         """What it says. Raises: UsageError: nothing, or nothing that can be."""
+        sample, file = self.image
         return Correction(
-            line=self.number,
-            sample=None if self.file else self.sample,
-            file=self.file,
-            label=self.label,
-            who=self._told("who"),
-            why=self._told("why"),
+            line=self.number, sample=sample, file=file, label=self.label, who=self._told("who"), why=self._told("why")
         )
-
-    @property
-    def image(self) -> str:
-        """The image that is meant, in words."""
-        return self.file or f"{self.split} sample {self.sample}"
 
     def wrong(self, expected: str, found: str, way_out: str) -> UsageError:
         """Return the error about this line."""
@@ -159,19 +138,17 @@ def with_corrections(dataset: Dataset, path: Path, *, wanted: bool) -> Dataset:
         return dataset
     shown = path.name
     data = _read(path, shown)
-    packed = dataset.packed is not None
-    labels = {name: Labels(dataset.splits[name].spec, numbered=not packed) for name in ("train", "test")}
-    lines = list(_lines(_decode(data, shown), shown, labels, packed=packed))
+    labels = {name: Labels(dataset.splits[name].spec) for name in ("train", "test")}
+    lines = list(_lines(_decode(data, shown), shown, labels, packed=dataset.packed is not None))
     first: dict[str, int] = {}
     for line in lines:
-        _ = line.correction  # what is wrong with a line is said before that it is there twice
-        if (before := first.setdefault(line.image, line.number)) != line.number:
-            raise line.wrong("each image once", f"{line.image}, as in line {before}", "Keep one.")
+        image = f"{line.split} {line.correction.image}"
+        if (before := first.setdefault(image, line.number)) != line.number:
+            raise line.wrong("each image once", f"{image}, as in line {before}", "Keep one.")
     sha256 = hashlib.sha256(data).hexdigest()
     splits = {}
     for name, split in dataset.splits.items():
-        here = (line.correction for line in lines if line.file or line.split == name)
-        rows = sorted(here, key=lambda row: (row.sample is None, row.sample or 0, row.file))
+        rows = sorted((line.correction for line in lines if line.split == name), key=lambda row: row.order)
         found = Corrections(name=shown, sha256=sha256, labels=len(rows), rows=tuple(rows)) if rows else None
         splits[name] = split.model_copy(update={"corrections": found})
     return dataset.model_copy(update={"splits": splits})
@@ -225,7 +202,7 @@ def _lines(text: str, shown: str, labels: Mapping[str, Labels], *, packed: bool)
             if not any(cells):
                 continue
             if not columns:
-                columns = _columns(cells, f"{shown}, line {number}", packed=packed)
+                columns = _columns(cells, f"{shown}, line {number}")
                 continue
             if len(cells) > len(columns) and not any(cells[len(columns) :]):
                 cells = cells[: len(columns)]
@@ -233,30 +210,26 @@ def _lines(text: str, shown: str, labels: Mapping[str, Labels], *, packed: bool)
             if len(cells) != len(columns):
                 way_out = "Put a text that has a comma in it into double quotes."
                 raise line.wrong(f"{len(columns)} cells, as in the first line", str(len(cells)), way_out)
-            for name in columns:
-                longest = LONGEST_PATH if name == FILE else LONGEST
-                if (length := len(line.cells[name])) > longest:
-                    raise line.wrong(f"at most {longest} characters of {name}", str(length), HOW)
+            if long := next((name for name in columns if len(line.cells[name]) > LONGEST), None):
+                raise line.wrong(f"at most {LONGEST} characters of {long}", str(len(line.cells[long])), HOW)
             yield line
     except csv.Error as error:
         found, way_out = f"{error}", 'A cell with a " in it is written "like ""this""".'
         raise UsageError(f"{shown}, line {start}", expected="CSV", found=found, way_out=way_out) from error
 
 
-def _columns(names: list[str], subject: str, *, packed: bool) -> tuple[str, ...]:
+def _columns(names: list[str], subject: str) -> tuple[str, ...]:
     columns = tuple(name.lower() for name in names)
-    known = (*WANTED, FILE, *IGNORED)
-    wanted = ("file", *WANTED) if packed else WANTED
+    known = (*WANTED, *IGNORED)
     for name in columns:
         if name not in known or columns.count(name) > 1:
             close = difflib.get_close_matches(name, known, n=1)
             found = f"{name!r}{' twice' if name in known else ''}"
             way_out = f"Did you mean {close[0]}?" if close and name not in known else HOW
-            raise UsageError(subject, expected=f"columns {', '.join(wanted)}", found=found, way_out=way_out)
-    by_file = packed and FILE in columns
-    missing = [name for name in (() if by_file else ("split",)) + ("label",) if name not in columns]
-    missing += ["sample"] if not {"sample", FILE} & set(columns) else []
+            raise UsageError(subject, expected=f"columns {', '.join(WANTED)}", found=found, way_out=way_out)
+    missing = [name for name in ("split", "label") if name not in columns]
+    missing += ["sample"] if not {"sample", "file"} & set(columns) else []
     if missing:
         found = f"no {missing[0]}"
-        raise UsageError(subject, expected=f"columns {', '.join(wanted)}", found=found, way_out=HOW)
+        raise UsageError(subject, expected=f"columns {', '.join(WANTED)}", found=found, way_out=HOW)
     return columns

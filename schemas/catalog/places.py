@@ -10,12 +10,11 @@ from pydantic import Field, ValidationError
 from schemas.addresses import below_home, refuse_windows_path
 from schemas.catalog.mistakes import list_mistakes, mistakes
 from schemas.catalog.reading import HOW, find_description, read_description
-from schemas.corrections import CORRECTIONS
 from schemas.datasets import Checks
 from schemas.errors import UsageError
 from schemas.held_out import Way
 from schemas.parameters import Parameters
-from schemas.source import Choices
+from schemas.source import Choices, SplitName
 from schemas.titles import Title
 
 
@@ -23,6 +22,7 @@ class _Pack(Choices):
     """What stands below [pack]: the place, seen from the description's folder, and what is said about it."""
 
     path: Annotated[str, Field(min_length=1, max_length=4096)]
+    tables: dict[SplitName, str] = Field(default_factory=dict, description="that list the pictures, by part")
 
 
 class Described(Parameters):
@@ -32,13 +32,12 @@ class Described(Parameters):
     source: Annotated[str, Field(max_length=10_000)] = ""
     checks: Checks = Checks()
     held_out: Way = "stratified"
-    corrections: Annotated[str, Field(min_length=1, max_length=1_000)] = CORRECTIONS
     pack: _Pack
 
     @property
     def choices(self) -> dict[str, Any]:
         """What is said about the place, by the field of `Choices`."""
-        return {name: getattr(self.pack, name) for name in self.pack.model_fields_set - {"path"}}
+        return {name: getattr(self.pack, name) for name in self.pack.model_fields_set - {"path", "tables"}}
 
 
 _NAMES = {name for part in (Described, _Pack, Checks) for name in part.model_fields}
@@ -70,5 +69,4 @@ def load_place(given: str) -> tuple[Path, Described] | None:
             way_out=HOW,
         ) from error
     refuse_windows_path("pack.path", described.pack.path)
-    refuse_windows_path("corrections", described.corrections)
     return path.parent / below_home(described.pack.path), described

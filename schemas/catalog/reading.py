@@ -148,7 +148,9 @@ def refuse_unknown(given: str, names: tuple[str, ...], close: str | None) -> Usa
         found, way_out = f"{given}, with another ending", f"Rename it to {path.with_suffix('.toml').name}."
     elif path.is_file():
         found, way_out = f"the file {given}", f"Images and labels are IDX files, and a .toml file names them: {HOW}"
+    elif "/" in given and not path.exists():
+        found, way_out = f"nothing at {path}", "Correct the path."
     elif path.with_name(f"{path.name}.toml").is_file():
         way_out = f"Did you mean {given}.toml?"
-    expected = f"one of {', '.join(names)}, or the path of a .toml file"
+    expected = f"one of {', '.join(names)}, or the path of a folder, archive, CSV, .npz or .toml file"
     return UsageError("data set", expected=expected, found=found, way_out=way_out)

@@ -7,11 +7,10 @@ The file asks for nothing from anywhere: figures are data addresses, the style i
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from schemas.corrections import Corrections
 from schemas.counts import counted
 from schemas.datasets import Dataset, Proof
 from schemas.image_spec import ImageSpec
@@ -95,7 +94,6 @@ class Page:
         figures:    loss, accuracy, samples, confusion; and mistakes, hints and near pairs, if there are any.
         origins:    of samples, for their files' names.
         near:       test images that are nearly equal to train images.
-        corrected:  the corrections of each split that has any, train first, each with its sample id.
     """
 
     SAMPLES: ClassVar[int] = 100
@@ -121,7 +119,6 @@ class Page:
     figures: dict[str, Illustration]
     origins: Origins = Origins()  # noqa: RUF009 - it knows nothing
     near: NearLeaks = NearLeaks()  # noqa: RUF009 - none
-    corrected: dict[str, Corrections] = field(default_factory=dict)
 
     def sample(self, split: str, sample_id: int) -> str:
         """Return what an image is called: by its sample id, and the file that it comes from where that is known."""

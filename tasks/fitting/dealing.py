@@ -86,6 +86,10 @@ class Deal:
         held: Mask = (marks == MIDDLE) | ((marks != LAST) & _drawn(groups, fraction, seed))
         return held
 
+    def groups_of(self, digests: Digests) -> Digests:
+        """Return the digest of each image's group: uint64 (n,)."""
+        return self._look_up(digests)[0]
+
     def _look_up(self, digests: Digests) -> tuple[Digests, Marks]:
         place = np.minimum(np.searchsorted(self.digests, digests), max(0, len(self.digests) - 1))
         if len(digests) and not (len(self.digests) and (self.digests[place] == digests).all()):

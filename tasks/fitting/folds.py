@@ -10,11 +10,12 @@ from schemas.counts import counted
 from schemas.errors import StageError
 from schemas.image_table import ImageTable
 from schemas.parameters import Parameters, Wanted
+from tasks.fitting.dealing import Deal
 from tasks.fitting.stratify import Digests, Labels, Mask, mix
 from tasks.quality.profile import digest_images
 
-SEED = 2**32 + 1
-"""Of the order in which images are dealt; beyond the seeds of training, and not that of a cut test split."""
+SEED = 2**32 + 2
+"""Of the order in which images are dealt; beyond the seeds of training, and none of `tasks.fitting.dealing`."""
 MOST = 100
 
 
@@ -57,10 +58,11 @@ def deal(labels: Labels, digests: Digests, folds: int) -> npt.NDArray[np.uint8]:
     return dealt
 
 
-def deal_table(table: ImageTable, folds: int) -> npt.NDArray[np.uint8]:
+def deal_table(table: ImageTable, folds: int, copies: Deal | None = None) -> npt.NDArray[np.uint8]:
     """
     Deal the rows of a table into folds; see `deal`.
 
+    Args:   copies: groups of copies, each of which is dealt as one image; None: equal images alone are.
     Raises: StageError: there are fewer different images than folds.  BadTable: a row group is damaged.
     """
     labels, digests = np.empty(table.samples, np.uint16), np.empty(table.samples, np.uint64)
@@ -69,6 +71,8 @@ def deal_table(table: ImageTable, folds: int) -> npt.NDArray[np.uint8]:
         stop = start + len(batch.label)
         labels[start:stop], digests[start:stop] = batch.label, digest_images(batch.image)
         start = stop
+    if copies:
+        digests = copies.groups_of(digests)
     different = len(np.unique(digests))
     if different < folds:
         raise StageError(
@@ -80,7 +84,7 @@ def deal_table(table: ImageTable, folds: int) -> npt.NDArray[np.uint8]:
     return deal(labels, digests, folds)
 
 
-def rows_of_fold(table: ImageTable, fold: Fold) -> Mask:
+def rows_of_fold(table: ImageTable, fold: Fold, copies: Deal | None = None) -> Mask:
     """Return which rows of a table are in a fold: bool (n,). Raises: as `deal_table`."""
-    rows: Mask = deal_table(table, fold.of) == fold.number - 1
+    rows: Mask = deal_table(table, fold.of, copies) == fold.number - 1
     return rows

@@ -8,12 +8,13 @@ nothing is cast: pixels are uint8. Shape and dtype are checked against the size 
 from __future__ import annotations
 
 import math
+import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import ValidationError
 
@@ -21,6 +22,7 @@ from schemas.counts import counted
 from schemas.errors import BadSource
 from schemas.image_spec import ImageSpec
 from schemas.visible import in_a_line
+from tasks.formats.tree import Opener, opened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,11 +50,11 @@ MAX_AT_ONCE = 4 * 2**30
 """Of an array that has to be read whole: labels, and what lies in Fortran order."""
 BLOCK_BYTES = 2**22
 SHOWN = 40
-WRONG = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, NotImplementedError, SyntaxError)
+WRONG = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, ValueError, RuntimeError, NotImplementedError,
+    SyntaxError,
+)  # fmt: skip
 """What reading a damaged npz may raise."""
-
-Opener = Callable[[], AbstractContextManager[BinaryIO]]
-"""Opens the file once more; it can be sought in."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,7 @@ def _guarded(name: str) -> Iterator[None]:
 
 @contextmanager
 def _archive(open_file: Opener, name: str) -> Iterator[zipfile.ZipFile]:
-    with open_file() as file, _guarded(name), zipfile.ZipFile(file) as archive:
+    with opened(open_file, name) as file, _guarded(name), zipfile.ZipFile(file) as archive:
         yield archive
 
 

@@ -15,46 +15,48 @@ from schemas.datasets import TableSpec
 from schemas.errors import BadTable
 from schemas.image_table import Batch
 from schemas.results import SHOWN
-from schemas.visible import in_a_line
-from tasks.formats.packed import Origins
+from schemas.visible import cell, in_a_line
+from tasks.fitting.stratify import Mask
+from tasks.formats.ledger import Row
 
 
-def resolve(corrections: Corrections | None, split: str, origins: Origins) -> Corrections | None:
+def resolve(corrections: Corrections, ledger: Sequence[Row], part: str, chosen: Mask | None) -> Corrections:
     """
-    Find the sample ids of the corrections that name a file.
+    Find the samples of images that are named by their files.
 
-    Returns: the corrections of this split, by sample id, each with one; None where the other split has all of them.
-    Raises:  BadTable: a file that is not there, or not used, or an image that is named in two ways.
+    Args:
+        ledger: of what was packed: which file is which row of which part.
+        part:   the part that the split's rows are taken from.
+        chosen: bool (n,), which rows of it are the split's; None: all of them.
+    Returns: corrections by sample id, ascending.
+    Raises:  BadTable: no such file, one that is no image or several, one of another split, or an image twice.
     """
-    if corrections is None:
-        return None
-    rows: dict[int, Correction] = {}
-    for row in corrections.rows:
-        sample = row.sample if row.sample is not None else origins.find(split, row.file)
-        if isinstance(sample, str):
-            raise BadTable(
-                f"{corrections.name}, line {row.line}",
-                expected="a file that an image comes from, named as below the place",
-                found=f"{row.file!r}, {sample}",
-                way_out="Correct the name, which `idxflow hints` shows, or remove the line.",
-            )
+    known = {form: row for row in ledger for form in (cell(row.name), row.name)}
+    place = None if chosen is None else np.where(chosen, np.cumsum(chosen) - 1, -1)
+    found: dict[int, Correction] = {}
+    for one in corrections.rows:
+        sample = one.sample
         if sample is None:
-            continue
-        if before := rows.get(sample):
-            raise BadTable(
-                f"{corrections.name}, line {max(row.line, before.line)}",
-                expected="each image once",
-                found=f"{split} sample {sample}, {row.file or before.file}, as in line {min(row.line, before.line)}",
-                way_out="Keep one.",
-            )
-        file = origins.name(split, sample) if row.file else ""  # as others write it
-        rows[sample] = row.model_copy(update={"sample": sample, "file": file})
-    ordered = tuple(rows[sample] for sample in sorted(rows))
-    return corrections.model_copy(update={"rows": ordered, "labels": len(ordered)}) if ordered else None
+            row = known.get(one.file)
+            if row is None or row.sample is None or row.samples != 1:
+                what = "none of this name" if row is None else row.reason or f"one of {counted(row.samples, 'image')}"
+                raise _wrong(corrections, one, "the file of one image", f"{one.file}: {what}")
+            within = row.split == part and (place is None or place[row.sample] >= 0)
+            if not within:
+                raise _wrong(corrections, one, "an image of the split that it names", f"{one.file} in the other split")
+            sample = row.sample if place is None else int(place[row.sample])
+        if sample in found:
+            raise _wrong(corrections, one, "each image once", f"{one.image}, as in line {found[sample].line}")
+        found[sample] = one.model_copy(update={"sample": sample})
+    return corrections.model_copy(update={"rows": tuple(found[sample] for sample in sorted(found))})
 
 
-def samples_of(corrections: Corrections) -> npt.NDArray[np.int64]:
-    """Return the sample ids of corrections that are resolved."""
+def _wrong(corrections: Corrections, row: Correction, expected: str, found: str) -> BadTable:
+    subject, way_out = f"{corrections.name}, line {row.line}", "Correct or remove the line: docs/labels.md."
+    return BadTable(subject, expected=expected, found=in_a_line(found), way_out=way_out)
+
+
+def _samples(corrections: Corrections) -> npt.NDArray[np.int64]:
     return np.array([-1 if row.sample is None else row.sample for row in corrections.rows], np.int64)
 
 
@@ -68,7 +70,7 @@ def labels_before(
     Returns: int64 (corrections,), class indices.
     Raises:  BadTable: a correction of an image that the split does not have, or to the label that it has already.
     """
-    samples = samples_of(corrections)
+    samples = _samples(corrections)
     found, start = np.full(len(samples), -1, np.int64), 0
     for block in blocks:
         stop = start + len(block)
@@ -85,11 +87,10 @@ def labels_before(
                 way_out=f"It has {counted(start, 'image')}. Correct or remove the line.",
             )
         if before == row.label:
-            image = row.file or f"{spec.split} sample {row.sample}"
             raise BadTable(
                 subject,
                 expected="another label than the files have",
-                found=f"{spec.classes[before]}, as {image} is labelled already",
+                found=f"{spec.classes[before]}, as {spec.split} {row.image} is labelled already",
                 way_out="Change the label, or remove the line: what is right needs none.",
             )
     return found
@@ -100,7 +101,7 @@ def correct(batches: Iterable[Batch], corrections: Corrections | None) -> Iterat
     if corrections is None:
         yield from batches
         return
-    samples = samples_of(corrections)
+    samples = _samples(corrections)
     labels = np.array([row.label for row in corrections.rows], np.uint16)
     for batch in batches:
         start = int(batch.sample_id[0])  # sample ids count the rows of a table; see `schemas.image_table`
@@ -115,7 +116,6 @@ def tell(corrections: Corrections, before: Sequence[int], classes: Sequence[str]
     told = []
     for row, label in list(zip(corrections.rows, before, strict=True))[:SHOWN]:
         reason = ": ".join(filter(None, (row.who, row.why)))
-        image = f"sample {row.sample}" + (f", {row.file}" if row.file else "")
-        text = f"{image}: {classes[label]} -> {classes[row.label]}" + (f" ({reason})" if reason else "")
+        text = f"{row.image}: {classes[label]} -> {classes[row.label]}" + (f" ({reason})" if reason else "")
         told.append(in_a_line(text))
     return tuple(told)

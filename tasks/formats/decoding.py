@@ -26,21 +26,24 @@ from tasks.formats.picture_worker import read_frame, write_frame
 from tasks.formats.pictures import Decoded, Recipe
 from tasks.formats.refused import Refused
 from tasks.formats.tree import Tree
+from tasks.formats.tree_folder import FolderTree
 
 CHUNK = 500
 """Pictures that a process gets at once."""
 CHUNK_BYTES = 2**23
 """Bytes of files, and of pixels, after which a chunk ends: large pictures come in smaller ones."""
 ALONE = 5000
-"""Pictures below which one process is enough: two would gain less than their start takes."""
+"""Pictures below which one process is enough where they are small: two would gain less than their start takes."""
+ALONE_BYTES = 2**24
+"""Bytes of their files from which they are not small: half a second of JPEGs."""
 PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from tasks.formats.picture_worker import main; main()"
 )
 SAID = 400
 """Characters of what a process said last that a message shows."""
 
-Read = tuple[str, bytes | Refused]
-"""A file's name, and what it holds or why it could not be read."""
+Read = tuple[str, bytes | Refused | None]
+"""A file's name, and what it holds or why it could not be read; None: the process that decodes it reads it, too."""
 
 
 class Outcome(NamedTuple):
@@ -64,7 +67,7 @@ def decode_all(tree: Tree, names: Sequence[str], spec: PictureSpec, workers: int
 
     Args:
         names:   of entries, each once.
-        workers: processes that decode, at least 1; fewer than ALONE pictures take one.
+        workers: processes that decode, at least 1; fewer than ALONE small pictures take one.
     Yields: an outcome a name. Closing the iterator, an error or Ctrl-C ends the processes.
     Raises: StageError: a process was killed or failed.
     """
@@ -72,9 +75,11 @@ def decode_all(tree: Tree, names: Sequence[str], spec: PictureSpec, workers: int
     room = min(CHUNK, max(1, CHUNK_BYTES // spec.shape.pixels))
     if not names:
         return
-    with _Pool(workers if len(names) >= ALONE else 1, recipe) as pool:
+    root = tree.root if isinstance(tree, FolderTree) else ""
+    files = _named(tree, names) if root else _streamed(tree, names)
+    with _Pool(_processes(tree, names, workers), root, recipe) as pool:
         waiting: deque[Future[list[Outcome]]] = deque()
-        for chunk in _chunks(tree.stream(names), room):
+        for chunk in _chunks(files, room):
             waiting.append(pool.submit(chunk))
             if len(waiting) > pool.size + 1:
                 yield from waiting.popleft().result()
@@ -82,11 +87,34 @@ def decode_all(tree: Tree, names: Sequence[str], spec: PictureSpec, workers: int
             yield from future.result()
 
 
-def _chunks(files: Iterable[Read], room: int) -> Iterator[list[Read]]:
+def _processes(tree: Tree, names: Sequence[str], workers: int) -> int:
+    """Return how many processes are worth their start."""
+    if len(names) < ALONE:
+        chosen = set(names)
+        if sum(entry.bytes for entry in tree.entries if entry.name in chosen) < ALONE_BYTES:
+            return 1
+    return max(1, min(workers, len(names)))
+
+
+def _named(tree: Tree, names: Iterable[str]) -> Iterator[tuple[str, Refused | None, int]]:
+    """Yield the files of a folder, which other processes read; its size last."""
+    entries = {entry.name: entry for entry in tree.entries}
+    for name in names:
+        entry = entries[name]
+        yield name, Refused(entry.unreadable) if entry.unreadable else None, entry.bytes
+
+
+def _streamed(tree: Tree, names: Iterable[str]) -> Iterator[tuple[str, bytes | Refused, int]]:
+    """Yield the files of an archive, which are read here; its size last."""
+    for name, data in tree.stream(names):
+        yield name, data, len(data) if isinstance(data, bytes) else 0
+
+
+def _chunks(files: Iterable[tuple[str, bytes | Refused | None, int]], room: int) -> Iterator[list[Read]]:
     chunk, size = list[Read](), 0
-    for name, data in files:
+    for name, data, taken in files:
         chunk.append((name, data))
-        size += len(data) if isinstance(data, bytes) else 0
+        size += taken
         if len(chunk) == room or size >= CHUNK_BYTES:
             yield chunk
             chunk, size = [], 0
@@ -97,8 +125,8 @@ def _chunks(files: Iterable[Read], room: int) -> Iterator[list[Read]]:
 class _Pool:
     """Processes that decode, and for each a thread that hands it chunks and waits for the answers."""
 
-    def __init__(self, size: int, recipe: Recipe) -> None:
-        self.size, self._recipe = size, recipe
+    def __init__(self, size: int, root: str, recipe: Recipe) -> None:
+        self.size, self._root, self._recipe = size, root, recipe
         self._idle, self._all = SimpleQueue[_Worker](), list[_Worker]()
 
     def __enter__(self) -> _Pool:
@@ -106,7 +134,7 @@ class _Pool:
         self._log = tempfile.TemporaryFile()
         try:
             for _ in range(self.size):
-                self._all.append(_Worker(self._recipe, self._log))
+                self._all.append(_Worker(self._root, self._recipe, self._log))
                 self._idle.put(self._all[-1])
         except BaseException:
             self.__exit__(None, None, None)
@@ -136,31 +164,31 @@ class _Pool:
 class _Worker:
     """One process that decodes."""
 
-    def __init__(self, recipe: Recipe, log: IO[bytes]) -> None:
+    def __init__(self, root: str, recipe: Recipe, log: IO[bytes]) -> None:
         path = json.dumps([each for each in sys.path if isinstance(each, str)])
         command = [sys.executable, "-I", "-S", "-c", PROGRAM, path]
-        self._recipe, self._log, self._begun = recipe, log, False
+        self._root, self._recipe, self._log, self._begun = root, recipe, log, False
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
 
     def decode(self, chunk: list[Read]) -> list[Outcome]:
         """Have a chunk decoded and wait for it. Raises: StageError: the process has ended."""
-        datas = [data for _, data in chunk if isinstance(data, bytes)]
+        asked = [len(data) if data is not None else name for name, data in chunk if not isinstance(data, Refused)]
         try:
-            answered = self._ask([len(data) for data in datas], datas)
+            answered = self._ask(asked, [data for _, data in chunk if isinstance(data, bytes)])
         except OSError:  # a broken pipe
             answered = None
         if answered is None:
             raise self._died(chunk)
         return list(_outcomes(chunk, self._recipe, *answered))
 
-    def _ask(self, sizes: list[int], datas: list[bytes]) -> tuple[Any, bytes] | None:
+    def _ask(self, asked: list[int | str], datas: list[bytes]) -> tuple[Any, bytes] | None:
         to, back = self._process.stdin, self._process.stdout
         if to is None or back is None:
             return None
         if not self._begun:
-            write_frame(to, list(self._recipe), [])
+            write_frame(to, [self._root, *self._recipe], [])
             self._begun = True
-        write_frame(to, sizes, datas)
+        write_frame(to, asked, datas)
         return read_frame(back)
 
     def _died(self, chunk: list[Read]) -> StageError:

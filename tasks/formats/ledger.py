@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from artifacts.store.own_folders import folded
 
 COLUMNS = ("name", "bytes", "sha256", "split", "label", "sample", "samples", "reason", "notes")
 
@@ -55,15 +57,32 @@ def write_ledger(path: Path, rows: Sequence[Row], how: str) -> str:
     arrays = [pa.array(column, each.type) for column, each in zip(columns, fields, strict=True)]
     schema = pa.schema(fields, {b"idxflow.files": how.encode()})
     pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path, compression="lz4")
-    used = (f"{row.split}\0{row.sample}\0{row.samples}\0{row.name}\n" for row in rows if row.samples)
+    used = (f"{row.split}\0{row.sample}\0{row.samples}\0{folded(row.name)}\n" for row in rows if row.samples)
     return hashlib.sha256("".join(used).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def read_pictures(path: Path, how: str) -> Iterator[tuple[str, str, int, str]] | None:
+    """
+    Read where the pictures of a ledger are: digest, part, sample, and notes of each that has a sample.
+
+    Args:    how: what pictures have to have been turned into.
+    Returns: None of a ledger that says something else of that.
+    """
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    table = pq.ParquetFile(path).read(["sha256", "split", "sample", "samples", "notes"])
+    if (table.schema.metadata or {}).get(b"idxflow.files", b"").decode() != how:
+        return None
+    table = table.filter(pc.equal(table["samples"], 1))
+    return zip(*(table[name].to_pylist() for name in ("sha256", "split", "sample", "notes")), strict=True)
 
 
 def read_ledger(path: Path) -> tuple[tuple[Row, ...], str]:
     """Return the rows of a ledger, and how its pictures were turned into samples."""
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path)
+    table = pq.ParquetFile(path).read()
     how = (table.schema.metadata or {}).get(b"idxflow.files", b"").decode()
     columns = [table[name].to_pylist() for name in COLUMNS]
     return tuple(Row(*values) for values in zip(*columns, strict=True)), how

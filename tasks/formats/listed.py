@@ -68,13 +68,12 @@ def _in_class_folders(tree: Tree) -> bool:
     return True
 
 
-def listed_folder(path: Path, label: str | None) -> Path:
-    """Return the folder of a table that lists pictures; of everything else the path itself. Raises: BadSource."""
+def lists_pictures(path: Path) -> bool:
+    """Tell whether a path is that of a table which lists pictures. Raises: BadSource: it cannot be read."""
     if not path.is_file() or suffix_of(path.name) not in SUFFIXES:
-        return path
+        return False
     with open_tree(path) as tree:
-        lists = find_columns(opener(tree, path.name), path.name, label).path is not None
-    return path.absolute().parent if lists else path
+        return has_paths(opener(tree, path.name), path.name)
 
 
 def lay_out_listed(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -19,7 +20,6 @@ import numpy.typing as npt
 
 from schemas.errors import BadIdx, BadSource
 from schemas.image_spec import ImageSpec
-from schemas.image_table import rows_within
 from schemas.source import CHANNELS, Choices, Kind, SplitName
 from tasks.formats.arrays import FoundArrays, find_arrays, image_blocks, labels_of
 from tasks.formats.idx import MAX_HEADER_BYTES, Header, IdxFile, read_header
@@ -31,8 +31,10 @@ from tasks.formats.tree import Tree
 
 Block = tuple[npt.NDArray[np.uint8], Sequence[str]]
 """Images, uint8 (n, rows, columns) or (n, rows, columns, 3), and the label of each, as text."""
-TEST_WORDS, TRAIN_WORDS, VALIDATION_WORDS = ("test", "t10k"), ("train",), ("val",)
-ROWS = 2_000
+TEST_WORDS = frozenset({"test", "testing", "tests", "t10k"})
+VALIDATION_WORDS = frozenset({"val", "valid", "validation"})
+BLOCK_BYTES = 2**22
+"""Of a block of images."""
 NOT_THIS = "it is none of the files that hold images and labels"
 NO_VALIDATION = "validation files are not used where there are test files"
 WRONG = (OSError, EOFError, zlib.error, lzma.LZMAError)
@@ -92,6 +94,9 @@ def find_parts(tree: Tree, kind: Kind, choices: Choices, scratch: Path) -> Parts
         there = ", ".join(f"{shape} in {part}" for part, shape in shapes.items())
         expected = f"images of {said}, as --size says" if said else "images of one shape in both parts"
         raise BadSource(tree.name, expected=expected, found=there, way_out="Rows are not scaled: leave --size out.")
+    if choices.color and found.shape.channels != CHANNELS[choices.color]:
+        expected, there = f"{choices.color} images, as --color says", f"{found.shape}"
+        raise BadSource(tree.name, expected=expected, found=there, way_out="Rows stay as they are: leave --color out.")
     return found
 
 
@@ -194,7 +199,7 @@ def _idx_rows(  # noqa: PLR0917 - two files
     def blocks() -> Iterator[Block]:
         numbers = _unpacked(tree, labels, scratch).read()
         start = 0
-        for block in _unpacked(tree, images, scratch).blocks(rows_within(ROWS, shape.pixels)):
+        for block in _unpacked(tree, images, scratch).blocks(max(1, BLOCK_BYTES // shape.pixels)):
             yield (
                 block.reshape(-1, *shape.array),
                 [str(number) for number in numbers[start : start + len(block)].tolist()],
@@ -258,12 +263,10 @@ def _part(name: str) -> SplitName:
     return "test" if name == "test" else "train"
 
 
-def _has(name: str, words: Sequence[str]) -> bool:
-    last = name.rpartition("/")[2].lower()
-    folders = name.lower().split("/")[:-1]
-    return any(word in last or word in folders for word in words)
+def _has(name: str, words: frozenset[str]) -> bool:
+    return not words.isdisjoint(re.split(r"[^a-z0-9]+", name.lower()))
 
 
 def opener(tree: Tree, name: str) -> Callable[[], AbstractContextManager[BinaryIO]]:
-    """Return what opens a file of a place, from its beginning each time."""
+    """Return what opens a file of a place, once more each time."""
     return lambda: tree.open(name)

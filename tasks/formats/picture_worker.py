@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from tasks.formats.pictures import Recipe, Said, paint, recording
 from tasks.formats.refused import Refused
+from tasks.formats.tree_folder import read_in
 
 LENGTHS = struct.Struct(">QQ")
 """Bytes of a frame's header and of its body."""
@@ -41,6 +42,15 @@ def read_frame(file: IO[bytes]) -> tuple[Any, bytes] | None:
     return (json.loads(header), content) if len(header) + len(content) == head + body else None
 
 
+def read_and_answer(root: str, name: str, recipe: Recipe, said: Said) -> tuple[list[Any], bytes]:
+    """Do as `answer` for a file of a folder; of one that cannot be read there is no SHA-256."""
+    try:
+        data = read_in(root, name)
+    except Refused as refused:
+        return [None, [], refused.reason], b""
+    return answer(data, recipe, said)
+
+
 def answer(data: bytes, recipe: Recipe, said: Said) -> tuple[list[Any], bytes]:
     """
     Decode one picture.
@@ -57,19 +67,26 @@ def answer(data: bytes, recipe: Recipe, said: Said) -> tuple[list[Any], bytes]:
 
 
 def main() -> None:
-    """Read the recipe, then answer each frame of pictures, whose header is the length of each, until there is none."""
+    """
+    Read a folder and the recipe, then answer each frame of pictures until there is none.
+
+    Its header is the length of each picture in its body, or the name of a file in the folder, which is read here.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this process
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no part of a frame
     first = read_frame(sys.stdin.buffer)
     if first is None:
         return
-    recipe = Recipe(*first[0])
+    root, recipe = first[0][0], Recipe(*first[0][1:])
     with recording() as said:
         while (frame := read_frame(sys.stdin.buffer)) is not None:
-            sizes, body = frame
+            header, body = frame
             answers, at = [], 0
-            for size in sizes:
-                answers.append(answer(body[at : at + size], recipe, said))
-                at += size
+            for each in header:
+                if isinstance(each, str):
+                    answers.append(read_and_answer(root, each, recipe, said))
+                else:
+                    answers.append(answer(body[at : at + each], recipe, said))
+                    at += each
             write_frame(output, [head for head, _ in answers], (pixels for _, pixels in answers))

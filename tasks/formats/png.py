@@ -7,6 +7,7 @@ Pillow looks at neither: a damaged byte gives wrong pixels, and lines that are n
 from __future__ import annotations
 
 import zlib
+from typing import NamedTuple
 
 from schemas.visible import in_a_line
 from tasks.formats.refused import Refused
@@ -18,17 +19,49 @@ PASSES = ((0, 8, 0, 8), (0, 8, 4, 8), (4, 8, 0, 4), (0, 4, 2, 4), (2, 4, 0, 2), 
 """Of Adam7: first row and step, first column and step."""
 BLOCK = 2**20
 
-Pieces = list[memoryview]
-"""The content of IHDR, then that of each IDAT; nothing where a file is no PNG."""
+HARMLESS = frozenset({b"IHDR", b"IDAT", b"IEND", b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"tIME", b"bKGD", b"sBIT"})
+"""Chunks that say nothing about what the pixels are, where these are grey or colour of 8 bits."""
 
 
-def check_chunks(data: bytes) -> Pieces:
+class Png(NamedTuple):
+    """
+    The chunks of a PNG.
+
+    Args:
+        header: content of its first chunk, IHDR where it is a PNG.
+        pieces: content of each IDAT.
+        kinds:  of all chunks.
+    """
+
+    header: memoryview
+    pieces: list[memoryview]
+    kinds: set[bytes]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return int.from_bytes(self.header[4:8]), int.from_bytes(self.header[:4])
+
+    @property
+    def plain(self) -> str:
+        """Return L or RGB where it is just pixels of 8 bits, line after line, in grey or colour; else nothing."""
+        if len(self.header) != 13 or not self.kinds <= HARMLESS or b"IHDR" not in self.kinds or 0 in self.size:
+            return ""
+        return PLAIN.get(bytes(self.header[8:]), "")
+
+
+PLAIN = {b"\x08\0\0\0\0": "L", b"\x08\2\0\0\0": "RGB"}
+"""Depth, colour type, compression, filter and interlacing of plain pixels, and the mode of Pillow."""
+
+
+def check_chunks(data: bytes) -> Png:
     """
     Check the CRC-32 of each chunk of a PNG, up to its end; what follows that is left alone.
 
     Raises: Refused: a wrong checksum, or no end.
     """
-    at, view, pieces = len(PNG_MAGIC), memoryview(data), list[memoryview]()
+    at, view = len(PNG_MAGIC), memoryview(data)
+    header, pieces, kinds = memoryview(b""), list[memoryview](), set[bytes]()
     while True:
         kind, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4])
         if end > len(data) or at + 12 > len(data):
@@ -37,25 +70,28 @@ def check_chunks(data: bytes) -> Pieces:
             raise Refused(
                 f"it is damaged: the checksum of its PNG chunk {in_a_line(kind.decode('ascii', 'replace'))} is wrong"
             )
-        if kind == b"IEND":
-            return pieces
-        if kind == b"IDAT" or not pieces:
+        if not kinds:
+            header = view[at + 8 : end - 4]
+        kinds.add(kind)
+        if kind == b"IDAT":
             pieces.append(view[at + 8 : end - 4])
+        elif kind == b"IEND":
+            return Png(header, pieces, kinds)
         at = end
 
 
-def check_pixels(pieces: Pieces) -> None:
+def check_pixels(png: Png) -> None:
     """
     Inflate the pixels of a PNG, count their bytes and check their Adler-32. Its header has been read by Pillow.
 
     Raises: Refused: there are fewer than rows and columns take, or they are damaged.
     """
-    expected, found, inflater = _expected(pieces[0]), 0, zlib.decompressobj()
+    expected, found, inflater, pieces = _expected(png.header), 0, zlib.decompressobj(), png.pieces
     try:
-        if len(pieces) == 2 and expected < BLOCK:  # nearly always
-            found = len(inflater.decompress(pieces[1], expected + 1))
-            pieces = pieces[:1]
-        for piece in pieces[1:]:
+        if len(pieces) == 1 and expected < BLOCK:  # nearly always
+            found = len(inflater.decompress(pieces[0], expected + 1))
+            pieces = []
+        for piece in pieces:
             rest: bytes | memoryview = piece
             while rest and found <= expected:
                 found += len(inflater.decompress(rest, BLOCK))

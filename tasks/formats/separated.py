@@ -11,9 +11,11 @@ import csv
 import gzip
 import io
 import re
+import tarfile
+import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 from math import isqrt
@@ -23,6 +25,7 @@ from schemas.counts import counted
 from schemas.errors import BadSource
 from schemas.image_spec import ImageSpec
 from schemas.visible import in_a_line
+from tasks.formats.tree import Opener, opened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,8 +40,8 @@ INDEX = ("", "unnamed: 0", "index", "id")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm")
 """How the name of a picture ends."""
 SEPARATORS = (",", "\t", ";")
-ROWS = 2000
-"""Rows of a block of pixels: 1.6 MB of 28 x 28."""
+ROWS, BLOCK_BYTES = 2000, 2**22
+"""Of a block of pixels at most: rows, and bytes of them as pixels; as text they take up to four times as many."""
 MAX_LINE = 2**24
 """Characters of a line: more than 1024 x 1024 pixels in colour take."""
 SHOWN = 40
@@ -47,9 +50,6 @@ LONGEST_LIST = 12
 """Columns that a message names."""
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?")
 _FRACTION = re.compile(r"[+-]?\d*\.\d*(?:[eE][+-]?\d+)?")
-
-Opener = Callable[[], AbstractContextManager[BinaryIO]]
-"""Opens the file once more, at its beginning: it is looked at, and then read."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +162,7 @@ def pixel_blocks(
         raise ValueError(f"{found.name} holds paths, not pixels")
     none = True
     with _data(open_file, found) as lines:
+        rows = max(1, min(rows, BLOCK_BYTES // found.shape.pixels))
         while block := list(islice(lines, rows)):
             none = False
             yield _labels(block, found), _pixels(block, found).reshape(-1, *found.shape.array)
@@ -197,9 +198,10 @@ def path_rows(open_file: Opener, found: Found) -> Iterator[tuple[int, str, str]]
 @contextmanager
 def _lines(open_file: Opener, name: str) -> Iterator[Iterator[tuple[int, str]]]:
     """Open a table as its lines that are not blank, each with its number from 1; inflate it where it is compressed."""
-    with open_file() as raw:
+    with opened(open_file, name) as raw:
         buffered = io.BufferedReader(cast("io.RawIOBase", raw))
-        packed = buffered.peek(2)[:2] == b"\x1f\x8b"
+        with _guarded(name, 0):
+            packed = buffered.peek(2)[:2] == b"\x1f\x8b"
         source = cast("BinaryIO", gzip.GzipFile(fileobj=buffered) if packed else buffered)
         try:
             yield _numbered(source, name)
@@ -207,14 +209,21 @@ def _lines(open_file: Opener, name: str) -> Iterator[Iterator[tuple[int, str]]]:
             buffered.detach()
 
 
+@contextmanager
+def _guarded(name: str, number: int) -> Iterator[None]:
+    """Make an error of what reads, also from an archive, one of the table. Args: number: of the last sound line."""
+    try:
+        yield
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError) as error:
+        found = f"damage behind line {number} ({str(error).strip().rstrip('.') or type(error).__name__})"
+        raise _bad(name, "a whole file", found, "Get a sound copy of it.") from error
+
+
 def _numbered(source: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
     number = 0
     while True:
-        try:
+        with _guarded(name, number):
             line = source.readline(MAX_LINE)
-        except (OSError, EOFError, zlib.error) as error:
-            found = f"damage behind line {number} ({str(error).strip().rstrip('.') or type(error).__name__})"
-            raise _bad(name, "a whole compressed file", found, "Get a sound copy of it.") from error
         if not line:
             return
         number += 1
@@ -252,7 +261,10 @@ def _separator(lines: Sequence[str], name: str) -> str:
 
 
 def _cells(line: str, separator: str) -> list[str]:
-    return line.split(separator) if '"' not in line else next(csv.reader([line], delimiter=separator))
+    if '"' not in line:
+        return line.split(separator)
+    csv.field_size_limit(MAX_LINE)
+    return next(csv.reader([line], delimiter=separator))
 
 
 def _is_header(first: Sequence[str], second: Sequence[str]) -> bool:

@@ -10,8 +10,12 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
+from schemas.class_names import Classes
 from schemas.counts import counted
 from schemas.errors import BadSource
 from schemas.image_spec import ImageSpec
@@ -24,6 +28,7 @@ from tasks.formats.pictures import GREY, Look, look
 from tasks.formats.refused import Refused
 from tasks.formats.tree import Tree
 
+_CLASSES = TypeAdapter(Classes)
 TRIED = 50
 """Pictures of which one has to read: else the place holds something else under these names."""
 
@@ -79,16 +84,30 @@ def kind_of_tree(tree: Tree) -> Kind:
     raise _nothing(tree, names)
 
 
-def survey(tree: Tree, choices: Choices) -> Survey:
+def survey(tree: Tree, choices: Choices, tables: Mapping[SplitName, str] | None = None) -> Survey:
     """
     Find out what lies under a path.
 
+    Args:   tables: that a person has named, as what lists the pictures, by part.
     Raises: BadSource: nothing that can be used, or what a person has said does not fit it.
     """
-    if tables := tables_of_paths(tree, choices.label):
-        return survey_pictures(tree, choices, tables)
-    kind = kind_of_tree(tree)
-    return survey_pictures(tree, choices) if kind == "pictures" else survey_rows(tree, kind, choices)
+    if listing := tables or tables_of_paths(tree, choices.label):
+        found = survey_pictures(tree, choices, listing)
+    else:
+        kind = kind_of_tree(tree)
+        found = survey_pictures(tree, choices) if kind == "pictures" else survey_rows(tree, kind, choices)
+    try:
+        _CLASSES.validate_python(found.classes)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = f" ({found.classes[at]!r})" if first["loc"] and isinstance(at := first["loc"][0], int) else ""
+        raise BadSource(
+            tree.name,
+            expected="at most 65,536 classes, each with a name in one line of at most 200 characters, and no two alike",
+            found=f"{counted(len(found.classes), 'class', ',')}{place}: {first['msg'].removeprefix('Value error, ')}",
+            way_out="Rename the folder or the label; or say with --label which column has the labels.",
+        ) from error
+    return found
 
 
 def survey_rows(tree: Tree, kind: Kind, choices: Choices) -> Survey:
@@ -147,7 +166,11 @@ def picture_layout(
     """Say which pictures are used, and as what. Args: tables: that list them, by part; without, folders decide."""
     if tables:
         return lay_out_listed(tree, tables, label, chosen)
-    return lay_out(tree.entries, tree.name, tree.empty, chosen)
+    return _laid_out(tree.entries, tree.name, tree.empty, None if chosen is None else tuple(chosen))
+
+
+_laid_out = lru_cache(maxsize=1)(lay_out)
+"""Of a tree that is looked at twice, see `tasks.formats.tree.open_tree`."""
 
 
 def picture_spec(choices: Choices, size: Sequence[int], channels: int) -> PictureSpec:

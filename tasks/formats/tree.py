@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, Self
 
-from schemas.corrections import CORRECTIONS
+from artifacts.store.own_folders import folded
 from schemas.errors import BadSource
 from schemas.visible import in_a_line
 from tasks.formats.refused import Refused
@@ -37,13 +38,17 @@ LEFT_OUT: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("Windows: deleted files and system notes", r"(?:^|/)(?:\$RECYCLE\.BIN|System Volume Information)/"),
         ("Synology: previews", r"(?:^|/)@eaDir/"),
         ("hidden: a name that begins with a dot", r"(?:^|/)\.(?!\.?(?:/|$))"),
+        ("corrections of labels, which are no image", r"^corrections\.csv$"),
         ("a download that has not ended", r"\.(?:crdownload|part|partial)$"),
-        ("corrections of labels, which parse reads at the top of a folder", r"(?:^|/)corrections\.csv$"),
     )
 )
 """What is no file of anybody's own, by name: the rule as it is told, and the names."""
 _ANY = re.compile("|".join(pattern.pattern for _, pattern in LEFT_OUT), re.IGNORECASE)
 """One search for the names, nearly all, that no rule leaves out."""
+
+
+Opener = Callable[[], AbstractContextManager[BinaryIO]]
+"""Opens a file once more, at its beginning: it is looked at, and then read. It can be sought in."""
 
 
 class Entry(NamedTuple):
@@ -117,17 +122,18 @@ class Tree(Protocol):
         self.close()
 
 
-def open_tree(path: Path) -> Tree:
+def open_tree(path: Path, listed: int | None = None) -> Tree:
     """
     List what lies under a path. What it is follows from its first bytes, not from its name; it may itself be a link.
 
+    Args:   listed: of the names in a folder: one that was opened a moment ago with the same is not listed again.
     Raises: BadSource: there is nothing, it cannot be read, a damaged archive, or one of more than MAX_TOTAL.
     """
     from tasks.formats.tree_folder import open_file, open_folder
 
     try:
         if path.is_dir():
-            return open_folder(path)
+            return open_folder(path) if listed is None else _listed(path, listed)
         with path.open("rb") as file:
             head = file.read(512)
     except OSError as error:
@@ -145,14 +151,34 @@ def open_tree(path: Path) -> Tree:
     return open_file(path)
 
 
+@lru_cache(maxsize=1)  # a run looks at its place twice: to describe it, and to pack it
+def _listed(path: Path, listed: int) -> Tree:  # noqa: ARG001 - of the cache's key
+    from tasks.formats.tree_folder import open_folder
+
+    return open_folder(path)
+
+
+@contextmanager
+def opened(open_file: Opener, name: str) -> Iterator[BinaryIO]:
+    """Open a file that a source consists of. Raises: BadSource: it cannot be read."""
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(open_file())
+        except Refused as refused:
+            way_out = "Make it readable, or name another one."
+            raise BadSource(
+                name, expected="a file that can be read", found=refused.reason, way_out=way_out
+            ) from refused
+        yield file
+
+
 def _is_named_tar(path: Path) -> bool:
     return path.name.lower().endswith((".tgz", ".tar.gz"))
 
 
 def order(name: str) -> tuple[str, str]:
     """Return what names are sorted by: code points, the letter case of the suffix ignored (`.JPG` as `.jpg`)."""
-    stem, dot, suffix = name.rpartition(".")
-    return (f"{stem}{dot}{suffix.lower()}" if "/" not in suffix else name, name)
+    return folded(name), name
 
 
 def inner_name(name: str) -> tuple[str, str]:
@@ -194,18 +220,10 @@ def left_out(name: str) -> bool:
     return bool(rule_of(name))
 
 
-def apart(name: str) -> bool:
-    """
-    Tell whether a file of a folder is none of the place's: the corrections at its top, which change no image.
-
-    What pack leaves does not depend on them, nor on whether they are there.
-    """
-    return name == CORRECTIONS
-
-
 def empty_folders(folders: Iterable[str], files: Iterable[str]) -> tuple[str, ...]:
     """Return those folders, and folders around them, under which no file lies."""
-    full = {folder for name in files for folder in _around(name)}
+    around = {name.rpartition("/")[0] for name in files}
+    full = {folder for near in around for folder in [near, *_around(near)]}
     return tuple(sorted({each for folder in folders if folder for each in [folder, *_around(folder)]} - full))
 
 

@@ -31,14 +31,15 @@ class FolderTree(Tree):
         self.empty = empty_folders(folders, (entry.name for entry in self.entries))
         self._unreadable = {entry.name: entry.unreadable for entry in self.entries}
 
+    @property
+    def root(self) -> str:
+        """The folder from which files may be read by other processes, see `read_in`; empty of a file alone."""
+        return str(self._root) if self.kind == "folder" else ""
+
     def read(self, name: str) -> bytes:
-        descriptor = self._descriptor(name)
-        try:
-            return _whole(descriptor)
-        except OSError as error:
-            raise _refused(error) from error
-        finally:
-            os.close(descriptor)
+        if self._unreadable[name]:
+            raise Refused(self._unreadable[name])
+        return read_in(str(self._root), name, follow=self.kind == "file")
 
     def stream(self, names: Iterable[str]) -> Iterator[tuple[str, bytes | Refused]]:
         for name in names:
@@ -48,24 +49,47 @@ class FolderTree(Tree):
                 yield name, refused
 
     def open(self, name: str) -> AbstractContextManager[BinaryIO]:
-        return os.fdopen(self._descriptor(name), "rb")
+        return os.fdopen(self._descriptor(name)[0], "rb")
 
-    def _descriptor(self, name: str) -> int:
+    def _descriptor(self, name: str) -> tuple[int, int]:
+        """Open a file. Returns: its descriptor and its size in bytes."""
         if self._unreadable[name]:
             raise Refused(self._unreadable[name])
-        try:
-            # What was a file when it was listed may by now be a link out of the folder, or a pipe that nobody feeds.
-            link = 0 if self.kind == "file" else os.O_NOFOLLOW
-            descriptor = os.open(f"{self._root}/{name}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | link)
-        except OSError as error:
-            raise _refused(error) from error
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise Refused("it is no longer a file")
-        return descriptor
+        return _opened(str(self._root), name, follow=self.kind == "file")
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def read_in(root: str, name: str, *, follow: bool = False) -> bytes:
+    """
+    Read a file of a folder.
+
+    Args:   follow: also behind a link.
+    Raises: Refused: as `Tree.read`.
+    """
+    descriptor, size = _opened(root, name, follow=follow)
+    try:
+        return _whole(descriptor, size)
+    except OSError as error:
+        raise _refused(error) from error
+    finally:
+        os.close(descriptor)
+
+
+def _opened(root: str, name: str, *, follow: bool) -> tuple[int, int]:
+    """Open a file. Returns: its descriptor and its size in bytes."""
+    try:
+        # What was a file when it was listed may by now be a link out of the folder, or a pipe that nobody feeds.
+        link = 0 if follow else os.O_NOFOLLOW
+        descriptor = os.open(f"{root}/{name}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | link)
+    except OSError as error:
+        raise _refused(error) from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise Refused("it is no longer a file")
+    return descriptor, status.st_size
 
 
 def open_folder(root: Path) -> FolderTree:
@@ -110,9 +134,8 @@ def _entry(name: str, found: os.DirEntry[str]) -> Entry:
     return Entry(shown, status.st_size, unreadable=reason if plain else NOT_PLAIN)
 
 
-def _whole(descriptor: int) -> bytes:
+def _whole(descriptor: int, size: int) -> bytes:
     """Read a file of at most MAX_FILE that is as long as it says."""
-    size = os.fstat(descriptor).st_size
     if size > MAX_FILE:
         raise Refused(LARGE)
     data = os.read(descriptor, size + 1)

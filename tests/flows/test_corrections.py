@@ -6,11 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from artifacts.archive.reasons import sentence
 from artifacts.store.store import Store
-from schemas.errors import StageError
-from tests.flows.own_sets import OwnSet, computed, make_set, plan, run, table_of
+from flows.own_source import packed_dataset
+from flows.pipeline import pipeline
+from flows.run_record import RunRecord
+from schemas.errors import StageError, UsageError
+from schemas.source import Choices
+from tasks.formats.packed import Origins
+from tests.flows.own_sets import TRAINING, OwnSet, computed, make_set, plan, run, table_of
 
 AFTER = ["validate train", "validate test", "normalize", "train", "evaluate", "report"]
 
@@ -110,3 +116,52 @@ def test_corrections_of_a_split_that_is_cut(home: Path, tmp_path: Path) -> None:
         found = table_of(home, second, split)
         assert np.array_equal(found[0], before[split][0])
         assert np.flatnonzero(found[1] != before[split][1]).tolist() == changed
+
+
+def test_images_of_a_folder_are_corrected_by_their_files(home: Path, tmp_path: Path) -> None:
+    """A file in the folder corrects by the names of pictures; it is no part of what is packed."""
+    place, random = tmp_path / "leaves", np.random.default_rng(1)
+    for number in range(40):
+        (folder := place / ("oak", "beech")[number % 2]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 255, (6, 6), np.uint8)).save(folder / f"{number:02}.png")
+    first = pipeline(str(place), training=TRAINING)
+    rows = find_files(home, first)
+    name = next(name for name in rows if name.startswith("oak/"))
+    (place / "corrections.csv").write_text(f"file,sample,split,label\n{name},999,train,beech\n")
+    second = pipeline(str(place), training=TRAINING)
+    assert {"pack leaves", "parse train"} < set(computed(second))  # one name more below the place: it is listed again
+    assert not {"group", "parse test"} & set(computed(second))
+    changed = np.flatnonzero(table_of(home, first, "train")[1] != table_of(home, second, "train")[1])
+    assert changed.tolist() == [rows[name]]
+    (place / "corrections.csv").write_text(f"file,split,label,who\n{name},train,beech,Ada\n")
+    assert computed(pipeline(str(place), training=TRAINING)) == ["parse train", "report"]
+    for wrong, said in (("oak/none.png", "none of this name"), ("corrections.csv", "corrections of labels")):
+        (place / "corrections.csv").write_text(f"file,split,label\n{wrong},train,beech\n")
+        with pytest.raises(StageError, match=rf"corrections.csv, line 2: .* found {wrong}: {said}"):
+            pipeline(str(place), training=TRAINING)
+
+
+def test_corrections_beside_the_description_of_a_folder(home: Path, tmp_path: Path) -> None:
+    """They may lie there, or in the folder, and not in both; sample ids do as well."""
+    place = tmp_path / "leaves"
+    for number in range(8):
+        (folder := place / ("oak", "beech")[number % 2]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((6, 6), 20 * number, np.uint8)).save(folder / f"{number:02}.png")
+    (description := tmp_path / "set.toml").write_text('title = "Leaves"\n[pack]\npath = "leaves"\n')
+    store = Store(home)
+    text = "sample,file,split,label\n,oak/00.png,train,beech\n1,,train,oak\n"
+    (tmp_path / "corrections.csv").write_text(text)
+    data = packed_dataset(store, str(description), Choices())
+    assert data is not None
+    assert [(row.sample, row.file) for row in data.corrected["train"].rows] == [(1, ""), (None, "oak/00.png")]
+    (place / "corrections.csv").write_text(text)
+    with pytest.raises(UsageError, match=r"expected one file of corrections, .* found both"):
+        packed_dataset(store, str(description), Choices())
+
+
+def find_files(home: Path, record: RunRecord) -> dict[str, int]:
+    """Return the sample id of each file of the train split."""
+    store = Store(home)
+    folders = {row.stage: store.folder(row.stage, row.version) for row in record.stages if row.name != "test"}
+    origins = Origins.at(folders["pack"] / "files.parquet", {"train": folders["parse"]})
+    return {name: sample for sample in range(40) if (name := origins.name("train", sample))}

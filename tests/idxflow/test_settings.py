@@ -194,9 +194,7 @@ def test_an_unknown_name_is_told_with_the_known_ones() -> None:
 def test_every_source_is_named(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong value is told with the place that it was set in: file, variable, --set, flag; the strongest."""
     (desk / "pyproject.toml").write_text("[tool.idxflow]\nrefresh = ['a']\n")
-    assert refusal().startswith(
-        "pyproject.toml: refresh: expected a list (any number), each one of pack, group, download, verify,"
-    )
+    assert refusal().startswith("pyproject.toml: refresh: expected a list (any number), each one of pack, group,")
     (desk / "idxflow.toml").write_text("refresh = ['b']\n")
     assert refusal().startswith("idxflow.toml: refresh: ")
     monkeypatch.setenv("IDXFLOW_REFRESH", "c")

@@ -103,7 +103,10 @@ def test_an_unknown_name_is_told_the_known_ones() -> None:
         load_dataset("mnits")
     with pytest.raises(UsageError) as caught:
         load_dataset("emnist")
-    assert caught.value.expected == f"one of {', '.join(dataset_names())}, or the path of a .toml file"
+    assert (
+        caught.value.expected
+        == f"one of {', '.join(dataset_names())}, or the path of a folder, archive, CSV, .npz or .toml file"
+    )
     assert "'emnist'" in caught.value.found
 
 
@@ -424,7 +427,7 @@ def test_what_is_no_description(own: Path, monkeypatch: pytest.MonkeyPatch) -> N
     ):
         with pytest.raises(UsageError) as caught:
             load_dataset(given)
-        assert "or the path of a .toml file, " in str(caught.value)
+        assert "or the path of a folder, archive, CSV, .npz or .toml file, " in str(caught.value)
         assert told in str(caught.value)
 
 

@@ -14,8 +14,8 @@ import pytest
 from schemas.errors import BadSource
 from schemas.image_spec import ImageSpec
 from tasks.formats import arrays
-from tasks.formats.arrays import FoundArrays, Opener, Split, find_arrays, image_blocks, labels_of
-from tasks.formats.tree import open_tree
+from tasks.formats.arrays import FoundArrays, Split, find_arrays, image_blocks, labels_of
+from tasks.formats.tree import Opener, open_tree
 
 IMAGES = np.arange(24, dtype=np.uint8).reshape(4, 2, 3)
 LABELS = np.array([3, 1, 0, 3])

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +35,22 @@ def told(outcome: Outcome) -> object:
     return outcome.name, outcome.sha256, plain
 
 
+OTHERS = set[int]()
+"""Processes that other tests have started and leave for the whole session, as their server."""
+
+
 def processes() -> set[int]:
-    """Return the processes that this one has started and that still run."""
+    """Return the processes that a test here has started and that still run."""
     tasks = Path("/proc/self/task").glob("*/children")
-    return {int(number) for task in tasks for number in task.read_text().split()}
+    return {int(number) for task in tasks for number in task.read_text().split()} - OTHERS
+
+
+@pytest.fixture(autouse=True)
+def _others() -> Iterator[None]:
+    """Leave out what ran before."""
+    OTHERS.update(processes())
+    yield
+    OTHERS.clear()
 
 
 @pytest.fixture
@@ -95,6 +108,26 @@ def test_large_pictures_come_in_small_chunks(folder: Path, monkeypatch: pytest.M
         assert not list(decode_all(tree, [], SPEC, 2))
 
 
+def test_few_small_pictures_take_one_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many take those that may be taken, and so do few large ones; never more than there are pictures."""
+
+    def started(*names: str, workers: int) -> int:
+        with open_tree(folder) as tree:
+            outcomes = decode_all(tree, names, SPEC, workers)
+            next(outcomes)
+            count = len(processes())
+            outcomes.close()
+            return count
+
+    assert started("00.png", "01.png", "02.png", workers=2) == 1
+    monkeypatch.setattr(decoding, "ALONE_BYTES", 100)
+    assert started("00.png", "01.png", "02.png", workers=2) == 2
+    assert started("00.png", "01.png", workers=3) == 2
+    assert started("00.png", workers=3) == 1
+    monkeypatch.setattr(decoding, "ALONE", 1)
+    assert started("00.png", "01.png", "02.png", workers=3) == 3
+
+
 def test_a_process_that_is_killed_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for a process that was killed: the error names the pictures that it had, and what to do."""
     monkeypatch.setattr(decoding, "ALONE", 0)
@@ -131,7 +164,7 @@ def test_a_process_that_decodes_starts_in_no_time() -> None:
     """It imports Pillow, with the two plugins that are not common, and neither NumPy nor pydantic."""
     script = (
         "import sys, tasks.formats.picture_worker as w;"
-        "recipe = w.Recipe(2, 3, 1, 'exact', 0, None, 'refuse', 'refuse');"
+        "recipe = w.Recipe(2, 3, 1, 'exact', 0, 'convert', None, 'refuse', 'refuse');"
         "w.answer(sys.stdin.buffer.read(), recipe, []); print(*sys.modules)"
     )
     done = subprocess.run(

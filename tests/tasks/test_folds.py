@@ -12,7 +12,9 @@ from pydantic import ValidationError
 
 from schemas.errors import StageError
 from schemas.image_table import Batch, ImageTable, TableMetadata, write_table
+from tasks.fitting.dealing import Deal
 from tasks.fitting.folds import Fold, deal, deal_table, rows_of_fold
+from tasks.quality.profile import digest_images
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 60)), min_size=1, max_size=80), st.integers(2, 7))
@@ -56,6 +58,18 @@ def test_a_fold_needs_an_image(tmp_path: Path) -> None:
     """More folds than different images are refused."""
     with pytest.raises(StageError, match=r"--folds: expected at least 4 different train images, .* found 3 images"):
         deal_table(table_of(tmp_path / "table.parquet", 3), 4)
+
+
+def test_copies_are_in_one_fold(tmp_path: Path) -> None:
+    """Groups of copies, near ones too, are dealt out as one image each."""
+    table = table_of(tmp_path / "table.parquet", 12)
+    digests = digest_images(table.read().image)
+    groups = digests[[0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5]]
+    dealt = deal_table(table, 3, Deal.of(digests, groups, np.zeros(12, np.uint8)))
+    assert dealt[:6].tolist() == dealt[6:].tolist()
+    assert np.bincount(dealt).tolist() == [4, 4, 4]
+    with pytest.raises(StageError, match="found 6 images"):
+        deal_table(table, 7, Deal.of(digests, groups, np.zeros(12, np.uint8)))
 
 
 @pytest.mark.parametrize(("number", "of"), [(0, 5), (6, 5), (1, 1), (1, 101)])

@@ -11,7 +11,7 @@ from PIL import Image
 from schemas.errors import BadSource
 from schemas.source import SplitName
 from tasks.formats.layout import NOT_CHOSEN, PictureLayout
-from tasks.formats.listed import NOT_LISTED, THE_LIST, lay_out_listed, listed_folder, tables_of_paths
+from tasks.formats.listed import NOT_LISTED, THE_LIST, lay_out_listed, lists_pictures, tables_of_paths
 from tasks.formats.tree import open_tree
 from tests.flows.packed_sets import write_pictures
 
@@ -123,10 +123,10 @@ def test_chosen_classes(place: Path) -> None:
 def test_the_table_itself_may_be_given(place: Path, tmp_path: Path) -> None:
     """It stands for its folder; a table of pixels, and everything else, for itself."""
     (place / "list.csv").write_text("path,label\na/1.png,oak\nb/3.png,elm\n")
-    assert listed_folder(place / "list.csv", None) == place
+    assert lists_pictures(place / "list.csv")
     (tmp_path / "pixels.csv").write_text("label,a,b,c,d\n0,1,2,3,4\n1,2,3,4,5\n")
-    assert listed_folder(tmp_path / "pixels.csv", None) == tmp_path / "pixels.csv"
-    assert listed_folder(place, None) == place
+    assert not lists_pictures(tmp_path / "pixels.csv")
+    assert not lists_pictures(place)
 
 
 @pytest.mark.parametrize(

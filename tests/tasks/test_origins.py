@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 
 from schemas.corrections import Correction, Corrections
-from schemas.errors import BadTable
-from tasks.formats.corrections import resolve, tell
 from tasks.formats.ledger import Names, Row, write_ledger
 from tasks.formats.packed import Origins
 
@@ -72,45 +70,3 @@ def test_names_lead_there_and_back(ledger: Path) -> None:
 def corrections(*rows: Correction) -> Corrections:
     """A file of corrections."""
     return Corrections(name="corrections.csv", sha256="0" * 64, labels=len(rows), rows=rows)
-
-
-def test_corrections_are_dealt_to_the_splits(ledger: Path) -> None:
-    """Those of the other split are left out, and the rest stand in the order of their samples, under their names."""
-    given = corrections(
-        Correction(line=2, sample=1, label=0),
-        Correction(line=3, file="more.csv, row 1", label=1, who="Ada"),
-        Correction(line=4, file="./oak/2.png", label=1),
-        Correction(line=5, file="'=1.png", label=1),
-    )
-    train, test = (resolve(given, split, Origins(ledger)) for split in ("train", "test"))
-    assert train is not None
-    assert [(row.sample, row.file) for row in train.rows] == [(0, "=1.png"), (1, ""), (3, "more.csv, row 1")]
-    assert train.labels == 3
-    assert tell(train, [0, 1, 0], ["oak", "elm"]) == (
-        "sample 0, =1.png: oak -> elm",
-        "sample 1: elm -> oak",
-        "sample 3, more.csv, row 1: oak -> elm (Ada)",
-    )
-    only = corrections(given.rows[2])
-    assert resolve(only, "train", Origins(ledger)) is None
-    assert resolve(None, "train", Origins(ledger)) is None
-    found = resolve(only, "test", Origins(ledger))
-    assert found is not None
-    assert [(row.sample, row.file) for row in found.rows] == [(0, "oak/2.png")]
-    assert test is not None
-    assert [(row.sample, row.file) for row in test.rows] == [(0, "oak/2.png"), (1, "")]
-
-
-@pytest.mark.parametrize(
-    ("rows", "said"),
-    [
-        ([(2, None, "oak/9.png")], r"line 2: expected a file .* found 'oak/9\.png', no file of this name\. Correct"),
-        ([(2, None, "oak/1.png"), (3, None, "oak\\1.png")], r"line 3: expected each image once, found train sample 1"),
-        ([(2, None, "oak/1.png"), (3, 1, "")], r"line 3: .* found train sample 1, oak/1\.png, as in line 2"),
-    ],
-)
-def test_what_cannot_be_followed(ledger: Path, rows: list[tuple[int, int | None, str]], said: str) -> None:
-    """A file that is not there, and an image that is named in two ways, are refused by line."""
-    given = corrections(*(Correction(line=line, sample=at, file=file, label=0) for line, at, file in rows))
-    with pytest.raises(BadTable, match=rf"corrections\.csv, {said}"):
-        resolve(given, "train", Origins(ledger))

@@ -21,7 +21,7 @@ from schemas.errors import BadSource, StageError
 from schemas.source import FILES, IMAGES, LABELS, Choices, Source
 from tasks.formats.idx import open_idx
 from tasks.formats.ledger import Names, Row, read_ledger
-from tasks.pack import PackSummary, pack
+from tasks.pack import PackSummary, Rows, pack
 
 RUN = "0" * 12
 Pixels = npt.NDArray[np.uint8]
@@ -212,3 +212,76 @@ def test_a_file_that_changes_after_its_key_was_made_is_refused(store: Store, pho
     with pytest.raises(StageError, match="expected files that stay as they are while they are read"):
         Execution(store, RUN, "", pack, {"source": source})()
     assert not list(store.manifests("pack"))
+
+
+@pytest.mark.parametrize("change", ["deleted", "added", "renamed"])
+def test_a_place_that_changes_while_it_is_packed_is_refused(store: Store, photos: Path, change: str) -> None:
+    """Neither a picture less nor one more gets into what the key was made of."""
+    source = source_of(store, photos)
+    if change == "deleted":
+        (photos / "elm" / "3.png").unlink()
+    elif change == "added":
+        Image.fromarray(drawn(88)).save(photos / "elm" / "9.png")
+    else:
+        (photos / "elm" / "3.png").rename(photos / "elm" / "3.PNG")
+    with pytest.raises(StageError, match="expected files that stay as they are while they are read"):
+        Execution(store, RUN, "", pack, {"source": source})()
+    assert not list(store.manifests("pack"))
+
+
+@pytest.mark.parametrize("archive", [zipped, tarred])
+def test_an_archive_that_is_replaced_is_refused(
+    store: Store, photos: Path, archive: Callable[[Path, Path], Path]
+) -> None:
+    """What was hashed is what is packed."""
+    path = archive(photos, photos.parent / "archive")
+    source = source_of(store, path)
+    Image.fromarray(drawn(88)).save(photos / "elm" / "3.png")
+    archive(photos, photos.parent / "archive")
+    with pytest.raises(StageError, match="expected files that stay"):
+        Execution(store, RUN, "", pack, {"source": source})()
+
+
+def test_endings_in_another_case_are_one_content(store: Store, photos: Path) -> None:
+    """Of the artifact, too: what follows is cached."""
+    before = packed(store, photos)[0]
+    (photos / "elm" / "3.png").rename(photos / "elm" / "3.PNG")
+    after = packed(Store(store.home.parent / "other"), photos)[0]
+    assert (after.ref.version, after.ref.digest) == (before.ref.version, before.ref.digest)
+    (photos / "elm" / "0").write_bytes((photos / "elm" / "0.png").read_bytes())
+    one = source_of(store, photos).content
+    (photos / "elm" / "0").rename(photos / "elm" / "O")
+    assert source_of(store, photos).content != one
+
+
+def test_a_part_without_a_picture_is_refused(store: Store, photos: Path) -> None:
+    """Whatever is allowed: it is named, and good pictures are packed afterwards."""
+    root = photos.parent / "both"
+    for part in ("train", "test"):
+        shutil.copytree(photos, root / part)
+    good = {path: path.read_bytes() for path in (root / "test").rglob("*.png")}
+    for path in good:
+        path.write_bytes(b"")
+    with pytest.raises(BadSource, match="photos test: expected a picture at least that can be used, found none of 12"):
+        packed(store, root, allow_refused=True)
+    for path, data in good.items():
+        path.write_bytes(data)
+    assert packed(store, root)[1].rows == {"train": 12, "test": 12}
+
+
+def test_what_was_allowed_once_is_not_for_ever(store: Store, photos: Path) -> None:
+    """A run without --allow-refused fails also where one with it has succeeded."""
+    (photos / "oak" / "bad.png").write_bytes(b"")
+    packed(store, photos, allow_refused=True)
+    with pytest.raises(BadSource):
+        packed(store, photos)
+
+
+def test_an_earlier_artifact_that_is_going_away_is_done_without(store: Store, photos: Path) -> None:
+    """A clean-up may take its images while it is read: then all are decoded."""
+    folder = packed(store, photos)[2]
+    copy = store.home / "copy"
+    shutil.copytree(folder, copy)
+    (copy / IMAGES.format("train")).unlink()
+    assert Rows.of(copy, source_of(store, photos).picture.model_dump_json()).places == {}
+    assert len(Rows.of(folder, source_of(store, photos).picture.model_dump_json()).places) == 12

@@ -215,7 +215,9 @@ def test_corrected_labels_are_told(page: Page) -> None:
         Correction(line=n + 2, sample=n, label=7, who="<b>Ada</b>", why="turned \u202eover\x1b[2J") for n in range(30)
     )
     corrections = Corrections(name="corrections.csv", sha256="ab" * 32, labels=30, rows=rows)
-    shown = render(replace(page, corrected={"train": corrections}))
+    train = page.dataset.splits["train"].model_copy(update={"corrections": corrections})
+    data = page.dataset.model_copy(update={"splits": {**page.dataset.splits, "train": train}})
+    shown = render(replace(page, dataset=data))
     assert "30 train labels corrected by corrections.csv, SHA-256 abababababababab." in shown
     assert shown.count("<td>&lt;b&gt;Ada&lt;/b&gt;</td><td>turned \\u202eover\\x1b[2J</td>") == 20
     assert "The first 20 of them" in shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import struct
 import warnings
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 from schemas.image_spec import ImageSpec
 from schemas.pictures import PictureSpec
 from tasks.formats.pictures import TURNED, decode, look
+from tasks.formats.png import check_chunks
 from tasks.formats.refused import Refused
 from tasks.formats.webp import canvas
 from tests.tasks.picture_bytes import (
@@ -48,6 +50,7 @@ NO_END = "it is cut short: a PNG without its last chunk"
 WRONG = "it is damaged: the checksum of its PNG chunk {} is wrong"
 FEW = "it is damaged: it holds {} bytes of pixels, where its size takes {}"
 WHOLE = "its pixels are whole numbers of 32 bits: write them as 8 bits"
+COLOR = "it is {}, and others are not: say which of the two all are made"
 LARGE = "it has more than 67,108,864 pixels, or 65,536 on a side: scale it down"
 HEIC = "it is a picture of a kind that is not read (HEIC): save it as PNG or JPEG"
 SHIFTED = "the higher 8 of 16 bits"
@@ -161,6 +164,15 @@ CASES = {
     "tiff of mode YCbCr": Case(
         saved(Image.new("YCbCr", (3, 2)), "TIFF"), "its colours are YCbCr outside of a JPEG: convert it to RGB"
     ),
+    "plain colour among grey ones": Case(saved(image(REDS), "PNG"), COLOR.format("in colour"), (), {"color": "exact"}),
+    "palette among grey ones": Case(palette(), COLOR.format("in colour"), (), {"color": "exact"}),
+    "plain grey among colours": Case(
+        grey("PNG"), COLOR.format("grey"), (), {"color": "exact", "shape": (2, 3, 3)}
+    ),
+    "grey jpeg among colours": Case(
+        saved(flat(1), "JPEG"), COLOR.format("grey"), (), {"color": "exact", "shape": (2, 3, 3)}
+    ),
+    "grey among grey ones": Case(grey("PNG"), SAME, (), {"color": "exact"}),
     # kinds and their ways of writing
     "gif": Case(grey("GIF"), SAME),
     "gif without its last byte": Case(grey("GIF")[:-1], SAME),
@@ -354,6 +366,22 @@ def test_the_size_of_a_webp_is_that_of_its_header() -> None:
     assert {canvas(data) for data in (b"", grey("PNG"), b"RIFF", files[0][:29])} == {(0, 0)}
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_plain_png_has_the_pixels_that_pillow_gives(channels: int) -> None:
+    """Plain PNGs, whose chunks are read here, are decoded to the pixels of Pillow's own reader, whatever their size."""
+    draw = np.random.default_rng(channels)
+    for rows, columns in ((1, 1), (5, 3), (28, 28), (1, 700), (300, 200)):
+        shape = (rows, columns, 3)[: 2 + (channels > 1)]
+        noise = draw.integers(0, 256, shape).cumsum(axis=1).astype(np.uint8)  # such that every filter is used
+        spec = PictureSpec.model_validate({"shape": shape})
+        for options in ({}, {"optimize": True}, {"compress_level": 1}):
+            data = saved(Image.fromarray(noise), "PNG", **options)
+            assert check_chunks(data).plain == ("L" if channels == 1 else "RGB")
+            with Image.open(io.BytesIO(data)) as read:
+                assert (decode(data, spec).pixels == np.asarray(read)).all()
+            assert (decode(data, spec).pixels == noise).all()
+
+
 def test_filters_of_warnings_are_as_before() -> None:
     """A program that turns warnings into errors, or hides them, gets the same notes and keeps its filters."""
     data = CASES["jpeg of damaged EXIF"].data
@@ -368,7 +396,16 @@ def test_filters_of_warnings_are_as_before() -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [{"pad": 256}, {"pad": -1}, {"background": 1.5}, {"fit": "crop"}, {"deep": "scale"}, {"shape": (28, 0)}, {"x": 1}],
+    [
+        {"pad": 256},
+        {"pad": -1},
+        {"background": 1.5},
+        {"fit": "crop"},
+        {"deep": "scale"},
+        {"shape": (28, 0)},
+        {"shape": (28, 28, 4)},
+        {"x": 1},
+    ],
 )
 def test_a_spec_that_is_none_is_refused(given: dict[str, Any]) -> None:
     """Levels are whole numbers from 0 to 255, and each answer is one of those that there are."""

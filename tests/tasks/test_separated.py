@@ -16,8 +16,8 @@ import pytest
 from schemas.errors import BadSource
 from schemas.image_spec import ImageSpec
 from tasks.formats import separated
-from tasks.formats.separated import Found, Opener, find_columns, path_rows, pixel_blocks
-from tasks.formats.tree import open_tree
+from tasks.formats.separated import Found, find_columns, path_rows, pixel_blocks
+from tasks.formats.tree import Opener, open_tree
 from tests.memory import peak_memory
 
 TWO = "label,p0,p1,p2,p3\ncat,0,1,2,3\ndog,4,5,6,255\n"
@@ -134,8 +134,8 @@ def test_a_line_that_is_none_is_refused(line: str) -> None:
         (b"a,b,c\n1,x,2\n", "a column of labels"),
         (b"label,a,b\n1,2\n", "line 2: expected 3 columns, found 2"),
         (b"emotion,pixels\n0,1 2 3 4\n", "a column of labels|a pixel or the path"),
-        (gzip.compress(TWO.encode())[:-9], "a whole compressed file"),
-        (gzip.compress(TWO.encode())[:-5] + b"12345", "a whole compressed file"),
+        (gzip.compress(TWO.encode())[:-9], "a whole file"),
+        (gzip.compress(TWO.encode())[:-5] + b"12345", "a whole file"),
     ],
 )
 def test_what_is_no_table_is_an_error(content: bytes, said: str) -> None:
@@ -194,6 +194,16 @@ def test_a_table_is_read_where_it_lies(kind: str, tmp_path: Path) -> None:
         found = find_columns(lambda: tree.open("t.csv"), "t.csv")
         ((labels, _),) = pixel_blocks(lambda: tree.open("t.csv"), found)
     assert labels == ["cat", "dog"]
+
+
+def test_a_table_that_is_damaged_in_its_archive_is_an_error(tmp_path: Path) -> None:
+    """A wrong checksum is found at the end of the member at the latest, and no row of it is used."""
+    path = tmp_path / "t.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("t.csv", TWO)
+    path.write_bytes(path.read_bytes().replace(b"255", b"254"))
+    with open_tree(path) as tree, pytest.raises(BadSource, match="a whole file, found damage behind line 0"):
+        find_columns(lambda: tree.open("t.csv"), "t.csv")
 
 
 def test_a_line_without_an_end_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:

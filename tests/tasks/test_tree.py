@@ -16,7 +16,7 @@ import pytest
 from schemas.errors import BadSource
 from tasks.formats import tree_folder, tree_tar, tree_zip
 from tasks.formats.refused import Refused
-from tasks.formats.tree import Entry, open_tree, order
+from tasks.formats.tree import Entry, open_tree, opened, order
 
 FILES = {
     "b/2.PNG": b"two",
@@ -312,6 +312,17 @@ def test_one_file_is_a_tree_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "x.bin").write_bytes(write_zip(tmp_path / "x.zip", FILES).read_bytes())
     with open_tree(tmp_path / "x.bin") as found:
         assert found.kind == "zip"
+
+
+def test_a_source_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    """What is a refused file among many is an error where the one file is all that there is."""
+    (tmp_path / "t.csv").symlink_to("nothing")
+    with (
+        open_tree(tmp_path) as found,
+        pytest.raises(BadSource, match=r"t\.csv: expected a file that can be read, found it is a symbolic link"),
+        opened(lambda: found.open("t.csv"), "t.csv"),
+    ):
+        pass
 
 
 def test_a_path_without_anything_is_an_error(tmp_path: Path) -> None:

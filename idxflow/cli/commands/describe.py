@@ -51,6 +51,12 @@ def describe(
     console = open_console(json=json)
     found_there = describe_place(Store(home_of(home), create=False), place, choices, out.parent if out else Path())
     if out:
-        out.write_text(found_there.toml, encoding="utf-8")
+        try:
+            out.write_text(found_there.toml, encoding="utf-8")
+        except (OSError, UnicodeEncodeError) as error:
+            why = getattr(error, "strerror", None) or "a name that is no UTF-8"
+            raise UsageError(
+                str(out), expected="a file that can be written", found=why, way_out="Name another."
+            ) from error
     put_json(found_there) if json else print_description(console, found_there, out)
     return DONE

@@ -6,18 +6,24 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from artifacts.store.store import Store
 from idxflow.api import Archive, ArchivedRun
 from idxflow.cli.ending import DONE, WRONG_USAGE
 from idxflow.cli.main import main
-from idxflow.hinting.hints import LabelHint, LabelHints, write_hints
+from idxflow.hinting.hints import LabelHint, LabelHints, file_names, write_hints
 from idxflow.views.hints import print_hints
 from schemas.catalog import load_dataset
 from schemas.errors import UsageError
 from schemas.held_out import HeldOut
 from schemas.results import PREDICTIONS
+from schemas.source import FILES, ROWS
+from tasks.formats.ledger import Row, write_ledger
 from tasks.quality.hints import find_hints
+from tests.artifacts.archive.history import stage_record, write_run
+from tests.artifacts.building import build
 from tests.flows.own_sets import OwnSet
 from tests.idxflow.conftest import Screen
 from tests.processes import PROJECT, bare_environment, run_python
@@ -101,6 +107,23 @@ def test_what_was_learned_by_heart(screen: Screen) -> None:
     shown = " ".join(screen.text.getvalue().split())
     assert "Worth a look: no label" in shown
     assert "by heart. `--folds 5` asks networks that have not seen them" in shown
+
+
+def test_a_packed_image_is_called_by_its_file(store: Store) -> None:
+    """Of a set that was packed the ledger tells which file a sample is, through the rows of a split that was cut."""
+    ledger = [
+        Row("oak/b.png", 10, split="train", sample=0, samples=1),
+        Row("a.npz", 9, split="train", sample=1, samples=3),
+    ]
+    (folder := store.home / "made").mkdir(parents=True)
+    write_ledger(folder / FILES, ledger, "")
+    np.save(folder / ROWS, np.array([3, 0], np.uint32))
+    packed = build(store, {FILES: (folder / FILES).read_bytes()}, "pack")
+    table = build(store, {ROWS: (folder / ROWS).read_bytes()}, "parse")
+    rows = [stage_record(packed), stage_record(table).model_copy(update={"name": "train"})]
+    find = file_names(store, write_run(store, "a" * 12, rows))
+    assert [find(0), find(1), find(2)] == ["a.npz, row 2", "oak/b.png", ""]
+    assert file_names(store, write_run(store, "b" * 12, rows[1:]))(0) == ""
 
 
 @pytest.mark.slow
