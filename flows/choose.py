@@ -12,6 +12,7 @@ from flows.identify import identify
 from flows.own_source import packed_dataset
 from schemas.catalog import load_dataset
 from schemas.datasets import Dataset
+from schemas.errors import UsageError
 from schemas.source import Choices
 
 HOPED_FOR = "mnist"
@@ -51,6 +52,14 @@ def find_dataset(
     """
     if name is not None and (own := packed_dataset(store, name, choices)):
         return own
+    if choices.said:
+        flag = choices.said[0].replace("_", "-")
+        raise UsageError(
+            f"--{flag}",
+            expected="a folder, archive, table or file of arrays to pack",
+            found=f"the data set {name or HOPED_FOR}, whose files say all",
+            way_out="Leave it out.",
+        )
     dataset = identify(store, load_dataset(name or HOPED_FOR, mirrors))
     if name is not None or all(store.find_file("download", file.sha256 or "") for file in dataset.files):
         return dataset

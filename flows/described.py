@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import BaseModel, Field
@@ -12,6 +13,7 @@ from artifacts.store.store import Store
 from flows.own_source import own_dataset, table_in
 from schemas.addresses import below_home
 from schemas.datasets import Dataset
+from schemas.pictures import PictureSpec
 from schemas.source import Choices
 from schemas.visible import in_a_line
 from tasks.formats.examine import Contents, examine, rows_contents
@@ -36,6 +38,7 @@ class Description(BaseModel, frozen=True):
     shape: tuple[int, ...]
     classes: tuple[str, ...]
     test: str
+    refused: tuple[str, ...] = Field(default=(), description="what a run would refuse, and the flag that has it used")
     toml: str = Field(repr=False)
 
 
@@ -66,8 +69,27 @@ def describe_place(store: Store, given: str, choices: Choices, beside: Path) -> 
         shape=data.packed.shape.array,
         classes=data.packed.classes,
         test=cut,
+        refused=tuple(would_refuse(contents, source.picture)) if source.kind == "pictures" else (),
         toml=to_toml(data, choices, os.path.relpath(os.path.realpath(path), os.path.realpath(beside))),
     )
+
+
+def would_refuse(contents: Contents, spec: PictureSpec) -> Iterator[str]:
+    """Say which pictures a run would refuse, as far as headers tell, a sentence each."""
+    shape, size = spec.shape, f"{spec.shape.rows} x {spec.shape.columns}"
+    others = sum(count for each, count in contents.sizes.items() if each != size)
+    if spec.fit == "exact" and others:
+        flags = f"--size {shape.rows}x{shape.columns} --fit pad, or --fit stretch"
+        yield f"{others:,} of another size than {size}: {flags}"
+    unlike = contents.grey if shape.colour else contents.colour
+    if spec.color == "exact" and unlike:
+        yield f"{unlike:,} {'grey' if shape.colour else 'in colour'}, others are not: --color gray or --color rgb"
+    if spec.background is None and contents.transparent:
+        yield f"{contents.transparent:,} that may have transparent parts: --background 0 to 255"
+    if spec.frames == "refuse" and contents.animated:
+        yield f"{contents.animated:,} of several frames: --frames first"
+    if spec.deep == "refuse" and contents.deep:
+        yield f"{contents.deep:,} of 16 bits a channel: --deep shift"
 
 
 def to_toml(data: Dataset, choices: Choices, path: str) -> str:

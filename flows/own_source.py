@@ -32,6 +32,8 @@ from schemas.source import TEST_FRACTION, Choices, Source, SplitName
 from tasks.formats.tree import left_out
 
 SURVEY = "tasks.formats.survey"
+KINDS = {"pictures": "Pictures", "table": "A table of pixels", "arrays": "Arrays", "idx": "IDX files"}
+"""What a set is made of, in words."""
 SUFFIX = re.compile(r"(?:\.(?:zip|tar|gz|tgz|csv|tsv|npz))+$", re.IGNORECASE)
 """Endings that are no part of a set's name."""
 
@@ -110,8 +112,8 @@ def own_dataset(
     data = Dataset(
         name=name,
         identity=f"{name}-{digest_of(str(path))[:8]}",
-        title=path.name,
-        source=f"{source.kind} of one's own, packed from {given}",
+        title=SUFFIX.sub("", path.name) or path.name,
+        source=f"{KINDS[source.kind]} of one's own, packed from {given}",
         splits=splits,
         packed=source,
     )

@@ -42,3 +42,20 @@ class PictureSpec(Parameters):
     background: Grey | None = None
     frames: Literal["refuse", "first"] = "refuse"
     deep: Literal["refuse", "shift"] = "refuse"
+
+    @property
+    def words(self) -> str:
+        """How pictures were prepared, in sentences: whoever has a model name new ones has to do the same."""
+        scaled = {
+            "exact": "None was scaled.",
+            "pad": f"They were scaled to fit, by Pillow's BILINEAR, and laid in the middle on level {self.pad}.",
+            "stretch": "They were scaled to that size, by Pillow's BILINEAR.",
+        }
+        said = [f"Pictures were decoded by Pillow, turned as their EXIF says, to {self.shape.words}.", scaled[self.fit]]
+        if not self.shape.colour:
+            said.append("Colours became grey by (19595 R + 38470 G + 7471 B + 32768) >> 16.")
+        if self.background is not None:
+            said.append(f"Transparent parts were laid on level {self.background}.")
+        if self.deep == "shift":
+            said.append("Of 16 bits a channel the higher 8 were kept.")
+        return " ".join(said)

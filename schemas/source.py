@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, Strict
+from pydantic import Field, Strict, field_validator
 
 from schemas.class_names import Classes, ClassName
 from schemas.image_spec import ImageSpec, Side
@@ -49,10 +50,18 @@ class Choices(Parameters):
     label: str | None = Field(default=None, max_length=200, description="column of the labels in a CSV or TSV")
     allow_refused: bool = Field(default=False, description="go on where more than 1 % of the pictures cannot be used")
 
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _compose(cls, given: object) -> object:
+        """Bring names to the form in which those of folders are compared: a Mac takes accents apart."""
+        if isinstance(given, list | tuple):
+            return [unicodedata.normalize("NFC", each) if isinstance(each, str) else each for each in given]
+        return given
+
     @property
-    def said(self) -> bool:
-        """Whether anything is said."""
-        return self != Choices()
+    def said(self) -> tuple[str, ...]:
+        """The names of what is said."""
+        return tuple(name for name in type(self).model_fields if name in self.model_fields_set)
 
 
 class Source(Parameters):

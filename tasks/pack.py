@@ -228,7 +228,8 @@ def pack_pictures(tree: Tree, source: Source, known: Mapping[str, str], earlier:
     how = source.picture.model_dump_json()
     pictures = Pictures(source, layout.placed, known, Rows.of(earlier, how))
     decoded = pictures.decode(tree, out / FRESH)
-    refuse_many(source, len(layout.placed), pictures.refused)
+    lost = {name: reason for name, reason in layout.lost.items() if name not in pictures.refused}
+    refuse_many(source, len(layout.placed) + len(lost), {**pictures.refused, **lost})
     refuse_empty(source, pictures)
     pictures.write(out)
     pictures.rows.images.clear()

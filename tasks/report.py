@@ -18,9 +18,11 @@ from schemas.image_table import TABLE, ImageTable
 from schemas.model import NORMALIZER, NormalizerFacts
 from schemas.parameters import Summary
 from schemas.results import LISTED, METRICS, PREDICTIONS, REPORT, STATISTICS, Metrics, SplitMetrics, Statistics
+from schemas.source import FILES
 from schemas.training import HISTORY, PROFILES, History, Training
 from tasks.explaining.page import Confusion, Illustration, Mistake, Page, Setting, percent, render
 from tasks.fitting.dealing import GROUPS
+from tasks.formats.ledger import fates
 from tasks.formats.packed import Origins
 from tasks.quality.hints import Hint, find_hints
 from tasks.quality.near_pairs import PAIRS, NearLeaks, NearPair, read_leaks
@@ -302,6 +304,7 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
         mistakes=mistakes,
         hints=hints,
         near=near,
+        files=fates(packed.file(FILES)) if packed else {},
         origins=origins,
         figures=figures,
     )

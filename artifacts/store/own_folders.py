@@ -13,7 +13,6 @@ import io
 import os
 import stat
 import zipfile
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import itemgetter
@@ -24,6 +23,7 @@ import numpy.typing as npt
 
 from artifacts.store import files
 from artifacts.store.integrity import TICK
+from schemas.endings import all_folded
 from schemas.errors import StageError
 
 Looks = npt.NDArray[np.int64]
@@ -200,20 +200,3 @@ def _readable(looks: Looks) -> npt.NDArray[np.bool_]:
     """Tell which files are regular ones that are not too large to be read."""
     readable: npt.NDArray[np.bool_] = (stat.S_IFMT(0o170000) & looks[:, 3] == stat.S_IFREG) & (looks[:, 0] <= LARGEST)
     return readable
-
-
-def folded(name: str) -> str:
-    """Return a name with its ending in small letters: `a.JPG` is `a.jpg`; one without an ending as it is."""
-    folder, slash, last = name.rpartition("/")
-    stem, dot, suffix = last.rpartition(".")
-    return f"{folder}{slash}{stem}{dot}{suffix.lower()}" if dot and stem else name
-
-
-def all_folded(names: Iterable[str]) -> list[str]:
-    """Fold names; those that would be alike stay as they are."""
-    names = list(names)
-    found = list(map(folded, names))
-    if len(set(found)) == len(found):
-        return found
-    times = Counter(found)
-    return [name if times[each] > 1 else each for name, each in zip(names, found, strict=True)]

@@ -99,13 +99,21 @@ Verbose = Annotated[bool | None, flag("Show logs, library messages and traceback
 Json = Annotated[bool, flag("Print JSON on standard output, and everything else on standard error.")]
 
 
+LARGEST_SIDE = 4096
+"""As of every image; see `schemas.image_spec.Side`."""
+
+
 def read_size(_: type, tokens: Sequence[Token]) -> tuple[int, int]:
     """Read rows and columns. Raises: UsageError: it is no size."""
     given = tokens[0]
     if not (found := re.fullmatch(r"([0-9]{1,4})\s*[xX\u00d7,]\s*([0-9]{1,4})", given.value.strip())):
         expected, way_out = "rows x columns, as 28x28", "Nothing has run."
         raise UsageError("--size", expected=expected, found=repr(given.value), way_out=way_out)
-    return int(found[1]), int(found[2])
+    rows, columns = int(found[1]), int(found[2])
+    if not (1 <= rows <= LARGEST_SIDE and 1 <= columns <= LARGEST_SIDE):
+        expected, way_out = f"rows and columns from 1 to {LARGEST_SIDE}", "Nothing has run."
+        raise UsageError("--size", expected=expected, found=repr(given.value), way_out=way_out)
+    return rows, columns
 
 
 @Parameter(name="*")

@@ -277,7 +277,7 @@ def _refuse_occupied(target: Path) -> None:
 
 def _compose(material: Material) -> tuple[dict[str, bytes], tuple[str, ...]]:
     """Return the content of every file, and the names of those that are left out."""
-    from idxflow.exporting.model_card import Card, render
+    from idxflow.exporting.model_card import Card, Packed, render
 
     model, scores, spec = material.model, material.scores, material.spec
     wanted = [
@@ -313,6 +313,7 @@ def _compose(material: Material) -> tuple[dict[str, bytes], tuple[str, ...]]:
         history=History.model_validate_json(content[HISTORY]),
         metrics=Metrics.model_validate_json(content[METRICS]) if scores else None,
         contents={name: meaning for name, meaning in MEANINGS.items() if name in {*content, SUMS}},
+        packed=Packed.of(dataset.get("packed")),
     )
     content[CARD] = _lines(render(card))
     sums = [f"{hashlib.sha256(content[name]).hexdigest()}  {name}" for name in sorted(content)]

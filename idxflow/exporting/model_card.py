@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
@@ -12,6 +14,7 @@ from artifacts.archive.lineage import Source
 from artifacts.manifest import Manifest
 from schemas.counts import counted
 from schemas.datasets import TableSpec
+from schemas.pictures import PictureSpec
 from schemas.results import LISTED, Metrics, find_caveats, wilson_interval
 from schemas.text import amount, share
 from schemas.training import History, Training
@@ -23,6 +26,22 @@ TEMPLATE = Path(__file__).with_suffix(".md")
 CONFUSIONS = 3
 MARKS = re.compile(r"([\\`*_\[\]<>|#~&])")
 """Characters with a meaning in a line of Markdown."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Of what a set was packed, and how its images were made of that: a sentence each."""
+
+    kind: str
+    words: str
+
+    @classmethod
+    def of(cls, source: Mapping[str, Any] | None) -> Packed | None:
+        """Read a `schemas.source.Source` out of a manifest. Returns: None of a set that was not packed."""
+        if not source:
+            return None
+        pictures = source["kind"] == "pictures"
+        return cls(source["kind"], PictureSpec.model_validate(source["picture"]).words if pictures else "")
 
 
 @dataclass(frozen=True)
@@ -39,6 +58,7 @@ class Card:
         findings: what was unusual about the data, a sentence each.
         metrics:  None where no evaluation is stored.
         contents: name of each other file of the folder, with what it is.
+        packed:   of a set that was packed, from what, and how its images were made.
     """
 
     model: Manifest
@@ -51,6 +71,7 @@ class Card:
     history: History
     metrics: Metrics | None
     contents: dict[str, str]
+    packed: Packed | None = None
 
 
 def render(card: Card) -> str:

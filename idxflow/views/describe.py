@@ -43,8 +43,8 @@ def print_description(console: Console, found: Description, out: Path | None) ->
     console.paragraph("Images", f"{rows} x {columns}, {'in colour' if channels else 'grey'}")
     console.paragraph("Classes", _few(found.classes))
     console.paragraph("Test split", found.test)
-    if max(len(contents.sizes), 1) > 1:
-        console.paragraph("Sizes differ", f"say --size {rows}x{columns} --fit pad, or stretch: else they are refused")
+    for said in found.refused:
+        console.paragraph("Refused", said)
     if out:
         console.line(f"\nWritten: {out}. Run it with: idxflow run --dataset {out}")
     else:

@@ -7,7 +7,7 @@ The file asks for nothing from anywhere: figures are data addresses, the style i
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -94,6 +94,7 @@ class Page:
         figures:    loss, accuracy, samples, confusion; and mistakes, hints and near pairs, if there are any.
         origins:    of samples, for their files' names.
         near:       test images that are nearly equal to train images.
+        files:      of a set that was packed, what became of its files, by how many.
     """
 
     SAMPLES: ClassVar[int] = 100
@@ -119,6 +120,7 @@ class Page:
     figures: dict[str, Illustration]
     origins: Origins = Origins()  # noqa: RUF009 - it knows nothing
     near: NearLeaks = NearLeaks()  # noqa: RUF009 - none
+    files: dict[str, int] = field(default_factory=dict)
 
     def sample(self, split: str, sample_id: int) -> str:
         """Return what an image is called: by its sample id, and the file that it comes from where that is known."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from schemas.source import Kind, SplitName
 from tasks.formats.layout import PictureLayout
-from tasks.formats.pictures import look
+from tasks.formats.pictures import GREY, look
 from tasks.formats.refused import Refused
 from tasks.formats.survey import Survey
 from tasks.formats.tree import Tree
@@ -31,6 +31,7 @@ class Contents(BaseModel, frozen=True):
         copies:  pictures whose file is equal to one before it, in whatever folder.
         clashes: of those, in how many the two lie in folders of different classes.
         turned:  pictures that their EXIF orientation turns.
+        grey, colour, transparent, animated, deep: pictures of these kinds; deep: of 16 bits a channel.
         told:    of rows, what was taken for what.
     """
 
@@ -45,6 +46,11 @@ class Contents(BaseModel, frozen=True):
     copies: int = 0
     clashes: int = 0
     turned: int = 0
+    grey: int = 0
+    colour: int = 0
+    transparent: int = 0
+    animated: int = 0
+    deep: int = 0
     told: tuple[str, ...] = ()
 
 
@@ -54,6 +60,7 @@ def examine(tree: Tree, layout: PictureLayout) -> Contents:
     labels = {each.name: each.label for each in layout.placed}
     seen: dict[bytes, str] = {}
     copies = clashes = turned = 0
+    kinds = Counter[str]()
     for name, data in tree.stream(each.name for each in layout.placed):
         try:
             if isinstance(data, Refused):
@@ -67,13 +74,17 @@ def examine(tree: Tree, layout: PictureLayout) -> Contents:
         frames = f", {found.frames} frames" if found.frames > 1 else ""
         formats[f"{found.format} {found.mode}{deep}{frames}"] += 1
         turned += found.turned
+        kinds["grey" if found.mode in GREY else "colour"] += 1
+        kinds["transparent"] += found.alpha
+        kinds["animated"] += found.frames > 1 and found.format != "MPO"
+        kinds["deep"] += found.deep
         before = seen.setdefault(hashlib.sha256(data).digest(), name)
         copies += before != name
         clashes += labels[before] != labels[name]
     return Contents(
         kind="pictures",
         files=len(tree.entries),
-        counts={part: dict(counts) for part, counts in layout.counts().items()},
+        counts=_counts(layout, unused),
         empty=layout.empty,
         unused=dict(Counter(unused.values()).most_common()),
         first=_first(unused),
@@ -82,6 +93,7 @@ def examine(tree: Tree, layout: PictureLayout) -> Contents:
         copies=copies,
         clashes=clashes,
         turned=turned,
+        **kinds,
     )
 
 
@@ -95,6 +107,14 @@ def rows_contents(found: Survey, unused: Mapping[str, str], files: int) -> Conte
         first=_first(unused),
         told=found.told,
     )
+
+
+def _counts(layout: PictureLayout, unused: Mapping[str, str]) -> dict[SplitName, dict[str, int]]:
+    """Count the pictures of each class that have a header, by part."""
+    counts: dict[SplitName, dict[str, int]] = {part: dict.fromkeys(layout.classes, 0) for part in layout.parts}
+    for each in layout.placed:
+        counts[each.part][each.label] += each.name not in unused
+    return counts
 
 
 def _first(unused: Mapping[str, str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -14,6 +15,10 @@ Part = Literal["train", "test"]
 PICTURES = frozenset(
     ".png .jpg .jpeg .jpe .jfif .gif .bmp .dib .tif .tiff .webp .ppm .pgm .pbm .pnm .pfm".split()  # noqa: SIM905 - as one reads it
 )
+OTHER_PICTURES = frozenset(
+    ".heic .heif .avif .jxl .jp2 .j2k .dng .nef .cr2 .cr3 .arw .orf .raf .svg .psd .ico .dcm .exr .hdr".split()  # noqa: SIM905
+)
+"""Endings of pictures that are not read: each is named for what it is, and counted as one that cannot be used."""
 TABLES, ARRAYS = frozenset({".csv", ".tsv"}), frozenset({".npz"})
 PACKED = frozenset({".gz", ".xz"})
 TRAIN = frozenset({"train", "training"})
@@ -45,12 +50,23 @@ class PictureLayout:
         unused:   the reason for every other file, by name.
         classes:  in label order: as numbers where all are numbers, else by code points.
         empty:    classes with a folder and without a picture in it.
+        unread:   those among the unused that cannot be read: links, devices, folders without the right to list them.
     """
 
     placed: tuple[Placed, ...]
     unused: dict[str, str] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
+    unread: frozenset[str] = frozenset()
+
+    @property
+    def lost(self) -> dict[str, str]:
+        """Pictures that are not used though a person may think so, and folders that cannot be listed, by the reason."""
+        return {
+            name: reason
+            for name, reason in self.unused.items()
+            if name in self.unread or (reason in {NO_CLASS, BESIDE} and suffix_of(name))
+        }
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -78,7 +94,7 @@ def suffix_of(name: str) -> str:
 
 def is_picture(name: str) -> bool:
     """Tell whether a name may be a picture's: by its ending, or because it has none."""
-    return suffix_of(name) in PICTURES or "." not in name.rpartition("/")[2]
+    return suffix_of(name) in PICTURES | OTHER_PICTURES or "." not in name.rpartition("/")[2]
 
 
 def in_label_order(names: Iterable[str]) -> tuple[str, ...]:
@@ -112,7 +128,7 @@ def lay_out(entries: Sequence[Entry], name: str, empty: Sequence[str], chosen: S
         elif len(levels) < (2 if parts else 1):
             unused[each] = NO_CLASS
         else:
-            label = levels[1] if parts else levels[0]
+            label = unicodedata.normalize("NFC", levels[1] if parts else levels[0])  # macOS takes accents apart
             if chosen is not None and label not in chosen:
                 unused[each] = NOT_CHOSEN
             else:
@@ -126,6 +142,7 @@ def lay_out(entries: Sequence[Entry], name: str, empty: Sequence[str], chosen: S
         unused=unused,
         classes=tuple(chosen) if chosen is not None else in_label_order(found),
         empty=tuple(sorted(bare - found)),
+        unread=frozenset(entry.name for entry in entries if entry.unreadable and not entry.left_out),
     )
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from artifacts.store.own_folders import folded
+from schemas.endings import folded
 
-COLUMNS = ("name", "bytes", "sha256", "split", "label", "sample", "samples", "reason", "notes")
+COLUMNS = ("name", "bytes", "sha256", "part", "label", "row", "rows", "reason", "notes")
+"""Of the file; a row of the packed IDX files is no sample id where a test split is cut off them."""
 
 
 class Row(NamedTuple):
@@ -51,7 +53,7 @@ def write_ledger(path: Path, rows: Sequence[Row], how: str) -> str:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types = {"bytes": pa.uint64(), "sample": pa.uint32(), "samples": pa.uint32()}
+    types = {"bytes": pa.uint64(), "row": pa.uint32(), "rows": pa.uint32()}
     fields = [pa.field(name, types.get(name, pa.string())) for name in COLUMNS]
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(COLUMNS)
     arrays = [pa.array(column, each.type) for column, each in zip(columns, fields, strict=True)]
@@ -71,11 +73,11 @@ def read_pictures(path: Path, how: str) -> Iterator[tuple[str, str, int, str]] |
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    table = pq.ParquetFile(path).read(["sha256", "split", "sample", "samples", "notes"])
+    table = pq.ParquetFile(path).read(["sha256", "part", "row", "rows", "notes"])
     if (table.schema.metadata or {}).get(b"idxflow.files", b"").decode() != how:
         return None
-    table = table.filter(pc.equal(table["samples"], 1))
-    return zip(*(table[name].to_pylist() for name in ("sha256", "split", "sample", "notes")), strict=True)
+    table = table.filter(pc.equal(table["rows"], 1))
+    return zip(*(table[name].to_pylist() for name in ("sha256", "part", "row", "notes")), strict=True)
 
 
 def read_ledger(path: Path) -> tuple[tuple[Row, ...], str]:
@@ -86,6 +88,13 @@ def read_ledger(path: Path) -> tuple[tuple[Row, ...], str]:
     how = (table.schema.metadata or {}).get(b"idxflow.files", b"").decode()
     columns = [table[name].to_pylist() for name in COLUMNS]
     return tuple(Row(*values) for values in zip(*columns, strict=True)), how
+
+
+def fates(path: Path) -> dict[str, int]:
+    """Count what became of the files of a ledger: those that are used, then by reason, the most frequent first."""
+    rows, _ = read_ledger(path)
+    used = sum(not row.reason for row in rows)
+    return {"used": used, **dict(Counter(row.reason for row in rows if row.reason).most_common())}
 
 
 class Names:

@@ -50,9 +50,9 @@ TWELVE, SIXTEEN, FLOAT, WHOLE = "I;12", ";16", "F", "I"
 SHORT = "it is cut short: its data end before its pixels do"
 LARGE = f"it has more than {MAX_PIXELS:,} pixels, or {MAX_SIDE:,} on a side: scale it down"
 EMPTY = "an empty file (0 bytes)"
-OTHER_COLOR = ": say which of the two all are made"
-DEEP = "it has 16 bits a channel, where 8 are kept: say deep = shift to keep the higher 8"
-TRANSPARENT = "it has transparent parts: say which background, 0 to 255, they are laid on"
+OTHER_COLOR = ": --color says which of the two all become"
+DEEP = "it has 16 bits a channel, where 8 are kept: --deep shift keeps the higher 8"
+TRANSPARENT = "it has transparent parts: --background says which level, 0 to 255, they are laid on"
 MODES = {
     "CMYK": "its colours are inks (CMYK): convert it to RGB",
     "LAB": "its colours are LAB: convert it to RGB",
@@ -245,7 +245,7 @@ def _paint(file: ImageFile, png: Png | None, recipe: Recipe) -> tuple[Image, lis
         notes.append(f"first of {frames} pictures, of which the others are previews or second views (MPO)")
     elif frames > 1:
         if recipe.frames == "refuse":
-            raise Refused(f"it has {frames} frames or pages: say frames = first to take the first one")
+            raise Refused(f"it has {frames} frames or pages: --frames first takes the first one")
         notes.append(f"first of {frames} frames")
     _check_mode(file, raw, deep, recipe)
     _check_color(file.mode, recipe)

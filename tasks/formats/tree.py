@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, Self
 
-from artifacts.store.own_folders import folded
+from schemas.endings import folded
 from schemas.errors import BadSource
 from schemas.visible import in_a_line
 from tasks.formats.refused import Refused

@@ -39,18 +39,18 @@ from tests.tasks.picture_bytes import (
 )
 
 SAME = [list(row) for row in GREY]
-DEEP = "it has 16 bits a channel, where 8 are kept: say deep = shift to keep the higher 8"
+DEEP = "it has 16 bits a channel, where 8 are kept: --deep shift keeps the higher 8"
 NO_SHIFT = "it has 16 bits a channel, of a kind that cannot be shifted to 8: write them as 8 bits"
-CLEAR = "it has transparent parts: say which background, 0 to 255, they are laid on"
+CLEAR = "it has transparent parts: --background says which level, 0 to 255, they are laid on"
 RAW = "it is a camera's raw file, of which only a preview could be read: export it as PNG or JPEG"
-FRAMES = "it has 2 frames or pages: say frames = first to take the first one"
+FRAMES = "it has 2 frames or pages: --frames first takes the first one"
 HEADER = "it begins as one PNG picture, and its header cannot be read: it is damaged, or of a rare kind"
 SHORT = "it is cut short: its data end before its pixels do"
 NO_END = "it is cut short: a PNG without its last chunk"
 WRONG = "it is damaged: the checksum of its PNG chunk {} is wrong"
 FEW = "it is damaged: it holds {} bytes of pixels, where its size takes {}"
 WHOLE = "its pixels are whole numbers of 32 bits: write them as 8 bits"
-COLOR = "it is {}, and others are not: say which of the two all are made"
+COLOR = "it is {}, and others are not: --color says which of the two all become"
 LARGE = "it has more than 67,108,864 pixels, or 65,536 on a side: scale it down"
 HEIC = "it is a picture of a kind that is not read (HEIC): save it as PNG or JPEG"
 SHIFTED = "the higher 8 of 16 bits"
