@@ -37,13 +37,18 @@ HOW = "docs/labels.md shows what a correction looks like."
 
 
 class Labels:
-    """What the labels of a split may be called: by a class's name, or as its files store them."""
+    """
+    What the labels of a split may be called: by a class's name, or as its files store them.
 
-    def __init__(self, spec: TableSpec) -> None:
+    Args: numbered: whether they store numbers; what is packed stores names, and 0 is no class of 1 to 9.
+    """
+
+    def __init__(self, spec: TableSpec, *, numbered: bool = True) -> None:
         self.classes = spec.classes
         # A spreadsheet's reader may have a ' before what looks like a formula: hints are written so.
         self.names = {form: index for index, name in enumerate(spec.classes) for form in (cell(name), name.strip())}
-        self._stored = {str(label): index for index, label in enumerate(spec.stored_labels)}
+        stored = spec.stored_labels if numbered else ()
+        self._stored = {str(label): index for index, label in enumerate(stored)}
 
     def find(self, given: str) -> int | None:
         """Return the class index of a name, or else of a stored label; None where there is no such class."""
@@ -138,7 +143,7 @@ def with_corrections(dataset: Dataset, path: Path, *, wanted: bool) -> Dataset:
         return dataset
     shown = path.name
     data = _read(path, shown)
-    labels = {name: Labels(dataset.splits[name].spec) for name in ("train", "test")}
+    labels = {name: Labels(dataset.splits[name].spec, numbered=dataset.packed is None) for name in ("train", "test")}
     lines = list(_lines(_decode(data, shown), shown, labels, packed=dataset.packed is not None))
     first: dict[str, int] = {}
     for line in lines:

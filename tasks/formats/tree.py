@@ -38,7 +38,7 @@ LEFT_OUT: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("Windows: deleted files and system notes", r"(?:^|/)(?:\$RECYCLE\.BIN|System Volume Information)/"),
         ("Synology: previews", r"(?:^|/)@eaDir/"),
         ("hidden: a name that begins with a dot", r"(?:^|/)\.(?!\.?(?:/|$))"),
-        ("corrections of labels, which are no image", r"^corrections\.csv$"),
+        ("corrections of labels, which are no image", r"(?:^|/)corrections\.csv$"),
         ("a download that has not ended", r"\.(?:crdownload|part|partial)$"),
     )
 )

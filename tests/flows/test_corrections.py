@@ -16,7 +16,8 @@ from flows.run_record import RunRecord
 from schemas.errors import StageError, UsageError
 from schemas.source import Choices
 from tasks.formats.packed import Origins
-from tests.flows.own_sets import TRAINING, OwnSet, computed, make_set, plan, run, table_of
+from tests.flows.own_sets import TRAINING, OwnSet, computed, draw, make_set, plan, run, table_of
+from tests.flows.packed_sets import write_pictures
 
 AFTER = ["validate train", "validate test", "normalize", "train", "evaluate", "report"]
 
@@ -165,3 +166,16 @@ def find_files(home: Path, record: RunRecord) -> dict[str, int]:
     folders = {row.stage: store.folder(row.stage, row.version) for row in record.stages if row.name != "test"}
     origins = Origins.at(folders["pack"] / "files.parquet", {"train": folders["parse"]})
     return {name: sample for sample in range(40) if (name := origins.name("train", sample))}
+
+
+def test_a_number_is_no_class_that_has_another_name(home: Path, tmp_path: Path) -> None:
+    """Folders 1 to 3 store names: 0, the index of 1, is none of them."""
+    files = write_pictures(tmp_path / "set", *draw(1, 9), ("1", "2", "3"))
+    given = tmp_path / "set" / "corrections.csv"
+    given.write_text(f"file,split,label\n{files[0]},train,0\n")
+    with pytest.raises(UsageError, match="expected the name of a class, found '0'"):
+        packed_dataset(Store(home), str(tmp_path / "set"), Choices())
+    given.write_text(f"file,split,label\n{files[0]},train,3\n")
+    data = packed_dataset(Store(home), str(tmp_path / "set"), Choices())
+    assert data is not None
+    assert [row.label for row in data.corrected["train"].rows] == [2]

@@ -135,15 +135,17 @@ def test_the_table_itself_may_be_given(place: Path, tmp_path: Path) -> None:
         ("notes.csv", "year,label\n1999,elm\n2000,oak\n"),
         ("notes.csv", "who,what\nAda,hello\n"),
         ("corrections.csv", "file,label\nFIRST,elm\n"),
+        ("old/corrections.csv", "file,label\n../FIRST,elm\n"),
         ("empty.csv", ""),
     ],
-    ids=["years", "texts", "corrections", "empty"],
+    ids=["years", "texts", "corrections", "deeper", "empty"],
 )
 def test_a_table_that_lists_nothing(tmp_path: Path, name: str, text: str) -> None:
     """Beside class folders a table of something else changes nothing; nor do corrections, which name files as well."""
     random = np.random.default_rng(1)
     images, labels = random.integers(0, 256, (6, 3, 3), np.uint8), np.arange(6) % 2
     files = write_pictures(tmp_path / "photos", images, labels, ("oak", "elm"))
+    (tmp_path / "photos" / name).parent.mkdir(exist_ok=True)
     (tmp_path / "photos" / name).write_text(text.replace("FIRST", files[0]))
     with open_tree(tmp_path / "photos") as tree:
         found: dict[SplitName, str] = tables_of_paths(tree, None)
