@@ -1,4 +1,4 @@
-"""Names of files, the letter case of their endings ignored. Nothing heavy is imported: processes that decode need it."""
+"""Names of files, the letter case of their endings ignored."""
 
 from __future__ import annotations
 

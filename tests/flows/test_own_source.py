@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from artifacts.store.store import Store
+from flows.choose import find_dataset
 from flows.own_source import packed_dataset
 from idxflow.api import open_store
 from schemas.datasets import Dataset
@@ -210,3 +211,9 @@ def described_folder(home: Path, place: Path) -> Dataset:
     data = packed_dataset(Store(home), str(place), Choices())
     assert data is not None
     return data
+
+
+def test_what_is_said_of_no_place_is_refused(home: Path) -> None:
+    """The files of a set of the catalog say all: a flag about pictures would do nothing."""
+    with pytest.raises(UsageError, match="--size: expected a folder, archive, table or file of arrays to pack"):
+        find_dataset(Store(home), "digits", (), Choices(size=(4, 4)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 import pytest
@@ -107,3 +108,22 @@ def test_empty_class_folders_are_named() -> None:
 def test_an_ending_is_that_of_what_is_compressed(name: str, suffix: str) -> None:
     """In small letters; a name that begins with its only dot has none."""
     assert suffix_of(name) == suffix
+
+
+def test_pictures_that_are_left_out_are_lost() -> None:
+    """A person thinks that they are used: those in no class folder, links, and folders that cannot be listed."""
+    found = [Entry(name, 1) for name in ("oak/1.png", "elm/1.png", "loose.jpg", "notes.txt", "README")]
+    found += [Entry("oak/2.png", 1, unreadable="it is a symbolic link"), Entry("ash/", 0, unreadable="it is a folder")]
+    layout = lay_out(arranged(found), "photos", (), None)
+    assert set(layout.lost) == {"loose.jpg", "oak/2.png", "ash/"}
+
+
+def test_pictures_of_other_kinds_are_looked_at() -> None:
+    """A HEIC is refused by its name, and not left out with the notes."""
+    assert [each[2] for each in placed(["oak/1.heic", "elm/1.png", "elm/x.txt"])] == ["elm/1.png", "oak/1.heic"]
+
+
+def test_accents_that_are_taken_apart_are_the_same_class() -> None:
+    """As in what a Mac has packed."""
+    whole, apart = (unicodedata.normalize(form, "Blüte") for form in ("NFC", "NFD"))
+    assert {each[1] for each in placed([f"{whole}/1.png", f"{apart}/2.png", "oak/1.png"])} == {whole, "oak"}
