@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 FOUND = ("metrics", "caveats", "held_out", "report", "model")
 """What a record says of a run once that has completed, and nothing before."""
+
+
+OF_DATA = frozenset({"pack", "group", "validate"})
+"""Stages whose findings are about the data: they hold for every run."""
 
 
 class Score(BaseModel):
@@ -76,12 +81,22 @@ def asked(job: Job) -> dict[str, Any]:
     }
 
 
+def cached_findings(run: Recorder) -> Iterator[str]:
+    """Say again what stages have found about the data that were computed by an earlier run, as they said it."""
+    for row in run.rows:
+        if row.cached and row.stage in OF_DATA and (manifest := run.store.manifest(row.stage, row.version)):
+            subject = f"{run.dataset} {row.name}" if row.stage == "validate" else run.dataset
+            yield from (f"{subject}: {finding}" for finding in manifest.summary.get("findings", ()))
+
+
 def found(run: Recorder, outcome: Outcome) -> dict[str, Any]:
     """Return what a completed run has come to; what is odd about a model is said of one that is cached, too."""
     model, page = run.reference(outcome.model), run.reference(outcome.report)
     metrics = Metrics.model_validate_json(run.reference(outcome.scores).file(METRICS).read_bytes())
     history = History.model_validate_json(model.file(HISTORY).read_bytes())
-    run.warnings.extend(history.findings)
+    for said in (*history.findings, *cached_findings(run)):
+        if said not in run.warnings:
+            run.warnings.append(said)
     splits = {"train": metrics.train, "test": metrics.test}
     return {
         "metrics": {name: Score(accuracy=split.accuracy, loss=split.loss) for name, split in splits.items()},

@@ -229,7 +229,7 @@ def pack_pictures(tree: Tree, source: Source, known: Mapping[str, str], earlier:
     pictures = Pictures(source, layout.placed, known, Rows.of(earlier, how))
     decoded = pictures.decode(tree, out / FRESH)
     lost = {name: reason for name, reason in layout.lost.items() if name not in pictures.refused}
-    refuse_many(source, len(layout.placed) + len(lost), {**pictures.refused, **lost})
+    findings = refuse_many(source, len(layout.placed) + len(lost), {**pictures.refused, **lost})
     refuse_empty(source, pictures)
     pictures.write(out)
     pictures.rows.images.clear()
@@ -248,6 +248,7 @@ def pack_pictures(tree: Tree, source: Source, known: Mapping[str, str], earlier:
         rows={part: len(each) for part, each in used.items()},
         classes={part: dict(Counter(one.label for one in each)) for part, each in used.items()},
         notes=dict(Counter(notes).most_common()),
+        findings=findings,
     )
 
 
@@ -307,15 +308,16 @@ def pack_rows(tree: Tree, source: Source, known: Mapping[str, str], out: Path) -
     )
 
 
-def refuse_many(source: Source, pictures: int, refused: Mapping[str, str]) -> None:
+def refuse_many(source: Source, pictures: int, refused: Mapping[str, str]) -> tuple[str, ...]:
     """
     See that at most one in a hundred pictures cannot be used; what is refused is said all the same.
 
     Args:   refused: the reason, by name.
+    Returns: a sentence about them; nothing where there are none.
     Raises: BadSource: more; it says why, by how many and which first.
     """
     if not refused:
-        return
+        return ()
     reasons: dict[str, list[str]] = {}
     for name, reason in refused.items():
         reasons.setdefault(reason, []).append(name)
@@ -325,8 +327,9 @@ def refuse_many(source: Source, pictures: int, refused: Mapping[str, str]) -> No
     ]
     told = "; ".join(said[:SHOWN]) + (f"; {len(said) - SHOWN} more reasons" if len(said) > SHOWN else "")
     if len(refused) <= MOST_REFUSED * pictures or source.allow_refused:
-        log.warning("%s: %d of %s cannot be used: %s.", source.name, len(refused), counted(pictures, "picture"), told)
-        return
+        finding = f"{len(refused):,} of {counted(pictures, 'picture', ',')} cannot be used: {told}"
+        log.warning("%s: %s", source.name, finding)
+        return (finding,)
     ways = list[str]()
     if any(OTHER_SIZE in reason for reason in reasons):
         ways.append(f"Scale all with --size {source.shape.rows}x{source.shape.columns} --fit pad, or --fit stretch")

@@ -220,7 +220,7 @@ def illustrate(  # noqa: PLR0917 - what there is to draw
             Picture(images[one.sample_id], f"{shorten(classes[one.true])}\nas {shorten(classes[one.predicted])}")
             for one in mistakes
         ]
-        columns = min(4, len(pictures))
+        columns = 4
         shown = counted(len(pictures), "misclassified test image")
         alt = f"{shown} with the highest loss, as in the table that follows."
         figures["mistakes"] = Illustration(draw_pictures(pictures, columns), alt)
@@ -232,7 +232,7 @@ def illustrate(  # noqa: PLR0917 - what there is to draw
         ]
         shown = counted(len(pictures), "train image")
         alt = f"{shown} with the most doubtful labels, as in the table that follows."
-        figures["hints"] = Illustration(draw_pictures(pictures, min(4, len(pictures))), alt)
+        figures["hints"] = Illustration(draw_pictures(pictures, 4), alt)
     if near:
         sides = (("train", [pair.train for pair in near]), ("test", [pair.test for pair in near]))
         of_train, of_test = (find_images(tables[split], set(samples)) for split, samples in sides)
@@ -246,7 +246,7 @@ def illustrate(  # noqa: PLR0917 - what there is to draw
         ]
         shown = counted(len(near), "pair")
         alt = f"{shown} of a train and a test image that are nearly equal, as in the table that follows."
-        figures["near"] = Illustration(draw_pictures(pictures, min(4, len(pictures))), alt)
+        figures["near"] = Illustration(draw_pictures(pictures, 4), alt)
     return figures
 
 

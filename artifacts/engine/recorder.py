@@ -174,6 +174,11 @@ class Recorder:
                 self._note()
 
     @property
+    def rows(self) -> tuple[StageRecord, ...]:
+        """What the stages have done so far, in the order of the graph."""
+        return tuple(sorted(self._rows.values(), key=self._place))
+
+    @property
     def saved(self) -> Record:
         """The record as it was last written. Raises: RuntimeError: it has not been."""
         if self.record is None:
@@ -337,7 +342,7 @@ class Recorder:
                 "state": self._state,
                 "started": self.started.isoformat(timespec="milliseconds"),
                 "seconds": round(time.perf_counter() - self._clock, 3),
-                "stages": tuple(sorted(self._rows.values(), key=self._place)),
+                "stages": self.rows,
                 "dashboard": redact(dashboard) if dashboard else None,
                 "flow_run": self.flow_run,
                 "warnings": tuple(dict.fromkeys(self.warnings)),

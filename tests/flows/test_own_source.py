@@ -217,3 +217,15 @@ def test_what_is_said_of_no_place_is_refused(home: Path) -> None:
     """The files of a set of the catalog say all: a flag about pictures would do nothing."""
     with pytest.raises(UsageError, match="--size: expected a folder, archive, table or file of arrays to pack"):
         find_dataset(Store(home), "digits", (), Choices(size=(4, 4)))
+
+
+def test_a_cached_run_says_again_what_is_odd_about_the_data(home: Path, tmp_path: Path) -> None:
+    """Pictures that cannot be used, and copies, are told by every run, in the same words."""
+    place = make_folder(tmp_path / "photos")
+    first = next(path for path in sorted(place.rglob("*.png")))
+    (first.parent / "bad.png").write_bytes(b"")
+    shutil.copyfile(first, first.with_name("zz-copy.png"))
+    one, two = (run_place(place, allow_refused=True) for _ in range(2))
+    assert all(row.cached for row in two.stages)
+    assert {said for said in one.warnings if said.startswith("photos")} == set(two.warnings)
+    assert any("1 of " in said and "bad.png" in said for said in two.warnings)
