@@ -32,6 +32,8 @@ from schemas.errors import StoreError
 LAYOUT = 2
 """Number of the tables below: another layout has another file, so that older and newer code work side by side."""
 TABLES = (
+    "DROP TABLE IF EXISTS runs",  # of a layout that was not made to its end
+    "DROP TABLE IF EXISTS used",
     "CREATE TABLE runs (file BLOB PRIMARY KEY, size INT, inode TEXT, time INT,"
     " id TEXT, sequence INT, started TEXT, state TEXT, dataset TEXT, identity TEXT)",
     "CREATE TABLE used (file BLOB, stage TEXT, name TEXT, version TEXT, identity TEXT, sequence INT, started TEXT)",

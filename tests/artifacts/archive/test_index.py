@@ -92,6 +92,15 @@ def test_the_highest_number_is_told_also_by_a_record_that_only_a_newer_version_r
         assert index.highest() == 9
 
 
+def half_made(path: Path) -> None:
+    """Leave a database in which another table has the name of one of the index's."""
+    path.unlink()
+    database = sqlite3.connect(path)
+    database.execute("CREATE TABLE used (other TEXT)")
+    database.commit()
+    database.close()
+
+
 @pytest.mark.parametrize(
     "harm",
     [
@@ -100,8 +109,9 @@ def test_the_highest_number_is_told_also_by_a_record_that_only_a_newer_version_r
         lambda path: path.write_bytes(path.read_bytes()[:5000]),
         lambda path: path.write_bytes(b""),
         lambda path: (path.unlink(), path.mkdir()),
+        half_made,
     ],
-    ids=["missing", "garbage", "cut", "empty", "a folder"],
+    ids=["missing", "garbage", "cut", "empty", "a folder", "half made"],
 )
 def test_one_that_is_harmed_is_rebuilt(store: Store, harm: Callable[[Path], object]) -> None:
     """Whatever lies in its place, what it says is what the records say."""
@@ -110,6 +120,10 @@ def test_one_that_is_harmed_is_rebuilt(store: Store, harm: Callable[[Path], obje
     harm(index_file(store))
     assert_true(store)
     assert_true(store)
+    if index_file(store).is_file():
+        database = sqlite3.connect(index_file(store))
+        assert database.execute("SELECT count(*) FROM runs").fetchall() == [(4,)]
+        database.close()
 
 
 def test_one_whose_pages_are_harmed_is_rebuilt(store: Store) -> None:
