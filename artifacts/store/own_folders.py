@@ -89,7 +89,8 @@ class OwnFolders:
         if noted := _read(path):
             known = noted.fill(names, looks, digests)
             # What could not be read may be by now.
-            known &= digests.any(axis=1) | ~_readable(looks) | np.fromiter(map(skipped, names), np.bool_, len(names))
+            unread = np.flatnonzero(known & ~digests.any(axis=1) & _readable(looks)).tolist()
+            known[[at for at in unread if not skipped(names[at])]] = False
             if known.all() and len(noted.names) == len(names):
                 return Listing(tuple(names), digests, noted.content, 0)
         changed = [at for at in np.flatnonzero(~known).tolist() if not skipped(names[at])]

@@ -115,9 +115,12 @@ def lay_out(entries: Sequence[Entry], name: str, empty: Sequence[str], chosen: S
     Raises: BadSource: fewer than two classes, or one of the chosen is not there.
     """
     unused = {entry.name: entry.left_out or entry.unreadable for entry in entries if not entry.used}
-    used = [entry.name for entry in entries if entry.used]
-    pictures = [each for each in used if is_picture(each)]
-    unused |= dict.fromkeys((each for each in used if not is_picture(each)), NO_PICTURE)
+    pictures = list[str]()
+    for entry in entries:
+        if entry.used and is_picture(entry.name):
+            pictures.append(entry.name)
+        elif entry.used:
+            unused[entry.name] = NO_PICTURE
     depth = _depth(pictures)
     parts = _parts({each.split("/")[depth] for each in pictures if each.count("/") > depth + 1})
     placed = list[Placed]()
