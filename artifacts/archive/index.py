@@ -51,13 +51,14 @@ USERS = (
     " ORDER BY sequence DESC, started DESC, id DESC"
 )
 _OF = "FROM used WHERE stage = :stage AND name = :name AND identity = :identity"
-# From one version to the next: of 10,000 runs that used one version, one row is read.
+_NEWEST = "ORDER BY sequence DESC, started DESC LIMIT 1"
+# From one version to the next, and its newest run: of 10,000 runs that used one version, three rows are read.
 VERSIONS = (
     f"WITH RECURSIVE each(version) AS (SELECT min(version) {_OF} UNION ALL"  # noqa: S608 - no value is in it
     f" SELECT (SELECT min(version) {_OF} AND version > each.version) FROM each WHERE each.version IS NOT NULL)"
     " SELECT version FROM each WHERE version IS NOT NULL"
-    f" ORDER BY (SELECT max(sequence) {_OF} AND version = each.version) DESC,"
-    f" (SELECT max(started) {_OF} AND version = each.version) DESC"
+    f" ORDER BY (SELECT sequence {_OF} AND version = each.version {_NEWEST}) DESC,"
+    f" (SELECT started {_OF} AND version = each.version {_NEWEST}) DESC"
 )
 ELSEWHERE = "SELECT DISTINCT version FROM used INDEXED BY used_by_name WHERE stage = ? AND name = ? LIMIT 32"
 INSERT = "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.archive.index import LAYOUT, RunIndex
+from artifacts.archive.index import LAYOUT, TABLES, VERSIONS, RunIndex
 from artifacts.archive.runs import list_runs, unreadable_runs
 from artifacts.ref import Ref
 from artifacts.store.store import Store
@@ -80,6 +80,30 @@ def test_the_newest_run_of_a_data_set_names_its_version_first(store: Store) -> N
         assert index.versions("parse", "train", "leaves-3") == []
         assert sorted(index.versions_elsewhere("parse", "train")) == [TABLE.version, other.version]
         assert index.versions_elsewhere("train", "") == []
+
+
+def _steps(runs: int) -> int:
+    """Return how many hundred steps SQLite takes to list two versions that `runs` runs used."""
+    database, steps = sqlite3.connect(":memory:"), 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    for table in TABLES:
+        database.execute(table)
+    rows = [(b"", "parse", "train", f"v{at % 2}", "mnist", at + 1, f"{at:05}") for at in range(runs)]
+    database.executemany("INSERT INTO used VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    database.set_progress_handler(count, 100)
+    found = database.execute(VERSIONS, {"stage": "parse", "name": "train", "identity": "mnist"}).fetchall()
+    database.close()
+    assert found == [("v1",), ("v0",)]
+    return steps
+
+
+def test_what_versions_cost_does_not_grow_with_the_runs_that_used_them() -> None:
+    assert _steps(5000) <= _steps(10) + 1
 
 
 def test_the_highest_number_is_told_also_by_a_record_that_only_a_newer_version_reads(store: Store) -> None:
