@@ -1,4 +1,4 @@
-"""No search for garbage among what is imported: it lives to the end of the process."""
+"""No search for garbage among what lives to the end of the process, as imports do."""
 
 from __future__ import annotations
 

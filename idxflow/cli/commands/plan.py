@@ -12,6 +12,7 @@ Examples:
 
 from __future__ import annotations
 
+from flows.garbage import lasting
 from idxflow.cli.ending import DONE
 from idxflow.cli.options import Home, Json, RunOptions
 from idxflow.cli.output import put_json
@@ -26,13 +27,14 @@ def plan(
     """Show what a run would do."""
     settings = options.settings(home=home)
 
-    from artifacts.store.store import Store
-    from flows.plan import plan_pipeline
-    from idxflow.views.console import open_console
-    from idxflow.views.stages import plan_lines, plan_total
+    with lasting():
+        from artifacts.store.store import Store
+        from flows.plan import plan_pipeline
+        from idxflow.views.console import open_console
+        from idxflow.views.stages import plan_lines, plan_total
 
     console = open_console(json=json)
-    with console.watching():
+    with console.watching(), lasting():
         found = plan_pipeline(Store(settings.home, create=False), settings.job)
     if json:
         put_json(found)
