@@ -103,6 +103,7 @@ def _steps(runs: int) -> int:
 
 
 def test_what_versions_cost_does_not_grow_with_the_runs_that_used_them() -> None:
+    """Of each version its newest run is looked up; the others are not read."""
     assert _steps(5000) <= _steps(10) + 1
 
 
