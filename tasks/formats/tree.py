@@ -102,6 +102,11 @@ class Tree(Protocol):
 
         Yields: name, and the bytes or why there are none.
         """
+        for name in names:
+            try:
+                yield name, self.read(name)
+            except Refused as refused:
+                yield name, refused
 
     def open(self, name: str) -> AbstractContextManager[BinaryIO]:
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
@@ -40,13 +40,6 @@ class FolderTree(Tree):
         if self._unreadable[name]:
             raise Refused(self._unreadable[name])
         return read_in(str(self._root), name, follow=self.kind == "file")
-
-    def stream(self, names: Iterable[str]) -> Iterator[tuple[str, bytes | Refused]]:
-        for name in names:
-            try:
-                yield name, self.read(name)
-            except Refused as refused:
-                yield name, refused
 
     def open(self, name: str) -> AbstractContextManager[BinaryIO]:
         return os.fdopen(self._descriptor(name)[0], "rb")

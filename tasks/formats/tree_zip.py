@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import stat
 import zipfile
-from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -65,13 +64,6 @@ class ZipTree(Tree):
         if len(data) != member.file_size:
             raise Refused(f"it has {len(data)} bytes where the archive says {member.file_size}")
         return data
-
-    def stream(self, names: Iterable[str]) -> Iterator[tuple[str, bytes | Refused]]:
-        for name in names:
-            try:
-                yield name, self.read(name)
-            except Refused as refused:
-                yield name, refused
 
     def open(self, name: str) -> AbstractContextManager[BinaryIO]:
         member = self._checked(name)
