@@ -23,7 +23,6 @@ from idxflow.cli.settings import Settings
 from idxflow.server.connection import connect, temporary_server
 from idxflow.server.environment import prepare_environment
 from idxflow.server.faithful import is_gone
-from idxflow.server.history import forget_unchanged
 from idxflow.views.console import Console
 from idxflow.views.run import print_summary
 from schemas.errors import IdxflowError, ServerError, StoreError, UnforeseenError
@@ -68,8 +67,6 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
                     connection.wait()
                 with _without_heartbeats():
                     record = flow(**settings.job.parameters)
-                if connection.stop:  # other servers are not ours to trim
-                    forget_unchanged(record)
         except Exception as error:
             if not is_gone():
                 raise _full(settings.home, error) or error from error

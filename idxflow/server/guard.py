@@ -7,14 +7,17 @@ A page whose name was made to point here is refused by the Host of its requests,
 Prefect sees them. Allowed are the addresses of PREFECT_SERVER_CORS_ALLOWED_ORIGINS,
 PREFECT_SERVER_UI_API_URL and PREFECT_API_URL, and 127.0.0.1 and localhost.
 
-It is started as a file, so that it needs no idxflow on the path.
+With --listener it is a home folder's own server, and deletes what that folder's dashboard has no use for; see
+`idxflow.server.forgetting`. It is started as a file, so that it needs no idxflow on the path.
 """
 
 from __future__ import annotations
 
 import argparse
 import socket
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -74,8 +77,13 @@ def main() -> None:
     settings = get_current_settings()
     api, origins = settings.server.api, settings.server.api.cors_allowed_origins.split(",")
     addresses = [*(each for each in origins if each != "*"), settings.server.ui.api_url, settings.api.url]
+    app = guarded(create_app(final=True), given.port, filter(None, addresses))
+    if given.listener is not None:
+        from idxflow.server.forgetting import WhenIdle, forget_one
+
+        app = WhenIdle(app, forget_one)
     config = uvicorn.Config(
-        guarded(create_app(final=True), given.port, filter(None, addresses)),
+        app,
         host=given.host,
         port=given.port,
         timeout_keep_alive=api.keepalive_timeout,
@@ -90,4 +98,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    sys.path.append(str(Path(__file__).parents[2]))  # last, so that it is nobody's tests or tasks
     main()

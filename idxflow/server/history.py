@@ -1,7 +1,8 @@
 """
 The history in the home folder's Prefect server: runs with their states, logs and pages, deleted by age.
 
-A running server deletes by itself what is older than its `DAYS`, and passing events after minutes.
+A running server deletes by itself what is older than its `DAYS`, passing events after minutes, and of the runs that
+changed nothing the oldest; see `idxflow.server.forgetting`.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.run_record import RunRecord
 from idxflow.server.connection import enter
 from idxflow.server.environment import prepare_environment, user_api_url
+from idxflow.server.forgetting import ENDED
 from idxflow.server.local import api_answers, find_server
 from idxflow.server.password import read_password
 
@@ -27,15 +28,6 @@ if TYPE_CHECKING:
 
 AT_ONCE = 200
 """Runs, and pages of a run, in one request: Prefect's own limit."""
-UNCHANGED = 300
-"""How many runs that changed nothing the dashboard keeps."""
-SELDOM = 10
-"""One run in so many deletes the surplus."""
-FORGOTTEN = 20
-"""Runs deleted in one transaction."""
-NOTHING_CHANGED = "nothing-changed"
-"""The tag that `flows.dashboard` gives such a run."""
-ENDED = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
 
 
 class Trimmed(BaseModel):
@@ -98,28 +90,3 @@ def _delete(client: SyncPrefectClient, run: UUID) -> int:
         client.delete_flow_run(run)
         return 1
     return 0
-
-
-def forget_unchanged(record: RunRecord, keep: int = UNCHANGED) -> None:
-    """
-    Delete from the dashboard the oldest runs that changed nothing, so that about `keep` of them stay.
-
-    Called at the end of a run on the home folder's own server, it does so after one in ten that changed nothing itself:
-    each takes 100 kB there and adds nothing. Errors are ignored: they are not the run's.
-    """
-    from flows.summary import nothing_changed
-
-    if not nothing_changed(record) or int(record.id, 16) % SELDOM:
-        return
-    from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import FlowRunFilter
-    from prefect.client.schemas.sorting import FlowRunSort
-
-    wanted = FlowRunFilter.model_validate({"tags": {"all_": [NOTHING_CHANGED]}, "state": {"type": {"any_": ENDED}}})
-    newest = FlowRunSort.START_TIME_DESC
-    with suppress(Exception), get_client(sync_client=True) as client:
-        old = client.read_flow_runs(flow_run_filter=wanted, sort=newest, offset=keep, limit=FORGOTTEN)
-        if old:
-            ids = {"flow_runs": {"id": {"any_": [str(run.id) for run in old]}}}
-            # The server's own clean-up takes their tables. (Prefect's client does not know the route by its type.)
-            client.request("POST", "/flow_runs/bulk_delete", json=ids)  # type: ignore[arg-type]

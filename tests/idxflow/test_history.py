@@ -10,19 +10,17 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import ArtifactCreate
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from artifacts.store.store import Store
 from idxflow.cli.ending import DONE
 from idxflow.cli.main import main
-from idxflow.server.history import NOTHING_CHANGED, forget_unchanged, trim_history
+from idxflow.server.history import trim_history
 from idxflow.server.local import stop_server
 from idxflow.server.password import private_folder, read_password
 from tests.artifacts.building import build
 from tests.deployments.host import Host
-from tests.idxflow.recording import record_run
 
 AGE = timedelta(days=90)
 DONE_NOW = {"type": "COMPLETED", "name": "Completed"}
@@ -63,42 +61,6 @@ def ended(client: SyncPrefectClient, database: Path, flow: UUID, days: float) ->
     with contextlib.closing(sqlite3.connect(database, timeout=30)) as there, there:  # the API takes no time of the past
         there.execute("UPDATE flow_run SET end_time = ? WHERE name = ?", (f"{moment:%F %T.%f}", f"run {days:g}"))
     return run
-
-
-def test_of_runs_that_changed_nothing_the_newest_stay(prefect_server: None, desk: Path) -> None:
-    """One run in ten that changed nothing deletes the oldest of its kind; one that computed something deletes none."""
-    unchanged = record_run(desk).model_copy(update={"id": "0" * 11 + "a"})
-    unchanged = unchanged.model_copy(
-        update={"stages": tuple(row.model_copy(update={"cached": True}) for row in unchanged.stages)}
-    )
-    with get_client(sync_client=True) as client:
-        flow = str(client.create_flow_from_name("unchanged"))
-
-        def made(*tags: str) -> UUID:
-            body = {"flow_id": flow, "state": DONE_NOW, "tags": list(tags)}
-            return UUID(client.request("POST", "/flow_runs/", json=body).json()["id"])
-
-        def left() -> set[UUID]:
-            return {run.id for run in client.read_flow_runs() if str(run.flow_id) == flow}
-
-        other, *runs = made(), *(made(NOTHING_CHANGED) for _ in range(4))
-        for record in (unchanged.model_copy(update={"id": "0" * 11 + "b"}), record_run(desk / "other")):
-            forget_unchanged(record, keep=1)
-        assert left() == {other, *runs}
-        forget_unchanged(unchanged, keep=len(client.read_flow_runs()))
-        assert left() == {other, *runs}
-        forget_unchanged(unchanged, keep=2)
-        kept = left()
-        assert other in kept
-        assert kept <= {other, runs[-1], runs[-2]}
-
-
-def test_a_server_that_does_not_answer_is_no_matter(desk: Path) -> None:
-    """What cannot be deleted now goes after another run."""
-    record = record_run(desk).model_copy(update={"id": "0" * 12})
-    cached = tuple(row.model_copy(update={"cached": True}) for row in record.stages)
-    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
-        forget_unchanged(record.model_copy(update={"stages": cached}))
 
 
 @pytest.mark.slow

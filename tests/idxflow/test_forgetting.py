@@ -1,0 +1,164 @@
+"""What a home folder's server deletes while it is idle: which runs, and when."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import httpx
+import pytest
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.types import Message
+
+from artifacts.store.store import Store
+from idxflow.server.forgetting import NOTHING_CHANGED, UNCHANGED, WhenIdle, forget_one
+from idxflow.server.password import read_password
+from tests.deployments.host import Host
+from tests.processes import until
+
+DONE_NOW = {"type": "COMPLETED", "name": "Completed"}
+
+
+def made(client: SyncPrefectClient, flow: str, *tags: str) -> UUID:
+    """A run that has completed."""
+    body = {"flow_id": flow, "state": DONE_NOW, "tags": list(tags)}
+    return UUID(client.request("POST", "/flow_runs/", json=body).json()["id"])
+
+
+def test_of_runs_that_changed_nothing_the_newest_stay(prefect_server: None) -> None:
+    """One after the other is deleted while there are more than are kept; a run that computed something never is."""
+    with get_client(sync_client=True) as client:
+        flow = str(client.create_flow_from_name("unchanged"))
+        other, *runs = made(client, flow), *(made(client, flow, NOTHING_CHANGED) for _ in range(4))
+        assert not asyncio.run(forget_one(keep=len(client.read_flow_runs())))
+        asked = 0
+        while asyncio.run(forget_one(keep=2)):
+            asked += 1
+        assert asked >= 2
+        left = {run.id for run in client.read_flow_runs() if str(run.flow_id) == flow}
+        assert other in left
+        assert left <= {other, runs[-1], runs[-2]}
+
+
+class Idle:
+    """An application whose requests wait until they are let go, and what is done while there are none."""
+
+    def __init__(self, pieces: int, error: Exception | None = None) -> None:
+        self.left, self.done, self.error = pieces, 0, error
+        self.go, self.asked = asyncio.Event(), asyncio.Event()
+        inner = Starlette(routes=[Route("/", self._answer)])
+        self.app = WhenIdle(inner, self._work, quiet=0.01, pause=0.05)
+
+    async def _answer(self, _: Request) -> PlainTextResponse:
+        self.asked.set()
+        await self.go.wait()
+        return PlainTextResponse("answered")
+
+    async def _work(self) -> bool:
+        self.done += 1
+        if self.error:
+            raise self.error
+        self.left -= 1
+        return self.left > 0
+
+    @asynccontextmanager
+    async def living(self) -> AsyncIterator[None]:
+        """Start it and end it as a server does."""
+        messages, said = asyncio.Queue[Message](), asyncio.Queue[Message]()
+        life = asyncio.create_task(self.app({"type": "lifespan", "asgi": {"version": "3.0"}}, messages.get, said.put))
+        for kind in ("startup", "shutdown"):
+            await messages.put({"type": f"lifespan.{kind}"})
+            assert (await said.get())["type"] == f"lifespan.{kind}.complete"
+            if kind == "startup":
+                yield
+        await life
+
+
+async def reached(condition: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def played(scene: Callable[[], Awaitable[None]]) -> None:
+    """Play a scene in an event loop of its own."""
+
+    async def play() -> None:
+        await scene()
+
+    asyncio.run(play())
+
+
+def test_pieces_are_done_one_after_the_other_until_there_are_none() -> None:
+    """After the last one it is looked again, but only after the pause; when the server ends it ends too."""
+
+    async def scene() -> None:
+        idle = Idle(3)
+        async with idle.living():
+            await reached(lambda: idle.done > 3)
+        ended = idle.done
+        await asyncio.sleep(0.1)
+        assert idle.done == ended
+
+    played(scene)
+
+
+def test_nothing_is_done_while_a_request_is_answered() -> None:
+    """However long it takes; and then it goes on."""
+
+    async def scene() -> None:
+        idle = Idle(10**6)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(idle.app), base_url="http://here") as client:
+            request = asyncio.create_task(client.get("/"))
+            await idle.asked.wait()
+            async with idle.living():
+                await asyncio.sleep(0.2)
+                assert idle.done == 0
+                idle.go.set()
+                assert (await request).text == "answered"
+                await reached(lambda: idle.done > 1)
+
+    played(scene)
+
+
+def test_a_failure_is_followed_by_another_try() -> None:
+    """What cannot be deleted now is deleted later."""
+
+    async def scene() -> None:
+        idle = Idle(3, OSError("no space left"))
+        async with idle.living():
+            await reached(lambda: idle.done > 1)
+
+    played(scene)
+
+
+def test_a_server_that_does_not_answer_is_an_error() -> None:
+    """It is seen by whoever asks, who tries again."""
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}), pytest.raises(httpx.ConnectError):
+        asyncio.run(forget_one())
+
+
+@pytest.mark.slow
+def test_a_homes_server_forgets_by_itself(store: Store) -> None:
+    """A real one, left alone, deletes what is beyond those that it keeps, with a password and without a word."""
+    with Host(store.home) as host:
+        api = host.start().api
+        with SyncPrefectClient(api, auth_string=read_password(store.home)) as client:
+            flow = str(client.create_flow_from_name("unchanged"))
+            for _ in range(UNCHANGED + 3):
+                made(client, flow, NOTHING_CHANGED)
+
+            def left() -> bool:
+                time.sleep(1)  # who asks without end keeps it from being idle
+                return client.count_flow_runs() == UNCHANGED
+
+            until(left, 120)
