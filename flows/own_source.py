@@ -153,7 +153,7 @@ def find_source(store: Store, path: Path, given: str, choices: Choices, tables: 
     from tasks.formats.survey import survey
     from tasks.formats.tree import open_tree
 
-    with open_tree(path, hash(listing.names) if listing else None) as tree:
+    with open_tree(path, listing.scan if listing else None) as tree:
         found = survey(tree, choices, tables)
     source = Source(
         path=str(path),

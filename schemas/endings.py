@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 def folded(name: str) -> str:
     """Return a name with its ending in small letters: `a.JPG` is `a.jpg`; one without an ending as it is."""
+    if name.isascii() and name.islower():
+        return name
     folder, slash, last = name.rpartition("/")
     stem, dot, suffix = last.rpartition(".")
     return f"{folder}{slash}{stem}{dot}{suffix.lower()}" if dot and stem else name

@@ -26,7 +26,7 @@ from schemas.image_spec import ImageSpec
 from schemas.parameters import Summary
 from schemas.source import FILES, IMAGES, LABELS, Choices, Color, Source, SplitName
 from schemas.visible import in_a_line
-from tasks.formats.decoding import decode_all
+from tasks.formats.decoding import Batch, decode_all
 from tasks.formats.idx import open_idx
 from tasks.formats.idx_writer import IdxWriter
 from tasks.formats.layout import Placed
@@ -150,21 +150,31 @@ class Pictures:
             else:
                 waiting.append(each.name)
         with target.open("wb") as file:
-            for name, sha256, result in decode_all(tree, waiting, self.source.picture, os.cpu_count() or 1):
-                if self.known and sha256 != self.known.get(name):
-                    raise _changed(self.source)
-                self.digests[name] = sha256 or ""
-                if isinstance(result, Refused):
-                    self.refused[name] = result.reason
-                elif self.digests[name] not in self.rows.places:
-                    file.write(result.pixels.data)
-                    self.rows.places[self.digests[name]] = (FRESH, decoded)
-                    self.rows.notes[self.digests[name]] = "; ".join(result.notes)
-                    decoded += 1
+            for batch in decode_all(tree, waiting, self.source.picture, os.cpu_count() or 1):
+                taken = self._taken(batch, decoded)
+                file.write((batch.pixels if len(taken) == len(batch.pixels) else batch.pixels[taken]).data)
+                decoded += len(taken)
         if decoded:
             shape = (decoded, *self.source.shape.array)
             self.rows.images[FRESH] = np.memmap(target, np.uint8, "r", 0, shape)
         return decoded
+
+    def _taken(self, batch: Batch, first: int) -> list[int]:
+        """Note what became of pictures. Returns: which of the images are new: the first is row `first` of FRESH."""
+        taken, at = list[int](), 0
+        for name, sha256, result in zip(batch.names, batch.sha256, batch.results, strict=True):
+            if self.known and sha256 != self.known.get(name):
+                raise _changed(self.source)
+            self.digests[name] = digest = sha256 or ""
+            if isinstance(result, Refused):
+                self.refused[name] = result.reason
+                continue
+            if digest not in self.rows.places:
+                self.rows.places[digest] = (FRESH, first + len(taken))
+                self.rows.notes[digest] = "; ".join(result)
+                taken.append(at)
+            at += 1
+        return taken
 
     @property
     def used(self) -> dict[SplitName, list[Placed]]:
@@ -384,7 +394,7 @@ def pack(source: Source, out: Path, own: OwnFolders, earlier: Callable[[], Path 
             if read[at]
         }
     look = None if listing else path.stat()
-    with open_tree(path, hash(listing.names) if listing else None) as tree:
+    with open_tree(path, listing.scan if listing else None) as tree:
         if source.kind == "pictures":
             summary = pack_pictures(tree, source, known, earlier(), out)
         else:

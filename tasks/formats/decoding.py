@@ -18,15 +18,19 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from types import TracebackType
-from typing import IO, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from schemas.errors import StageError
 from schemas.pictures import PictureSpec
 from tasks.formats.picture_worker import read_frame, write_frame
-from tasks.formats.pictures import Decoded, Recipe
+from tasks.formats.pictures import Recipe
 from tasks.formats.refused import Refused
 from tasks.formats.tree import Tree
 from tasks.formats.tree_folder import FolderTree
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 CHUNK = 500
 """Pictures that a process gets at once."""
@@ -46,29 +50,31 @@ Read = tuple[str, bytes | Refused | None]
 """A file's name, and what it holds or why it could not be read; None: the process that decodes it reads it, too."""
 
 
-class Outcome(NamedTuple):
+class Batch(NamedTuple):
     """
-    What became of one file.
+    What became of some files, in order.
 
     Args:
-        name:   of the entry.
-        sha256: of its bytes, in hex; None where they could not be read.
-        result: the image, whose pixels cannot be written to, or the reason why there is none.
+        names:   of the entries.
+        sha256:  of each one's bytes, in hex; None where they could not be read.
+        results: of each, what was done to it, a short line each, or the reason why there is no image.
+        pixels:  uint8 (n, rows, columns) or (n, rows, columns, 3), of those that have one; it cannot be written to.
     """
 
-    name: str
-    sha256: str | None
-    result: Decoded | Refused
+    names: list[str]
+    sha256: list[str | None]
+    results: list[tuple[str, ...] | Refused]
+    pixels: npt.NDArray[np.uint8]
 
 
-def decode_all(tree: Tree, names: Sequence[str], spec: PictureSpec, workers: int) -> Generator[Outcome, None, None]:
+def decode_all(tree: Tree, names: Sequence[str], spec: PictureSpec, workers: int) -> Generator[Batch, None, None]:
     """
     Decode pictures, in the order in which `tree.stream` reads them: that of `names`, but of a tar as they lie in it.
 
     Args:
         names:   of entries, each once.
         workers: processes that decode, at least 1; fewer than ALONE small pictures take one.
-    Yields: an outcome a name. Closing the iterator, an error or Ctrl-C ends the processes.
+    Yields: what became of each name, chunk after chunk. Closing the iterator, an error or Ctrl-C ends the processes.
     Raises: StageError: a process was killed or failed.
     """
     recipe = Recipe.of(spec)
@@ -78,13 +84,13 @@ def decode_all(tree: Tree, names: Sequence[str], spec: PictureSpec, workers: int
     root = tree.root if isinstance(tree, FolderTree) else ""
     files = _named(tree, names) if root else _streamed(tree, names)
     with _Pool(_processes(tree, names, workers), root, recipe) as pool:
-        waiting: deque[Future[list[Outcome]]] = deque()
+        waiting: deque[Future[Batch]] = deque()
         for chunk in _chunks(files, room):
             waiting.append(pool.submit(chunk))
             if len(waiting) > pool.size + 1:
-                yield from waiting.popleft().result()
+                yield waiting.popleft().result()
         for future in waiting:
-            yield from future.result()
+            yield future.result()
 
 
 def _processes(tree: Tree, names: Sequence[str], workers: int) -> int:
@@ -141,11 +147,11 @@ class _Pool:
             raise
         return self
 
-    def submit(self, chunk: list[Read]) -> Future[list[Outcome]]:
+    def submit(self, chunk: list[Read]) -> Future[Batch]:
         """Have a chunk decoded by the process that is idle first."""
         return self._threads.submit(self._decode, chunk)
 
-    def _decode(self, chunk: list[Read]) -> list[Outcome]:
+    def _decode(self, chunk: list[Read]) -> Batch:
         worker = self._idle.get()
         try:
             return worker.decode(chunk)
@@ -170,7 +176,7 @@ class _Worker:
         self._root, self._recipe, self._log, self._begun = root, recipe, log, False
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
 
-    def decode(self, chunk: list[Read]) -> list[Outcome]:
+    def decode(self, chunk: list[Read]) -> Batch:
         """Have a chunk decoded and wait for it. Raises: StageError: the process has ended."""
         asked = [len(data) if data is not None else name for name, data in chunk if not isinstance(data, Refused)]
         try:
@@ -179,7 +185,7 @@ class _Worker:
             answered = None
         if answered is None:
             raise self._died(chunk)
-        return list(_outcomes(chunk, self._recipe, *answered))
+        return _batch(chunk, self._recipe, *answered)
 
     def _ask(self, asked: list[int | str], datas: list[bytes]) -> tuple[Any, bytes] | None:
         to, back = self._process.stdin, self._process.stdout
@@ -222,19 +228,14 @@ class _Worker:
                     continue
 
 
-def _outcomes(chunk: list[Read], recipe: Recipe, answers: list[Any], body: bytes) -> Iterator[Outcome]:
+def _batch(chunk: list[Read], recipe: Recipe, answers: list[Any], body: bytes) -> Batch:
     import numpy as np
 
-    shape = (recipe.rows, recipe.columns, 3)[: 2 if recipe.channels == 1 else 3]
-    pixels, size, at = np.frombuffer(body, np.uint8), recipe.rows * recipe.columns * recipe.channels, 0
-    rest = iter(answers)
-    for name, data in chunk:
-        if isinstance(data, Refused):
-            yield Outcome(name, None, data)
-            continue
-        sha256, notes, reason = next(rest)
-        if reason is not None:
-            yield Outcome(name, sha256, Refused(reason))
-            continue
-        yield Outcome(name, sha256, Decoded(pixels[at : at + size].reshape(shape), tuple(notes)))
-        at += size
+    shape = (-1, recipe.rows, recipe.columns, 3)[: 3 if recipe.channels == 1 else 4]
+    digests, results = list[str | None](), list[tuple[str, ...] | Refused]()
+    answered = zip(*answers, strict=True)
+    for _, data in chunk:
+        digest, notes, reason = (None, (), data.reason) if isinstance(data, Refused) else next(answered)
+        digests.append(digest)
+        results.append(tuple(notes) if reason is None else Refused(reason))
+    return Batch([name for name, _ in chunk], digests, results, np.frombuffer(body, np.uint8).reshape(shape))

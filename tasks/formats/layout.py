@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from schemas.counts import counted
 from schemas.errors import BadSource
@@ -31,8 +31,7 @@ OTHER_PART = "{} is not used where there is a test folder"
 BESIDE = "it lies beside the folders of train and test"
 
 
-@dataclass(frozen=True)
-class Placed:
+class Placed(NamedTuple):
     """A file that is used: `name` in the tree, its part of the set, and its class."""
 
     name: str
@@ -84,6 +83,9 @@ class PictureLayout:
 
 def suffix_of(name: str) -> str:
     """Return the ending of a name in small letters; that of what is compressed for `a.csv.gz`."""
+    before, dot, suffix = name.rpartition(".")
+    if before and before[-1] != "/" and (found := f".{suffix.lower()}") in PICTURES:  # nearly always
+        return found
     last = name.rpartition("/")[2].lower()
     stem, dot, suffix = last.rpartition(".")
     if dot and f".{suffix}" in PACKED:
@@ -121,25 +123,21 @@ def lay_out(entries: Sequence[Entry], name: str, empty: Sequence[str], chosen: S
             pictures.append(entry.name)
         elif entry.used:
             unused[entry.name] = NO_PICTURE
-    depth = _depth(pictures)
-    parts = _parts({each.split("/")[depth] for each in pictures if each.count("/") > depth + 1})
+    folders = {each: each.rpartition("/")[0] for each in pictures}
+    depth = _depth(set(folders.values()))
+    parts = _parts({each.split("/")[depth] for each in set(folders.values()) if each.count("/") > depth})
+    meant = {each: _meant(each.split("/")[depth:] if each else [], parts, chosen) for each in set(folders.values())}
     placed = list[Placed]()
-    for each in pictures:
-        levels = each.split("/")[depth:-1]
-        if parts and (not levels or levels[0] not in parts):
-            unused[each] = OTHER_PART.format(f"{levels[0]}/") if levels and _is_part(levels[0]) else BESIDE
-        elif len(levels) < (2 if parts else 1):
-            unused[each] = NO_CLASS
+    for each, folder in folders.items():
+        place = meant[folder]
+        if isinstance(place, str):
+            unused[each] = place
         else:
-            label = unicodedata.normalize("NFC", levels[1] if parts else levels[0])  # macOS takes accents apart
-            if chosen is not None and label not in chosen:
-                unused[each] = NOT_CHOSEN
-            else:
-                placed.append(Placed(each, parts[levels[0]] if parts else "train", label))
+            placed.append(Placed(each, *place))
     found = {each.label for each in placed}
     _refuse_few(name, found, chosen)
-    place = 1 if parts else 0
-    bare = {levels[place] for each in empty if len(levels := each.split("/")[depth:]) == place + 1}
+    level = 1 if parts else 0
+    bare = {levels[level] for each in empty if len(levels := each.split("/")[depth:]) == level + 1}
     return PictureLayout(
         placed=tuple(sorted(placed, key=lambda each: each.part != "train")),
         unused=unused,
@@ -149,11 +147,23 @@ def lay_out(entries: Sequence[Entry], name: str, empty: Sequence[str], chosen: S
     )
 
 
-def _depth(names: Sequence[str]) -> int:
+def _meant(levels: Sequence[str], parts: dict[str, Part], chosen: Sequence[str] | None) -> tuple[Part, str] | str:
+    """Return the part and the class of what lies in a folder, or why it is not used. Args: levels: of the folder."""
+    if parts and (not levels or levels[0] not in parts):
+        return OTHER_PART.format(f"{levels[0]}/") if levels and _is_part(levels[0]) else BESIDE
+    if len(levels) < (2 if parts else 1):
+        return NO_CLASS
+    label = unicodedata.normalize("NFC", levels[1] if parts else levels[0])  # macOS takes accents apart
+    if chosen is not None and label not in chosen:
+        return NOT_CHOSEN
+    return parts[levels[0]] if parts else "train", label
+
+
+def _depth(folders: set[str]) -> int:
     """Return how many folders all files lie in, one in the other, before there is a choice of folder, or a file."""
     depth = 0
-    while names and all(each.count("/") > depth + 1 for each in names):
-        if len({each.split("/")[depth] for each in names}) > 1:
+    while folders and all(each.count("/") > depth for each in folders):
+        if len({each.split("/")[depth] for each in folders}) > 1:
             break
         depth += 1
     return depth

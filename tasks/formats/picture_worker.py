@@ -13,10 +13,11 @@ import os
 import signal
 import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import IO, Any
 
-from tasks.formats.pictures import Recipe, Said, paint, recording
+from tasks.formats.pictures import Recipe, Said, chunks_of, paint, recording
+from tasks.formats.plain_pngs import decode_lines, plain_lines
 from tasks.formats.refused import Refused
 from tasks.formats.tree_folder import read_in
 
@@ -24,7 +25,7 @@ LENGTHS = struct.Struct(">QQ")
 """Bytes of a frame's header and of its body."""
 
 
-def write_frame(file: IO[bytes], header: Any, body: Iterable[bytes]) -> None:
+def write_frame(file: IO[bytes], header: Any, body: Iterable[bytes | memoryview]) -> None:
     """Write a frame and flush it. Args: header: what JSON can hold.  body: pieces, joined without a sign between."""
     head, pieces = json.dumps(header).encode(), list(body)
     file.write(LENGTHS.pack(len(head), sum(map(len, pieces))) + head)
@@ -42,28 +43,77 @@ def read_frame(file: IO[bytes]) -> tuple[Any, bytes] | None:
     return (json.loads(header), content) if len(header) + len(content) == head + body else None
 
 
-def read_and_answer(root: str, name: str, recipe: Recipe, said: Said) -> tuple[list[Any], bytes]:
-    """Do as `answer` for a file of a folder; of one that cannot be read there is no SHA-256."""
-    try:
-        data = read_in(root, name)
-    except Refused as refused:
-        return [None, [], refused.reason], b""
-    return answer(data, recipe, said)
-
-
-def answer(data: bytes, recipe: Recipe, said: Said) -> tuple[list[Any], bytes]:
+class Answers:
     """
-    Decode one picture.
+    What became of pictures, in the order in which they were given.
 
-    Args:    said: warnings that are recorded.
-    Returns: its SHA-256, its notes, the reason why it is refused or None; and its pixels, nothing where it is refused.
+    Args:
+        recipe:  what they become.
+        said:    warnings that are recorded.
+        digests: SHA-256 of each; None where it could not be read.
+        notes:   what was done to each.
+        reasons: why it is refused; None where it is not.
+        pixels:  of those that are not refused.
     """
-    digest = hashlib.sha256(data).hexdigest()
-    try:
-        image, notes = paint(data, recipe, said)
-    except Refused as refused:
-        return [digest, [], refused.reason], b""
-    return [digest, notes, None], image.tobytes()
+
+    def __init__(self, recipe: Recipe, said: Said) -> None:
+        self._recipe, self._said = recipe, said
+        self.digests, self.notes, self.reasons = list[str | None](), list[Sequence[str]](), list[str | None]()
+        self._pixels = list[bytes | memoryview]()
+        self._waiting = list[tuple[int, bytes, bytes]]()
+
+    @property
+    def header(self) -> list[Any]:
+        """Everything but the pixels."""
+        return [self.digests, self.notes, self.reasons]
+
+    def read(self, root: str, name: str) -> None:
+        """Read a file of a folder and decode it."""
+        try:
+            data = read_in(root, name)
+        except Refused as refused:
+            self._put(None, reason=refused.reason)
+        else:
+            self.add(data)
+
+    def add(self, data: bytes) -> None:
+        """Decode a picture: at once, or with others when all are there."""
+        digest = hashlib.sha256(data).hexdigest()
+        try:
+            png = chunks_of(data)
+            if png and (lines := plain_lines(png, self._recipe)) is not None:
+                self._waiting.append((len(self.digests), data, lines))
+                self._put(digest)
+            else:
+                image, notes = paint(data, png, self._recipe, self._said)
+                self._put(digest, image.tobytes(), notes)
+        except Refused as refused:
+            self._put(digest, reason=refused.reason)
+
+    def _put(
+        self, digest: str | None, pixels: bytes = b"", notes: Sequence[str] = (), reason: str | None = None
+    ) -> None:
+        self.digests.append(digest)
+        self.notes.append(notes)
+        self.reasons.append(reason)
+        self._pixels.append(pixels)
+
+    def pixels(self) -> list[bytes | memoryview]:
+        """Decode those that wait. Returns: the pixels of each picture, nothing of one that is refused."""
+        try:
+            decoded = decode_lines([lines for _, _, lines in self._waiting], self._recipe) if self._waiting else ()
+            for (at, _, _), pixels in zip(self._waiting, decoded, strict=True):
+                self._pixels[at] = pixels
+        except Refused:
+            self._one_by_one()
+        return self._pixels
+
+    def _one_by_one(self) -> None:
+        for at, data, _ in self._waiting:
+            try:
+                self._pixels[at] = paint(data, chunks_of(data), self._recipe, self._said)[0].tobytes()
+            except Refused as refused:
+                self.reasons[at] = refused.reason
 
 
 def main() -> None:
@@ -82,11 +132,12 @@ def main() -> None:
     with recording() as said:
         while (frame := read_frame(sys.stdin.buffer)) is not None:
             header, body = frame
-            answers, at = [], 0
+            answers, at = Answers(recipe, said), 0
             for each in header:
                 if isinstance(each, str):
-                    answers.append(read_and_answer(root, each, recipe, said))
+                    answers.read(root, each)
                 else:
-                    answers.append(answer(body[at : at + each], recipe, said))
+                    answers.add(body[at : at + each])
                     at += each
-            write_frame(output, [head for head, _ in answers], (pixels for _, pixels in answers))
+            pixels = answers.pixels()
+            write_frame(output, answers.header, pixels)

@@ -146,8 +146,7 @@ def look(data: bytes) -> Look:
 
     Raises: Refused: no picture, or one of more than MAX_PIXELS.
     """
-    if data.startswith(PNG_MAGIC):
-        check_chunks(data)
+    chunks_of(data)
     with recording() as said:
         found, _ = _guarded(data, _look, said)
     return found
@@ -167,7 +166,7 @@ def decode(data: bytes, spec: PictureSpec) -> Decoded:
 
     recipe = Recipe.of(spec)
     with recording() as said:
-        image, notes = paint(data, recipe, said)
+        image, notes = paint(data, chunks_of(data), recipe, said)
     return Decoded(np.array(image, np.uint8), notes)
 
 
@@ -182,14 +181,18 @@ def recording() -> Iterator[Said]:
         yield said
 
 
-def paint(data: bytes, recipe: Recipe, said: Said) -> tuple[Image, tuple[str, ...]]:
+def chunks_of(data: bytes) -> Png | None:
+    """Return the chunks of a PNG, checked; None of what does not begin as one. Raises: Refused: damaged."""
+    return check_chunks(data) if data.startswith(PNG_MAGIC) else None
+
+
+def paint(data: bytes, png: Png | None, recipe: Recipe, said: Said) -> tuple[Image, tuple[str, ...]]:
     """
     Do what `decode` does.
 
-    Args:    said: of `recording`; it is emptied.
+    Args:    png: of `chunks_of`.  said: of `recording`; it is emptied.
     Returns: an image of Pillow, of mode L or RGB, with its notes.
     """
-    png = check_chunks(data) if data.startswith(PNG_MAGIC) else None
     if png is not None and (mode := png.plain):
         notes = list[str]()
         _check_color(mode, recipe)

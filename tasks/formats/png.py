@@ -86,22 +86,41 @@ def check_pixels(png: Png) -> None:
 
     Raises: Refused: there are fewer than rows and columns take, or they are damaged.
     """
-    expected, found, inflater, pieces = _expected(png.header), 0, zlib.decompressobj(), png.pieces
-    try:
-        if len(pieces) == 1 and expected < BLOCK:  # nearly always
-            found = len(inflater.decompress(pieces[0], expected + 1))
-            pieces = []
-        for piece in pieces:
-            rest: bytes | memoryview = piece
-            while rest and found <= expected:
-                found += len(inflater.decompress(rest, BLOCK))
-                rest = inflater.unconsumed_tail
-        while found <= expected and (more := inflater.decompress(inflater.unconsumed_tail, BLOCK)):
-            found += len(more)
-    except zlib.error as error:
-        raise Refused(f"it is damaged: its pixels cannot be inflated ({error})") from error
+    expected, found, pieces = _expected(png.header), 0, png.pieces
+    if len(pieces) == 1 and expected < BLOCK:  # nearly always
+        found = len(inflate(pieces[0], expected + 1))
+    else:
+        found = _inflated_bytes(pieces, expected)
     if found < expected:
         raise Refused(f"it is damaged: it holds {found} bytes of pixels, where its size takes {expected}")
+
+
+def inflate(piece: memoryview, most: int) -> bytes:
+    """Inflate at most so many bytes of pixels and check their Adler-32 where they are all. Raises: Refused: damaged."""
+    try:
+        return zlib.decompressobj().decompress(piece, most)
+    except zlib.error as error:
+        raise _damaged(error) from error
+
+
+def _inflated_bytes(pieces: list[memoryview], most: int) -> int:
+    """Count the bytes of pixels, up to one more than `most`."""
+    inflater, found = zlib.decompressobj(), 0
+    try:
+        for piece in pieces:
+            rest: bytes | memoryview = piece
+            while rest and found <= most:
+                found += len(inflater.decompress(rest, BLOCK))
+                rest = inflater.unconsumed_tail
+        while found <= most and (more := inflater.decompress(inflater.unconsumed_tail, BLOCK)):
+            found += len(more)
+    except zlib.error as error:
+        raise _damaged(error) from error
+    return found
+
+
+def _damaged(error: zlib.error) -> Refused:
+    return Refused(f"it is damaged: its pixels cannot be inflated ({error})")
 
 
 def _expected(header: memoryview) -> int:

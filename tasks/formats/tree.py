@@ -7,18 +7,22 @@ read bears the reason: a rule that it was left out by, or what is wrong with it.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, Self
 
 from schemas.endings import folded
 from schemas.errors import BadSource
 from schemas.visible import in_a_line
 from tasks.formats.refused import Refused
+
+if TYPE_CHECKING:
+    from artifacts.store.own_scan import Scan
 
 MAX_FILE = 512 * 2**20
 """Bytes of one file that `read` and `stream` give: more is no picture."""
@@ -29,22 +33,23 @@ NOT_PLAIN = "its name holds signs that cannot be shown, or is not UTF-8: rename 
 ESCAPES = "its name leads out of the archive"
 LARGE = f"it is larger than {MAX_FILE // 2**20} MiB"
 
+_PARTS = (
+    ("macOS: notes on other files", r"__MACOSX/|\._"),
+    ("macOS: what a folder looks like", r"(?:\.DS_Store|Icon\\x0d)$"),
+    ("Windows: previews and settings of a folder", r"(?:e?h?thumbs(?:_vista)?\.db|desktop\.ini)$"),
+    ("Windows: deleted files and system notes", r"(?:\$RECYCLE\.BIN|System Volume Information)/"),
+    ("Synology: previews", r"@eaDir/"),
+    ("hidden: a name that begins with a dot", r"\.(?!\.?(?:/|$))"),
+    ("corrections of labels, which are no image", r"corrections\.csv$"),
+)
+_NOT_ENDED = ("a download that has not ended", r"\.(?:crdownload|part|partial)$")
 LEFT_OUT: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (rule, re.compile(pattern, re.IGNORECASE))
-    for rule, pattern in (
-        ("macOS: notes on other files", r"(?:^|/)(?:__MACOSX/|\._)"),
-        ("macOS: what a folder looks like", r"(?:^|/)(?:\.DS_Store|Icon\\x0d)$"),
-        ("Windows: previews and settings of a folder", r"(?:^|/)(?:e?h?thumbs(?:_vista)?\.db|desktop\.ini)$"),
-        ("Windows: deleted files and system notes", r"(?:^|/)(?:\$RECYCLE\.BIN|System Volume Information)/"),
-        ("Synology: previews", r"(?:^|/)@eaDir/"),
-        ("hidden: a name that begins with a dot", r"(?:^|/)\.(?!\.?(?:/|$))"),
-        ("corrections of labels, which are no image", r"(?:^|/)corrections\.csv$"),
-        ("a download that has not ended", r"\.(?:crdownload|part|partial)$"),
-    )
+    for rule, pattern in (*((rule, rf"(?:^|/)(?:{part})") for rule, part in _PARTS), _NOT_ENDED)
 )
 """What is no file of anybody's own, by name: the rule as it is told, and the names."""
-_ANY = re.compile("|".join(pattern.pattern for _, pattern in LEFT_OUT), re.IGNORECASE)
-"""One search for the names, nearly all, that no rule leaves out."""
+_ANY = re.compile(rf"(?:^|/)(?:{'|'.join(part for _, part in _PARTS)})|{_NOT_ENDED[1]}", re.IGNORECASE)
+"""One search for the names, nearly all, that no rule leaves out: looked for at once where a part of a name begins."""
 
 
 Opener = Callable[[], AbstractContextManager[BinaryIO]]
@@ -127,24 +132,24 @@ class Tree(Protocol):
         self.close()
 
 
-def open_tree(path: Path, listed: int | None = None) -> Tree:
+def open_tree(path: Path, found: Scan | None = None) -> Tree:
     """
     List what lies under a path. What it is follows from its first bytes, not from its name; it may itself be a link.
 
-    Args:   listed: of the names in a folder: one that was opened a moment ago with the same is not listed again.
+    Args:   found: in a folder, a moment ago: it is not looked at again.
     Raises: BadSource: there is nothing, it cannot be read, a damaged archive, or one of more than MAX_TOTAL.
     """
     from tasks.formats.tree_folder import open_file, open_folder
 
     try:
         if path.is_dir():
-            return open_folder(path) if listed is None else _listed(path, listed)
+            return open_folder(path) if found is None else _opened(path, found)
         with path.open("rb") as file:
             head = file.read(512)
     except OSError as error:
-        found = "nothing there" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
+        there = "nothing there" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
         way_out = "Correct the path." if isinstance(error, FileNotFoundError) else "Make it readable."
-        raise BadSource(f"{path}", expected="a folder, archive or file", found=found, way_out=way_out) from error
+        raise BadSource(f"{path}", expected="a folder, archive or file", found=there, way_out=way_out) from error
     if head.startswith((b"PK\3\4", b"PK\5\6")) and path.suffix.lower() != ".npz":
         from tasks.formats.tree_zip import open_zip
 
@@ -157,10 +162,10 @@ def open_tree(path: Path, listed: int | None = None) -> Tree:
 
 
 @lru_cache(maxsize=1)  # a run looks at its place twice: to describe it, and to pack it
-def _listed(path: Path, listed: int) -> Tree:  # noqa: ARG001 - of the cache's key
+def _opened(path: Path, found: Scan) -> Tree:
     from tasks.formats.tree_folder import open_folder
 
-    return open_folder(path)
+    return open_folder(path, found)
 
 
 @contextmanager
@@ -206,11 +211,16 @@ def is_plain(name: str) -> bool:
 
 def arranged(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     """Put entries in order, say which a rule leaves out, and refuse all those that share a name."""
-    found = sorted(entries, key=lambda entry: order(entry.name))
-    times = Counter(entry.name for entry in found)
-    for at, entry in enumerate(found):
-        twice, rule = times[entry.name] > 1, rule_of(entry.name)
+    found = sorted(entries)
+    keys = [folded(entry.name) for entry in found]
+    if any(map(operator.gt, keys, keys[1:])):
+        found = [entry for _, entry in sorted(zip(keys, found, strict=True))]
+    names = [entry.name for entry in found]
+    times = Counter(names) if len(set(names)) < len(names) else {}
+    for at, name in enumerate(names):
+        twice, rule = times.get(name, 1) > 1, rule_of(name)
         if twice or rule:
+            entry = found[at]
             found[at] = entry._replace(left_out=rule, unreadable=entry.unreadable or (TWICE if twice else ""))
     return tuple(found)
 

@@ -6,12 +6,16 @@ import os
 import stat
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from itertools import repeat, starmap
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from schemas.visible import in_a_line
 from tasks.formats.refused import Refused
 from tasks.formats.tree import LARGE, MAX_FILE, NOT_PLAIN, Entry, Tree, arranged, empty_folders, is_plain
+
+if TYPE_CHECKING:
+    from artifacts.store.own_scan import Scan
 
 LINK = "it is a symbolic link, which is not followed"
 KINDS = (
@@ -85,26 +89,27 @@ def _opened(root: str, name: str, *, follow: bool) -> tuple[int, int]:
     return descriptor, status.st_size
 
 
-def open_folder(root: Path) -> FolderTree:
-    """List a folder and all folders in it. A folder that cannot be listed is an entry that cannot be read."""
-    entries, folders, waiting = list[Entry](), list[str](), [""]
-    while waiting:
-        folder = waiting.pop()
-        folders.append(in_a_line(folder))
-        try:
-            with os.scandir(f"{root}/{folder}" if folder else root) as found:
-                for each in found:
-                    name = f"{folder}/{each.name}" if folder else each.name
-                    if each.is_dir(follow_symlinks=False):
-                        waiting.append(name)
-                    else:
-                        entries.append(_entry(name, each))
-        except OSError as error:
-            if not folder:
-                raise
-            reason = f"it is a folder that cannot be listed ({error.strerror or error})"
-            entries.append(Entry(in_a_line(folder) + "/", 0, unreadable=reason))
-    return FolderTree(root, str(root), "folder", entries, folders)
+def open_folder(root: Path, found: Scan | None = None) -> FolderTree:
+    """
+    List a folder and all folders in it. A folder that cannot be listed is an entry that cannot be read.
+
+    Args: found: in it, a moment ago; without, it is looked at now.
+    """
+    if found is None:
+        from artifacts.store.own_scan import scan  # NumPy, which a process that decodes does not need
+
+        found = scan(root)
+    plain = all(map(is_plain, found.names))
+    names = found.names if plain else tuple(map(in_a_line, found.names))
+    reasons = [""] * len(names)
+    for at in (~found.regular).nonzero()[0].tolist():
+        reasons[at] = _no_file(int(found.looks[at, 3]))
+    if not plain:
+        reasons = [why if is_plain(name) else NOT_PLAIN for name, why in zip(found.names, reasons, strict=True)]
+    entries = list(starmap(Entry, zip(names, found.looks[:, 0].tolist(), repeat(""), reasons, strict=False)))
+    for folder, why in found.closed:
+        entries.append(Entry(in_a_line(folder) + "/", 0, unreadable=f"it is a folder that cannot be listed ({why})"))
+    return FolderTree(root, str(root), "folder", entries, map(in_a_line, found.folders))
 
 
 def open_file(path: Path) -> FolderTree:
@@ -114,17 +119,6 @@ def open_file(path: Path) -> FolderTree:
     if not stat.S_ISREG(status.st_mode):
         reason = _no_file(status.st_mode)
     return FolderTree(path.parent, str(path), "file", [Entry(in_a_line(name), status.st_size, unreadable=reason)], ())
-
-
-def _entry(name: str, found: os.DirEntry[str]) -> Entry:
-    plain = is_plain(name)
-    shown = name if plain else in_a_line(name)
-    try:
-        status = found.stat(follow_symlinks=False)
-    except OSError as error:
-        return Entry(shown, 0, unreadable=_refused(error).reason)
-    reason = "" if stat.S_ISREG(status.st_mode) else _no_file(status.st_mode)
-    return Entry(shown, status.st_size, unreadable=reason if plain else NOT_PLAIN)
 
 
 def _whole(descriptor: int, size: int) -> bytes:
@@ -142,6 +136,8 @@ def _whole(descriptor: int, size: int) -> bytes:
 def _no_file(mode: int) -> str:
     if stat.S_ISLNK(mode):
         return LINK
+    if not mode:
+        return "it is gone since it was listed, or its folder lets nobody look at it"
     return next((reason for is_so, reason in KINDS if is_so(mode)), "it is no file")
 
 

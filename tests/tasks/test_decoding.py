@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,8 @@ from schemas.errors import StageError
 from schemas.image_spec import ImageSpec
 from schemas.pictures import PictureSpec
 from tasks.formats import decoding
-from tasks.formats.decoding import Outcome, decode_all
-from tasks.formats.pictures import Decoded, decode
+from tasks.formats.decoding import Batch, decode_all
+from tasks.formats.pictures import decode
 from tasks.formats.refused import Refused
 from tasks.formats.tree import open_tree
 from tests.processes import PROJECT, bare_environment, until
@@ -28,11 +28,13 @@ from tests.tasks.picture_bytes import flat, grey, saved, turned
 SPEC = PictureSpec(shape=ImageSpec(rows=2, columns=3))
 
 
-def told(outcome: Outcome) -> object:
-    """Return an outcome as plain values."""
-    result = outcome.result
-    plain = result.reason if isinstance(result, Refused) else (result.pixels.tolist(), result.notes)
-    return outcome.name, outcome.sha256, plain
+def told(batches: Iterable[Batch]) -> Iterator[object]:
+    """Yield what became of each file, as plain values."""
+    for batch in batches:
+        pixels = iter(batch.pixels)
+        for name, sha256, result in zip(batch.names, batch.sha256, batch.results, strict=True):
+            yield name, sha256, result.reason if isinstance(result, Refused) else (next(pixels).tolist(), result)
+        assert next(pixels, None) is None
 
 
 OTHERS = set[int]()
@@ -69,21 +71,22 @@ def folder(tmp_path: Path) -> Path:
 def test_every_file_has_its_outcome_in_the_order_of_names(
     workers: int, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the number of processes, the outcomes are those of decoding one picture after the other."""
+    """Whatever the number of processes, the batches are those of decoding one picture after the other."""
     monkeypatch.setattr(decoding, "ALONE", 0)
     monkeypatch.setattr(decoding, "CHUNK", 7)
     with open_tree(folder) as tree:
         names = [entry.name for entry in tree.entries]
-        found = list(decode_all(tree, names, SPEC, workers))
-    assert [outcome.name for outcome in found] == names
-    for outcome in found[:-1]:
-        data = (folder / outcome.name).read_bytes()
+        found = list(told(decode_all(tree, names, SPEC, workers)))
+    alone = list[object]()
+    for name in names[:-1]:
+        data = (folder / name).read_bytes()
         try:
-            alone: Decoded | Refused = decode(data, SPEC)
+            result = decode(data, SPEC)
         except Refused as refused:
-            alone = refused
-        assert told(outcome) == told(Outcome(outcome.name, hashlib.sha256(data).hexdigest(), alone))
-    assert told(found[-1]) == ("link.png", None, "it is a symbolic link, which is not followed")
+            alone.append((name, hashlib.sha256(data).hexdigest(), refused.reason))
+        else:
+            alone.append((name, hashlib.sha256(data).hexdigest(), (result.pixels.tolist(), result.notes)))
+    assert found == [*alone, ("link.png", None, "it is a symbolic link, which is not followed")]
     assert not processes()
 
 
@@ -92,11 +95,10 @@ def test_colour_comes_as_three_channels(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(grey("PNG"))
     with open_tree(tmp_path) as tree:
         (found,) = decode_all(tree, ["a.png"], PictureSpec(shape=ImageSpec(rows=2, columns=3, channels=3)), 1)
-    assert isinstance(found.result, Decoded)
-    assert found.result.pixels.shape == (2, 3, 3)
-    assert found.result.pixels.dtype == np.uint8
+    assert found.pixels.shape == (1, 2, 3, 3)
+    assert found.pixels.dtype == np.uint8
     with pytest.raises(ValueError, match="read-only"):
-        found.result.pixels[0] = 0
+        found.pixels[0] = 0
 
 
 def test_large_pictures_come_in_small_chunks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +106,7 @@ def test_large_pictures_come_in_small_chunks(folder: Path, monkeypatch: pytest.M
     monkeypatch.setattr(decoding, "CHUNK_BYTES", 100)
     with open_tree(folder) as tree:
         names = [entry.name for entry in tree.entries]
-        assert [outcome.name for outcome in decode_all(tree, names, SPEC, 2)] == names
+        assert [name for batch in decode_all(tree, names, SPEC, 2) for name in batch.names] == names
         assert not list(decode_all(tree, [], SPEC, 2))
 
 
@@ -113,10 +115,10 @@ def test_few_small_pictures_take_one_process(folder: Path, monkeypatch: pytest.M
 
     def started(*names: str, workers: int) -> int:
         with open_tree(folder) as tree:
-            outcomes = decode_all(tree, names, SPEC, workers)
-            next(outcomes)
+            batches = decode_all(tree, names, SPEC, workers)
+            next(batches)
             count = len(processes())
-            outcomes.close()
+            batches.close()
             return count
 
     assert started("00.png", "01.png", "02.png", workers=2) == 1
@@ -133,12 +135,12 @@ def test_a_process_that_is_killed_is_an_error(folder: Path, monkeypatch: pytest.
     monkeypatch.setattr(decoding, "ALONE", 0)
     monkeypatch.setattr(decoding, "CHUNK", 1)
     with open_tree(folder) as tree:
-        outcomes = decode_all(tree, [entry.name for entry in tree.entries], SPEC, 2)
-        next(outcomes)
+        batches = decode_all(tree, [entry.name for entry in tree.entries], SPEC, 2)
+        next(batches)
         for number in processes():
             os.kill(number, signal.SIGKILL)
         with pytest.raises(StageError, match=r"pictures \d+.png to .*ended by SIGKILL.*short of memory"):
-            list(outcomes)
+            list(batches)
     assert not processes()
 
 
@@ -153,10 +155,10 @@ def test_who_stops_reading_leaves_no_process(folder: Path, monkeypatch: pytest.M
     """Closing the iterator ends the processes, whatever they do."""
     monkeypatch.setattr(decoding, "CHUNK", 1)
     with open_tree(folder) as tree:
-        outcomes = decode_all(tree, [entry.name for entry in tree.entries], SPEC, 1)
-        next(outcomes)
+        batches = decode_all(tree, [entry.name for entry in tree.entries], SPEC, 1)
+        next(batches)
         assert len(processes()) == 1
-        outcomes.close()
+        batches.close()
     assert not processes()
 
 
@@ -165,7 +167,7 @@ def test_a_process_that_decodes_starts_in_no_time() -> None:
     script = (
         "import sys, tasks.formats.picture_worker as w;"
         "recipe = w.Recipe(2, 3, 1, 'exact', 0, 'convert', None, 'refuse', 'refuse');"
-        "w.answer(sys.stdin.buffer.read(), recipe, []); print(*sys.modules)"
+        "answers = w.Answers(recipe, []); answers.add(sys.stdin.buffer.read()); answers.pixels(); print(*sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=PROJECT, input=grey("PNG"), capture_output=True, check=True
@@ -186,7 +188,8 @@ def test_no_process_outlives_its_parent(sent: signal.Signals, tmp_path: Path) ->
         "from schemas.pictures import PictureSpec; tree = open_tree(pathlib.Path(sys.argv[1]));"
         "found = decode_all(tree, [e.name for e in tree.entries], PictureSpec(shape=[2, 3]), 2); next(found);"
         "print(pathlib.Path('/proc/self/task').joinpath(str(__import__('os').getpid()), 'children').read_text());"
-        "sys.stdout.flush(); sys.stdin.read()"
+        # A signal just before a read that blocks would be noticed only after it.
+        "sys.stdout.flush(); import time; any(time.sleep(0.05) for _ in iter(int, 1))"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "x.zip")]
     pipe = subprocess.PIPE
