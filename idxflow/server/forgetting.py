@@ -23,8 +23,10 @@ NOTHING_CHANGED = "nothing-changed"
 ENDED = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
 QUIET = 0.3
 """Seconds without a request after which the server counts as idle: a run has such a time while it starts."""
-PAUSE = 30.0
-"""Seconds until the next look, where there was nothing to delete or the server did not answer."""
+PAUSE = 10.0
+"""Seconds until the next look where there was nothing to delete."""
+AGAIN = 1.0
+"""Seconds until the next try where a run began meanwhile: SQLite refuses the later of two writers at once."""
 log = logging.getLogger("idxflow.server")
 
 
@@ -38,12 +40,18 @@ class WhenIdle:
         work:  does a piece. Returns: whether there may be another one; if not, the next one is tried after `pause`.
         quiet: seconds without a request, 0 or more.
         pause: seconds.
+        again: seconds after a piece that failed.
     """
 
     def __init__(
-        self, app: ASGIApp, work: Callable[[], Awaitable[bool]], quiet: float = QUIET, pause: float = PAUSE
+        self,
+        app: ASGIApp,
+        work: Callable[[], Awaitable[bool]],
+        quiet: float = QUIET,
+        pause: float = PAUSE,
+        again: float = AGAIN,
     ) -> None:
-        self._app, self._work, self._quiet, self._pause = app, work, quiet, pause
+        self._app, self._work, self._quiet, self._pause, self._again = app, work, quiet, pause, again
         self._busy, self._last = 0, time.monotonic()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,16 +74,16 @@ class WhenIdle:
             await self._app(scope, receive, send)
 
     async def _go_on(self) -> None:
-        more = False
+        wait = self._pause
         while True:
-            await asyncio.sleep(0 if more else self._pause)
+            await asyncio.sleep(wait)
             while self._busy or (left := self._last + self._quiet - time.monotonic()) > 0:
                 await asyncio.sleep(self._quiet if self._busy else left)
             try:
-                more = await self._work()
-            except Exception as error:  # it may start or stop, or be short of disk: the next look makes up for it
+                wait = 0 if await self._work() else self._pause
+            except Exception as error:  # whatever it is, the next try makes up for it
                 log.debug("Nothing deleted: %s", error)
-                more = False
+                wait = self._again
 
 
 async def forget_one(keep: int = UNCHANGED) -> bool:
@@ -83,17 +91,20 @@ async def forget_one(keep: int = UNCHANGED) -> bool:
     Delete the newest run that changed nothing of those beyond the newest `keep`; the server is the configured one.
 
     Returns: whether there was one.
+    Raises:  as Prefect's client, without a second try: a run must not wait behind it.
     """
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter
     from prefect.client.schemas.sorting import FlowRunSort
+    from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
     wanted = FlowRunFilter.model_validate({"tags": {"all_": [NOTHING_CHANGED]}, "state": {"type": {"any_": ENDED}}})
-    async with get_client() as client:
-        newest = FlowRunSort.START_TIME_DESC
-        old = await client.read_flow_runs(flow_run_filter=wanted, sort=newest, offset=keep, limit=1)
-        if old:
-            # The server's own clean-up takes its table. (Prefect's client does not know the route by its type.)
-            body = {"flow_runs": {"id": {"any_": [str(run.id) for run in old]}}}
-            await client.request("POST", "/flow_runs/bulk_delete", json=body)  # type: ignore[arg-type]
+    newest = FlowRunSort.START_TIME_DESC
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+        async with get_client() as client:
+            old = await client.read_flow_runs(flow_run_filter=wanted, sort=newest, offset=keep, limit=1)
+            if old:
+                # The server's own clean-up takes its table. (Prefect's client does not know the route by its type.)
+                body = {"flow_runs": {"id": {"any_": [str(run.id) for run in old]}}}
+                await client.request("POST", "/flow_runs/bulk_delete", json=body)  # type: ignore[arg-type]
     return bool(old)

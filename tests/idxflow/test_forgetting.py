@@ -51,11 +51,11 @@ def test_of_runs_that_changed_nothing_the_newest_stay(prefect_server: None) -> N
 class Idle:
     """An application whose requests wait until they are let go, and what is done while there are none."""
 
-    def __init__(self, pieces: int, error: Exception | None = None) -> None:
+    def __init__(self, pieces: int, error: Exception | None = None, pause: float = 0.05) -> None:
         self.left, self.done, self.error = pieces, 0, error
         self.go, self.asked = asyncio.Event(), asyncio.Event()
         inner = Starlette(routes=[Route("/", self._answer)])
-        self.app = WhenIdle(inner, self._work, quiet=0.01, pause=0.05)
+        self.app = WhenIdle(inner, self._work, quiet=0.01, pause=pause, again=0.05)
 
     async def _answer(self, _: Request) -> PlainTextResponse:
         self.asked.set()
@@ -131,20 +131,25 @@ def test_nothing_is_done_while_a_request_is_answered() -> None:
 
 
 def test_a_failure_is_followed_by_another_try() -> None:
-    """What cannot be deleted now is deleted later."""
+    """What cannot be deleted now, as a run writes meanwhile, is deleted later, and sooner than where nothing is left."""
 
     async def scene() -> None:
-        idle = Idle(3, OSError("no space left"))
+        idle = Idle(10**6, OSError("database is locked"), pause=0.2)
         async with idle.living():
-            await reached(lambda: idle.done > 1)
+            await reached(lambda: idle.done > 0)
+            begun = time.monotonic()
+            await reached(lambda: idle.done > 2)
+            assert time.monotonic() - begun > 0.1
 
     played(scene)
 
 
 def test_a_server_that_does_not_answer_is_an_error() -> None:
-    """It is seen by whoever asks, who tries again."""
+    """It is seen by whoever asks, at once: nobody waits for tries of a client."""
+    begun = time.monotonic()
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}), pytest.raises(httpx.ConnectError):
         asyncio.run(forget_one())
+    assert time.monotonic() - begun < 5
 
 
 @pytest.mark.slow
