@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from artifacts.run_record import Record
+from schemas.calibration import TYPICAL, Coverage
 from schemas.held_out import HeldOut
 from schemas.model import MODEL
-from schemas.results import METRICS, REPORT, Caveat, Metrics, find_caveats
+from schemas.results import METRICS, REPORT, Caveat, Metrics, SplitMetrics, find_caveats
 from schemas.training import HISTORY, History, Training
 
 if TYPE_CHECKING:
@@ -32,6 +33,17 @@ class Score(BaseModel):
     model_config = ConfigDict(frozen=True)
     accuracy: float
     loss: float
+    interval: tuple[float, float] | None = Field(default=None, description="95 % interval of the accuracy (Wilson)")
+    calibration_error: float | None = Field(default=None, description="expected calibration error, in [0, 1]")
+    coverage: Coverage | None = Field(default=None, description="where the 5 % least sure images are left to a person")
+
+    @classmethod
+    def of(cls, split: SplitMetrics) -> Self:
+        """Return the headline of the metrics of a split."""
+        found, headline = split.calibration, cls(accuracy=split.accuracy, loss=split.loss, interval=split.interval)
+        if found is None:
+            return headline
+        return headline.model_copy(update={"calibration_error": found.error, "coverage": found.at(TYPICAL)})
 
 
 def _plain(training: Any) -> Any:
@@ -99,7 +111,7 @@ def found(run: Recorder, outcome: Outcome) -> dict[str, Any]:
             run.warnings.append(said)
     splits = {"train": metrics.train, "test": metrics.test}
     return {
-        "metrics": {name: Score(accuracy=split.accuracy, loss=split.loss) for name, split in splits.items()},
+        "metrics": {name: Score.of(split) for name, split in splits.items()},
         "caveats": find_caveats(metrics),
         "held_out": history.held_out,
         "report": str(page.file(REPORT)),

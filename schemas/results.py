@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, Field
 
+from schemas.calibration import Calibration
 from schemas.image_spec import ImageSpec
 from schemas.text import share
 
@@ -169,6 +170,10 @@ class ClassMetrics(BaseModel, frozen=True):
     precision: float = Field(description="right predictions of this class / predictions of this class")
     recall: float = Field(description="right predictions of this class / images of this class")
     f1: float = Field(description="harmonic mean of precision and recall")
+    interval: tuple[float, float] | None = Field(
+        default=None,
+        description="Wilson's 95 % interval of the recall; None where it has no images, and in older files",
+    )
 
 
 class SplitMetrics(BaseModel, frozen=True):
@@ -185,6 +190,10 @@ class SplitMetrics(BaseModel, frozen=True):
     halves: tuple[float, float] = Field(description="accuracy of the first samples // 2 rows, and of the others")
     first_labels: tuple[int, ...] = Field(description="labels of the first three rows")
     first_predictions: tuple[int, ...] = Field(description="predictions for the first three rows")
+    interval: tuple[float, float] | None = Field(
+        default=None, description="Wilson's 95 % interval of the accuracy; None in older files"
+    )
+    calibration: Calibration | None = Field(default=None, description="None in older files")
 
     @property
     def pairs(self) -> Iterator[Pair]:

@@ -46,6 +46,12 @@ def share(ratio: float) -> str:
     return f"{ratio:.2%}".replace("%", " %")
 
 
+def span(interval: tuple[float, float]) -> str:
+    """Return an interval of ratios in [0, 1] as `95.91 to 96.65 %`."""
+    low, high = interval
+    return f"{100 * low:.2f} to {share(high)}"
+
+
 def facts_line(facts: Mapping[str, float], note: str = "") -> str:
     """Return an epoch's figures, and a note: `loss 0.0712, accuracy 98.91 %, val loss 0.1301, ...; of epoch 5`."""
     figures = ", ".join(

@@ -65,6 +65,11 @@ class Training(Parameters):
     shift: int = Field(
         default=0, ge=0, le=16, description="pixels that a training image is moved by at most, each way, at random"
     )
+    calibrate: bool = Field(
+        default=False,
+        description="divide the logits by a temperature that is fitted to the held-out rows, so that probabilities are"
+        " right as often as they say; no predicted class changes",
+    )
     batch_size: int = Field(default=64, ge=1, le=65536, description="rows per update")
     epochs: int = Field(default=50, ge=1, le=10000, description="passes over the train rows, at most")
     patience: int = Field(
@@ -125,6 +130,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "weight_decay": 0.01,
         "label_smoothing": 0.1,
         "shift": 2,
+        "calibrate": True,
         "batch_size": 256,
         "epochs": 20,
     },
@@ -160,6 +166,9 @@ class History(BaseModel, frozen=True, extra="forbid"):
     updates: int = Field(ge=1, description="updates of the weights in all epochs")
     kept: int = Field(ge=1, description="the epoch that the model is from: the last one, or the best one of validation")
     epochs: tuple[EpochRow, ...] = Field(min_length=1)
+    temperature: float | None = Field(
+        default=None, description="what the model divides its logits by, fitted to the held-out rows; None: by nothing"
+    )
 
     @property
     def held_out(self) -> HeldOut:

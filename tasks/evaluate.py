@@ -185,6 +185,7 @@ class EvaluateSummary(Summary):
     test_samples: int
     test_accuracy: float
     test_loss: float
+    calibration_error: float
     leaked: int
 
 
@@ -202,7 +203,9 @@ def evaluate(model: Ref, train: Ref, test: Ref, profiles: dict[str, Ref], out: P
     tables = {"train": ImageTable(train.file(TABLE)), "test": ImageTable(test.file(TABLE))}
     for split, table in tables.items():
         check_fit(classifier, table, split)
-    tallies = {split: Tally(table.metadata.classes, table.samples) for split, table in tables.items()}
+    tallies = {
+        split: Tally(table.metadata.classes, table.samples, covered=split == "test") for split, table in tables.items()
+    }
 
     def batches() -> Iterator[tuple[str, Batch, Scores]]:
         for split, table in tables.items():
@@ -226,5 +229,6 @@ def evaluate(model: Ref, train: Ref, test: Ref, profiles: dict[str, Ref], out: P
         test_samples=metrics.test.samples,
         test_accuracy=metrics.test.accuracy,
         test_loss=metrics.test.loss,
+        calibration_error=metrics.test.calibration.error if metrics.test.calibration else 0.0,
         leaked=metrics.leaked or 0,
     )

@@ -176,7 +176,15 @@ def illustrate(  # noqa: PLR0917 - what there is to draw
     near: Sequence[NearPair] = (),
 ) -> dict[str, Illustration]:
     """Draw every figure, with what it shows in words."""
-    from tasks.explaining.figures import Picture, columns_of, draw_confusion, draw_curve, draw_pictures, shorten
+    from tasks.explaining.figures import (
+        Picture,
+        columns_of,
+        draw_confusion,
+        draw_curve,
+        draw_pictures,
+        draw_reliability,
+        shorten,
+    )
 
     test, classes = metrics.test, [one.name for one in metrics.test.classes]
     first, last = history.epochs[0], history.epochs[-1]
@@ -214,6 +222,12 @@ def illustrate(  # noqa: PLR0917 - what there is to draw
             told,
         ),
     }
+    if test.calibration:
+        figures["reliability"] = Illustration(
+            draw_reliability(test.calibration),
+            f"Share of right test predictions over their probability, in {len(test.calibration.bins)} bins: the mean "
+            f"distance of the two is {100 * test.calibration.error:.1f} points.",
+        )
     if mistakes:
         images = find_images(tables["test"], [mistake.sample_id for mistake in mistakes])
         pictures = [

@@ -103,6 +103,7 @@ class TrainSummary(Summary):
     updates: int
     kept: int
     last: EpochRow
+    temperature: float | None = None
     numerics: Numerics
 
 
@@ -139,11 +140,21 @@ def fit_and_save(  # noqa: PLR0917 - as of the stage
     image = mean.reshape(data.metadata.shape.array)
     network = build_network(training, image, facts.std, len(data.metadata.classes), held.trained)
     history = fit(network, data, training, held, checkpoints)
-    network.classifier.save(out / MODEL)
+    classifier = network.classifier
+    if training.calibrate:
+        from tasks.fitting.temperature import calibrate
+
+        calibrated = calibrate(classifier, Rows(data, held.rows))
+        classifier, findings = calibrated.classifier, history.findings
+        if calibrated.finding:
+            log.warning("%s", calibrated.finding)
+            findings = (*findings, calibrated.finding)
+        history = history.model_copy(update={"temperature": calibrated.temperature, "findings": findings})
+    classifier.save(out / MODEL)
     (out / HISTORY).write_text(history.model_dump_json(indent=2) + "\n", encoding="utf-8")
     write_curve(out / CURVE, history)
     return TrainSummary(
-        content={MODEL: content_digest(network.classifier)},
+        content={MODEL: content_digest(classifier)},
         weights=network.trainee.count_params(),
         train_rows=history.train_rows,
         validation_rows=history.validation_rows,
@@ -152,5 +163,6 @@ def fit_and_save(  # noqa: PLR0917 - as of the stage
         updates=history.updates,
         kept=history.kept,
         last=history.epochs[-1],
+        temperature=history.temperature,
         numerics=numerics(),
     )

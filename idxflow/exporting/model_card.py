@@ -12,11 +12,12 @@ from jinja2 import Environment, StrictUndefined
 
 from artifacts.archive.lineage import Source
 from artifacts.manifest import Manifest
+from schemas.calibration import TYPICAL, calibration_words
 from schemas.counts import counted
 from schemas.datasets import TableSpec
 from schemas.pictures import PictureSpec
 from schemas.results import LISTED, Metrics, find_caveats, wilson_interval
-from schemas.text import amount, share
+from schemas.text import amount, share, span
 from schemas.training import History, Training
 from schemas.visible import visible
 from tasks.explaining.page import thousands
@@ -77,10 +78,12 @@ class Card:
 def render(card: Card) -> str:
     """Fill the template `model_card.md`. Its filter `text` is for text from outside, which is no Markdown."""
     profile, usual = nearest_profile(card.training)
+    found = card.metrics.test.calibration if card.metrics else None
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701 - no HTML
     environment.filters |= {
         "text": as_text,
         "share": share,
+        "span": span,
         "thousands": thousands,
         "amount": amount,
         "counted": counted,
@@ -94,6 +97,7 @@ def render(card: Card) -> str:
         most=LISTED,
         layers=(card.spec.pixels, *card.training.hidden, len(card.spec.classes)),
         interval=wilson_interval(card.metrics.test.accuracy, card.metrics.test.samples) if card.metrics else None,
+        sure=calibration_words(found.error, found.at(TYPICAL), asked=True) if found else "",
         caveats=find_caveats(card.metrics) if card.metrics else (),
         confusions=most_confused(card.metrics.test, CONFUSIONS) if card.metrics else (),
     )

@@ -23,13 +23,14 @@ from flows.run_record import RunRecord, Score
 from idxflow.views.console import CAVEAT, Console
 from idxflow.views.layout import below, local_time, present, shown_version, table_lines
 from idxflow.views.stages import STYLES
+from schemas.calibration import calibration_words
 from schemas.counts import counted
 from schemas.held_out import HeldOut
 from schemas.image_spec import ImageSpec
 from schemas.model import MODEL
 from schemas.results import METRICS, REPORT, Caveat, Metrics, unsaid
 from schemas.source import FILES
-from schemas.text import amount, duration, share
+from schemas.text import amount, duration, share, span
 from schemas.training import PROFILES, Training
 
 INDENT = 12
@@ -60,6 +61,7 @@ class Row(BaseModel):
     computed: tuple[str, ...] = Field(description="names of the stages that were computed and not cached")
     order: tuple[str, ...] = Field(default=(), exclude=True, description="the stages of its graph, in their order")
     test_accuracy: float | None
+    interval: tuple[float, float] | None = Field(default=None, description="95 % interval of the test accuracy")
     caveats: tuple[str, ...] = Field(default=(), description="what voids or weakens the test accuracy, a sentence each")
 
 
@@ -189,6 +191,7 @@ def row_of(store: Store, record: RunRecord, now: datetime) -> Row:
         computed=tuple(row.stage for row in record.stages if not row.cached),
         order=tuple(dict.fromkeys(row.stage for row in record.stages)),
         test_accuracy=test.accuracy if test else None,
+        interval=test.interval if test else None,
         caveats=tuple(caveat.message for caveat in record.caveats),
     )
 
@@ -197,12 +200,12 @@ def run_lines(rows: Sequence[Row], width: int | None = None) -> Iterator[Text]:
     """
     Yield the lines of the list.
 
-    Args: width: columns of the terminal; a narrow one shows half of the id, no year and no profile.
+    Args: width: columns of the terminal; a narrow one shows half of the id, no year, no profile and no interval.
     """
     narrow = width is not None and width < NARROW
     known = {(row.dataset, row.dataset_id) for row in rows}  # folders may have descriptions of one name
     several = {name for name, count in Counter(name for name, _ in known).items() if count > 1}
-    header = ["run", "when", "data set", "profile", "time", "test", "state", "computed"]
+    header = ["run", "when", "data set", "profile", "time", "test", "95 % interval", "state", "computed"]
     cells: list[list[str | Text]] = [
         [
             Text(row.id[:8] if narrow else row.id, "bold"),
@@ -211,13 +214,15 @@ def run_lines(rows: Sequence[Row], width: int | None = None) -> Iterator[Text]:
             row.profile,
             "-" if row.seconds is None else duration(row.seconds),
             "-" if row.test_accuracy is None else share(row.test_accuracy) + (VOID if row.caveats else ""),
+            "-" if row.interval is None else span(row.interval),
             Text(row.state, STATE_STYLES[row.state]),
             computed(row),
         ]
         for row in rows
     ]
     if narrow:
-        header, cells = header[:3] + header[4:], [row[:3] + row[4:] for row in cells]
+        shown = (0, 1, 2, 4, 5, 7, 8)
+        header, cells = [header[at] for at in shown], [[row[at] for at in shown] for row in cells]
     for line in table_lines(header, cells, right=("time", "test")):
         if width is not None:
             line.truncate(width, overflow="ellipsis")
@@ -315,11 +320,21 @@ def print_summary(console: Console, record: RunRecord, home: Path, stop_server: 
 
 
 def _figures(run: RunFacts | RunRecord) -> Iterator[tuple[str, str]]:
-    """Yield the accuracy of both splits, train first, and what voids or weakens it."""
+    """Yield the accuracy of both splits, train first, what voids or weakens it, and how sure the model may be."""
     for split, score in sorted(run.metrics.items(), reverse=True):
-        yield f"{split.capitalize()} accuracy", f"{share(score.accuracy)} (loss {score.loss:.4f})"
+        interval = f", 95 % interval {span(score.interval)}" if score.interval and split == "test" else ""
+        yield f"{split.capitalize()} accuracy", f"{share(score.accuracy)} (loss {score.loss:.4f}){interval}"
     for caveat in run.caveats:
         yield CAVEAT, caveat.message
+    if (test := run.metrics.get("test")) and test.calibration_error is not None:
+        yield "Calibration", calibration_words(test.calibration_error, test.coverage, asked=_calibrated(run))
+
+
+def _calibrated(run: RunFacts | RunRecord) -> bool:
+    """Tell whether the training was to calibrate."""
+    if isinstance(run, RunRecord):
+        return bool(dict(run.training).get("calibrate"))
+    return any(setting.name == "calibrate" and setting.value is True for setting in run.configuration)
 
 
 def _files(record: RunRecord) -> str | None:

@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from schemas.calibration import Calibration
 from schemas.training import History
 
 INK, MUTED, LINE, BLUE, RED = "#1f2530", "#667085", "#dfe3ea", "#2f62d0", "#c8502f"
@@ -104,6 +105,39 @@ def _mark(axes: Axes, epoch: int, legend: Legend | None) -> None:
     )
     if legend:
         legend.set_bbox_to_anchor((epoch, 0, 0, 1), along)
+
+
+def draw_reliability(calibration: Calibration) -> bytes:
+    """
+    Draw how often predictions are right over the probability that they have: on the diagonal both are the same.
+
+    A bar is a bin, as high as its accuracy; a line leads from there to its mean probability. The more images a bin has,
+    the deeper its bar.
+    """
+    with _style():
+        figure = Figure(figsize=(5.2, 3.9), layout="constrained")
+        axes = figure.subplots()
+        most = max(each.images for each in calibration.bins)
+        for each in calibration.bins:
+            if each.accuracy is None or each.confidence is None:
+                continue
+            width, middle = each.upper - each.lower, (each.lower + each.upper) / 2
+            depth = 0.25 + 0.75 * math.log1p(each.images) / math.log1p(most)
+            axes.bar(middle, each.accuracy, 0.92 * width, color=BLUE, alpha=depth, linewidth=0)
+            axes.plot(
+                [middle, middle], [each.accuracy, each.confidence], color=RED, linewidth=2.4, solid_capstyle="butt"
+            )
+        axes.plot([0, 1], [0, 1], "--", color=MUTED, linewidth=1)
+        axes.set_title("Right, by probability", loc="left")
+        axes.set_xlabel("probability of the predicted class")
+        axes.set_ylabel("share of right predictions")
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+        axes.grid(axis="y", color=LINE, linewidth=0.8)
+        axes.set_axisbelow(True)
+        return _svg(figure)
 
 
 def draw_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str], support: Sequence[int]) -> bytes:

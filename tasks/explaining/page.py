@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from schemas.calibration import LARGEST_ERROR
 from schemas.counts import counted
 from schemas.datasets import Dataset, Proof
 from schemas.image_spec import ImageSpec
@@ -91,7 +92,7 @@ class Page:
         confusions: of test images, the most frequent first.
         mistakes:   of test images, the highest loss first.
         hints:      train images whose label may be wrong.
-        figures:    loss, accuracy, samples, confusion; and mistakes, hints and near pairs, if there are any.
+        figures:    loss, accuracy, samples, confusion, reliability; mistakes, hints and near pairs, if there are any.
         origins:    of samples, for their files' names.
         near:       test images that are nearly equal to train images.
         files:      of a set that was packed, what became of its files, by how many.
@@ -195,6 +196,7 @@ def render(page: Page) -> str:
     environment.globals |= {
         "wilson_interval": wilson_interval,
         "near_levels": THRESHOLD,
+        "largest_error": LARGEST_ERROR,
         "style": STYLE.read_text(encoding="utf-8"),
     }
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(page=page) + "\n"

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from schemas.results import LISTED, ClassMetrics, SplitMetrics
+from schemas.results import LISTED, ClassMetrics, SplitMetrics, wilson_interval
+from tasks.quality.calibration import Reliability, cover
 
 FLOOR = float(np.finfo(np.float32).tiny)
 """The smallest probability that a loss is taken of, 1.2e-38: no image costs more than 87.4 nats."""
@@ -66,20 +67,23 @@ def score(probabilities: npt.NDArray[np.float32], label: npt.NDArray[np.integer[
 class Tally:
     """
     Adds up the scores of a split, batch by batch in table order; memory grows with the pairs of a true and a predicted
-    class that occur, and not with rows or with all possible pairs.
+    class that occur, and not with all possible pairs; with rows only where they are `covered`, by 5 bytes each.
 
     The result is the same however the rows are cut into batches: all sums are of whole numbers.
 
     Args:
         samples: rows of the whole split; where its first half ends follows from them.
+        covered: whether to say what is right of the rest where the least sure images are left to a person.
     """
 
-    def __init__(self, classes: Sequence[str], samples: int) -> None:
+    def __init__(self, classes: Sequence[str], samples: int, *, covered: bool = False) -> None:
         self._classes, self._samples, self._seen = classes, samples, 0
         self._pairs, self._counts = np.empty(0, np.int64), np.empty(0, np.int64)  # true class * classes + predicted
         self._right = [0, 0]  # in each half
         self._loss = 0  # in parts of a nat
         self._first: list[tuple[int, int]] = []  # label and prediction
+        self._reliability, self._covered = Reliability(), covered
+        self._probability, self._hits = list[npt.NDArray[np.float32]](), list[npt.NDArray[np.bool_]]()
 
     def add(self, scores: Scores) -> None:
         """Add the next rows."""
@@ -89,6 +93,10 @@ class Tally:
         self._counts[place[: len(before)]] = before
         self._counts[place[len(before) :]] += counts
         right = scores.label == scores.predicted
+        self._reliability.add(scores.probability, right)
+        if self._covered:
+            self._probability.append(scores.probability.astype(np.float32))
+            self._hits.append(right)
         half = max(self._samples // 2 - self._seen, 0)
         self._right[0] += int(right[:half].sum())
         self._right[1] += int(right[half:].sum())
@@ -111,12 +119,17 @@ class Tally:
         f1 = _ratio(2 * hits, support + guesses)
         half = samples // 2
         labels, predictions = zip(*self._first, strict=True)
+        coverage = cover(np.concatenate(self._probability), np.concatenate(self._hits)) if self._covered else ()
         return SplitMetrics(
             samples=samples,
             accuracy=(first + last) / samples,
+            interval=wilson_interval((first + last) / samples, samples),
+            calibration=self._reliability.measure(coverage),
             loss=self._loss / (PARTS * samples),
             classes=tuple(
-                ClassMetrics(name=name, support=n, precision=p, recall=r, f1=f)
+                ClassMetrics(
+                    name=name, support=n, precision=p, recall=r, f1=f, interval=wilson_interval(r, n) if n else None
+                )
                 for name, n, p, r, f in zip(
                     self._classes, support.tolist(), precision.tolist(), recall.tolist(), f1.tolist(), strict=True
                 )

@@ -131,7 +131,7 @@ def test_nothing_is_done_while_a_request_is_answered() -> None:
 
 
 def test_a_failure_is_followed_by_another_try() -> None:
-    """What cannot be deleted now, as a run writes meanwhile, is deleted later, and sooner than where nothing is left."""
+    """What cannot be deleted now, as a run writes meanwhile, is deleted soon after."""
 
     async def scene() -> None:
         idle = Idle(10**6, OSError("database is locked"), pause=0.2)

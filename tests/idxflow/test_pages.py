@@ -38,7 +38,8 @@ Train rows:      1500, columns: 64 (8 x 8 pixels); test rows: 297
 Held out:        150 of 1,500 train rows, stratified
 First 3 labels:  5, 0, 4; predictions: 5, 0, 9
 Train accuracy:  99.00 % (loss 0.0468)
-Test accuracy:   90.00 % (loss 0.1330)
+Test accuracy:   90.00 % (loss 0.1330), 95 % interval 89.40 to 90.57 %
+Calibration:     probabilities are 0.7 points off on average (ECE)
 Model:           .idxflow/artifacts/train/{version}/model.keras
 Report:          /elsewhere/report.html
 Record:          .idxflow/runs/0123456789ab.json
@@ -81,7 +82,8 @@ Run:             {RUN}: completed in 30.0 s
 Started:         {local_time(record.started, seconds=True)}
 Data set:        mnist
 Train accuracy:  99.00 % (loss 0.0468)
-Test accuracy:   96.06 % (loss 0.1330)
+Test accuracy:   96.06 % (loss 0.1330), 95 % interval 95.66 to 96.42 %
+Calibration:     probabilities are 0.7 points off on average (ECE)
 Model:           .idxflow/artifacts/train/{model.version}/model.keras
 Report:          .idxflow/artifacts/report/{report.version}/report.html
 Record:          .idxflow/runs/{RUN}.json
@@ -105,6 +107,7 @@ Configuration: the tutorial profile
   weight_decay         0.0
   label_smoothing      0.0
   shift                0
+  calibrate            False
   batch_size           64
   patience             0
   shuffle_window       100000
@@ -127,7 +130,10 @@ def test_what_voids_the_accuracy_stands_below_it(store: Store, screen: Screen) -
     record = write_run(store, RUN, caveats=(leak,), warnings=(f"own test: {LEAKED}: 99", "NOT MNIST"))
     facts = run_facts(store, record, NOW)
     text = page(screen, facts)
-    assert f"Test accuracy:   96.06 % (loss 0.1330)\nCaveat:          {leak.message}\n" in text
+    assert (
+        f"Test accuracy:   96.06 % (loss 0.1330), 95 % interval 95.66 to 96.42 %\nCaveat:          {leak.message}\n"
+        in text
+    )
     assert "Warning:         NOT MNIST\n" in text
     assert LEAKED not in text
     assert json.loads(facts.model_dump_json())["caveats"] == [{"kind": "leak", "message": leak.message}]
@@ -250,7 +256,7 @@ def test_what_voids_the_accuracy_stands_below_it_in_the_summary(desk: Path, scre
     leak = Caveat(kind="leak", message="99 of 297 test images (33.33 %) occur in the train split")
     print_summary(screen, record_run(home, caveats=(leak,), warnings=(f"own test: {LEAKED}: 99", "NOT MNIST")), home)
     lines = screen.text.getvalue().splitlines()
-    place = lines.index("Test accuracy:   90.00 % (loss 0.1330)")
+    place = lines.index("Test accuracy:   90.00 % (loss 0.1330), 95 % interval 89.40 to 90.57 %")
     assert lines[place + 1] == f"Caveat:          {leak.message}"
     assert [line for line in lines if "WARNING" in line] == ["WARNING NOT MNIST"]
 
@@ -262,7 +268,7 @@ def test_a_run_whose_artifacts_are_gone_is_summed_up_from_its_record(desk: Path,
     shutil.rmtree(home / "artifacts")
     print_summary(screen, record, home)
     lines = screen.text.getvalue().splitlines()
-    assert "Test accuracy:   90.00 % (loss 0.1330)" in lines
+    assert "Test accuracy:   90.00 % (loss 0.1330), 95 % interval 89.40 to 90.57 %" in lines
     assert not any(line.startswith(("Train rows", "First 3 labels")) for line in lines)
 
 

@@ -27,6 +27,7 @@ def test_the_defaults_are_the_tutorials() -> None:
         "weight_decay": 0.0,
         "label_smoothing": 0.0,
         "shift": 0,
+        "calibrate": False,
         "batch_size": 64,
         "epochs": 50,
         "patience": 0,

@@ -8,8 +8,8 @@ from schemas.results import SplitMetrics
 from tasks.quality.scoring import Scores, Tally
 
 
-def measured(scores: Scores, classes: Sequence[str]) -> SplitMetrics:
+def measured(scores: Scores, classes: Sequence[str], *, covered: bool = False) -> SplitMetrics:
     """Return the metrics of a split whose rows are one batch."""
-    tally = Tally(classes, len(scores.label))
+    tally = Tally(classes, len(scores.label), covered=covered)
     tally.add(scores)
     return tally.measure()

@@ -16,7 +16,7 @@ from artifacts.ref import Ref
 from schemas.datasets import Checks, TableSpec
 from schemas.errors import BadTable, TrainingDiverged
 from schemas.image_table import Batch, ImageTable
-from schemas.results import Metrics
+from schemas.results import Metrics, wilson_interval
 from schemas.training import Training
 from tasks import evaluate as module
 from tasks.evaluate import EvaluateSummary, Graph, as_graph, evaluate, predict, write_confusion
@@ -91,11 +91,13 @@ def test_files_and_summary_tell_the_same(model: Ref, tables: tuple[Ref, Ref], tm
     loaded = keras.saving.load_model(model.file("model.keras"))
     loaded.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     for data, found in ((TRAIN, metrics.train), (TEST, metrics.test)):
-        expected = measured(score(np.asarray(loaded(data.image)), data.label), CLASSES)
+        scores = score(np.asarray(loaded(data.image)), data.label)
+        expected = measured(scores, CLASSES, covered=data is TEST)
         assert found.model_dump(exclude={"loss"}) == expected.model_dump(exclude={"loss"})
         loss, accuracy = loaded.evaluate(data.image, data.label, verbose=0)
         assert (found.loss, found.accuracy) == pytest.approx((loss, accuracy), rel=1e-5)
         assert 0 < found.accuracy < 1
+        assert found.interval == wilson_interval(found.accuracy, found.samples)
     assert summary.content.keys() == {"predictions.parquet"}
     assert (summary.test_samples, summary.test_accuracy) == (61, metrics.test.accuracy)
     assert (summary.train_samples, summary.train_loss) == (150, metrics.train.loss)

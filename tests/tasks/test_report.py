@@ -133,7 +133,15 @@ def test_links_within_the_page_have_a_target(page: str) -> None:
 def test_the_figures_lie_beside_the_page(out: Path, page: str) -> None:
     """The page holds the very figures that are stored beside it, each with an alternative text."""
     figures = {path.name: path.read_bytes() for path in out.glob("*.svg")}
-    assert figures.keys() == {"loss.svg", "accuracy.svg", "samples.svg", "confusion.svg", "mistakes.svg", "hints.svg"}
+    assert figures.keys() == {
+        "loss.svg",
+        "accuracy.svg",
+        "samples.svg",
+        "confusion.svg",
+        "mistakes.svg",
+        "hints.svg",
+        "reliability.svg",
+    }
     assert sorted(embedded(page)) == sorted(figures.values())
     texts = [value for name, value in Outline(page).attributes if name == "alt"]
     assert len(texts) == len(figures)
@@ -179,8 +187,12 @@ def test_the_page_tells_the_metrics(inputs: Inputs, page: str) -> None:
     rows = [re.sub(r"<[^>]+>|\s*\n\s*", "|", row).strip("|") for row in re.findall(r"<tr>.*?</tr>", page, re.DOTALL)]
     rows = [re.sub(r"\|+", "|", row) for row in rows]
     for one in metrics.test.classes:
-        shares = (f"{100 * value:.2f}\N{NO-BREAK SPACE}%" for value in (one.precision, one.recall, one.f1))
-        assert "|".join([one.name, *shares, str(one.support)]) in rows
+        precision, recall, f1 = (
+            f"{100 * value:.2f}\N{NO-BREAK SPACE}%" for value in (one.precision, one.recall, one.f1)
+        )
+        assert one.interval
+        interval = " to ".join(f"{100 * end:.1f}\N{NO-BREAK SPACE}%" for end in one.interval)
+        assert "|".join([one.name, precision, recall, interval, f1, str(one.support)]) in rows
 
 
 def test_the_page_tells_where_the_bytes_come_from(inputs: Inputs, page: str) -> None:

@@ -46,10 +46,10 @@ def test_the_list_of_runs(store: Store, capsys: pytest.CaptureFixture[str]) -> N
     assert (
         capsys.readouterr().out
         == f"""\
-run           when              data set  profile     time     test  state      computed
-cccccccccccc  {when[2]}  -         tutorial       -        -  killed     -
-bbbbbbbbbbbb  {when[1]}  digits    tutorial  30.0 s        -  failed     nothing
-aaaaaaaaaaaa  {when[0]}  mnist     tutorial  30.0 s  96.06 %  completed  train
+run           when              data set  profile     time     test  95 % interval     state      computed
+cccccccccccc  {when[2]}  -         tutorial       -        -  -                 killed     -
+bbbbbbbbbbbb  {when[1]}  digits    tutorial  30.0 s        -  -                 failed     nothing
+aaaaaaaaaaaa  {when[0]}  mnist     tutorial  30.0 s  96.06 %  95.66 to 96.42 %  completed  train
 """
     )
 
