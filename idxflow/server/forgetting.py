@@ -1,7 +1,7 @@
 """
 While a home folder's server is idle, it deletes its oldest runs that changed nothing: each takes 100 kB for no news.
 
-One at a time, and only between requests: SQLite is locked for 0.1 s by each, which a run would have to wait for.
+One at a time, and only between requests, so that no run waits for it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -25,8 +25,8 @@ QUIET = 0.3
 """Seconds without a request after which the server counts as idle: a run has such a time while it starts."""
 PAUSE = 10.0
 """Seconds until the next look where there was nothing to delete."""
-AGAIN = 1.0
-"""Seconds until the next try where a run began meanwhile: SQLite refuses the later of two writers at once."""
+AGAIN = 60.0
+"""Seconds until the next try where one failed."""
 log = logging.getLogger("idxflow.server")
 
 
@@ -81,30 +81,35 @@ class WhenIdle:
                 await asyncio.sleep(self._quiet if self._busy else left)
             try:
                 wait = 0 if await self._work() else self._pause
-            except Exception as error:  # whatever it is, the next try makes up for it
-                log.debug("Nothing deleted: %s", error)
+            except Exception as error:  # of a full disk, or of a Prefect that works otherwise: the server goes on
+                log.warning("Runs that changed nothing are not deleted: %s", error)
                 wait = self._again
 
 
 async def forget_one(keep: int = UNCHANGED) -> bool:
     """
-    Delete the newest run that changed nothing of those beyond the newest `keep`; the server is the configured one.
+    Delete the oldest run that changed nothing if there are more than so many, from the database of this process's server.
+
+    By one short transaction that has the write lock from its beginning: through the API, which reads first, requests
+    of runs would be refused now and then, and tried again seconds later.
 
     Returns: whether there was one.
-    Raises:  as Prefect's client, without a second try: a run must not wait behind it.
     """
-    from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import FlowRunFilter
-    from prefect.client.schemas.sorting import FlowRunSort
-    from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+    from prefect.server import models as untyped
+    from prefect.server.database import provide_database_interface
+    from prefect.server.schemas.filters import FlowRunFilter, LogFilter
+    from prefect.server.schemas.sorting import FlowRunSort
 
+    models: Any = untyped  # its decorators hide that they are coroutines
     wanted = FlowRunFilter.model_validate({"tags": {"all_": [NOTHING_CHANGED]}, "state": {"type": {"any_": ENDED}}})
-    newest = FlowRunSort.START_TIME_DESC
-    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
-        async with get_client() as client:
-            old = await client.read_flow_runs(flow_run_filter=wanted, sort=newest, offset=keep, limit=1)
-            if old:
-                # The server's own clean-up takes its table. (Prefect's client does not know the route by its type.)
-                body = {"flow_runs": {"id": {"any_": [str(run.id) for run in old]}}}
-                await client.request("POST", "/flow_runs/bulk_delete", json=body)  # type: ignore[arg-type]
-    return bool(old)
+    database, oldest = provide_database_interface(), FlowRunSort.START_TIME_ASC
+    async with database.session_context() as session:
+        if await models.flow_runs.count_flow_runs(session, flow_run_filter=wanted) <= keep:
+            return False
+        found = await models.flow_runs.read_flow_runs(session, flow_run_filter=wanted, sort=oldest, limit=1)
+        runs = [run.id for run in found]
+    async with database.session_context(begin_transaction=True, with_for_update=True) as session:
+        await models.flow_runs.delete_flow_runs(session, runs)
+        # The server's own clean-up takes its table.
+        await models.logs.delete_logs(session, LogFilter.model_validate({"flow_run_id": {"any_": runs}}))
+    return True

@@ -229,7 +229,7 @@ def _is_open(process: Process, port: int) -> bool:
 
 
 def _spawn(home: Path, port: int, listener: int, leash: int | None) -> Server:
-    log, api, password = home / "prefect" / "server.log", f"http://{HOST}:{port}/api", keep_password(home)
+    log, api = home / "prefect" / "server.log", f"http://{HOST}:{port}/api"
     environment = {
         **DEFAULTS,
         **os.environ,
@@ -237,9 +237,7 @@ def _spawn(home: Path, port: int, listener: int, leash: int | None) -> Server:
         "PREFECT_API_URL": api,
         "PREFECT_SERVER_UI_API_URL": api,
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
-        CHOSEN: password,
-        "PREFECT_API_AUTH_STRING": password,  # it asks itself what it can delete
-        "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "true",
+        CHOSEN: keep_password(home),
         "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{HOST}:{port},http://localhost:{port}",
     }

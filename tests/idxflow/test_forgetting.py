@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.server import models as untyped
+from prefect.server import schemas
+from prefect.server.database import provide_database_interface
+from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL, temporary_settings
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -24,28 +30,57 @@ from idxflow.server.password import read_password
 from tests.deployments.host import Host
 from tests.processes import until
 
+models: Any = untyped  # its decorators hide that they are coroutines
 DONE_NOW = {"type": "COMPLETED", "name": "Completed"}
 
 
-def made(client: SyncPrefectClient, flow: str, *tags: str) -> UUID:
-    """A run that has completed."""
-    body = {"flow_id": flow, "state": DONE_NOW, "tags": list(tags)}
-    return UUID(client.request("POST", "/flow_runs/", json=body).json()["id"])
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[None]:
+    """An empty database of a server, in this process."""
+    with temporary_settings({PREFECT_API_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{tmp_path}/prefect.db"}):
+        yield
 
 
-def test_of_runs_that_changed_nothing_the_newest_stay(prefect_server: None) -> None:
-    """One after the other is deleted while there are more than are kept; a run that computed something never is."""
-    with get_client(sync_client=True) as client:
-        flow = str(client.create_flow_from_name("unchanged"))
-        other, *runs = made(client, flow), *(made(client, flow, NOTHING_CHANGED) for _ in range(4))
-        assert not asyncio.run(forget_one(keep=len(client.read_flow_runs())))
-        asked = 0
-        while asyncio.run(forget_one(keep=2)):
-            asked += 1
-        assert asked >= 2
-        left = {run.id for run in client.read_flow_runs() if str(run.flow_id) == flow}
-        assert other in left
-        assert left <= {other, runs[-1], runs[-2]}
+async def insert(flow: UUID, begun: int, *tags: str) -> UUID:
+    """A run that began so many minutes after the others and has completed."""
+    moment = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=begun)
+    run = schemas.core.FlowRun(
+        flow_id=flow, tags=list(tags), start_time=moment, state=schemas.states.Completed(timestamp=moment)
+    )
+    async with provide_database_interface().session_context(begin_transaction=True) as session:
+        made = await models.flow_runs.create_flow_run(session, run)
+        await models.logs.create_logs(
+            session, [schemas.actions.LogCreate(name="a", level=20, message="b", timestamp=moment, flow_run_id=made.id)]
+        )
+        return UUID(str(made.id))
+
+
+async def left() -> tuple[list[UUID], set[UUID | None]]:
+    """The runs that are there, the oldest first, and the runs of which there are lines."""
+    async with provide_database_interface().session_context() as session:
+        runs = await models.flow_runs.read_flow_runs(session, sort=schemas.sorting.FlowRunSort.START_TIME_ASC)
+        lines = await models.logs.read_logs(session, log_filter=None)
+        return [run.id for run in runs], {line.flow_run_id for line in lines}
+
+
+def test_of_runs_that_changed_nothing_the_newest_stay(database: None) -> None:
+    """The oldest is deleted first, with its lines, until so many are left; a run that computed something never is."""
+
+    async def scene() -> None:
+        await provide_database_interface().create_db()
+        async with provide_database_interface().session_context(begin_transaction=True) as session:
+            flow = (await models.flows.create_flow(session, schemas.core.Flow(name="unchanged"))).id
+        other = await insert(flow, 0)
+        third, first, last, second = [await insert(flow, minute, NOTHING_CHANGED) for minute in (3, 1, 4, 2)]
+        assert not await forget_one(keep=4)
+        assert await forget_one(keep=3)
+        assert await left() == ([other, second, third, last], {other, second, third, last})
+        assert first not in (await left())[0]
+        assert await forget_one(keep=2)
+        assert not await forget_one(keep=2)
+        assert await left() == ([other, third, last], {other, third, last})
+
+    asyncio.run(scene())
 
 
 class Idle:
@@ -144,14 +179,6 @@ def test_a_failure_is_followed_by_another_try() -> None:
     played(scene)
 
 
-def test_a_server_that_does_not_answer_is_an_error() -> None:
-    """It is seen by whoever asks, at once: nobody waits for tries of a client."""
-    begun = time.monotonic()
-    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}), pytest.raises(httpx.ConnectError):
-        asyncio.run(forget_one())
-    assert time.monotonic() - begun < 5
-
-
 @pytest.mark.slow
 def test_a_homes_server_forgets_by_itself(store: Store) -> None:
     """A real one, left alone, deletes what is beyond those that it keeps, with a password and without a word."""
@@ -159,8 +186,9 @@ def test_a_homes_server_forgets_by_itself(store: Store) -> None:
         api = host.start().api
         with SyncPrefectClient(api, auth_string=read_password(store.home)) as client:
             flow = str(client.create_flow_from_name("unchanged"))
+            body = {"flow_id": flow, "state": DONE_NOW, "tags": [NOTHING_CHANGED]}
             for _ in range(UNCHANGED + 3):
-                made(client, flow, NOTHING_CHANGED)
+                client.request("POST", "/flow_runs/", json=body)
 
             def left() -> bool:
                 time.sleep(1)  # who asks without end keeps it from being idle
