@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from artifacts.run_record import Record
-from schemas.calibration import TYPICAL, Coverage
+from schemas.calibration import FEWEST_ROWS
 from schemas.held_out import HeldOut
 from schemas.model import MODEL
 from schemas.results import METRICS, REPORT, Caveat, Metrics, SplitMetrics, find_caveats
@@ -35,15 +35,16 @@ class Score(BaseModel):
     loss: float
     interval: tuple[float, float] | None = Field(default=None, description="95 % interval of the accuracy (Wilson)")
     calibration_error: float | None = Field(default=None, description="expected calibration error, in [0, 1]")
-    coverage: Coverage | None = Field(default=None, description="where the 5 % least sure images are left to a person")
+    calibration: str | None = Field(default=None, description="how far the probabilities can be believed, in words")
 
-    @classmethod
-    def of(cls, split: SplitMetrics) -> Self:
-        """Return the headline of the metrics of a split."""
-        found, headline = split.calibration, cls(accuracy=split.accuracy, loss=split.loss, interval=split.interval)
-        if found is None:
-            return headline
-        return headline.model_copy(update={"calibration_error": found.error, "coverage": found.at(TYPICAL)})
+
+def _score(split: SplitMetrics, propose: bool | None = None) -> Score:
+    """Return the headline of a split. Args: propose: to calibrate, where that is worth it; None: say nothing of it."""
+    score = Score(accuracy=split.accuracy, loss=split.loss, interval=split.interval)
+    if (known := split.calibration) is None:
+        return score
+    words = None if propose is None else known.words(propose=propose)
+    return score.model_copy(update={"calibration_error": known.error, "calibration": words})
 
 
 def _plain(training: Any) -> Any:
@@ -101,7 +102,7 @@ def cached_findings(run: Recorder) -> Iterator[str]:
             yield from (f"{subject}: {finding}" for finding in manifest.summary.get("findings", ()))
 
 
-def found(run: Recorder, outcome: Outcome) -> dict[str, Any]:
+def found(run: Recorder, outcome: Outcome, job: Job) -> dict[str, Any]:
     """Return what a completed run has come to; what is odd about a model is said of one that is cached, too."""
     model, page = run.reference(outcome.model), run.reference(outcome.report)
     metrics = Metrics.model_validate_json(run.reference(outcome.scores).file(METRICS).read_bytes())
@@ -109,9 +110,10 @@ def found(run: Recorder, outcome: Outcome) -> dict[str, Any]:
     for said in (*history.findings, *cached_findings(run)):
         if said not in run.warnings:
             run.warnings.append(said)
-    splits = {"train": metrics.train, "test": metrics.test}
+    # Where too few rows are held out it could not be done.
+    propose = not job.training.calibrate and history.validation_rows >= FEWEST_ROWS
     return {
-        "metrics": {name: Score.of(split) for name, split in splits.items()},
+        "metrics": {"train": _score(metrics.train), "test": _score(metrics.test, propose)},
         "caveats": find_caveats(metrics),
         "held_out": history.held_out,
         "report": str(page.file(REPORT)),

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from artifacts.run_record import StageRecord
 from flows.run_record import RunRecord
-from schemas.calibration import calibration_words
 from schemas.counts import counted
 from schemas.results import REPORT, unsaid
 from schemas.text import amount, duration, share, span
@@ -83,14 +82,15 @@ def stages_told(record: RunRecord) -> str:
 def metrics_table(record: RunRecord) -> list[dict[str, str]]:
     """Return the figures of a completed run, a row each."""
     scores = [(split, record.metrics[split]) for split in ("test", "train")]
-    interval = record.metrics["test"].interval
+    test = record.metrics["test"]
     return [
         {"figure": figure, "value": value}
         for figure, value in (
-            *((f"{split} accuracy", share(score.accuracy)) for split, score in scores),
-            *((("95 % interval", span(interval)),) if interval else ()),
+            ("test accuracy", share(test.accuracy)),
+            *((("test accuracy, 95 % interval", span(test.interval)),) if test.interval else ()),
+            ("train accuracy", share(record.metrics["train"].accuracy)),
             *(("caveat", caveat.message) for caveat in record.caveats),
-            *(("calibration", words) for words in _calibration(record)),
+            *((("calibration", test.calibration),) if test.calibration else ()),
             *((f"{split} loss", f"{score.loss:.4f}") for split, score in scores),
             *((("held out", str(record.held_out)),) if record.held_out else ()),
             ("seed", str(record.seed)),
@@ -136,21 +136,13 @@ def _words(record: RunRecord) -> Iterator[str]:
         yield _table(("", "accuracy", "95 % interval", "loss"), rows)
     for caveat in record.caveats:
         yield f"> **Caveat:** {_text(caveat.message)}"
-    yield from (f"**Calibration:** {_text(words)}." for words in _calibration(record))
+    if record.metrics and (words := record.metrics["test"].calibration):
+        yield f"**Calibration:** {_text(words)}."
     epochs, chosen = _epochs(record)
     about = f"{record.dataset}, {record.profile} profile, seed {record.seed}, {epochs} epochs{chosen}"
     about += f"; held out: {record.held_out}" if record.held_out else ""
     yield f"{_text(about)}; {record.state} in {duration(record.seconds)}. {stages_told(record).capitalize()}."
     yield "Look further, in the home folder of the machine that ran it: " + _where(record)
-
-
-def _calibration(record: RunRecord) -> Iterator[str]:
-    """Yield how far the probabilities of the test split can be believed, where that was measured."""
-    test = record.metrics.get("test")
-    if test and test.calibration_error is not None:
-        yield calibration_words(
-            test.calibration_error, test.coverage, asked=bool(dict(record.training).get("calibrate"))
-        )
 
 
 def _epochs(record: RunRecord) -> tuple[str, str]:

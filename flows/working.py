@@ -25,7 +25,7 @@ def work(job: Job) -> RunRecord:
     """
     with shown(job.training.profile, job.alert_below), recording(**asked(job)) as run:
         import_ahead(run.store.home, job)
-        run.publish(**found(run, run.attempt(partial(_walk, job, run))))
+        run.publish(**found(run, run.attempt(partial(_walk, job, run)), job))
     return RunRecord.of(run.saved)
 
 

@@ -172,7 +172,7 @@ class ClassMetrics(BaseModel, frozen=True):
     f1: float = Field(description="harmonic mean of precision and recall")
     interval: tuple[float, float] | None = Field(
         default=None,
-        description="Wilson's 95 % interval of the recall; None where it has no images, and in older files",
+        description="Wilson's 95 % interval of the recall, on test; None where it has no images, and in older files",
     )
 
 
@@ -191,7 +191,8 @@ class SplitMetrics(BaseModel, frozen=True):
     first_labels: tuple[int, ...] = Field(description="labels of the first three rows")
     first_predictions: tuple[int, ...] = Field(description="predictions for the first three rows")
     interval: tuple[float, float] | None = Field(
-        default=None, description="Wilson's 95 % interval of the accuracy; None in older files"
+        default=None,
+        description="Wilson's 95 % interval of the accuracy on test; None of the train split, and in older files",
     )
     calibration: Calibration | None = Field(default=None, description="None in older files")
 

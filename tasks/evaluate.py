@@ -185,7 +185,7 @@ class EvaluateSummary(Summary):
     test_samples: int
     test_accuracy: float
     test_loss: float
-    calibration_error: float
+    calibration_error: float | None
     leaked: int
 
 
@@ -204,7 +204,7 @@ def evaluate(model: Ref, train: Ref, test: Ref, profiles: dict[str, Ref], out: P
     for split, table in tables.items():
         check_fit(classifier, table, split)
     tallies = {
-        split: Tally(table.metadata.classes, table.samples, covered=split == "test") for split, table in tables.items()
+        split: Tally(table.metadata.classes, table.samples, unseen=split == "test") for split, table in tables.items()
     }
 
     def batches() -> Iterator[tuple[str, Batch, Scores]]:
@@ -229,6 +229,6 @@ def evaluate(model: Ref, train: Ref, test: Ref, profiles: dict[str, Ref], out: P
         test_samples=metrics.test.samples,
         test_accuracy=metrics.test.accuracy,
         test_loss=metrics.test.loss,
-        calibration_error=metrics.test.calibration.error if metrics.test.calibration else 0.0,
+        calibration_error=metrics.test.calibration and metrics.test.calibration.error,
         leaked=metrics.leaked or 0,
     )

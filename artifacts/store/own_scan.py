@@ -1,4 +1,9 @@
-"""What lies below one of people's own folders: every file, and how it looks from outside; nothing is opened."""
+"""
+What lies below one of people's own folders: every file, and how it looks from outside; nothing is opened.
+
+The stage pack says of each file what became of it, and this module is no part of its key: the digest of the listing is.
+Whatever else it finds (folders without a file, those that cannot be listed) keeps its meaning.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +91,7 @@ def scan(root: Path) -> Scan:
         if folder:
             folders.append(folder[:-1])
     order = sorted(range(len(names)), key=names.__getitem__)
-    return Scan(tuple(map(names.__getitem__, order)), _array(looks)[order], tuple(folders), tuple(sorted(closed)))
+    return Scan(tuple(map(names.__getitem__, order)), looks_array(looks)[order], tuple(folders), tuple(sorted(closed)))
 
 
 def _look(entry: os.DirEntry[str]) -> tuple[int, ...]:
@@ -96,7 +101,7 @@ def _look(entry: os.DirEntry[str]) -> tuple[int, ...]:
         return UNKNOWN
 
 
-def _array(looks: list[tuple[int, ...]]) -> Looks:
+def looks_array(looks: list[tuple[int, ...]]) -> Looks:
     """Return looks as an array: inodes beyond 2**63, and times before 1970, are told apart from all others."""
     numbers: Iterator[int] = chain.from_iterable(looks)
     try:

@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined
 
 from artifacts.archive.lineage import Source
 from artifacts.manifest import Manifest
-from schemas.calibration import TYPICAL, calibration_words
+from schemas.calibration import points
 from schemas.counts import counted
 from schemas.datasets import TableSpec
 from schemas.pictures import PictureSpec
@@ -84,6 +84,7 @@ def render(card: Card) -> str:
         "text": as_text,
         "share": share,
         "span": span,
+        "points": points,
         "thousands": thousands,
         "amount": amount,
         "counted": counted,
@@ -97,7 +98,7 @@ def render(card: Card) -> str:
         most=LISTED,
         layers=(card.spec.pixels, *card.training.hidden, len(card.spec.classes)),
         interval=wilson_interval(card.metrics.test.accuracy, card.metrics.test.samples) if card.metrics else None,
-        sure=calibration_words(found.error, found.at(TYPICAL), asked=True) if found else "",
+        sure=found.words(propose=False) if found else "",
         caveats=find_caveats(card.metrics) if card.metrics else (),
         confusions=most_confused(card.metrics.test, CONFUSIONS) if card.metrics else (),
     )

@@ -82,13 +82,14 @@ class WhenIdle:
             try:
                 wait = 0 if await self._work() else self._pause
             except Exception as error:  # of a full disk, or of a Prefect that works otherwise: the server goes on
-                log.warning("Runs that changed nothing are not deleted: %s", error)
+                if wait != self._again:  # said once, and not each time
+                    log.warning("Runs that changed nothing are not deleted: %s", error)
                 wait = self._again
 
 
 async def forget_one(keep: int = UNCHANGED) -> bool:
     """
-    Delete the oldest run that changed nothing if there are more than so many, from the database of this process's server.
+    Delete the oldest run that changed nothing if there are more than so many: of the server that this process is.
 
     By one short transaction that has the write lock from its beginning: through the API, which reads first, requests
     of runs would be refused now and then, and tried again seconds later.

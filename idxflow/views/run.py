@@ -23,7 +23,6 @@ from flows.run_record import RunRecord, Score
 from idxflow.views.console import CAVEAT, Console
 from idxflow.views.layout import below, local_time, present, shown_version, table_lines
 from idxflow.views.stages import STYLES
-from schemas.calibration import calibration_words
 from schemas.counts import counted
 from schemas.held_out import HeldOut
 from schemas.image_spec import ImageSpec
@@ -38,8 +37,8 @@ INDENT = 12
 STATE_STYLES = {"completed": "green", "running": "cyan", "failed": "red", "interrupted": "yellow", "killed": "red"}
 VOID = " !"
 """Behind an accuracy that a caveat voids or weakens."""
-NARROW = 100
-"""Columns of a terminal below which a line of the list is shortened to what is wanted most."""
+NARROW, WIDE = 100, 120
+"""Columns of a terminal below which a line of the list is shortened to what is wanted most; and has no interval."""
 
 
 class Row(BaseModel):
@@ -220,8 +219,8 @@ def run_lines(rows: Sequence[Row], width: int | None = None) -> Iterator[Text]:
         ]
         for row in rows
     ]
-    if narrow:
-        shown = (0, 1, 2, 4, 5, 7, 8)
+    if width is not None and width < WIDE:
+        shown = (0, 1, 2, 4, 5, 7, 8) if narrow else (0, 1, 2, 3, 4, 5, 7, 8)
         header, cells = [header[at] for at in shown], [[row[at] for at in shown] for row in cells]
     for line in table_lines(header, cells, right=("time", "test")):
         if width is not None:
@@ -326,15 +325,8 @@ def _figures(run: RunFacts | RunRecord) -> Iterator[tuple[str, str]]:
         yield f"{split.capitalize()} accuracy", f"{share(score.accuracy)} (loss {score.loss:.4f}){interval}"
     for caveat in run.caveats:
         yield CAVEAT, caveat.message
-    if (test := run.metrics.get("test")) and test.calibration_error is not None:
-        yield "Calibration", calibration_words(test.calibration_error, test.coverage, asked=_calibrated(run))
-
-
-def _calibrated(run: RunFacts | RunRecord) -> bool:
-    """Tell whether the training was to calibrate."""
-    if isinstance(run, RunRecord):
-        return bool(dict(run.training).get("calibrate"))
-    return any(setting.name == "calibrate" and setting.value is True for setting in run.configuration)
+    if (test := run.metrics.get("test")) and test.calibration:
+        yield "Calibration", test.calibration
 
 
 def _files(record: RunRecord) -> str | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from schemas.calibration import LARGEST_ERROR
+from schemas.calibration import FEWEST_ROWS, points
 from schemas.counts import counted
 from schemas.datasets import Dataset, Proof
 from schemas.image_spec import ImageSpec
@@ -192,11 +192,17 @@ def render(page: Page) -> str:
     from jinja2 import Environment, StrictUndefined  # no sooner: of the page's facts alone nobody needs it
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"percent": percent, "thousands": thousands, "counted": counted, "visible": in_a_line}
+    environment.filters |= {
+        "percent": percent,
+        "thousands": thousands,
+        "counted": counted,
+        "visible": in_a_line,
+        "points": points,
+    }
     environment.globals |= {
         "wilson_interval": wilson_interval,
         "near_levels": THRESHOLD,
-        "largest_error": LARGEST_ERROR,
+        "fewest_rows": FEWEST_ROWS,
         "style": STYLE.read_text(encoding="utf-8"),
     }
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(page=page) + "\n"

@@ -47,13 +47,10 @@ class Answers:
     """
     What became of pictures, in the order in which they were given.
 
-    Args:
-        recipe:  what they become.
-        said:    warnings that are recorded.
-        digests: SHA-256 of each; None where it could not be read.
-        notes:   what was done to each.
-        reasons: why it is refused; None where it is not.
-        pixels:  of those that are not refused.
+    `digests` has the SHA-256 of each, None where it could not be read; `notes` what was done to it; `reasons` why it is
+    refused, None where it is not. All three are final when `pixels` was called.
+
+    Args: recipe: what they become.  said: warnings that are recorded.
     """
 
     def __init__(self, recipe: Recipe, said: Said) -> None:
@@ -99,7 +96,7 @@ class Answers:
         self._pixels.append(pixels)
 
     def pixels(self) -> list[bytes | memoryview]:
-        """Decode those that wait. Returns: the pixels of each picture, nothing of one that is refused."""
+        """Decode those that wait; called once. Returns: the pixels of each picture, nothing of one that is refused."""
         try:
             decoded = decode_lines([lines for _, _, lines in self._waiting], self._recipe) if self._waiting else ()
             for (at, _, _), pixels in zip(self._waiting, decoded, strict=True):

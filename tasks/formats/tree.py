@@ -138,6 +138,7 @@ def open_tree(path: Path, found: Scan | None = None) -> Tree:
 
     Args:   found: in a folder, a moment ago: it is not looked at again.
     Raises: BadSource: there is nothing, it cannot be read, a damaged archive, or one of more than MAX_TOTAL.
+            StageError: a folder that cannot be listed.
     """
     from tasks.formats.tree_folder import open_file, open_folder
 
@@ -212,7 +213,7 @@ def is_plain(name: str) -> bool:
 def arranged(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     """Put entries in order, say which a rule leaves out, and refuse all those that share a name."""
     found = sorted(entries)
-    keys = [folded(entry.name) for entry in found]
+    keys = [order(entry.name) for entry in found]
     if any(map(operator.gt, keys, keys[1:])):
         found = [entry for _, entry in sorted(zip(keys, found, strict=True))]
     names = [entry.name for entry in found]

@@ -6,6 +6,7 @@ Sources: C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On calibration of modern 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -33,7 +34,7 @@ class Reliability:
     """Adds up probabilities and right predictions, batch by batch; memory does not grow with rows."""
 
     def __init__(self) -> None:
-        self._images, self._right, self._parts = [0] * BINS, [0] * BINS, [0] * BINS
+        self._images, self._right, self._parts, self._spread = ([0] * BINS for _ in range(4))
 
     def add(self, probability: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> None:
         """
@@ -43,21 +44,26 @@ class Reliability:
         """
         place = np.clip(np.ceil(probability * BINS).astype(np.int64) - 1, 0, BINS - 1)
         parts = np.rint(probability * PARTS).astype(np.int64)
-        sums = np.zeros(BINS, np.int64)
+        sums, spread = np.zeros(BINS, np.int64), np.zeros(BINS, np.int64)
         np.add.at(sums, place, parts)
+        np.add.at(spread, place, np.rint(probability * (1 - probability) * PARTS).astype(np.int64))
         images, hits = np.bincount(place, minlength=BINS), np.bincount(place[right], minlength=BINS)
         for at in range(BINS):
             self._images[at] += int(images[at])
             self._right[at] += int(hits[at])
             self._parts[at] += int(sums[at])
+            self._spread[at] += int(spread[at])
 
     def measure(self, coverage: Sequence[Coverage] = ()) -> Calibration:
         """Return the calibration, of at least one row."""
         distance = sum(
             abs(parts / PARTS - right) for parts, right in zip(self._parts, self._right, strict=True)
         )  # of means, each times its images
+        # If each is right as often as it says, a bin's distance is that of tossed coins from their mean: about normal.
+        chance = sum(math.sqrt(2 / math.pi * spread / PARTS) for spread in self._spread)
         return Calibration(
             error=distance / sum(self._images),
+            chance=chance / sum(self._images),
             bins=tuple(
                 ReliabilityBin(
                     lower=at / BINS,
@@ -93,7 +99,8 @@ def cover(probability: npt.NDArray[np.float32], right: npt.NDArray[np.bool_]) ->
         accuracy = int(hits[first]) / kept
         rows.append(
             Coverage(
-                left_out=share,
+                asked=share,
+                left_out=first / len(ascending),
                 threshold=float(threshold) if share else 0.0,
                 images=kept,
                 accuracy=accuracy,

@@ -67,22 +67,23 @@ def score(probabilities: npt.NDArray[np.float32], label: npt.NDArray[np.integer[
 class Tally:
     """
     Adds up the scores of a split, batch by batch in table order; memory grows with the pairs of a true and a predicted
-    class that occur, and not with all possible pairs; with rows only where they are `covered`, by 5 bytes each.
+    class that occur, and not with all possible pairs; with rows only where they are `unseen`, by some 30 bytes each.
 
     The result is the same however the rows are cut into batches: all sums are of whole numbers.
 
     Args:
         samples: rows of the whole split; where its first half ends follows from them.
-        covered: whether to say what is right of the rest where the least sure images are left to a person.
+        unseen:  whether the model was not fitted to the rows, so that intervals mean something, and what is right of
+                 the rest where the least sure images are left to a person.
     """
 
-    def __init__(self, classes: Sequence[str], samples: int, *, covered: bool = False) -> None:
+    def __init__(self, classes: Sequence[str], samples: int, *, unseen: bool = False) -> None:
         self._classes, self._samples, self._seen = classes, samples, 0
         self._pairs, self._counts = np.empty(0, np.int64), np.empty(0, np.int64)  # true class * classes + predicted
         self._right = [0, 0]  # in each half
         self._loss = 0  # in parts of a nat
         self._first: list[tuple[int, int]] = []  # label and prediction
-        self._reliability, self._covered = Reliability(), covered
+        self._reliability, self._unseen = Reliability(), unseen
         self._probability, self._hits = list[npt.NDArray[np.float32]](), list[npt.NDArray[np.bool_]]()
 
     def add(self, scores: Scores) -> None:
@@ -94,7 +95,7 @@ class Tally:
         self._counts[place[len(before) :]] += counts
         right = scores.label == scores.predicted
         self._reliability.add(scores.probability, right)
-        if self._covered:
+        if self._unseen:
             self._probability.append(scores.probability.astype(np.float32))
             self._hits.append(right)
         half = max(self._samples // 2 - self._seen, 0)
@@ -119,16 +120,21 @@ class Tally:
         f1 = _ratio(2 * hits, support + guesses)
         half = samples // 2
         labels, predictions = zip(*self._first, strict=True)
-        coverage = cover(np.concatenate(self._probability), np.concatenate(self._hits)) if self._covered else ()
+        coverage = cover(np.concatenate(self._probability), np.concatenate(self._hits)) if self._unseen else ()
         return SplitMetrics(
             samples=samples,
             accuracy=(first + last) / samples,
-            interval=wilson_interval((first + last) / samples, samples),
+            interval=self._interval((first + last) / samples, samples),
             calibration=self._reliability.measure(coverage),
             loss=self._loss / (PARTS * samples),
             classes=tuple(
                 ClassMetrics(
-                    name=name, support=n, precision=p, recall=r, f1=f, interval=wilson_interval(r, n) if n else None
+                    name=name,
+                    support=n,
+                    precision=p,
+                    recall=r,
+                    f1=f,
+                    interval=self._interval(r, n),
                 )
                 for name, n, p, r, f in zip(
                     self._classes, support.tolist(), precision.tolist(), recall.tolist(), f1.tolist(), strict=True
@@ -139,6 +145,9 @@ class Tally:
             first_labels=labels,
             first_predictions=predictions,
         )
+
+    def _interval(self, share: float, images: int) -> tuple[float, float] | None:
+        return wilson_interval(share, images) if images and self._unseen else None
 
     def _confusion(self, true: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
         """Return the whole matrix, or of many classes the pairs that occur; see `schemas.results.SplitMetrics`."""

@@ -110,8 +110,9 @@ def counting(
     copied: bool = False,
 ) -> RunRecord:
     """Fetch some files and join them, or copies of them."""
-    with recording(**asked(Job(dataset="digits", training=training)) | {"dataset": dataset, "refresh": refresh}) as run:
-        run.publish(**found(run, run.attempt(partial(gather, run, training, names, copied=copied))))
+    job = Job(dataset="digits", training=training)
+    with recording(**asked(job) | {"dataset": dataset, "refresh": refresh}) as run:
+        run.publish(**found(run, run.attempt(partial(gather, run, training, names, copied=copied)), job))
     return RunRecord.of(run.saved)
 
 

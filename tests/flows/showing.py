@@ -80,9 +80,10 @@ def showing(
     seconds: float = 0,
 ) -> RunRecord:
     """Fetch some files, learn, and say how good it is."""
-    job = asked(Job(dataset="digits", training=training)) | {"dataset": dataset, "refresh": refresh}
-    with shown(training.profile, alert_below), recording(**job) as run:
-        run.publish(**found(run, run.attempt(partial(walk, names, accuracy, seconds))))
+    job = Job(dataset="digits", training=training)
+    said = asked(job) | {"dataset": dataset, "refresh": refresh}
+    with shown(training.profile, alert_below), recording(**said) as run:
+        run.publish(**found(run, run.attempt(partial(walk, names, accuracy, seconds)), job))
     return RunRecord.of(run.saved)
 
 

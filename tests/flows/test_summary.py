@@ -112,8 +112,8 @@ def test_the_table_has_the_figures_of_the_run(store: Store, report: Ref) -> None
     table = {row["figure"]: row["value"] for row in metrics_table(record)}
     assert table == {
         "test accuracy": "96.06 %",
+        "test accuracy, 95 % interval": "95.66 to 96.42 %",
         "train accuracy": "99.00 %",
-        "95 % interval": "95.66 to 96.42 %",
         "calibration": "probabilities are 0.7 points off on average (ECE)",
         "test loss": "0.1330",
         "train loss": "0.0468",
@@ -132,7 +132,7 @@ def test_what_voids_the_accuracy_stands_beside_it(store: Store, report: Ref) -> 
         update={"caveats": (leak,), "warnings": (f"own test: {LEAKED}: 99", "NOT MNIST")}
     )
     rows = [(row["figure"], row["value"]) for row in metrics_table(record)]
-    assert [name for name, _ in rows[1:4]] == ["train accuracy", "95 % interval", "caveat"]
+    assert [name for name, _ in rows[1:4]] == ["test accuracy, 95 % interval", "train accuracy", "caveat"]
     assert rows[3][1] == leak.message
     page = summary_page(record)
     caveat = r"> **Caveat:** 99 of 297 test images \(33.33 %\) occur in the train split"

@@ -8,8 +8,8 @@ from schemas.results import SplitMetrics
 from tasks.quality.scoring import Scores, Tally
 
 
-def measured(scores: Scores, classes: Sequence[str], *, covered: bool = False) -> SplitMetrics:
+def measured(scores: Scores, classes: Sequence[str], *, unseen: bool = False) -> SplitMetrics:
     """Return the metrics of a split whose rows are one batch."""
-    tally = Tally(classes, len(scores.label), covered=covered)
+    tally = Tally(classes, len(scores.label), unseen=unseen)
     tally.add(scores)
     return tally.measure()

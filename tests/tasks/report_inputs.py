@@ -74,7 +74,7 @@ def write_scores(folder: Path, tables: dict[str, ImageTable], *, perfect: bool =
 
     scores = {split: scored(batch) for split, batch in read.items()}
     write_predictions(folder / "predictions.parquet", ((split, read[split], scores[split]) for split in read))
-    metrics = Metrics(train=measured(scores["train"], classes), test=measured(scores["test"], classes))
+    metrics = Metrics(train=measured(scores["train"], classes), test=measured(scores["test"], classes, unseen=True))
     (folder / "metrics.json").write_text(metrics.model_dump_json())
     return bind("evaluate", folder)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.calibration import BINS, LARGEST_ERROR, Coverage, calibration_words
+from schemas.calibration import BINS, LARGEST_ERROR, Calibration, Coverage
 from schemas.results import wilson_interval
 from tasks.quality.calibration import Reliability, cover, fit_temperature
 
@@ -69,12 +69,12 @@ def test_a_threshold_gives_what_the_table_says(seed: int) -> None:
     """Whoever keeps the images of at least that probability has that many, and is right that often."""
     probability, right = drawn(seed)
     table = cover(probability, right)
-    assert (table[0].left_out, table[0].images) == (0, 1000)
+    assert (table[0].asked, table[0].left_out, table[0].images) == (0, 0, 1000)
     for row in table:
         kept = probability >= np.float32(row.threshold)
         assert row.images == int(kept.sum())
         assert row.accuracy == pytest.approx(right[kept].mean())
-        assert 1000 - row.images <= row.left_out * 1000
+        assert row.left_out == (1000 - row.images) / 1000 <= row.asked
         assert row.interval == wilson_interval(row.accuracy, row.images)
     assert [row.images for row in table] == sorted({row.images for row in table}, reverse=True)
 
@@ -114,12 +114,33 @@ def test_where_every_row_is_right_there_is_no_best_temperature() -> None:
     assert fit_temperature(np.zeros((300, 3), np.float32), label) is None
 
 
+@pytest.mark.parametrize(("rows", "seed"), [(100, 1), (300, 2), (10_000, 3)])
+def test_chance_is_what_right_probabilities_have(rows: int, seed: int) -> None:
+    """Of few images the error is large though nothing is wrong: it is told beside it, and nothing is proposed."""
+    random = np.random.default_rng(seed)
+    found = []
+    for _ in range(40):
+        probability = random.uniform(0.3, 1, rows)
+        each = Reliability()
+        each.add(probability, random.random(rows) < probability)
+        found.append(each.measure())
+    assert np.mean([each.error for each in found]) == pytest.approx(np.mean([each.chance for each in found]), rel=0.1)
+    assert not any(each.poor for each in found if rows > 200)
+
+
+def calibration(error: float, chance: float = 0.004, *coverage: Coverage) -> Calibration:
+    """A calibration without bins."""
+    return Calibration(error=error, chance=chance, bins=(), coverage=coverage)
+
+
 def test_a_line_says_what_to_do() -> None:
-    """Calibrate, where the error is large and that was not asked for; what a person gains by the least sure ones."""
-    row = Coverage(left_out=0.05, threshold=0.6, images=9500, accuracy=0.9998, interval=(0.9992, 0.9999))
-    assert calibration_words(0.1012, row, asked=False) == (
-        "probabilities are 10.1 points off on average (ECE); try --set training.calibrate=true; "
+    """Calibrate, where the error is large and that could be done; what a person gains by the least sure ones."""
+    row = Coverage(asked=0.05, left_out=0.0497, threshold=0.6, images=9503, accuracy=0.9998, interval=(0.9992, 0.9999))
+    assert calibration(0.1012, 0.004, row).words(propose=True) == (
+        "probabilities are 10.1 points off on average (ECE), 0.4 by chance alone; try --set training.calibrate=true; "
         "leave the 5 % least sure to a person, and 99.98 % of the rest are right (99.92 to 99.99 %)"
     )
-    assert "calibrate" not in calibration_words(0.1012, row, asked=True)
-    assert calibration_words(LARGEST_ERROR, None, asked=False) == "probabilities are 3.0 points off on average (ECE)"
+    assert "calibrate" not in calibration(0.1012, 0.004, row).words(propose=False)
+    assert "calibrate" not in calibration(0.1, 0.08).words(propose=True)
+    least = calibration(LARGEST_ERROR, 0).words(propose=True)
+    assert least == "probabilities are 3 points off on average (ECE), 0 by chance alone"

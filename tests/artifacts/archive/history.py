@@ -15,6 +15,8 @@ from flows.run_record import RunRecord, Score
 from schemas.results import Caveat, wilson_interval
 from schemas.training import Training
 
+CALIBRATION = "probabilities are 0.7 points off on average (ECE)"
+
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -64,7 +66,7 @@ def write_run(
             "metrics": {
                 "train": Score(accuracy=0.99, loss=0.0468),
                 "test": Score(
-                    accuracy=accuracy, loss=0.133, interval=wilson_interval(accuracy, 10_000), calibration_error=0.0071
+                    accuracy=accuracy, loss=0.133, interval=wilson_interval(accuracy, 10_000), calibration=CALIBRATION
                 ),
             }
             if state == "completed"
