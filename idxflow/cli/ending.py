@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SENDING = 2.0
 """Seconds for the last lines of a failed run to reach Prefect's API."""
-DONE, FAILED, WRONG_USAGE, HUNG_UP, INTERRUPTED, TERMINATED = 0, 1, 2, 129, 130, 143
+DONE, FAILED, WRONG_USAGE, BELOW, HUNG_UP, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 129, 130, 143
 """Exit codes; a signal's is 128 plus its number."""
 SIGNALLED = {Terminated: TERMINATED, HungUp: HUNG_UP}
 

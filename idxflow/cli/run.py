@@ -26,7 +26,7 @@ from idxflow.server.faithful import is_gone
 from idxflow.views.console import Console
 from idxflow.views.run import print_summary
 from schemas.errors import IdxflowError, ServerError, StoreError, UnforeseenError
-from schemas.text import amount
+from schemas.text import amount, share
 
 LEAST_FREE = 8 * 2**20
 """Free bytes on the home folder's disk below which an error counts as caused by a full disk."""
@@ -42,12 +42,13 @@ class Flow(Protocol):
         """Run it and return its record."""
 
 
-def run_pipeline(settings: Settings, console: Console, *, json: bool = False, flow: Flow | None = None) -> None:
+def run_pipeline(settings: Settings, console: Console, *, json: bool = False, flow: Flow | None = None) -> RunRecord:
     """
     Run the flow, show it, and print the summary; with `json` also the record, on standard output.
 
-    Args:   flow: the main job, unless another one is given.
-    Raises: what ended the run, after the summary.
+    Args:    flow: the main job, unless another one is given.
+    Returns: the record of the run, which has completed.
+    Raises:  what ended the run, after the summary.
     """
     prepare_environment(settings.home, verbose=settings.verbose, ephemeral=settings.ephemeral)
     record, stop = None, None
@@ -66,11 +67,11 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
                         flow = flow or _main_job(settings)  # a server that was just started boots meanwhile
                     connection.wait()
                 with _without_heartbeats():
-                    record = flow(**settings.job.parameters)
+                    done = record = flow(**settings.job.parameters)
         except Exception as error:
             if not is_gone():
                 raise _full(settings.home, error) or error from error
-            record = _told_by_record(settings.home, console, error)
+            done = record = _told_by_record(settings.home, console, error)
         finally:
             record = record or _saved(settings.home, console.run_id)
             if record:
@@ -82,6 +83,19 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
                 finally:
                     if json:
                         put_json(record)
+    return done
+
+
+def is_below(record: RunRecord, bound: float | None, console: Console) -> bool:
+    """Tell whether the test accuracy of a completed run is below a bound, and say so. Args: bound: in [0, 1]."""
+    test = record.metrics.get("test")
+    if bound is None or test is None or test.accuracy >= bound:
+        return False
+    console.fail(
+        f"test accuracy: expected at least {share(bound)} (--fail-below), found {share(test.accuracy)}. "
+        "The run has completed, and all of it is stored."
+    )
+    return True
 
 
 def _told_by_record(home: Path, console: Console, error: Exception) -> RunRecord:

@@ -122,6 +122,9 @@ class Settings(BaseSettings):
     revalidate: bool = Field(default=False, description="ask the mirrors whether their files have changed")
     force: bool = Field(default=False, description="continue where more memory or disk is needed than is free")
     alert_below: float | None = Field(default=None, ge=0, le=1, description="test accuracy below which a run warns")
+    fail_below: float | None = Field(
+        default=None, ge=0, le=1, description="test accuracy below which the command of a completed run exits with 3"
+    )
     home: Path = Field(
         default=Path(".idxflow"), validate_default=True, description="absolute folder of all run-time data"
     )

@@ -159,7 +159,7 @@ def test_a_wrong_setting_is_told_by_every_command(desk: Path, monkeypatch: pytes
 def test_a_plan_takes_the_options_of_a_run() -> None:
     """Whatever decides what a run does can be given to `plan` as well, and nothing that `run` does not know."""
     of_run, of_plan = (get_type_hints(function, include_extras=True) for function in (run, plan))
-    assert set(of_run) - set(of_plan) == {"alert_below", "ephemeral", "verbose"}
+    assert set(of_run) - set(of_plan) == {"alert_below", "fail_below", "ephemeral", "verbose"}
     assert of_plan.items() <= of_run.items()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.job import Job
 from flows.run_record import RunRecord
-from idxflow.cli.run import run_pipeline
+from idxflow.cli.ending import BELOW
+from idxflow.cli.run import is_below, run_pipeline
 from idxflow.cli.settings import Settings, load_settings
 from schemas.errors import BadIdx
 from schemas.events import RunChanged, StageChanged, emit
@@ -85,6 +87,28 @@ def test_a_failed_run_is_summed_up_and_recorded_too(
         run_pipeline(settings, screen, json=True, flow=broken)
     assert RunRecord.model_validate_json(capsys.readouterr().out).error == "it broke"
     assert "failed in 30.0 s" in screen.text.getvalue()
+
+
+@pytest.mark.parametrize(("bound", "below"), [(None, False), (0.0, False), (0.9, False), (0.9001, True), (1.0, True)])
+def test_a_run_may_be_less_accurate_than_was_asked_for(
+    bound: float | None, below: bool, tmp_path: Path, screen: Screen
+) -> None:
+    """As accurate as the bound is accurate enough; what is said names both figures."""
+    assert is_below(record_run(tmp_path), bound, screen) is below
+    said = f"ERROR test accuracy: expected at least {100 * (bound or 0):.2f} % (--fail-below), found 90.00 %."
+    assert screen.errors.getvalue().startswith(said) is below
+
+
+@pytest.mark.slow
+def test_a_run_that_is_below_exits_with_3(desk: Path) -> None:
+    """It has completed, with its record on standard output; the exit code is what a script sees."""
+    words = ["-m", "idxflow", "run", "--dataset", "digits", "--set", "training.epochs=1", "--ephemeral", "--json"]
+    command = [sys.executable, *words, "--fail-below", "0.999"]
+    environment = bare_environment(PYTHONPATH=str(PROJECT), HOME=str(desk))
+    done = subprocess.run(command, cwd=desk, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == BELOW
+    assert RunRecord.model_validate_json(done.stdout).state == "completed"
+    assert "expected at least 99.90 % (--fail-below), found" in done.stderr
 
 
 def test_everything_before_the_flow_is_light() -> None:

@@ -167,10 +167,10 @@ def refusal(flags: dict[str, object] | None = None, *assignments: str) -> str:
         ("training.shift=17", "a whole number at least 0 and at most 16, found 17."),
         ("training.activation=foo", "one of tanh, relu, sigmoid, elu, gelu, found 'foo'."),
         ("training.hidden=[50, 0]", "a list (at most 16), each a whole number at least 1 and at most 8192, found 0."),
-        ("training=3", "a table with activation, batch_size, decay, dropout, epochs,"),
+        ("training=3", "a table with activation, batch_size, calibrate, decay, dropout, epochs,"),
         ("ephemeral=perhaps", "true or false, found 'perhaps'."),
         ("home=3", "a text, found 3."),
-        ("training.seeds=3", "one of activation, batch_size, decay, dropout, epochs,"),
+        ("training.seeds=3", "one of activation, batch_size, calibrate, decay, dropout, epochs,"),
     ],
 )
 def test_a_wrong_value_is_told_with_what_is_allowed(assignment: str, words: str) -> None:
@@ -183,7 +183,7 @@ def test_a_wrong_value_is_told_with_what_is_allowed(assignment: str, words: str)
 def test_an_unknown_name_is_told_with_the_known_ones() -> None:
     """A name that does not exist: the names of its level, and the nearest of them."""
     said = refusal({}, "training.epoch=3")
-    assert said.startswith("--set training.epoch: expected one of activation, batch_size, decay, dropout, epochs,")
+    assert said.startswith("--set training.epoch: expected one of activation, batch_size, calibrate, decay, dropout, epochs,")
     assert "profile" not in said
     assert said.endswith("found the name epoch. Did you mean epochs? Nothing has run.")
     assert "Did you mean training?" in refusal({}, "trainin.epochs=3")

@@ -20,7 +20,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from idxflow.cli.ending import DONE, report_error
+from idxflow.cli.ending import BELOW, DONE, report_error
 from idxflow.cli.interrupts import end_at_once, held_back, interruptible
 from idxflow.cli.options import Home, Json, RunOptions, Verbose, flag
 
@@ -32,23 +32,29 @@ def run(
         float | None,
         Parameter(metavar="ACCURACY", help="Warn, and emit an event, where the test accuracy is lower: 0 to 1."),
     ] = None,
+    fail_below: Annotated[
+        float | None,
+        Parameter(metavar="ACCURACY", help="Exit with 3 where the test accuracy is lower: 0 to 1."),
+    ] = None,
     home: Home = None,
     ephemeral: Annotated[bool | None, flag("Use a temporary Prefect server, which ends with the run.")] = None,
     json: Json = False,
     verbose: Verbose = None,
 ) -> int:
     """Run the pipeline."""
-    settings = options.settings(alert_below=alert_below, home=home, ephemeral=ephemeral, verbose=verbose)
+    settings = options.settings(
+        alert_below=alert_below, fail_below=fail_below, home=home, ephemeral=ephemeral, verbose=verbose
+    )
 
-    from idxflow.cli.run import run_pipeline
+    from idxflow.cli.run import is_below, run_pipeline
     from idxflow.views.console import open_console
 
     console = open_console(json=json, plain=settings.verbose)
     try:
         with interruptible():
-            run_pipeline(settings, console, json=json)
+            record = run_pipeline(settings, console, json=json)
     except (Exception, KeyboardInterrupt) as error:
         end_at_once()  # for good: this process has nothing else to do
         with held_back():
             return report_error(console, error, verbose=settings.verbose)
-    return DONE
+    return BELOW if is_below(record, settings.fail_below, console) else DONE
