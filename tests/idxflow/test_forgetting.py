@@ -86,11 +86,11 @@ def test_of_runs_that_changed_nothing_the_newest_stay(database: None) -> None:
 class Idle:
     """An application whose requests wait until they are let go, and what is done while there are none."""
 
-    def __init__(self, pieces: int, error: Exception | None = None, pause: float = 0.05) -> None:
-        self.left, self.done, self.error = pieces, 0, error
+    def __init__(self, pieces: int, error: Exception | None = None, quiet: float = 0.01, pause: float = 0.05) -> None:
+        self.left, self.done, self.error, self.moments = pieces, 0, error, list[float]()
         self.go, self.asked = asyncio.Event(), asyncio.Event()
         inner = Starlette(routes=[Route("/", self._answer)])
-        self.app = WhenIdle(inner, self._work, quiet=0.01, pause=pause, again=0.05)
+        self.app = WhenIdle(inner, self._work, quiet=quiet, pause=pause, again=0.05)
 
     async def _answer(self, _: Request) -> PlainTextResponse:
         self.asked.set()
@@ -99,6 +99,7 @@ class Idle:
 
     async def _work(self) -> bool:
         self.done += 1
+        self.moments.append(time.monotonic())
         if self.error:
             raise self.error
         self.left -= 1
@@ -165,6 +166,28 @@ def test_nothing_is_done_while_a_request_is_answered() -> None:
     played(scene)
 
 
+def test_a_while_has_to_pass_after_a_request() -> None:
+    """Whoever asks has more to ask: only some time after the last answer the server counts as idle."""
+
+    async def scene() -> None:
+        idle = Idle(10**6, quiet=0.4)
+        idle.go.set()
+        async with (
+            httpx.AsyncClient(transport=httpx.ASGITransport(idle.app), base_url="http://here") as client,
+            idle.living(),
+        ):
+            answered = list[float]()
+            for _ in range(30):
+                await client.get("/")
+                answered.append(time.monotonic())
+                await asyncio.sleep(0.02)
+            await reached(lambda: idle.done > 0)
+        for moment in idle.moments:
+            assert moment - max((each for each in answered if each < moment), default=0) > 0.35
+
+    played(scene)
+
+
 def test_a_failure_is_followed_by_another_try() -> None:
     """What cannot be deleted now, as a run writes meanwhile, is deleted soon after."""
 
@@ -174,7 +197,7 @@ def test_a_failure_is_followed_by_another_try() -> None:
             await reached(lambda: idle.done > 0)
             begun = time.monotonic()
             await reached(lambda: idle.done > 2)
-            assert time.monotonic() - begun > 0.1
+            assert time.monotonic() - begun > 0.05
 
     played(scene)
 

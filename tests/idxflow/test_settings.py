@@ -183,7 +183,9 @@ def test_a_wrong_value_is_told_with_what_is_allowed(assignment: str, words: str)
 def test_an_unknown_name_is_told_with_the_known_ones() -> None:
     """A name that does not exist: the names of its level, and the nearest of them."""
     said = refusal({}, "training.epoch=3")
-    assert said.startswith("--set training.epoch: expected one of activation, batch_size, calibrate, decay, dropout, epochs,")
+    assert said.startswith(
+        "--set training.epoch: expected one of activation, batch_size, calibrate, decay, dropout, epochs,"
+    )
     assert "profile" not in said
     assert said.endswith("found the name epoch. Did you mean epochs? Nothing has run.")
     assert "Did you mean training?" in refusal({}, "trainin.epochs=3")
