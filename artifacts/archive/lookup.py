@@ -1,7 +1,8 @@
 """
 What a person's word stands for.
 
-A word is the beginning of a run's id or of a version, `stage/` and the beginning of a version, an alias, or `latest`.
+A word is the beginning of a run's id or of a version, `stage/` and the beginning of a version, an alias, `latest`, or
+`latest@` and a data set.
 An alias wins over beginnings, a whole id or version over what merely begins so. Beginnings are looked for among the
 names of files: nothing is read for them.
 
@@ -60,8 +61,8 @@ def find(store: Store, word: str, *, completed: bool = False) -> Record | Stored
     Args:   completed: `latest` is the newest that completed.
     Raises: UsageError: nothing, or more than one thing.  ArtifactDamaged.  StoreError: a record does not read.
     """
-    if word == LATEST:
-        return _latest(store, completed=completed)
+    if (dataset := _latest_of(word)) is not None:
+        return _latest(store, dataset, completed=completed)
     found = _resolve(store, word)
     return stored_artifact(store, found.stage, found.id) if found.stage else _run(store, found.id)
 
@@ -75,8 +76,8 @@ def find_run(store: Store, word: str) -> Record:
 
     Raises: UsageError: nothing, or more than one thing.  ArtifactDamaged.  StoreError: a record does not read.
     """
-    if word == LATEST:
-        return _latest(store, completed=True)
+    if (dataset := _latest_of(word)) is not None:
+        return _latest(store, dataset, completed=True)
     found = _resolve(store, word)
     if not found.stage:
         return _run(store, found.id)
@@ -102,8 +103,8 @@ def find_artifact(store: Store, word: str) -> Stored:
 
     Raises: UsageError: nothing, or more than one thing.  ArtifactDamaged.  StoreError: a record does not read.
     """
-    if word == LATEST:
-        return _model(store, _latest(store, completed=True))
+    if (dataset := _latest_of(word)) is not None:
+        return _model(store, _latest(store, dataset, completed=True))
     found = _resolve(store, word)
     return stored_artifact(store, found.stage, found.id) if found.stage else _model(store, _run(store, found.id))
 
@@ -164,10 +165,21 @@ def _records(store: Store, runs: Iterable[str]) -> Iterator[Record]:
     return filter(None, (read_run(store, run) for run in runs))
 
 
-def _latest(store: Store, *, completed: bool) -> Record:
-    """Return the newest run; with `completed` the newest that is, and say which newer one is passed over."""
+def _latest_of(word: str) -> str | None:
+    """Return the data set of `latest@SET`, nothing of `latest`; None of any other word."""
+    first, at, dataset = word.partition("@")
+    return dataset if first == LATEST and (dataset or not at) else None
+
+
+def _latest(store: Store, dataset: str, *, completed: bool) -> Record:
+    """
+    Return the newest run; with `completed` the newest that is, and say which newer one is passed over.
+
+    Args: dataset: of which set, by its name or by what tells it from others of that name; empty: of any.
+    """
     with RunIndex(store) as index:
-        runs = index.runs()
+        known = index.runs()
+    runs = [each for each in known if not dataset or dataset in {each.dataset, each.identity}]
     wanted = [each.id for each in runs if not completed or each.state == "completed"]
     # The record says how it ended, whatever the index made of it.
     found = next((each for each in _records(store, wanted) if not completed or each.state == "completed"), None)
@@ -178,15 +190,18 @@ def _latest(store: Store, *, completed: bool) -> Record:
     newer = ""
     if newest and (found is None or newest.id != found.id):
         newer = f"run {newest.id} {ENDED[state_of(store, newest)]}"
+    word = f"{LATEST}@{dataset}" if dataset else LATEST
     if found is None:
+        sets = ", ".join(sorted({each.dataset for each in known} - {""})[:SHOWN])
+        others = f" There are runs of {sets}." if dataset and sets else ""
         raise UsageError(
-            LATEST,
+            word,
             expected="a completed run" if completed else "a run",
             found=f"none: {newer}" if newer else "none",
-            way_out="Make one with `idxflow run`.",
+            way_out=f"Make one with `idxflow run`.{others}",
         )
     if newer and newest and (state_of(store, newest) != "completed" or _has_model(newest)):
-        logger.warning("%s is run %s: the newer %s.", LATEST, found.id, newer)
+        logger.warning("%s is run %s: the newer %s.", word, found.id, newer)
     return found
 
 

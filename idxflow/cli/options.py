@@ -54,7 +54,7 @@ Word = Annotated[
     str,
     Parameter(
         help="A run id or a version (the first digits, as far as they are unique), an alias, or latest. "
-        "`latest` is the newest completed run; for `show`, the newest run in any state."
+        "`latest` is the newest completed run, latest@mnist that of a data set; for `show`, in any state."
     ),
 ]
 Dataset = Annotated[

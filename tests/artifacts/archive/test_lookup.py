@@ -147,6 +147,26 @@ def test_latest_is_the_newest_run_to_who_looks_at_runs(store: Store, caplog: pyt
     assert not caplog.messages
 
 
+def test_latest_may_be_of_one_data_set(store: Store, model: Ref, caplog: pytest.LogCaptureFixture) -> None:
+    """By its name, or by what tells it from another set of that name; newer runs of other sets are no matter."""
+    row = stage_record(model)
+    write_run(store, "a" * 12, [row], minute=1, dataset="leaves", dataset_id="leaves-1111aaaa")
+    write_run(store, "b" * 12, [row], minute=2, dataset="leaves", dataset_id="leaves-2222bbbb")
+    write_run(store, "c" * 12, [row], minute=3, dataset="mnist")
+    write_run(store, "d" * 12, [row], minute=4, dataset="mnist", state="failed")
+    assert find_run(store, "latest@leaves").id == "b" * 12
+    assert find_run(store, "latest@leaves-1111aaaa").id == "a" * 12
+    assert version_of(find_artifact(store, "latest@leaves")) == model.version
+    assert version_of(find(store, "latest@mnist")) == "d" * 12
+    assert caplog.messages == []
+    assert find_run(store, "latest@mnist").id == "c" * 12
+    assert caplog.messages == [f"latest@mnist is run {'c' * 12}: the newer run {'d' * 12} failed."]
+    with pytest.raises(UsageError, match=r"latest@digits: expected a completed run, found none\..* of leaves, mnist"):
+        find_run(store, "latest@digits")
+    with pytest.raises(UsageError, match="'latest@': expected"):
+        find_run(store, "latest@")
+
+
 def test_latest_of_an_empty_history_says_how_to_make_one(store: Store) -> None:
     """Without a run, or without a completed one, `latest` stands for nothing."""
     with pytest.raises(UsageError, match=r"latest: expected a run, found none. Make one with `idxflow run`"):
