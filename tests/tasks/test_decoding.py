@@ -188,8 +188,7 @@ def test_no_process_outlives_its_parent(sent: signal.Signals, tmp_path: Path) ->
         "from schemas.pictures import PictureSpec; tree = open_tree(pathlib.Path(sys.argv[1]));"
         "found = decode_all(tree, [e.name for e in tree.entries], PictureSpec(shape=[2, 3]), 2); next(found);"
         "print(pathlib.Path('/proc/self/task').joinpath(str(__import__('os').getpid()), 'children').read_text());"
-        # A signal just before a read that blocks would be noticed only after it.
-        "sys.stdout.flush(); import time; any(time.sleep(0.05) for _ in iter(int, 1))"
+        "sys.stdout.flush(); sys.stdin.read()"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "x.zip")]
     pipe = subprocess.PIPE
