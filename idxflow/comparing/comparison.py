@@ -248,7 +248,8 @@ def _metric_changes(a: Evidence, b: Evidence) -> Iterator[MetricChange]:
 def _figures(evidence: Evidence, split: Literal["train", "test"]) -> dict[str, float]:
     """Return the metrics of a split by name: those of the evaluation, else the two that the run's record has."""
     if evidence.metrics is None:
-        return evidence.record.metrics[split].model_dump() if split in evidence.record.metrics else {}
+        score = evidence.record.metrics.get(split)
+        return {"accuracy": score.accuracy, "loss": score.loss} if score else {}
     found: SplitMetrics = getattr(evidence.metrics, split)
     return {
         "accuracy": found.accuracy,

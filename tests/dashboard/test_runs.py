@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from flows.run_record import RunRecord
-from schemas.text import share
+from schemas.text import share, span
 from tests.dashboard.looking import Window, pixels
 
 FIGURES = {"loss", "accuracy", "confusion", "samples", "mistakes"}
@@ -53,7 +53,7 @@ def test_the_summary_is_a_page_worth_reading(look: Window, first: RunRecord, the
     window.sees(f"digits: {share(scores[0].accuracy)} of the test images are right")
     rows = window.rows()
     assert rows[:2] == [
-        [split, share(score.accuracy), f"{score.loss:.4f}"]
+        [split, share(score.accuracy), span(score.interval) if score.interval else "", f"{score.loss:.4f}"]
         for split, score in zip(("test", "train"), scores, strict=True)
     ]
     assert [row[0] for row in rows[2:]] == [stage.stage for stage in first.stages]
