@@ -96,13 +96,14 @@ class Answers:
         self._pixels.append(pixels)
 
     def pixels(self) -> list[bytes | memoryview]:
-        """Decode those that wait; called once. Returns: the pixels of each picture, nothing of one that is refused."""
+        """Decode those that wait. Returns: the pixels of each picture, nothing of one that is refused."""
         try:
             decoded = decode_lines([lines for _, _, lines in self._waiting], self._recipe) if self._waiting else ()
             for (at, _, _), pixels in zip(self._waiting, decoded, strict=True):
                 self._pixels[at] = pixels
         except Refused:
             self._one_by_one()
+        self._waiting.clear()
         return self._pixels
 
     def _one_by_one(self) -> None:

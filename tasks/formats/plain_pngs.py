@@ -1,5 +1,5 @@
 """
-Plain PNGs of the wanted size, many at once: to decode a small one takes Pillow 5 us, and what is around that, 20.
+Plain PNGs of the wanted size, many at once: of 28 x 28 pixels each takes a third of the time that it takes alone.
 
 Each is inflated alone, which checks it. The lines of all of them make one tall picture then, which Pillow takes the
 filters off. As a filter looks at the line above, a line of zeros lies before those of each picture.

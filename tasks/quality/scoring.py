@@ -67,7 +67,7 @@ def score(probabilities: npt.NDArray[np.float32], label: npt.NDArray[np.integer[
 class Tally:
     """
     Adds up the scores of a split, batch by batch in table order; memory grows with the pairs of a true and a predicted
-    class that occur, and not with all possible pairs; with rows only where they are `unseen`, by some 30 bytes each.
+    class that occur, and not with all possible pairs; with rows only where they are `unseen`.
 
     The result is the same however the rows are cut into batches: all sums are of whole numbers.
 
