@@ -14,6 +14,7 @@ With --listener it is a home folder's own server, and deletes what that folder's
 from __future__ import annotations
 
 import argparse
+import gc
 import socket
 import sys
 from collections.abc import Iterable
@@ -70,6 +71,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     given = parser.parse_args()
 
+    gc.disable()  # until it serves: hundreds of thousands of objects last, and would be searched again and again
     import uvicorn
     from prefect.server.api.server import create_app
     from prefect.settings import get_current_settings
@@ -91,7 +93,14 @@ def main() -> None:
         ws_ping_timeout=api.websocket_ping_timeout,
         log_level=settings.server.logging_level.lower(),
     )
-    server = uvicorn.Server(config)
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)  # migrates a new home's database
+            gc.enable()
+
+    gc.freeze()
+    server = Server(config)
     server.run(None if given.listener is None else [socket.socket(fileno=given.listener)])
     if not server.started:
         raise SystemExit(3)
