@@ -153,10 +153,11 @@ class ArchivedRun:
     def _classifier(self) -> Classifier:
         from idxflow.comparing.images import Classifier
         from schemas.image_table import TABLE, ImageTable
-        from tasks.evaluate import as_graph
+        from tasks.inference.perceptron import Perceptron
 
         meaning = ImageTable(self.artifact("parse", "train").ref.file(TABLE)).metadata
-        return Classifier(as_graph(self.model()), meaning.shape, meaning.classes)
+        network = Perceptron.read(self.artifact("train").ref.file(MODEL))
+        return Classifier(network, meaning.shape, meaning.classes)
 
     def hints(self, most: int = 50, *, folds: int | None = None) -> LabelHints:
         """
