@@ -54,7 +54,7 @@ def _sigmoid(x: Values) -> Values:
 def _gelu(x: Values) -> Values:
     from scipy.special import erf
 
-    return np.float32(0.5) * x * (np.float32(1) + np.asarray(erf(x * np.float32(0.5**0.5))))
+    return np.asarray(np.float32(0.5) * x * (np.float32(1) + erf(x * np.float32(0.5**0.5))), np.float32)
 
 
 ACTIVATIONS: Mapping[str, Activation] = {
