@@ -73,9 +73,14 @@ class Answered:
 
     def table(self) -> pa.Table:
         """Return a row per image and refused file; see `tasks.score.answer_schema`."""
+        return self.read(self.folder)
+
+    @staticmethod
+    def read(folder: Path) -> pa.Table:
+        """Read the same of an artifact of score."""
         import pyarrow.parquet as pq
 
-        return pq.ParquetFile(self.folder / SCORES).read()
+        return pq.ParquetFile(folder / SCORES).read()
 
 
 def trained(store: Store, word: str) -> Trained:

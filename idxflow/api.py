@@ -324,15 +324,12 @@ class Archive:
 
         Raises: as `run`.
         """
-        import pyarrow.parquet as pq
-
-        from flows.answers import earlier, trained
-        from idxflow.predicting.files import joined
-        from schemas.scoring import SCORES
+        from flows.answer_files import joined
+        from flows.answers import Answered, earlier, trained
 
         network = trained(self.store, word)
         folders = [folder for path in paths for folder in earlier(self.store, network, str(path))]
-        return joined([pq.ParquetFile(folder / SCORES).read() for folder in folders])
+        return joined([Answered.read(folder) for folder in folders])
 
     def verify(self, *, everything: bool = False, repair: bool = False) -> Audit:
         """Hash every file of every artifact; see `artifacts.archive.audit.Auditor`."""

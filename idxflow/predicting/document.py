@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from flows.answer_files import joined
 from flows.answers import Answered, Trained
-from idxflow.predicting.files import joined
 from schemas.scoring import Scored
 from schemas.text import share
 

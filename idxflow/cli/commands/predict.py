@@ -65,9 +65,9 @@ def predict(
     """Name new images."""
     if not paths:
         raise UsageError("PATH", expected="at least one", found="none", way_out=NOTHING)
+    from flows.answer_files import check_target, write_answers
     from idxflow.api import open_store
     from idxflow.cli.interrupts import interruptible
-    from idxflow.predicting.files import check_target, write_answers
     from idxflow.views.answers import print_answers
     from idxflow.views.console import open_console
 
