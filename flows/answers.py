@@ -6,7 +6,6 @@ The flow of a deployment that does the same is `flows.scoring`.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from schemas.pictures import Fit, Grey, PictureSpec
 from schemas.scoring import SCORED, SCORES, Meaning, Place, Scored
 from tasks.formats.tree import left_out
 from tasks.reference import reference
-from tasks.score import score
+from tasks.score import content_of, digests_of, score
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -151,11 +150,9 @@ def find_place(
     listing = store.own_folders.listing(path, left_out)
     if not seen:
         return Place(path=str(path), name=given, content=listing.content, picture=picture, label=label)
-    from tasks.score import digests_of
-
     digests = digests_of(listing.names, listing.digests)
     new = tuple(sorted(name for name, digest in digests.items() if f"{name} {digest}" not in seen))
-    content = hashlib.sha256("".join(f"{digests[name]} {name}\n" for name in new).encode()).hexdigest()
+    content = content_of(digests, new)
     return Place(path=str(path), name=given, content=content, picture=picture, label=label, only=new) if new else None
 
 
@@ -197,26 +194,24 @@ def walk(run: Any, network: Trained, places: Sequence[Place]) -> list[Answered]:
 
 
 def answer(
-    store: Store,
     run: Any,
-    word: str,
+    network: Trained,
     paths: Sequence[str],
     said: Preparing,
     *,
     label: str | None = None,
     only_new: bool = False,
-) -> tuple[Trained, list[Answered]]:
+) -> list[Answered]:
     """
     Name what lies at some paths.
 
     Args:
         run:      the current one, a recorder of any kind.
         only_new: leave out each file that the network has named, or refused, at this path before.
-    Raises: as `trained` and `find_place`; the first error of a stage.
+    Raises: as `find_place`; the first error of a stage.
     """
-    network = trained(store, word)
     run.dataset, run.dataset_id = network.run.dataset, f"{network.run.identity}{SUFFIX}"
-    picture = picture_spec(network.meaning, said)
+    store, picture = run.store, picture_spec(network.meaning, said)
 
     def body() -> list[Answered]:
         found = []
@@ -225,7 +220,7 @@ def answer(
             found.append(find_place(store, given, picture, label, seen=seen))
         return walk(run, network, [place for place in found if place])
 
-    answers = run.attempt(body)
+    answers: list[Answered] = run.attempt(body)
     run.publish(
         scored_by=network.run.id,
         model=str(network.model.version),
@@ -233,4 +228,4 @@ def answer(
         seed=network.run.seed,
         scored={each.place.name: each.scored.model_dump(mode="json", exclude={"metrics"}) for each in answers},
     )
-    return network, answers
+    return answers

@@ -65,19 +65,21 @@ def work(job: ScoringJob) -> RunRecord:
     Returns: the run's record.
     Raises:  UsageError: no path, or a wrong file for the answers.  As `flows.answers.answer`.
     """
-    from artifacts.engine.recorder import recording
+    from artifacts.engine.recorder import home_folder, recording
+    from artifacts.store.store import Store
     from flows.answer_files import check_target, joined, write_answers
-    from flows.answers import answer, earlier
+    from flows.answers import answer, earlier, trained
     from flows.dashboard import logging_to_api
 
     out = Path(job.out).expanduser().absolute() if job.out else None
+    network = trained(Store(home_folder()), job.model)  # before this run is the newest one
     with logging_to_api(), recording() as run:
         if not job.paths:
             raise UsageError("paths", expected="one at least", found="none", way_out="Name a folder in the parameters.")
         if out:
             check_target(out, replaced=True)
         said = Preparing(fit=job.fit)
-        network, answers = answer(run.store, run, job.model, job.paths, said, label=job.label, only_new=job.only_new)
+        answers = answer(run, network, job.paths, said, label=job.label, only_new=job.only_new)
         if out:  # also where nothing is new: a run that was killed may not have come to it
             folders = [folder for path in job.paths for folder in earlier(run.store, network, path)]
             tables = (

@@ -302,7 +302,7 @@ class Archive:
         Raises: UsageError: no such model, or a value that is none.  BadSource: a path where nothing lies.  As `run`.
         """
         from artifacts.engine.direct import recording_directly
-        from flows.answers import Preparing, answer
+        from flows.answers import Preparing, answer, trained
         from idxflow.predicting.document import Answers
 
         try:
@@ -313,9 +313,9 @@ class Archive:
             raise UsageError(
                 where, expected=first["msg"], found=repr(first["input"]), way_out="Nothing has run."
             ) from error
-        given = [str(path) for path in paths]
+        given, network = [str(path) for path in paths], trained(self.store, word)
         with recording_directly(self.store) as run:
-            network, found = answer(self.store, run, word, given, said, label=label, only_new=only_new)
+            found = answer(run, network, given, said, label=label, only_new=only_new)
         return Answers.of(run.id, network, found)
 
     def answers(self, word: str, *paths: Path | str) -> Any:

@@ -54,6 +54,14 @@ def as_names(texts: Sequence[str | None]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(indices, as_texts(list(places)))
 
 
+def numbers(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    """Return a column of numbers without nulls as an array of NumPy; `to_numpy` imports pandas as well."""
+    parts = [np.from_dlpack(chunk) for chunk in column.chunks if len(chunk)]
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate([*parts, np.empty(0, column.type.to_pandas_dtype())])
+
+
 def _bits(values: npt.NDArray[np.bool_]) -> pa.Buffer:
     import pyarrow as pa
 

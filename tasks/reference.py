@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
+from schemas.arrays import numbers
 from schemas.calibration import TYPICAL
 from schemas.parameters import Summary
 from schemas.results import METRICS, PREDICTIONS, PROFILE, Metrics
@@ -22,12 +23,10 @@ FEWEST = 100
 
 def describe(meaning: Meaning, profile: Path, predictions: Path, metrics: Metrics) -> Reference:
     """Gather what is known. Args: profile: of the train split, from validate; predictions, metrics: from evaluate."""
-    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    table = pq.ParquetFile(predictions).read(["split", "predicted", "probability"])
-    test = table.filter(pc.equal(table["split"], "test"))
-    predicted, probability = test["predicted"].to_numpy(), test["probability"].to_numpy()
+    test = pq.ParquetFile(predictions).read(["predicted", "probability"]).slice(metrics.train.samples)  # train first
+    predicted, probability = numbers(test["predicted"]), numbers(test["probability"])
     columns = {name: read_column(profile, name) for name in PIXEL_FEATURES}
     extremes = {name: (float(values.min()), float(values.max())) for name, values in columns.items()}
     histograms: dict[DriftFeature, Histogram] = {

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -272,6 +273,8 @@ def score(model: Ref, reference: Ref, place: Place, own: OwnFolders, out: Path) 
     listing = (own.noted(path) or own.listing(path, left_out)) if path.is_dir() else None
     # All that comes out of one file has its digest.
     digests = {"": place.content} if listing is None else digests_of(listing.names, listing.digests)
+    if listing and place.content != (listing.content if place.only is None else content_of(digests, place.only)):
+        raise changed(place)
     scoring = Scoring(Perceptron.read(model.file(MODEL)), known, digests)
     reading = Reading(
         shape=known.shape,
@@ -289,12 +292,7 @@ def score(model: Ref, reference: Ref, place: Place, own: OwnFolders, out: Path) 
         scoring.flush()
     shutil.rmtree(scratch)
     if listing is None and sha256_of(path) != place.content:
-        raise StageError(
-            place.name,
-            expected="a file that stays as it is while it is read",
-            found="one that has changed since the run began",
-            way_out="Run again when nobody writes to it any more.",
-        )
+        raise changed(place)
     scored = scoring.scored()
     tables = scoring.tables or [answer_schema().empty_table()]
     pq.write_table(pa.concat_tables(tables).unify_dictionaries(), out / SCORES, compression="zstd")
@@ -312,3 +310,18 @@ def digests_of(names: tuple[str, ...], digests: npt.NDArray[np.uint8]) -> dict[s
     """Return the SHA-256 of each file of a listing that was hashed, by its name in one line."""
     digits, read = digests.tobytes().hex(), digests.max(axis=1, initial=0) > 0
     return {in_a_line(name): digits[64 * at : 64 * at + 64] for at, name in enumerate(names) if read[at]}
+
+
+def content_of(digests: Mapping[str, str], names: Iterable[str]) -> str:
+    """Return the SHA-256 of a part of a folder: of some files, in order, by name and digest."""
+    return hashlib.sha256("".join(f"{digests.get(name)} {name}\n" for name in names).encode()).hexdigest()
+
+
+def changed(place: Place) -> StageError:
+    """Return the error about a place that is not what the key was made of."""
+    return StageError(
+        place.name,
+        expected="a file that stays as it is while it is read",
+        found="one that has changed since the run began",
+        way_out="Run again when nobody writes to it any more.",
+    )

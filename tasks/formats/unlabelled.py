@@ -31,6 +31,7 @@ from tasks.formats.survey import kind_of_tree
 from tasks.formats.tree import Entry, Tree
 
 LABELS_ALONE = "it holds labels, and no images"
+LABELS_USED = "it holds the labels of images, which are used"
 Labels = Sequence[str | None]
 
 
@@ -105,7 +106,9 @@ class Reading:
         for entry in usable:
             if suffixes is not None and suffix_of(entry.name) not in suffixes:
                 yield Refusal(entry.name, NOT_THIS)
-            elif entry.name not in labels.values():
+            elif entry.name in labels.values():
+                yield Refusal(entry.name, LABELS_USED)
+            else:
                 try:
                     yield from read(tree, entry.name, labels.get(entry.name))
                 except (BadSource, BadIdx, Refused) as error:
