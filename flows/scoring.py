@@ -15,6 +15,7 @@ from artifacts.engine.threads import StageThreads
 from flows.answers import Answered, Preparing
 from flows.job import taking
 from flows.run_record import RunRecord
+from schemas.counts import counted
 from schemas.errors import UsageError
 from schemas.pictures import Fit
 from schemas.text import share, span
@@ -119,15 +120,12 @@ def show(flow_run: FlowRun, named: str, identity: str, answers: list[Answered]) 
 
 def headline(answers: list[Answered]) -> str:
     """Say in a line what was named."""
-    images, refused = (
-        (sum(each) for each in zip(*((a.scored.images, _refused(a)) for a in answers), strict=True))
-        if answers
-        else (0, 0)
-    )
     if not answers:
         return "nothing new"
-    drifted = ", unlike training" if any(each.scored.drift for each in answers) else ""
-    return f"{images:,} images named{f', {refused:,} files refused' if refused else ''}{drifted}"
+    images, refused = sum(each.scored.images for each in answers), sum(map(_refused, answers))
+    told = [f"{counted(images, 'image', ',')} named", f"{counted(refused, 'file', ',')} refused" if refused else ""]
+    drifted = "unlike training" if any(each.scored.drift for each in answers) else ""
+    return ", ".join(filter(None, [*told, drifted]))
 
 
 def page(answers: list[Answered]) -> str:

@@ -29,7 +29,7 @@ class DirectRun(RunLog):
     def submit(self, stage: Stage, arguments: dict[str, Any]) -> Done:
         """Do the work of a stage now; `arguments` by name, among them what other stages returned."""
         name = stage.name_of(arguments)
-        self._order.setdefault((stage.stage, name), len(self._order))
+        self.place(stage.stage, name)
         bound = {each: as_references(value) for each, value in arguments.items()}
         rebuild = self.refresh.reason(stage.stage, name)
         return self.perform(Execution(self.store, self.id, self.flow_run, stage, bound, rebuild))
@@ -64,14 +64,12 @@ class DirectRun(RunLog):
             except ArtifactDamaged:
                 if not left:
                     raise
-                for row in self.rows:
-                    if not row.cached:
-                        self.refresh.settle(row.stage, row.name)
+                self.settle_refreshed()
         raise RuntimeError("no attempt is left")
 
     def _note_quietly(self) -> None:
         try:
-            self._note()
+            self.note()
         except StoreError:  # the record that counts is the one of the end
             return
 

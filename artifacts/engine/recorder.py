@@ -72,7 +72,7 @@ class Recorder(RunLog):
     def submit(self, stage: Stage, arguments: dict[str, Any]) -> Any:
         """Start a stage; see `Stage.__call__`."""
         name = stage.name_of(arguments)
-        self._order.setdefault((stage.stage, name), len(self._order))
+        self.place(stage.stage, name)
         rebuild = self.refresh.reason(stage.stage, name)
         if (task := self._tasks.get((stage.stage, rebuild))) is None:
             task = make_task(stage, self.store, self.id, self.flow_run, rebuild)
@@ -82,7 +82,7 @@ class Recorder(RunLog):
             done = task(**arguments).result()  # of the state that it ended in
             if not done.row.cached:
                 with suppress(StoreError):  # what is dear stands in the record itself, which every version reads
-                    self._write()
+                    self.write()
             return done
         self._futures.append(future := task.submit(**arguments))
         return future
@@ -132,7 +132,7 @@ class Recorder(RunLog):
             self._failures.clear()
             self._futures.clear()
             self._tasks.clear()
-            self._taken.clear()
+            self.begin_again()
             raised: Exception | None = None
             with listening(self._interrupt):
                 try:
@@ -153,10 +153,7 @@ class Recorder(RunLog):
                         logger.warning("%s: failed as %s did", ", ".join(also), first.subject)
                 # Here it is nobody's context yet: out of the block around it a library's exception would be one.
                 raise own_error(f"run {self.id}", first) if isinstance(first, Exception) else first
-            # What was rebuilt on purpose in this attempt need not be rebuilt again in the next.
-            for row in self._rows.values():
-                if not row.cached:
-                    self.refresh.settle(row.stage, row.name)
+            self.settle_refreshed()
 
     def close(self) -> None:
         """
@@ -175,7 +172,7 @@ class Recorder(RunLog):
         """Put down what the run has found, as a stage begins to be computed. Raises: Stopped: nobody wants it."""
         self._failures.check()
         with suppress(StoreError):
-            self._note()
+            self.note()
 
     def _settle(self) -> None:
         """Wait for every stage that was submitted, and collect what it did and what went wrong out of this process."""
@@ -184,7 +181,7 @@ class Recorder(RunLog):
             if not has_ended(future):
                 continue
             if future.state.is_completed():
-                if id(done := future.result()) not in self._taken:
+                if not self.has_taken(done := future.result()):
                     self.take(done)
             elif not self._failures.errors:
                 found = future.result(raise_on_failure=False)

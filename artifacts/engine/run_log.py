@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from artifacts.archive.index import RunIndex
-from artifacts.archive.journal import Line, forget, note
+from artifacts.archive.journal import Line, forget
+from artifacts.archive.journal import note as write_lines
 from artifacts.archive.order import next_number
 from artifacts.archive.reasons import explain, sentence
 from artifacts.current import CURRENT
@@ -64,6 +65,24 @@ class RunLog:
         self._hold = Hold(store.holds, self.id)
         self._index = RunIndex(store)
 
+    def place(self, stage: str, name: str) -> None:
+        """Take a stage, and of what it is, into the order of the graph."""
+        self._order.setdefault((stage, name), len(self._order))
+
+    def begin_again(self) -> None:
+        """Forget what was taken in an attempt; the rows of it stay."""
+        self._taken.clear()
+
+    def has_taken(self, done: Done) -> bool:
+        """Tell whether what a stage did was noted in this attempt."""
+        return id(done) in self._taken
+
+    def settle_refreshed(self) -> None:
+        """What was rebuilt on purpose in this attempt need not be rebuilt again in the next."""
+        for row in self._rows.values():
+            if not row.cached:
+                self.refresh.settle(row.stage, row.name)
+
     def take(self, done: Done) -> None:
         """Note what a stage did, wherever it did it."""
         key = (done.row.stage, done.row.version)
@@ -81,12 +100,12 @@ class RunLog:
         emit(StageChanged(row.stage, row.name, state, row.version, done.row.seconds, row.bytes, reason))
         if not done.row.cached:
             with suppress(StoreError):  # the record that counts is the one of the end
-                self._note()
+                self.note()
 
     @property
     def rows(self) -> tuple[StageRecord, ...]:
         """What the stages have done so far, in the order of the graph."""
-        return tuple(sorted(self._rows.values(), key=self._place))
+        return tuple(sorted(self._rows.values(), key=self._place_of))
 
     @property
     def saved(self) -> Record:
@@ -102,7 +121,7 @@ class RunLog:
     def save(self, state: State, error: BaseException | None = None) -> None:
         """Write the run's record to `<home>/runs/<id>.json`, and say so."""
         self._state, self._error = state, error
-        self.record = self._write()
+        self.record = self.write()
         with suppress(StoreError):  # lines of an earlier attempt at this flow run, or what the record says by now
             forget(self.store, self.id)
         emit(RunChanged(self.id, state))
@@ -132,10 +151,10 @@ class RunLog:
                 )
         return ""
 
-    def _note(self) -> None:
+    def note(self) -> None:
         """Put down what the run has used since the last time: the record follows at the end, or once more after it."""
         if self._state != "running":
-            self._write()
+            self.write()
             return
         with self._taking:
             unnoted, self._unnoted = [self._rows[key] for key in dict.fromkeys(self._unnoted)], []
@@ -146,15 +165,16 @@ class RunLog:
                 dataset_id=self.dataset_id,
                 seconds=seconds,
                 warnings=warnings,
-                place=self._place(row)[0],
+                place=self._place_of(row)[0],
                 stage=row,
             )
             for row in unnoted
         ]
         if lines:
-            note(self.store, self.id, lines)
+            write_lines(self.store, self.id, lines)
 
-    def _write(self) -> Record:
+    def write(self) -> Record:
+        """Write the record as it is now."""
         with self._saving, self._numbered():
             record = self._made()
             with disk(self.store.runs):
@@ -200,7 +220,7 @@ class RunLog:
         """Return the address of the run's page; None: it has none."""
         return None
 
-    def _place(self, row: StageRecord) -> tuple[int, str]:
+    def _place_of(self, row: StageRecord) -> tuple[int, str]:
         return self._order.get((row.stage, row.name), len(self._order)), row.name
 
 
