@@ -25,16 +25,19 @@ from artifacts.store.disk import Disk
 from artifacts.store.holds import Held, Hold
 from artifacts.store.integrity import Stored, identity
 from artifacts.store.store import Store
-from idxflow.exporting.export import Exported, Material, export, gather
+from idxflow.exporting.export import Exported, export
+from idxflow.exporting.material import Material, gather
 from schemas.errors import ArtifactDamaged, StoreError, UsageError
 from schemas.image_table import ImageTable
 from tests.artifacts.archive.making import clean_up, make, stored
 from tests.idxflow.exporting.model_line import DIGITS, FINDING, evaluation, model_line
+from tests.idxflow.exporting.real_model import real_model
 from tests.processes import PROJECT
 
 WHOLE = {
-    "README.md", "SHA256SUMS", "confusion.csv", "history.json", "labels.json", "lineage.json", "manifest.json",
-    "mean.npy", "metrics.json", "model.keras", "normalizer.json",
+    "README.md", "SHA256SUMS", "confusion.csv", "figures/confusion.svg", "figures/loss.svg", "history.json",
+    "labels.json", "lineage.json", "manifest.json", "mean.npy", "metrics.json", "model.keras", "normalizer.json",
+    "proof.json", "report.html",
 }  # fmt: skip
 
 
@@ -56,6 +59,11 @@ def exported(store: Store, ref: Ref, target: Path) -> Exported:
     return export(store, stored(store, ref), target)
 
 
+def names(folder: Path) -> set[str]:
+    """Return the names of all files below a folder."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
 def check_sums(folder: Path) -> set[str]:
     """Hold every file against SHA256SUMS. Returns: their names."""
     lines = [line.split("  ") for line in (folder / "SHA256SUMS").read_text().splitlines()]
@@ -71,15 +79,20 @@ def test_the_folder_is_whole_and_checks_itself(store: Store, refs: dict[str, Ref
         done = exported(store, refs["train"], target)
     finally:
         os.umask(before)
-    assert {path.name for path in target.iterdir()} == WHOLE == check_sums(target) == set(done.files)
-    assert {path.stat().st_mode & 0o777 for path in target.iterdir()} == {0o644}
+    assert names(target) == WHOLE == check_sums(target) == set(done.files)
+    assert {(target / name).stat().st_mode & 0o777 for name in WHOLE} == {0o644}
     assert (done.artifact, done.folder, done.left_out) == (f"train/{refs['train'].version}", target, ())
-    assert done.files["model.keras"] == len(b"weights")
-    for stage, name in (("train", "model.keras"), ("train", "manifest.json"), ("evaluate", "metrics.json")):
+    assert done.files["model.keras"] == len(real_model().model)
+    for stage, name in (
+        ("train", "model.keras"),
+        ("train", "manifest.json"),
+        ("evaluate", "metrics.json"),
+        ("report", "report.html"),
+    ):
         assert (target / name).read_bytes() == (store.folder(stage, refs[stage].version) / name).read_bytes()
     assert json.loads((target / "labels.json").read_bytes()) == {
         "dataset": "digits", "classes": list("0123456789"), "label_offset": 0, "label_values": [*range(10)],
-        "shape": [8, 8]
+        "shape": [8, 8], "transpose": False, "picture": None,
     }  # fmt: skip
     assert Lineage.model_validate_json((target / "lineage.json").read_bytes()).artifact == done.artifact
     assert DIGITS.title.partition(":")[0] in (target / "README.md").read_text()
@@ -89,7 +102,7 @@ def test_the_folder_is_whole_and_checks_itself(store: Store, refs: dict[str, Ref
 def test_nothing_names_this_machine(store: Store, refs: dict[str, Ref], target: Path, desk: Path) -> None:
     """No path of the store, of the target, or of where the files came from stands in the folder."""
     exported(store, refs["train"], target)
-    for path in target.iterdir():
+    for path in (target / name for name in names(target)):
         for private in (b"somebody", str(desk).encode(), b"file:/"):
             assert private not in path.read_bytes(), path.name
 
@@ -100,7 +113,8 @@ def test_what_was_cleaned_up_is_left_out(store: Store, refs: dict[str, Ref], tar
     done = exported(store, refs["train"], target)
     missing = ("normalizer.json", "mean.npy", "metrics.json", "confusion.csv")
     assert done.left_out == missing
-    assert check_sums(target) == WHOLE - {*missing}
+    assert (done.proofs, done.unproved) == ((), "its evaluation is no longer in the store")
+    assert check_sums(target) == WHOLE - {*missing, "proof.json"}
     card = (target / "README.md").read_text()
     assert "**No metrics**: no evaluation" in card
     assert not [name for name in missing if f"({name})" in card]
@@ -355,7 +369,11 @@ def test_everything_is_held_while_it_is_read(store: Store, refs: dict[str, Ref],
 def test_damage_anywhere_is_refused(stage: str, store: Store, refs: dict[str, Ref], hold: Hold) -> None:
     """A flipped byte in anything that the export speaks of is an error that names it, though it looks untouched."""
     damaged = next(version for each, version in store.versions() if each == stage)
-    path = next(path for path in store.folder(stage, damaged).iterdir() if path.suffix in {"", ".gz", ".npy", ".csv"})
+    path = next(
+        path
+        for path in store.folder(stage, damaged).iterdir()
+        if path.suffix in {"", ".gz", ".npy", ".csv", ".parquet"}
+    )
     path.chmod(0o644)
     path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
     note = path.with_name("hashed.json")
