@@ -42,7 +42,8 @@ def list_environment() -> bytes:
     options = ["--output-reproducible", "--no-validate", "--spec-version", SPEC, "--output-format", "JSON"]
     # A date in the environment would be taken over.
     plain = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
-    command = [sys.executable, "-m", "cyclonedx_py", "environment", *options, "--output-file", "-"]
+    # -P: nothing of the working folder is taken for the package.
+    command = [sys.executable, "-P", "-m", "cyclonedx_py", "environment", *options, "--output-file", "-"]
     done = subprocess.run(command, env=plain, capture_output=True, text=True, check=False)
     if done.returncode:
         raise StoreError(
