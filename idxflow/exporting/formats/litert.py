@@ -24,7 +24,8 @@ def convert(trained: Trained, *, int8: bool) -> bytes:
     """
     Return the model as a LiteRT file.
 
-    By way of a SavedModel: from a function of a Keras model the converter takes no weights, without a word.
+    By way of a SavedModel: from a function of a Keras model the converter takes no weights, without a word
+    (findings/litert-loses-keras-weights.sh).
     """
     from idxflow.exporting.formats.saved_model import write_saved_model
     from tasks.fitting.backend import tf

@@ -42,7 +42,11 @@ class SavedModel:
         write_saved_model(trained, folder / self.file)
 
     def load(self, folder: Path) -> Predictor:
-        """Load the folder with TensorFlow, and take its signature, which refuses floats: its function casts them."""
+        """
+        Load the folder with TensorFlow, and take its signature, which refuses floats.
+
+        Its function casts an array of them (findings/saved-model-casts-floats.sh).
+        """
         from tasks.fitting.backend import tf
 
         loaded = tf.saved_model.load(str(folder / self.file))

@@ -451,6 +451,22 @@ def test_a_normaliser_that_was_made_anew_differently_is_not_the_models(
     assert gathered(store, refs, hold).normalizer is None
 
 
+def test_a_test_table_of_other_rows_proves_nothing(
+    store: Store, refs: dict[str, Ref], hold: Hold, target: Path
+) -> None:
+    """A test table that was rebuilt otherwise is not the one that was scored: the model is exported unproved."""
+    table = stored(store, refs["parse"]).manifest
+    raw = [Ref.model_validate(each.model_dump() | {"manifest": "0" * 64}) for each in table.inputs]
+    clean_up(store, refs["parse"])
+    spec = DIGITS.splits["test"].spec
+    again = make(
+        store, "parse", "test", inputs={"files": raw}, parameters={"spec": spec}, files={"table.parquet": b"?"}
+    )
+    assert again.version == refs["parse"].version
+    assert gathered(store, refs, hold).test is None
+    assert exported(store, refs["train"], target).unproved == "its test table is no longer in the store"
+
+
 def test_everything_is_held_while_it_is_read(store: Store, refs: dict[str, Ref], hold: Hold) -> None:
     """A clean-up at the same time leaves all of it alone, and what has nothing to do with it not."""
     other = make(store, "parse", "other", parameters={"spec": {"of": "another run"}})

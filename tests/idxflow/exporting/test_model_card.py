@@ -75,9 +75,10 @@ def test_the_card_tells_what_is_known(card: Card) -> None:
 
 def proof(name: FormatName, **found: object) -> FormatProof:
     """What a format was found to give."""
-    known = {"format": name, "file": "model", "images": 10_000, "equal": 10_000, "ties": 0, "accuracy": 0.9625}
-    more = {"largest_difference": 1.3e-6, "exact": True, "packages": {"reader": "1.2"}}
-    return FormatProof.model_validate(known | more | found)
+    known: dict[str, object] = {"format": name, "file": "model", "images": 10_000, "equal": 10_000, "ties": 0}
+    known |= {"accuracy": 0.9625, "stored_accuracy": 0.963, "largest_difference": 1.3e-6}
+    known |= {"exact": True, "packages": {"reader": "1.2"}}
+    return FormatProof.model_validate(known | found)
 
 
 def test_what_was_proved_is_told(card: Card) -> None:

@@ -70,7 +70,7 @@ def test_the_model_itself_is_proved(stored: StoredScores, right: Predictor) -> N
     found = prove(KERAS, right, stored)
     assert (found.images, found.equal, found.ties, found.exact) == (IMAGES, IMAGES, 0, True)
     assert found.largest_difference < 1e-6
-    assert found.accuracy == np.mean(stored.predicted == stored.table.labels())
+    assert found.accuracy == found.stored_accuracy == np.mean(stored.predicted == stored.table.labels())
 
 
 def test_every_image_is_asked_about_once(stored: StoredScores, right: Predictor) -> None:
@@ -134,6 +134,7 @@ def test_a_measured_format_may_differ(stored: StoredScores, right: Predictor) ->
     """Of a format that is not exact the same difference is counted, and nothing is refused."""
     found = prove(INT8, spoilt(right, swap, 7), stored)
     assert (found.images, found.equal, found.ties, found.exact) == (IMAGES, IMAGES - 1, 0, False)
+    assert f", the model's own {found.stored_accuracy:.2%}".replace("%", " %") in found.words
 
 
 def test_a_tie_is_no_difference(stored: StoredScores, right: Predictor) -> None:
