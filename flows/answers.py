@@ -12,18 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from artifacts.archive.lookup import find_run, stored_artifact
 from artifacts.archive.runs import subject_of
 from artifacts.ref import Ref
+from artifacts.store.files import sha256_of
 from artifacts.store.store import Store
 from flows.run_record import RunRecord
 from schemas.addresses import below_home
 from schemas.datasets import TableSpec
 from schemas.errors import BadSource, UsageError
+from schemas.image_spec import ImageSpec
 from schemas.pictures import Fit, Grey, PictureSpec
-from schemas.scoring import SCORED, SCORES, Meaning, Place, Scored
+from schemas.scoring import REFERENCE, SCORED, SCORES, ExportedModel, Meaning, Place, Reference, Scored
+from tasks.adopt import SUMS, TAKEN, adopt
 from tasks.formats.tree import left_out
 from tasks.reference import reference
 from tasks.score import content_of, digests_of, score
@@ -51,9 +54,40 @@ class Preparing(BaseModel):
 
 @dataclass(frozen=True)
 class Trained:
-    """A network, and what is known of its training. Args: run: that made it; sure_right: see `Reference`."""
+    """
+    A network, and what is known of its training.
 
-    run: RunRecord
+    Args:
+        run:     that made it; None of an exported one.
+        dataset: name of its data set.
+        identity: what tells that set from another of its name.
+        shape, picture: of an image, and how pictures were prepared; None: it was trained on rows of pixels.
+        made:    the artifacts that it is found by; None of an exported one.
+        folder:  of an exported one.
+    """
+
+    run: RunRecord | None
+    dataset: str
+    identity: str
+    shape: ImageSpec
+    picture: PictureSpec | None
+    made: Made | None = None
+    folder: ExportedModel | None = None
+
+    def stages(self) -> tuple[Any, Any]:
+        """Call what brings the model and its reference. Returns: what their calls did, or references."""
+        if self.folder:
+            adopted = adopt(self.folder)
+            return adopted, adopted
+        if self.made is None:
+            raise RuntimeError("a network that is neither stored nor exported")
+        return self.made.model, reference(self.made.profile, self.made.scores, self.made.meaning)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a run has left of a network. Args: model, profile, scores: of train, validate of train, evaluate."""
+
     model: Ref
     profile: Ref
     scores: Ref
@@ -62,7 +96,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Answered:
-    """What was said of one place. Args: version: of score's artifact; folder: its files."""
+    """What was said of one place. Args: version, folder: of score's artifact."""
 
     place: Place
     version: str
@@ -82,13 +116,23 @@ class Answered:
         return pq.ParquetFile(folder / SCORES).read()
 
 
+@dataclass(frozen=True)
+class Said:
+    """What a network said. Args: model: the artifact that it is; answers: of each place that has anything new."""
+
+    model: Ref
+    answers: list[Answered]
+
+
 def trained(store: Store, word: str) -> Trained:
     """
     Find a network by a person's word.
 
-    Args:   word: a run, a model, an alias, or latest.
+    Args:   word: a run, a model, an alias, or latest; or the path of an exported folder.
     Raises: UsageError: none, of a run that did not complete, or what it left is no longer stored.  ArtifactDamaged.
     """
+    if (path := Path(below_home(word))).is_dir():
+        return exported(path, word)
     run = RunRecord.of(find_run(store, word))
     rows = {(row.stage, row.name): row for row in run.stages}
     wanted = {"train": "", "parse": "train", "validate": "train", "evaluate": ""}
@@ -113,13 +157,39 @@ def trained(store: Store, word: str) -> Trained:
         stored=spec.stored_labels,
         transpose=spec.transpose,
         picture=picture,
+        dataset=run.dataset,
     )
-    return Trained(run, found["train"].ref, found["validate"].ref, found["evaluate"].ref, meaning)
+    made = Made(found["train"].ref, found["validate"].ref, found["evaluate"].ref, meaning)
+    return Trained(run, run.dataset, run.identity, spec.shape, picture, made)
 
 
-def picture_spec(meaning: Meaning, said: Preparing) -> PictureSpec:
+def exported(path: Path, given: str) -> Trained:
+    """
+    Read what an exported folder says of its model. Args: given: the path, as a person wrote it.
+
+    Raises: UsageError: it is none, or has no reference, as a folder of an older idxflow.
+    """
+    if missing := [name for name in (SUMS, *TAKEN) if not (path / name).is_file()]:
+        raise UsageError(
+            given,
+            expected="the word for a model, or a folder that `idxflow export` has written",
+            found=f"a folder without {', '.join(missing)}",
+            way_out="Export the model once more with this version, or name a run.",
+        )
+    try:
+        known = Reference.model_validate_json((path / REFERENCE).read_bytes())
+    except ValidationError as error:
+        found = f"one that does not read ({error.error_count()} of its values)"
+        way_out = "Export the model once more with this version."
+        raise UsageError(f"{given}/{REFERENCE}", expected="a reference", found=found, way_out=way_out) from error
+    content = sha256_of(path / SUMS)
+    folder = ExportedModel(path=os.path.abspath(path), name=given, content=content)  # noqa: PTH100 - a link stays one
+    return Trained(None, known.dataset, f"exported-{content[:8]}", known.shape, known.picture, folder=folder)
+
+
+def picture_spec(network: Trained, said: Preparing) -> PictureSpec:
     """Return what a picture becomes: as in the training, but for what is said."""
-    known = meaning.picture or PictureSpec(shape=meaning.shape)
+    known = network.picture or PictureSpec(shape=network.shape)
     given = {name: value for name, value in said.model_dump().items() if value is not None}
     return PictureSpec.model_validate({**known.model_dump(), "color": "convert", **given})
 
@@ -156,12 +226,12 @@ def find_place(
     return Place(path=str(path), name=given, content=content, picture=picture, label=label, only=new) if new else None
 
 
-def earlier(store: Store, network: Trained, given: str) -> Iterator[Path]:
-    """Yield the folders of what a network has said of a place so far, oldest first, each whole."""
+def earlier(store: Store, model: str, given: str) -> Iterator[Path]:
+    """Yield the folders of what a model, by its digest, has said of a place so far, oldest first, each whole."""
     manifests = [
         each
         for each in store.manifests("score")
-        if each.name == given and any(taken.digest == network.model.digest for taken in each.inputs)
+        if each.name == given and any(taken.digest == model for taken in each.inputs)
     ]
     for manifest in sorted(manifests, key=lambda each: (each.created, each.version)):
         if found := store.read("score", manifest.version):
@@ -180,10 +250,13 @@ def taken(folders: Sequence[Path]) -> frozenset[str]:
     return frozenset(found)
 
 
-def walk(run: Any, network: Trained, places: Sequence[Place]) -> list[Answered]:
-    """Call the stages of the current run. Args: run: that keeps them, see `artifacts.current.CurrentRun`."""
-    known = reference(network.profile, network.scores, network.meaning)
-    done = [(place, score(network.model, known, place)) for place in places]
+def walk(run: Any, model: Any, known: Any, places: Sequence[Place]) -> list[Answered]:
+    """
+    Call score for each place.
+
+    Args: run: the current one, see `artifacts.current.CurrentRun`; model, known: what `Trained.stages` returned.
+    """
+    done = [(place, score(model, known, place)) for place in places]
     answers = []
     for place, result in done:
         ref = run.reference(result)
@@ -201,7 +274,7 @@ def answer(
     *,
     label: str | None = None,
     only_new: bool = False,
-) -> list[Answered]:
+) -> Said:
     """
     Name what lies at some paths.
 
@@ -210,21 +283,23 @@ def answer(
         only_new: leave out each file that the network has named, or refused, at this path before.
     Raises: as `find_place`; the first error of a stage.
     """
-    run.dataset, run.dataset_id = network.run.dataset, f"{network.run.identity}{SUFFIX}"
-    store, picture = run.store, picture_spec(network.meaning, said)
+    run.dataset, run.dataset_id = network.dataset, f"{network.identity}{SUFFIX}"
+    store, picture = run.store, picture_spec(network, said)
 
-    def body() -> list[Answered]:
+    def body() -> Said:
+        model, known = network.stages()
+        ref = model if isinstance(model, Ref) else run.reference(model)
         found = []
         for given in paths:
-            seen = taken(list(earlier(store, network, given))) if only_new else frozenset()
+            seen = taken(list(earlier(store, ref.digest, given))) if only_new else frozenset()
             found.append(find_place(store, given, picture, label, seen=seen))
-        return walk(run, network, [place for place in found if place])
+        return Said(ref, walk(run, model, known, [place for place in found if place]))
 
-    answers: list[Answered] = run.attempt(body)
+    said_of: Said = run.attempt(body)
     run.publish(
-        scored_by=network.run.id,
-        profile=network.run.profile,
-        seed=network.run.seed,
-        scored={each.place.name: each.scored.model_dump(mode="json", exclude={"metrics"}) for each in answers},
+        scored_by=network.run.id if network.run else network.folder and network.folder.name,
+        profile=network.run.profile if network.run else "",
+        seed=network.run.seed if network.run else 0,
+        scored={each.place.name: each.scored.model_dump(mode="json", exclude={"metrics"}) for each in said_of.answers},
     )
-    return answers
+    return said_of

@@ -80,16 +80,18 @@ def work(job: ScoringJob) -> RunRecord:
         if out:
             check_target(out, replaced=True)
         said = Preparing(fit=job.fit)
-        answers = answer(run, network, job.paths, said, label=job.label, only_new=job.only_new)
+        done = answer(run, network, job.paths, said, label=job.label, only_new=job.only_new)
         if out:  # also where nothing is new: a run that was killed may not have come to it
-            folders = [folder for path in job.paths for folder in earlier(run.store, network, path)]
+            folders = [folder for path in job.paths for folder in earlier(run.store, done.model.digest, path)]
             tables = (
-                [each.table() for each in answers] if not job.only_new else [Answered.read(each) for each in folders]
+                [each.table() for each in done.answers]
+                if not job.only_new
+                else [Answered.read(each) for each in folders]
             )
             write_answers(out, joined(tables))
         context = FlowRunContext.get()
         if context and context.flow_run:
-            show(context.flow_run, f"{network.run.dataset}-{network.run.profile}", run.dataset_id, answers)
+            show(context.flow_run, network.dataset, run.dataset_id, done.answers)
     return RunRecord.of(run.saved)
 
 
@@ -100,7 +102,7 @@ def show(flow_run: FlowRun, named: str, identity: str, answers: list[Answered]) 
     board = Noticeboard(flow_run)
     told = headline(answers)
     with board.writing():
-        board.rename(f"{named} / {told}", (*named.split("-")[:1], "scores", *(() if answers else ("nothing-changed",))))
+        board.rename(f"{named} / {told}", (named, "scores", *(() if answers else ("nothing-changed",))))
         if answers:
             key = re.sub("[^a-z0-9]+", "-", f"scores-{identity}".lower()).strip("-")
             board.post_page(key, page(answers), told)

@@ -312,7 +312,7 @@ class Archive:
         Name the images that lie at some paths, and record that as a run.
 
         Args:
-            word:      of a run or model; see `run`.
+            word:      of a run or model, see `run`; or the path of an exported folder.
             paths:     pictures, folders, archives, CSV, npz or IDX files.
             label:     column of the labels in a table.
             only_new:  leave out files that the model has named, or refused, at the same path before.
@@ -334,20 +334,7 @@ class Archive:
         given, network = [str(path) for path in paths], trained(self.store, word)
         with recording_directly(self.store) as run:
             found = answer(run, network, given, said, label=label, only_new=only_new)
-        return Answers.of(run.id, network, found)
-
-    def answers(self, word: str, *paths: Path | str) -> Any:
-        """
-        Return all that a model has said so far of what lies, or lay, at some paths, as a pyarrow table.
-
-        Raises: as `run`.
-        """
-        from flows.answer_files import joined
-        from flows.answers import Answered, earlier, trained
-
-        network = trained(self.store, word)
-        folders = [folder for path in paths for folder in earlier(self.store, network, str(path))]
-        return joined([Answered.read(folder) for folder in folders])
+        return Answers.of(run.id, self.store, network, found, given)
 
     def verify(self, *, everything: bool = False, repair: bool = False) -> Audit:
         """Hash every file of every artifact; see `artifacts.archive.audit.Auditor`."""

@@ -39,6 +39,7 @@ class Reference(BaseModel, frozen=True):
     What a network was trained for and on, as far as whoever names new images with it needs to know.
 
     Args:
+        dataset:    name of its data set.
         shape:      of an image, after `transpose`.
         classes:    names, in label order.
         stored:     what the data set's files call each class.
@@ -51,6 +52,7 @@ class Reference(BaseModel, frozen=True):
         sure_right: share of the test images that it was sure of and right about, in [0, 1].
     """
 
+    dataset: str = ""
     shape: ImageSpec
     classes: tuple[str, ...]
     stored: tuple[int, ...]
@@ -70,6 +72,20 @@ class Meaning(Parameters):
     stored: tuple[int, ...]
     transpose: bool = False
     picture: PictureSpec | None = None
+    dataset: str = ""
+
+
+class ExportedModel(Parameters):
+    """
+    A folder that `idxflow export` has written.
+
+    Args: path: no part of any key; name: what it is called; content: SHA-256 of its checksums.
+    """
+
+    outside_key: ClassVar[frozenset[str]] = frozenset({"path", "name"})
+    path: str
+    name: str
+    content: Sha256
 
 
 class Place(Parameters):

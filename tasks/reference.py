@@ -38,6 +38,7 @@ def describe(meaning: Meaning, profile: Path, predictions: Path, metrics: Metric
     calibration = metrics.test.calibration
     row = calibration.at(TYPICAL) if calibration and metrics.test.samples >= FEWEST else None
     return Reference(
+        dataset=meaning.dataset,
         shape=meaning.shape,
         classes=meaning.classes,
         stored=meaning.stored,

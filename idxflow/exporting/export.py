@@ -36,8 +36,10 @@ from idxflow.exporting.staging import Staged, refuse_occupied, staged
 from schemas.errors import IdxflowError, StoreError, UnforeseenError, UsageError
 from schemas.image_table import TABLE
 from schemas.model import MEAN, MODEL, NORMALIZER
-from schemas.results import CONFUSION, METRICS, PREDICTIONS, REPORT, Metrics
+from schemas.results import CONFUSION, METRICS, PREDICTIONS, PROFILE, REPORT, Metrics
+from schemas.scoring import REFERENCE, Meaning
 from schemas.training import HISTORY, History, Training
+from tasks.reference import describe
 
 CARD, SUMS, PROOF, LABELS = "README.md", "SHA256SUMS", "proof.json", "labels.json"
 EXAMPLE = "score.py"
@@ -52,6 +54,7 @@ MEANINGS = {
     MEAN: "its mean image, float64, one value per pixel (and channel), row by row, on the scale of -1 to 1",
     LABELS: "class names in label order, what the data set's files call each, the shape of an image, how pictures"
     " became images",
+    REFERENCE: "what whoever names new images has to know of the training, for `idxflow predict`",
     METRICS: "all metrics of both splits",
     CONFUSION: "test images by true and by predicted class",
     HISTORY: "loss and accuracy of each epoch",
@@ -310,9 +313,28 @@ def _collect(material: Material) -> dict[str, bytes]:
         "picture": material.picture and material.picture.model_dump(mode="json"),
     }
     content[LABELS] = _lines(json.dumps(labels, indent=2, ensure_ascii=False))
+    if material.scores and material.profile:
+        content[REFERENCE] = _lines(_reference(material, Metrics.model_validate_json(content[METRICS])))
     content["manifest.json"] = _read(model, "manifest.json", model.ref.manifest)
     content["lineage.json"] = _lines(material.lineage.model_dump_json(indent=2))
     return content
+
+
+def _reference(material: Material, metrics: Metrics) -> str:
+    """Return what whoever names new images has to know of the training, as `idxflow predict` takes it."""
+    spec = material.spec
+    meaning = Meaning(
+        shape=spec.shape,
+        classes=spec.classes,
+        stored=spec.stored_labels,
+        transpose=spec.transpose,
+        picture=material.picture,
+        dataset=spec.dataset,
+    )
+    if material.scores is None or material.profile is None:
+        raise RuntimeError("a reference is made of an evaluation and a profile")
+    profile, predictions = material.profile.folder / PROFILE, material.scores.folder / PREDICTIONS
+    return describe(meaning, profile, predictions, metrics).model_dump_json(indent=1)
 
 
 def _draft(material: Material, content: dict[str, bytes]) -> Card:

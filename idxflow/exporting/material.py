@@ -28,6 +28,7 @@ class Material:
     Args:
         normalizer, scores, report: None where they are no longer in the store.
         test:     the table that `scores` are of; None where it is no longer in the store.
+        profile:  of the train split, that `scores` took; None likewise.
         lineage:  of the model; of what was made of it, only scores and report.
         files:    the downloaded files that are still known, with the split that each is of.
         findings: what validate found unusual, a sentence each.
@@ -38,6 +39,7 @@ class Material:
     normalizer: Stored | None
     scores: Stored | None
     test: Stored | None
+    profile: Stored | None
     report: Stored | None
     lineage: Lineage
     spec: TableSpec
@@ -77,6 +79,7 @@ def gather(store: Store, stored: Stored, hold: Hold) -> Material:
         normalizer=inputs.get("normalizer"),
         scores=taken[scores.id] if scores else None,
         test=_input(taken[scores.id], "test", taken) if scores else None,
+        profile=_profile(taken[scores.id], taken) if scores else None,
         report=report,
         lineage=_cut(lineage, {*taken, *(node.id for node in lineage.above())}),
         spec=_spec(model.id, inputs.get("table"), report).model_copy(update={"dataset": _name(store, stored, report)}),
@@ -124,6 +127,15 @@ def _input(stored: Stored, argument: str, taken: Mapping[str, Stored]) -> Stored
     return None
 
 
+def _profile(scores: Stored, taken: Mapping[str, Stored]) -> Stored | None:
+    """Return the profile of the train split that an evaluation took, if it is stored with the content of then."""
+    for each in scores.manifest.inputs:
+        found = taken.get(f"{each.stage}/{each.version}")
+        if (each.stage, each.name) == ("validate", "train") and found and found.ref.digest == each.digest:
+            return found
+    return None
+
+
 def _picture(report: Stored | None, taken: Iterable[Stored]) -> PictureSpec | None:
     """Return how a place was packed: by the report, else by the pack of it that is still stored."""
     sources: list[Mapping[str, Any] | None] = [
@@ -131,7 +143,7 @@ def _picture(report: Stored | None, taken: Iterable[Stored]) -> PictureSpec | No
     ]
     if report:
         sources.insert(0, report.manifest.parts.parameters["dataset"].get("packed"))
-    known = [source["picture"] for source in sources if source]
+    known = [source["picture"] for source in sources if source and source["kind"] == "pictures"]
     return PictureSpec.model_validate(known[0]) if known else None
 
 

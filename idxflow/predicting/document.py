@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from artifacts.store.store import Store
 from flows.answer_files import joined
-from flows.answers import Answered, Trained
+from flows.answers import Answered, Said, Trained, earlier
 from schemas.scoring import Scored
 from schemas.text import share
 
@@ -40,8 +42,8 @@ class Answers(BaseModel):
     Args:
         run:      id of this call's own record.
         model:    version of the network.
-        model_of: id of the run that trained it.
-        accuracy: of that run on test, in [0, 1].
+        model_of: id of the run that trained it; of an exported one its folder, as it was given.
+        accuracy: of that run on test, in [0, 1]; None of an exported one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -51,17 +53,19 @@ class Answers(BaseModel):
     dataset: str
     accuracy: float | None
     places: tuple[ScoredPlace, ...]
-    _answered: tuple[Answered, ...] = ()
+    _said: Said | None = None
+    _store: Store | None = None
+    _paths: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, run: str, network: Trained, answered: list[Answered]) -> Answers:
-        """Gather what was said."""
-        test = network.run.metrics.get("test")
+    def of(cls, run: str, store: Store, network: Trained, said: Said, paths: Sequence[str]) -> Answers:
+        """Gather what was said. Args: run: id of this call's own record; paths: as they were given."""
+        test = network.run.metrics.get("test") if network.run else None
         found = cls(
             run=run,
-            model=network.model.version,
-            model_of=network.run.id,
-            dataset=network.run.dataset,
+            model=said.model.version,
+            model_of=network.run.id if network.run else network.folder.name if network.folder else "",
+            dataset=network.dataset,
             accuracy=test.accuracy if test else None,
             places=tuple(
                 ScoredPlace(
@@ -71,10 +75,10 @@ class Answers(BaseModel):
                     scored=each.scored,
                     drift=each.scored.drift,
                 )
-                for each in answered
+                for each in said.answers
             ),
         )
-        found._answered = tuple(answered)
+        found._said, found._store, found._paths = said, store, tuple(paths)
         return found
 
     @property
@@ -89,7 +93,15 @@ class Answers(BaseModel):
 
     def table(self) -> pa.Table:
         """Return a row per image and refused file, as a pyarrow table; see `schemas.scoring.Answer`."""
-        return joined([each.table() for each in self._answered])
+        return joined([each.table() for each in self._said.answers] if self._said else [])
+
+    def so_far(self) -> pa.Table:
+        """Return all that the model has said so far of what lies, or lay, at the same paths."""
+        if self._said is None or self._store is None:
+            return self.table()
+        digest = self._said.model.digest
+        folders = [folder for path in self._paths for folder in earlier(self._store, digest, path)]
+        return joined([Answered.read(folder) for folder in folders])
 
     def to_pandas(self) -> Any:
         """Return the same as a pandas DataFrame."""

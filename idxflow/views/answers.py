@@ -26,7 +26,8 @@ REASONS = 3
 def print_answers(console: Console, answers: Answers, table: pa.Table, written: Path | None) -> None:
     """Print what was said. Args: table: a row per image and refused file; written: the file that has them, too."""
     trained = f", {share(answers.accuracy)} right on test" if answers.accuracy is not None else ""
-    console.fact("Model", f"train/{answers.model} of run {answers.model_of}, {answers.dataset}{trained}")
+    of = f"run {answers.model_of}" if answers.accuracy is not None else answers.model_of
+    console.fact("Model", f"{answers.model} of {of}, {answers.dataset}{trained}")
     rows = table.to_pylist() if table.num_rows <= EACH else []
     for place in answers.places:
         _print_place(console, place, every=bool(rows))

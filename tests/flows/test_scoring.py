@@ -96,7 +96,7 @@ def test_the_page_says_what_was_named(home: Path, tmp_path: Path) -> None:
     (tmp_path / "in<b>box" / "notes.txt").write_text("nothing")
     network = trained(store, made.id)
     with recording_directly(store) as current:
-        answers = answer(current, network, [str(tmp_path / "in<b>box")], Preparing())
+        answers = answer(current, network, [str(tmp_path / "in<b>box")], Preparing()).answers
     assert headline(answers) == "12 images named, 1 file refused"
     text = page(answers)
     assert "<b>" not in text.replace(r"\<b\>", "")

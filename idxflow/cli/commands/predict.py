@@ -10,6 +10,7 @@ Examples:
   idxflow predict latest digit.png
   idxflow predict champion scans/ --out scans.csv
   idxflow predict latest@mnist t10k-images-idx3-ubyte.gz --json
+  idxflow predict /srv/models/digits-7 digit.png         a model that was exported
   idxflow predict champion inbox/ --new --out all.csv    only what is new there
 
 Exit codes: 0 done, 1 a stage failed or no file gave an image, 2 wrong usage.
@@ -31,7 +32,9 @@ NOTHING = "Nothing has run."
 
 
 def predict(
-    model: Annotated[str, Parameter(help="A run, a model, an alias, or latest; latest@mnist is that of a data set.")],
+    model: Annotated[
+        str, Parameter(help="A run, a model, an alias, or latest (latest@mnist: of a data set); or an exported folder.")
+    ],
     paths: Annotated[
         list[str],
         Parameter(
@@ -79,7 +82,7 @@ def predict(
         answers = archive.predict(model, *paths, label=label, only_new=new, **said)
     table = answers.table()
     if out:
-        write_answers(out, archive.answers(model, *paths) if new else table)
+        write_answers(out, answers.so_far() if new else table)
     if json:
         put_json({**answers.model_dump(), "answers": table.to_pylist()})
     else:

@@ -239,4 +239,29 @@ def test_notebooks_have_the_same(home: Path, digits: Any, desk: Path) -> None:
     assert repr(answers).startswith("<answers for 20 images by model ")
     frame = answers.to_pandas()
     assert list(frame["predicted"]) == [row["predicted"] for row in answers.table().to_pylist()]
-    assert store.answers("latest", str(desk / "images")).num_rows == 20
+    assert answers.so_far().num_rows == 20
+
+
+def test_an_exported_model_says_the_same(
+    home: Path, digits: Any, desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder that was exported names images as its run does, in a store that has never seen the run."""
+    write_idx(desk / "images", digits.image[:50])
+    assert main(["export", "latest", "model"]) == DONE
+    capsys.readouterr()
+    assert predict("latest", "images", "--json") == DONE
+    own = document(capsys)
+    other = str(desk / "other")
+    Store(Path(other))
+    assert predict("model", "images", "--home", other, "--json") == DONE
+    found = document(capsys)
+    assert found["answers"] == own["answers"]
+    assert (found["model_of"], found["dataset"], found["accuracy"]) == ("model", "digits", None)
+    assert predict("model", "images", "--new", "--home", other) == DONE
+    assert "Nothing new." in capsys.readouterr().out
+    (desk / "model" / "model.keras").write_bytes(b"another")
+    (desk / "model" / "SHA256SUMS").write_text((desk / "model" / "SHA256SUMS").read_text() + "\n")
+    assert predict("model", "images", "--home", other) == FAILED
+    assert "model/model.keras: expected what SHA256SUMS says" in capsys.readouterr().err
+    assert predict(str(desk), "images") == WRONG_USAGE
+    assert "a folder that `idxflow export` has written" in " ".join(capsys.readouterr().err.split())
