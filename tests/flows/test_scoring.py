@@ -142,7 +142,9 @@ def test_a_kill_at_any_step_names_no_file_twice_and_none_never(home: Path, tmp_p
     for at in range(steps):
         write_pictures(inbox, files, 2)
         files += 2
-        assert predict(at)[0] in {0, -9}
-        assert predict(-1)[0] == 0
+        code, said = predict(at)
+        assert code in {0, -9}, said
+        code, said = predict(-1)
+        assert code == 0, f"after step {at}: {said}"
         assert named(out) == {f"{each:03}.png": 1 for each in range(files)}
     assert json.loads((Store(home).runs / f"{made.id}.json").read_bytes())["state"] == "completed"
