@@ -100,6 +100,7 @@ def test_the_signature_tells_no_path(signed: Path, desk: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_each_of_a_hundred_flipped_bytes_is_refused(signed: Path, key: Path) -> None:
     """A bit flipped anywhere in any file of the folder, the signature too, is refused by the third party's command."""
     draw, files = np.random.default_rng(2026), sorted(path for path in signed.rglob("*") if path.is_file())
