@@ -82,7 +82,7 @@ def test_a_run_whose_server_is_gone_ends_by_its_record(
 ) -> None:
     """A completed one is done, a failed one fails by its stage's error, one without an end by its server's."""
     home = desk / ".idxflow"
-    monkeypatch.setattr("idxflow.cli.run.connect", lambda *_: Connection(lambda: None, "stop", started=True))
+    monkeypatch.setattr("idxflow.running.connect", lambda *_: Connection(lambda: None, "stop", started=True))
 
     def flow(*_: object, **__: object) -> RunRecord:
         stay_faithful(home, dead_server(home, stranger.port), patient=False)
