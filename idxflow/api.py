@@ -44,11 +44,11 @@ if TYPE_CHECKING:
     from artifacts.archive.lineage import Lineage
     from artifacts.engine.plan import Plan
     from idxflow.comparing.comparison import Comparison
+    from idxflow.comparing.history import TrainingHistory
     from idxflow.comparing.images import Classifier, Predictions
     from idxflow.exporting.export import Exported
     from idxflow.hinting.hints import LabelHints
     from schemas.results import Metrics
-    from schemas.training import History
     from tasks.formats.packed import Origins
 
 __all__ = ["Archive", "ArchivedRun", "Images", "open_store", "plan", "run"]
@@ -64,6 +64,12 @@ class ArchivedRun:
 
     def __repr__(self) -> str:
         return f"<run {self.id} of {self.record.dataset or 'no data set'}: {self.state}>"
+
+    def _repr_html_(self) -> str:
+        """Return its figures, curves and pictures for a notebook."""
+        from idxflow.views.notebook import run_html
+
+        return run_html(self)
 
     @property
     def id(self) -> str:
@@ -100,11 +106,11 @@ class ArchivedRun:
         return Metrics.model_validate_json(self.artifact("evaluate").ref.file(METRICS).read_bytes())
 
     @cached_property
-    def history(self) -> History:
-        """The course of the training, one row per epoch. Raises: as `artifact`."""
-        from schemas.training import History
+    def history(self) -> TrainingHistory:
+        """The course of the training, one row per epoch; `to_pandas()` makes a table of it. Raises: as `artifact`."""
+        from idxflow.comparing.history import TrainingHistory
 
-        return History.model_validate_json(self.artifact("train").ref.file(HISTORY).read_bytes())
+        return TrainingHistory.model_validate_json(self.artifact("train").ref.file(HISTORY).read_bytes())
 
     def table(self, split: SplitName, kind: Kind = "raw") -> Images:
         """
@@ -230,6 +236,12 @@ class Archive:
 
     def __repr__(self) -> str:
         return f"<store {self.store.home}>"
+
+    def _repr_html_(self) -> str:
+        """Return its newest runs for a notebook."""
+        from idxflow.views.notebook import store_html
+
+        return store_html(self)
 
     @property
     def names(self) -> Names:

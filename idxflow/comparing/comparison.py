@@ -101,6 +101,12 @@ class Comparison(BaseModel):
     disagreement: Disagreement | None = Field(description="the models' test predictions, image by image")
     no_disagreement: str | None = Field(description="why these cannot be compared")
 
+    def _repr_html_(self) -> str:
+        """Return the verdict and the tables for a notebook."""
+        from idxflow.views.notebook import comparison_html
+
+        return comparison_html(self)
+
 
 @dataclass(frozen=True)
 class Evidence:
