@@ -37,9 +37,11 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from jinja2 import Template
 
+    from artifacts.store.integrity import Stored
     from idxflow.api import Archive, ArchivedRun
     from idxflow.comparing.comparison import Comparison
     from idxflow.comparing.images import Images, Predictions
+    from idxflow.comparing.significance import Disagreement
     from idxflow.hinting.hints import LabelHints
 
 TEMPLATE, STYLE = (Path(__file__).with_suffix(suffix) for suffix in (".html", ".css"))
@@ -242,8 +244,12 @@ def hints_html(hints: LabelHints) -> str:
     return render(Piece("Doubtful labels", about, tables=(table,) if rows else ()))
 
 
-def comparison_html(comparison: Comparison) -> str:
-    """Return two runs side by side: whether chance explains the difference, metrics, and what was set differently."""
+def comparison_html(comparison: Comparison, test: Stored | None = None) -> str:
+    """
+    Return two runs side by side: whether chance explains the difference, metrics, settings, and images as examples.
+
+    Args: test: the table of the test images; None: no pictures.
+    """
     a, b = comparison.a, comparison.b
     sides = tuple(
         (name, each.id, local_time(each.started), each.dataset, each.profile) for name, each in (("A", a), ("B", b))
@@ -265,8 +271,29 @@ def comparison_html(comparison: Comparison) -> str:
         title = "Recall of the test images, by class"
         tables.append(Table(("class", *figures), tuple(classes), title, frozenset(figures)))
     notes = [f"No longer in the store, and not compared: {few(each.gone)}." for each in (a, b) if each.gone]
+    galleries: tuple[Gallery, ...] = ()
+    if test and comparison.disagreement:
+        try:
+            galleries = tuple(_disputed(comparison.disagreement, test.ref.file(TABLE)))
+        except IdxflowError as error:  # damaged
+            notes.append(str(error))
     said, why = verdict(comparison)
-    return render(Piece(f"{SPELT} {said}", why, notes=tuple(notes), tables=tuple(tables)))
+    return render(Piece(f"{SPELT} {said}", why, notes=tuple(notes), tables=tuple(tables), galleries=galleries))
+
+
+def _disputed(found: Disagreement, table: Path) -> Iterator[Gallery]:
+    """Yield the first test images that one of two models gets right, with what the other takes them for."""
+    from tasks.report import find_images
+
+    sides = {"Only A gets right": found.only_a_right[:GALLERY], "Only B gets right": found.only_b_right[:GALLERY]}
+    with disk(table):
+        images = find_images(ImageTable(table), {one.sample_id for rows in sides.values() for one in rows})
+    for title, rows in sides.items():
+        lines = [
+            (one.label, f"not {one.predicted_b if one.predicted_a == one.label else one.predicted_a}") for one in rows
+        ]
+        if pictures := tuple(_pictures([images[one.sample_id] for one in rows], lines)):
+            yield Gallery(title, pictures)
 
 
 def _headline(run: ArchivedRun) -> Iterator[tuple[str, str, str]]:

@@ -22,6 +22,7 @@ from schemas.results import Caveat
 from schemas.training import EpochRow, Training
 from tests.artifacts.archive.history import write_run
 from tests.artifacts.building import flip_unseen
+from tests.flows.walking import walk
 from tests.idxflow.comparing.compared_runs import finished_run
 
 LARGEST = 200_000
@@ -38,6 +39,12 @@ PIECES: dict[str, Callable[[Archive], object]] = {
     "comparison": lambda archive: archive.compare("latest", "latest"),
     "hints": lambda archive: archive.run().hints(5),
 }
+
+
+@pytest.fixture
+def own(kept: Archive, desk: Path) -> Archive:
+    """A copy of the store, to be changed."""
+    return Archive(Store(shutil.copytree(kept.store.home, desk / "own")))
 
 
 def shown(value: object) -> str:
@@ -153,6 +160,23 @@ def test_names_from_outside_are_text(name: str, desk: Path) -> None:
         assert plain in "".join(read.texts)
 
 
+def test_a_comparison_shows_the_images_that_one_gets_right(own: Archive) -> None:
+    """Those of the test split, at most eight a side, with what the other model takes them for."""
+    walk(own.store, "b" * 12, Training(epochs=3), minute=1)
+    compared = own.compare("a" * 12, "b" * 12)
+    assert compared.disagreement
+    read, images = Reader(shown(compared)), own.run().table("test")
+    disputed = [*compared.disagreement.only_a_right[:8], *compared.disagreement.only_b_right[:8]]
+    assert len(disputed) == len(read.addresses) > 0
+    for one, address in zip(disputed, read.addresses, strict=True):
+        np.testing.assert_array_equal(picture(address), images.image[one.sample_id])
+    captions = [
+        (one, other) for one, other in zip(read.texts, read.texts[1:], strict=False) if other.startswith("not ")
+    ]
+    wrong = [one.predicted_b if one.predicted_a == one.label else one.predicted_a for one in disputed]
+    assert captions == [(one.label, f"not {name}") for one, name in zip(disputed, wrong, strict=True)]
+
+
 def test_an_address_of_a_record_leads_to_the_web_only(desk: Path) -> None:
     """A dashboard that is no web address is no link."""
     store = Store(desk / ".idxflow")
@@ -177,9 +201,9 @@ def test_a_run_without_a_model_is_shown(state: str, desk: Path) -> None:
     assert {"running": "killed", "failed": "it broke"}[state] in texts
 
 
-def test_a_run_whose_artifacts_are_gone_or_damaged_says_so(kept: Archive, desk: Path) -> None:
+def test_a_run_whose_artifacts_are_gone_or_damaged_says_so(own: Archive) -> None:
     """It is shown as its record knows it, with a note of what cannot be shown."""
-    store = Store(shutil.copytree(kept.store.home, desk / "damaged"))
+    store = own.store
     flip_unseen(next(store.artifacts.glob("evaluate/*/predictions.parquet")))
     assert "predictions.parquet: expected SHA-256" in shown(Archive(store).run())
     shutil.rmtree(store.artifacts / "evaluate")
