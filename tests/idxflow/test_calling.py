@@ -6,6 +6,7 @@ import asyncio
 import io
 import logging
 import os
+import re
 import signal
 import sys
 from contextlib import redirect_stdout
@@ -58,6 +59,8 @@ asyncio.run(cell())
 
 def console_levels() -> list[int]:
     """The levels from which Prefect's lines are printed."""
+    import prefect.main  # noqa: F401 - it sets Prefect's logging up
+
     known = [logging.getLogger(name) for name in ("", "prefect")]
     return [each.level for logger in known for each in logger.handlers if isinstance(each, PrefectConsoleHandler)]
 
@@ -127,6 +130,18 @@ def test_a_run_that_fails_raises_its_own_error(desk: Path) -> None:
     assert "ERROR" not in output.getvalue()
     (record,) = list_runs(Store(desk / "h"))
     assert record.state == "failed"
+
+
+@pytest.mark.usefixtures("served")
+def test_the_page_about_python_is_true(desk: Path) -> None:
+    """Its examples run as they stand, one after the other, in a working folder of their own."""
+    page = (PROJECT / "docs" / "python.md").read_text("utf-8")
+    known: dict[str, Any] = {}
+    for example in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL):
+        exec(compile(example, "python.md", "exec"), known)
+    assert [row.stage for row in known["plan"].stages if row.state == "will run"] == ["train", "report"]
+    assert len(known["answers"].name) == len(known["images"].label) == 297
+    assert [run.id for run in known["store"].runs()] == [known["other"].id, known["run"].id]
 
 
 def test_a_notebook_is_told_little(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
