@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from flows.job import Job
 from flows.run_record import RunRecord
-from idxflow.cli.interrupts import interruptible
+from idxflow.cli.interrupts import KINDS, Interrupted, interruptible
 from idxflow.running import Runner
 from idxflow.views.brief import Brief
 
@@ -29,8 +30,16 @@ def carried_out(job: Job, home: Path, *, ephemeral: bool = False) -> RunRecord:
     Returns: the record of the run, which has completed.
     Raises:  what ended the run: an error of `schemas.errors`, or KeyboardInterrupt.
     """
-    with _ALONE, _environment_kept(), _interruptible():
-        return Runner(home, Brief(sys.stdout), ephemeral=ephemeral).run(lambda: job)
+    try:
+        with _ALONE, _environment_kept(), _interruptible():
+            return Runner(home, Brief(sys.stdout), ephemeral=ephemeral).run(lambda: job)
+    except Interrupted as error:
+        # The run is recorded, and the program's own handlers are back: what ends a process ends this one as it would.
+        for number, kind in KINDS.items():
+            if isinstance(error, kind) and kind is not Interrupted:
+                signal.raise_signal(number)
+        interrupted = KeyboardInterrupt("Finished stages are stored; run again to continue.")
+    raise interrupted  # out here it has no context: a notebook would print all that was interrupted
 
 
 def _interruptible() -> AbstractContextManager[None]:

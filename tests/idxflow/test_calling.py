@@ -48,8 +48,9 @@ import idxflow
 async def cell():
     try:
         idxflow.run("digits", home="one", epochs=10000)
-    except KeyboardInterrupt:
-        print("interrupted", flush=True)
+    except KeyboardInterrupt as error:
+        plain = type(error) is KeyboardInterrupt and error.__context__ is None
+        print("interrupted" if plain else repr(error), flush=True)
     print(idxflow.run("digits", home="one", epochs=2).state)
     print(idxflow.run("digits", home="two", epochs=2).state)
 
@@ -179,3 +180,18 @@ def test_ctrl_c_ends_the_run_and_not_the_notebook(desk: Path) -> None:
     finally:
         for home in ("one", "two"):
             stop_server(desk / home)
+
+
+@pytest.mark.slow
+def test_a_signal_that_ends_a_process_ends_it(desk: Path) -> None:
+    """SIGTERM during a run: it is recorded, and then the program ends by the signal as it would without one."""
+    program = "import idxflow; idxflow.run('digits', home='one', epochs=10000, ephemeral=True)"
+    environment = bare_environment(PYTHONPATH=str(PROJECT), HOME=str(desk), TMPDIR=str(desk))
+    with ending(open_python("-c", program, cwd=desk, environment=environment)) as process:
+        until(lambda: list(desk.glob("one/artifacts/train/.staging*")) or process.poll() is not None, 120)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGTERM, errors
+    (record,) = list_runs(Store(desk / "one"))
+    assert record.state == "interrupted"
+    until(lambda: not list(desk.glob("idxflow-server-*")))

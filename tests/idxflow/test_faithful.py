@@ -18,11 +18,12 @@ from idxflow.cli.settings import load_settings
 from idxflow.server.connection import Connection
 from idxflow.server.faithful import is_gone, stay_faithful
 from idxflow.server.local import Server, find_server
+from idxflow.server.machine import Process, find_process
 from schemas.errors import BadIdx, ServerError
 from schemas.events import RunChanged, emit
 from tests.idxflow.conftest import Screen, Stranger
 from tests.idxflow.recording import record_run
-from tests.processes import PROJECT, bare_environment, ending, start_python, until
+from tests.processes import PROJECT, bare_environment, ending, free_port, open_python, start_python, until
 
 ENDING_SECONDS = 5
 
@@ -63,6 +64,24 @@ def test_a_patient_client_finds_nobody_there(desk: Path, stranger: Stranger) -> 
     home = desk / "home"
     stay_faithful(home, dead_server(home, stranger.port), patient=True)
     with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{stranger.port}/")
+    assert not stranger.told
+
+
+def test_only_the_last_server_counts_as_gone(desk: Path, stranger: Stranger) -> None:
+    """A notebook that has gone on to another server does not miss an earlier one, and tells its port nothing."""
+    gone, home = desk / "gone", desk / "home"
+    home.mkdir()
+    stay_faithful(gone, dead_server(gone, stranger.port), patient=False)
+    words = ["/server/guard.py", "--listener", "3", "--port", str(port := free_port())]
+    with ending(open_python("-c", "import time; time.sleep(60)", *words, environment=bare_environment())) as process:
+        born = (find_process(process.pid) or Process("", "")).born
+        server = Server(home=str(home), pid=process.pid, port=port, started="", born=born, log="log")
+        (home / "server.json").write_text(server.model_dump_json())
+        stay_faithful(home, server, patient=False)
+        assert not is_gone()
+    assert is_gone()
+    with pytest.raises(ServerError):
         httpx.get(f"http://127.0.0.1:{stranger.port}/")
     assert not stranger.told
 
