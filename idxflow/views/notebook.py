@@ -47,10 +47,10 @@ if TYPE_CHECKING:
 TEMPLATE, STYLE = (Path(__file__).with_suffix(suffix) for suffix in (".html", ".css"))
 RUNS, ROWS, GRID, GALLERY, LISTED = 10, 10, 30, 8, 20
 """At most: runs of a store, rows of predictions, images of a split, pictures of a gallery, rows of a comparison."""
-SIDE = 48
+SIDE, COLOUR_SIDE = 48, 32
 """Pixels of a picture's longer side at most, as in the page; of a larger image means of squares are shown."""
-BUDGET = 50_000
-"""Bytes of a column of figures, and of a gallery's pictures, at most: beyond it the report has them."""
+LARGEST, PICTURES, GRID_PICTURES = 190_000, 34_000, 130_000
+"""Characters of a run's figures and pictures, of a gallery's pictures, of a split's: what is more is left out."""
 
 
 @dataclass(frozen=True)
@@ -168,10 +168,11 @@ def run_html(run: ArchivedRun) -> str:
     notes = [caveat.message for caveat in record.caveats] + [*unsaid(record.warnings, record.caveats)]
     figures: tuple[tuple[Figure, ...], ...] = ()
     galleries: tuple[Gallery, ...] = ()
-    if run.state == "completed":
+    if run.state == "completed" and record.report:
         try:
-            figures = tuple(_stored_figures(run))
             galleries = tuple(_test_galleries(run))
+            taken = sum(len(picture.address) for gallery in galleries for picture in gallery.pictures)
+            figures = tuple(_stored_figures(run, LARGEST - taken))
         except IdxflowError as error:  # cleaned up, or damaged since: the run did complete
             notes.append(str(error))
     links = []
@@ -197,7 +198,7 @@ def images_html(images: Images) -> str:
     shown = images.image[:GRID]
     pixels = shown if shown.dtype == "uint8" else _stretched(shown)
     names = [(images.classes[label],) for label in images.label[:GRID].tolist()]
-    pictures = tuple(_pictures(pixels, names))
+    pictures = tuple(_pictures(pixels, names, GRID_PICTURES))
     more = f"The first {len(pictures)}. " if len(images.image) > len(pictures) else ""
     scale = "" if images.image.dtype == "uint8" else "From the least value, black, to the largest, white."
     about = (more + scale).strip()
@@ -307,15 +308,16 @@ def _headline(run: ArchivedRun) -> Iterator[tuple[str, str, str]]:
         yield "calibration error", f"{points(test.calibration_error)} points", words
 
 
-def _stored_figures(run: ArchivedRun) -> Iterator[tuple[Figure, ...]]:
-    """Yield the report's curves, and its confusion, as they are stored; a large one is left to the report."""
+def _stored_figures(run: ArchivedRun, left: int) -> Iterator[tuple[Figure, ...]]:
+    """Yield the report's curves, and its confusion, as they are stored; what is too large is left to the report."""
     stored = run.artifact("report").folder
     columns = (("loss", "Loss by epoch"), ("accuracy", "Accuracy by epoch")), (("confusion", "Confusion matrix"),)
     for column in columns:
         with disk(stored):
-            drawn = [((stored / f"{name}.svg").read_bytes(), alt) for name, alt in column]
-        if sum(len(svg) for svg, _ in drawn) <= BUDGET:
-            yield tuple(Figure(_svg(svg), alt) for svg, alt in drawn)
+            drawn = tuple(Figure(_svg((stored / f"{name}.svg").read_bytes()), alt) for name, alt in column)
+        if (size := sum(len(figure.address) for figure in drawn)) <= left:
+            left -= size
+            yield drawn
 
 
 def _test_galleries(run: ArchivedRun) -> Iterator[Gallery]:
@@ -351,21 +353,23 @@ def _test_galleries(run: ArchivedRun) -> Iterator[Gallery]:
             yield Gallery(title, pictures)
 
 
-def _pictures(images: Iterable[npt.NDArray[Any]], lines: Sequence[tuple[str, ...]]) -> Iterator[Figure]:
-    """Yield pictures with their lines, as many as the budget allows. Args: images: uint8 (rows, columns[, 3])."""
+def _pictures(
+    images: Iterable[npt.NDArray[Any]], lines: Sequence[tuple[str, ...]], left: int = PICTURES
+) -> Iterator[Figure]:
+    """Yield pictures with their lines, as many as there is room for. Args: images: uint8 (rows, columns[, 3])."""
     from PIL import Image
 
-    left = BUDGET
     for pixels, words in zip(images, lines, strict=True):
         picture = Image.fromarray(pixels)
-        if (step := -(-max(picture.size) // SIDE)) > 1:
+        if (step := -(-max(picture.size) // (SIDE if pixels.ndim == 2 else COLOUR_SIDE))) > 1:
             picture = picture.reduce(step)  # means of squares
         file = io.BytesIO()
         picture.save(file, "PNG")
-        left -= file.tell()
+        figure = Figure(f"data:image/png;base64,{_base64(file.getvalue())}", " ".join(words), words)
+        left -= len(figure.address)
         if left < 0:
             return
-        yield Figure(f"data:image/png;base64,{_base64(file.getvalue())}", " ".join(words), words)
+        yield figure
 
 
 def _stretched(images: npt.NDArray[Any]) -> npt.NDArray[Any]:

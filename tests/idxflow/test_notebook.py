@@ -18,6 +18,7 @@ from PIL import Image
 from artifacts.store.store import Store
 from idxflow.api import Archive, ArchivedRun
 from idxflow.comparing.images import Images, Predictions
+from idxflow.views.notebook import _stored_figures
 from schemas.results import Caveat
 from schemas.training import EpochRow, Training
 from tests.artifacts.archive.history import write_run
@@ -175,6 +176,15 @@ def test_a_comparison_shows_the_images_that_one_gets_right(own: Archive) -> None
     ]
     wrong = [one.predicted_b if one.predicted_a == one.label else one.predicted_a for one in disputed]
     assert captions == [(one.label, f"not {name}") for one, name in zip(disputed, wrong, strict=True)]
+
+
+def test_a_figure_that_is_too_large_is_left_to_the_report(run: ArchivedRun) -> None:
+    """A confusion with a count in each of many cells: the piece stays small, and has the rest, and the link."""
+    figures = [address for address in Reader(shown(run)).addresses if address.startswith("data:image/svg")]
+    assert len(figures) == 3
+    limit = sum(map(len, figures[:2])) + len(figures[2]) - 1
+    assert [len(column) for column in _stored_figures(run, limit)] == [2]
+    assert [len(column) for column in _stored_figures(run, limit + 1)] == [2, 1]
 
 
 def test_an_address_of_a_record_leads_to_the_web_only(desk: Path) -> None:
