@@ -14,7 +14,7 @@ from benchmarks.harness import Figure, Goal, Result, Setting, clock, interleave,
 from benchmarks.walk import Walk
 from schemas.catalog import load_dataset
 from schemas.image_table import ImageTable
-from schemas.model import MEAN, NORMALIZER, NormalizerFacts
+from schemas.model import MEAN, MODEL, NORMALIZER, NormalizerFacts
 from schemas.training import Training
 from tasks.fitting.holding import hold_out
 from tasks.quality.scoring import Tally
@@ -91,6 +91,7 @@ def measure_fit(setting: Setting) -> Result:
 def measure_tuned(setting: Setting) -> Result:
     """Measure the tuned profile: its accuracy on test as the mean of three seeds, and its time. A seed is a turn."""
     from tasks.evaluate import predict
+    from tasks.inference.perceptron import Perceptron
 
     plain, seeds, right, ours = Plain(setting), iter(SEEDS), list[float](), "tuned profile"
     short = {} if setting.epochs >= 50 else {"epochs": setting.epochs}
@@ -101,8 +102,10 @@ def measure_tuned(setting: Setting) -> Result:
             training, classifiers = Training(profile="tuned", seed=next(seeds), **short), list[Any]()
             seconds = clock(lambda: classifiers.append(tables.fit(training)))
             tally = Tally(tables.test.metadata.classes, tables.test.samples)
+            classifiers[0].save(saved := Path(folder) / MODEL)
+            network = Perceptron.read(saved)
             for batch in tables.test.batches():
-                tally.add(predict(classifiers[0], batch))
+                tally.add(predict(network, batch))
             right.append(tally.measure().accuracy)
             return seconds
 

@@ -129,14 +129,12 @@ def _losses(scores: Ref) -> npt.NDArray[np.float32]:
 
 
 def _probabilities(models: list[Ref], fold: npt.NDArray[np.uint8], image: npt.NDArray[np.uint8]) -> Any:
-    from tasks.evaluate import as_graph, classify
-    from tasks.fitting.backend import keras
+    from tasks.inference.perceptron import Perceptron
 
     parts = [np.flatnonzero(fold == number) for number in range(len(models))]
     found = None
     for model, rows in zip(models, parts, strict=True):
-        graph = as_graph(keras.saving.load_model(model.file(MODEL), compile=False, safe_mode=True))
-        probabilities = classify(graph, image[rows])
+        probabilities = Perceptron.read(model.file(MODEL))(image[rows])
         found = np.empty((len(image), probabilities.shape[1]), np.float32) if found is None else found
         found[rows] = probabilities
     return found

@@ -35,7 +35,8 @@ GROUPED = 300
 BLOCKS = 60 * MB
 """Of projections, and of pairs that are compared at once."""
 SCORED = 2_000
-"""Rows that are scored at once at most, as in `tasks.evaluate`."""
+"""Rows that are scored at once at most, as in `tasks.inference.perceptron`, by each of so many threads."""
+SCORING = 4
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def _train(work: Work) -> int:
 def _evaluate(work: Work) -> int:
     """Return what evaluating takes: the model's file, what is read from it, the weights; a block of images."""
     block = rows_within(SCORED, 4 * max(work.widths)) * 4 * max(work.pixels, work.classes)
-    return 83 * work.weights // 20 + 6 * work.pixels + 3 * block + _pairs(work)
+    return 83 * work.weights // 20 + 6 * work.pixels + 3 * SCORING * block + _pairs(work)
 
 
 def _table(work: Work) -> int:

@@ -20,6 +20,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack, get_args
 
+from pydantic import ValidationError
+
 from artifacts.archive.lookup import find, find_artifact, find_run, stored_artifact
 from artifacts.archive.names import Names
 from artifacts.archive.runs import RunHistory, RunState, read_history, state_of, subject_of
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from idxflow.comparing.images import Classifier, Predictions
     from idxflow.exporting.export import Exported
     from idxflow.hinting.hints import LabelHints
+    from idxflow.predicting.document import Answers
     from schemas.results import Metrics
     from tasks.formats.packed import Origins
 
@@ -159,10 +162,11 @@ class ArchivedRun:
     def _classifier(self) -> Classifier:
         from idxflow.comparing.images import Classifier
         from schemas.image_table import TABLE, ImageTable
-        from tasks.evaluate import as_graph
+        from tasks.inference.perceptron import Perceptron
 
         meaning = ImageTable(self.artifact("parse", "train").ref.file(TABLE)).metadata
-        return Classifier(as_graph(self.model()), meaning.shape, meaning.classes)
+        network = Perceptron.read(self.artifact("train").ref.file(MODEL))
+        return Classifier(network, meaning.shape, meaning.classes)
 
     def hints(self, most: int = 50, *, folds: int | None = None) -> LabelHints:
         """
@@ -296,6 +300,50 @@ class Archive:
         from idxflow.exporting.export import export
 
         return export(self.store, self.artifact(word), Path(folder))
+
+    def predict(
+        self, word: str, *paths: Path | str, label: str | None = None, only_new: bool = False, **preparing: Any
+    ) -> Answers:
+        """
+        Name the images that lie at some paths, and record that as a run.
+
+        Args:
+            word:      of a run or model; see `run`.
+            paths:     pictures, folders, archives, CSV, npz or IDX files.
+            label:     column of the labels in a table.
+            only_new:  leave out files that the model has named, or refused, at the same path before.
+            preparing: of pictures that are not as for training: `fit`, `pad`, `background`, `frames`, `deep`.
+        Raises: UsageError: no such model, or a value that is none.  BadSource: a path where nothing lies.  As `run`.
+        """
+        from artifacts.engine.direct import recording_directly
+        from flows.answers import Preparing, answer, trained
+        from idxflow.predicting.document import Answers
+
+        try:
+            said = Preparing.model_validate({name: value for name, value in preparing.items() if value is not None})
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise UsageError(
+                where, expected=first["msg"], found=repr(first["input"]), way_out="Nothing has run."
+            ) from error
+        given, network = [str(path) for path in paths], trained(self.store, word)
+        with recording_directly(self.store) as run:
+            found = answer(run, network, given, said, label=label, only_new=only_new)
+        return Answers.of(run.id, network, found)
+
+    def answers(self, word: str, *paths: Path | str) -> Any:
+        """
+        Return all that a model has said so far of what lies, or lay, at some paths, as a pyarrow table.
+
+        Raises: as `run`.
+        """
+        from flows.answer_files import joined
+        from flows.answers import Answered, earlier, trained
+
+        network = trained(self.store, word)
+        folders = [folder for path in paths for folder in earlier(self.store, network, str(path))]
+        return joined([Answered.read(folder) for folder in folders])
 
     def verify(self, *, everything: bool = False, repair: bool = False) -> Audit:
         """Hash every file of every artifact; see `artifacts.archive.audit.Auditor`."""

@@ -13,9 +13,10 @@ from schemas.image_table import TABLE, Batch, ImageTable
 from schemas.model import MODEL
 from schemas.parameters import Summary
 from schemas.results import PREDICTIONS
-from tasks.evaluate import as_graph, check_fit, predict, write_predictions
+from tasks.evaluate import check_fit, predict, write_predictions
 from tasks.fitting.dealing import GROUPS, read_deal
 from tasks.fitting.folds import deal_table
+from tasks.inference.perceptron import Perceptron
 from tasks.quality.scoring import Scores
 
 
@@ -27,18 +28,14 @@ class CrosscheckSummary(Summary):
     loss: float
 
 
-@stage(packages=("tensorflow", "keras", "numpy"), imports="tasks.fitting.backend")
+@stage(packages=("numpy", "scipy"))
 def crosscheck(models: list[Ref], table: Ref, out: Path, groups: Ref | None = None) -> CrosscheckSummary:
     """Score the train table: each row with the model of its fold, `models` in the order of the folds."""
-    from tasks.fitting.backend import keras
-
     data = ImageTable(table.file(TABLE))
     fold = deal_table(data, len(models), read_deal(groups.file(GROUPS)) if groups else None)
-    graphs = []
-    for model in models:
-        classifier = keras.saving.load_model(model.file(MODEL), compile=False, safe_mode=True)
-        check_fit(classifier, data, "train")
-        graphs.append(as_graph(classifier))
+    networks = [Perceptron.read(model.file(MODEL)) for model in models]
+    for network in networks:
+        check_fit(network, data, "train")
     right, loss = 0, 0.0
 
     def batches() -> Iterator[tuple[str, Batch, Scores]]:
@@ -49,11 +46,11 @@ def crosscheck(models: list[Ref], table: Ref, out: Path, groups: Ref | None = No
             start += len(batch.label)
             n = len(batch.label)
             scores = Scores(batch.label.astype(np.int64), np.empty(n, np.int64), np.empty(n), np.empty(n))
-            for number, graph in enumerate(graphs):
+            for number, network in enumerate(networks):
                 rows = np.flatnonzero(of_rows == number)
                 if not len(rows):
                     continue
-                found = predict(graph, Batch(batch.sample_id[rows], batch.label[rows], batch.image[rows]))
+                found = predict(network, Batch(batch.sample_id[rows], batch.label[rows], batch.image[rows]))
                 scores.predicted[rows], scores.probability[rows] = found.predicted, found.probability
                 scores.loss[rows] = found.loss
             right += int((scores.predicted == scores.label).sum())

@@ -4,99 +4,42 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
 from schemas.content import TableWriter
 from schemas.counts import counted
-from schemas.errors import BadTable, TrainingDiverged
+from schemas.errors import BadTable
 from schemas.image_spec import ImageSpec
-from schemas.image_table import TABLE, Batch, ImageTable, rows_within
+from schemas.image_table import TABLE, Batch, ImageTable
 from schemas.model import MODEL
 from schemas.parameters import Summary
 from schemas.results import CONFUSION, LISTED, METRICS, PREDICTIONS, PROFILE, Metrics, SplitMetrics
 from schemas.visible import cell
+from tasks.inference.perceptron import Perceptron
 from tasks.quality.duplicates import Leak, find_leak
 from tasks.quality.scoring import Scores, Tally, score
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-BLOCK = 2_000
-"""
-Images that go through the model at once: more are no faster, and what the layers leave in between is larger.
 
-Fewer of large images, or of many classes; see `schemas.image_table`. Hidden layers are never wider than 64 MiB allow.
-"""
-
-
-@dataclass(frozen=True)
-class Graph:
-    """
-    What a Keras model makes of uint8 (n, pixels), as one graph: called often, it is faster than the model.
-
-    Args: output_shape: the model's: (None, classes).
-    """
-
-    function: Any
-    output_shape: tuple[int | None, int]
-
-    def __call__(self, image: npt.NDArray[np.uint8]) -> Any:
-        """Return the probabilities, float32 (n, classes)."""
-        return self.function(image)
-
-
-def as_graph(model: Any) -> Graph:
-    """Return the graph of a Keras model."""
-    from tasks.fitting.backend import tf
-
-    pixels = tf.TensorSpec((None, model.input_shape[-1]), tf.uint8)
-    return Graph(tf.function(model, input_signature=[pixels], autograph=False), model.output_shape)
-
-
-def classify(model: Any, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """
-    Put images through a model or its graph, in blocks: uint8 (n, pixels) to probabilities, float32 (n, classes).
-
-    Raises: TrainingDiverged: a probability is no number, as of weights that are finite, and too large to compute with.
-    """
-    return np.concatenate([probabilities for _, probabilities in _classify(model, image)])
-
-
-def predict(model: Any, batch: Batch) -> Scores:
-    """Score `batch`, of at least one row, with a model or its graph. Raises: as `classify`."""
-    parts = [score(probabilities, batch.label[rows]) for rows, probabilities in _classify(model, batch.image)]
+def predict(network: Perceptron, batch: Batch) -> Scores:
+    """Score `batch`, of at least one row. Raises: TrainingDiverged: see `tasks.inference.perceptron`."""
+    parts = [score(probabilities, batch.label[rows]) for rows, probabilities in network.blocks(batch.image)]
     if len(parts) == 1:
         return parts[0]
     columns = zip(*(vars(part).values() for part in parts), strict=True)
     return Scores(*map(np.concatenate, columns))
 
 
-def _classify(model: Any, image: npt.NDArray[np.uint8]) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
-    """Yield the rows of each block, and their probabilities. Raises: as `classify`."""
-    step = rows_within(BLOCK, 4 * max(image.shape[1], model.output_shape[-1]))
-    for start in range(0, len(image), step):
-        rows = slice(start, start + step)
-        probabilities = np.asarray(model(image[rows]))
-        if np.isnan(probabilities).any():
-            raise TrainingDiverged(
-                "the model",
-                expected="a probability of each class",
-                found="NaN",
-                way_out="Take smaller steps: `--set training.learning_rate=...`, a tenth of what it is.",
-            )
-        yield rows, probabilities
-
-
-def check_fit(model: Any, table: ImageTable, name: str) -> None:
-    """Check that the model was made for images and classes as the table's. Raises: BadTable: it was not."""
-    made_for, found = (model.input_shape[-1], model.output_shape[-1]), (table.pixels, len(table.metadata.classes))
+def check_fit(network: Perceptron, table: ImageTable, name: str) -> None:
+    """Check that the network was made for images and classes as the table's. Raises: BadTable: it was not."""
+    made_for, found = (network.pixels, network.classes), (table.pixels, len(table.metadata.classes))
     if made_for != found:
         text = [f"{counted(pixels, 'pixel')} and {counted(classes, 'class')}" for pixels, classes in (made_for, found)]
         raise BadTable(
@@ -189,20 +132,17 @@ class EvaluateSummary(Summary):
     leaked: int
 
 
-@stage(packages=("tensorflow", "keras", "numpy"), imports="tasks.fitting.backend")
+@stage(packages=("numpy", "scipy"))
 def evaluate(model: Ref, train: Ref, test: Ref, profiles: dict[str, Ref], out: Path) -> EvaluateSummary:
     """
     Score every image of both splits once; the confusion matrix as CSV is the test split's.
 
     `profiles`, validate's of both splits, say which test images occur in the train split as well.
     """
-    from tasks.fitting.backend import keras
-
-    classifier = keras.saving.load_model(model.file(MODEL), compile=False, safe_mode=True)
-    graph = as_graph(classifier)
+    network = Perceptron.read(model.file(MODEL))
     tables = {"train": ImageTable(train.file(TABLE)), "test": ImageTable(test.file(TABLE))}
     for split, table in tables.items():
-        check_fit(classifier, table, split)
+        check_fit(network, table, split)
     tallies = {
         split: Tally(table.metadata.classes, table.samples, unseen=split == "test") for split, table in tables.items()
     }
@@ -210,7 +150,7 @@ def evaluate(model: Ref, train: Ref, test: Ref, profiles: dict[str, Ref], out: P
     def batches() -> Iterator[tuple[str, Batch, Scores]]:
         for split, table in tables.items():
             for batch in table.batches():
-                scores = predict(graph, batch)
+                scores = predict(network, batch)
                 tallies[split].add(scores)
                 yield split, batch, scores
 

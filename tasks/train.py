@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tasks.fitting.feed import Feed
     from tasks.fitting.network import Network
 
+PROVED = 500
+"""Train images at most on which the saved network is compared with Keras's."""
 log = logging.getLogger("idxflow.train")
 
 
@@ -134,6 +136,7 @@ def fit_and_save(  # noqa: PLR0917 - as of the stage
         numerics,  # no sooner: it takes seconds, and what is refused above needs nothing of it
     )
     from tasks.fitting.network import build_network, content_digest
+    from tasks.fitting.proving import prove
 
     facts = NormalizerFacts.model_validate_json(normalizer.file(NORMALIZER).read_bytes())
     mean = np.load(normalizer.file(MEAN), allow_pickle=False)
@@ -151,6 +154,7 @@ def fit_and_save(  # noqa: PLR0917 - as of the stage
             findings = (*findings, calibrated.finding)
         history = history.model_copy(update={"temperature": calibrated.temperature, "findings": findings})
     classifier.save(out / MODEL)
+    prove(classifier, out / MODEL, data.group(0).image[:PROVED])
     (out / HISTORY).write_text(history.model_dump_json(indent=2) + "\n", encoding="utf-8")
     write_curve(out / CURVE, history)
     return TrainSummary(

@@ -191,6 +191,18 @@ class Execution:
         return (lambda sha256: store.find_file(stage, sha256)) if wanted else lambda _: None
 
 
+def as_references(value: Any) -> Any:
+    """Turn what executions returned, alone or in lists and dicts, into the references that stages take."""
+    match value:
+        case Done():
+            return value.ref
+        case list() | tuple():
+            return [as_references(item) for item in value]
+        case dict():
+            return {name: as_references(item) for name, item in value.items()}
+    return value
+
+
 def _each(value: Any, bind: Callable[[Ref], Ref]) -> Any:
     """Apply `bind` to every reference in an argument."""
     match value:

@@ -11,16 +11,13 @@ from typing import Any
 from prefect.context import FlowRunContext
 from prefect.futures import PrefectConcurrentFuture, PrefectFuture
 
+from artifacts.engine.stopping import Stopped
 from artifacts.engine.threads import StageThreads
 from schemas.errors import ArtifactDamaged, IdxflowError
 from schemas.events import Event, Progress, StageFailed, emit
 
 GRACE = 0.3
 """Seconds that stages at work have to end in, once another one has failed."""
-
-
-class Stopped(Exception):
-    """A stage that was not begun, or not gone on with, because another one had failed."""
 
 
 def has_ended(future: PrefectFuture[Any]) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import traceback
 
-from artifacts.engine.failing import Stopped
+from artifacts.engine.stopping import Stopped
 from schemas.errors import IdxflowError, UnforeseenError
 from schemas.secrets import conceal_all
 

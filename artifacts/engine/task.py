@@ -16,7 +16,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from artifacts.current import CURRENT
-from artifacts.engine.execution import Done, Execution
+from artifacts.engine.execution import Done, Execution, as_references
 from artifacts.engine.foreign import own_error
 from artifacts.stage import Stage
 from artifacts.store.store import Store
@@ -30,7 +30,7 @@ def make_task(stage: Stage, store: Store, run: str, flow_run: str, rebuild: str 
     """
 
     def work(*args: Any, **kwargs: Any) -> State[Done]:
-        arguments = {name: _reference(value) for name, value in stage.bind(*args, **kwargs).items()}
+        arguments = {name: as_references(value) for name, value in stage.bind(*args, **kwargs).items()}
         done = perform(Execution(store, run, flow_run, stage, arguments, rebuild))
         return Completed(name="Cached" if done.row.cached else "Completed", data=done)
 
@@ -55,15 +55,3 @@ def perform(execution: Execution) -> Done:
     except Exception as error:
         failed = own_error(f"{execution.stage.stage} {execution.name}".strip(), error)
     raise failed  # out here it has no context: Prefect would log that as well
-
-
-def _reference(value: Any) -> Any:
-    """Turn what tasks returned, alone or in lists and dicts, into the references that stages take."""
-    match value:
-        case Done():
-            return value.ref
-        case list() | tuple():
-            return [_reference(item) for item in value]
-        case dict():
-            return {name: _reference(item) for name, item in value.items()}
-    return value

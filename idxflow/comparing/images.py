@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from tasks.inference.perceptron import Perceptron
+
 Kind = Literal["raw", "normalized"]
 ROWS = 1_000
 """Images normalised at once: few enough for the processor's cache."""
@@ -127,12 +129,12 @@ class Classifier:
     A model that is loaded, with what its images and classes are.
 
     Args:
-        graph:   of uint8 (n, values of an image) to float32 (n, classes); see `tasks.evaluate.as_graph`.
+        network: as it was saved.
         shape:   of an image.
         classes: names, in label order.
     """
 
-    graph: Any
+    network: Perceptron
     shape: ImageSpec
     classes: tuple[str, ...]
 
@@ -145,12 +147,11 @@ class Classifier:
         import numpy as np
 
         from schemas.image_table import rows_per_group
-        from tasks.evaluate import classify
 
         pixels = raw_pixels(images, self.shape)
         # Cut as a table is, so that a whole split comes to evaluate's bits: blocks of other sizes add up otherwise.
         step = rows_per_group(pixels.shape[1])
-        parts = [classify(self.graph, pixels[start : start + step]) for start in range(0, len(pixels), step)]
+        parts = [self.network(pixels[start : start + step]) for start in range(0, len(pixels), step)]
         probabilities = np.concatenate(parts)
         label = probabilities.argmax(axis=1)
         return Predictions(label, tuple(self.classes[index] for index in label.tolist()), probabilities, self.classes)

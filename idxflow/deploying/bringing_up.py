@@ -121,7 +121,7 @@ def _serve(client: SyncPrefectClient, console: Console, limit: int | None, name:
 
 
 def _list(console: Console) -> None:
-    console.fact("Deployments", ", ".join(f"{FLOW}/{each.name}" for each in described()))
+    console.fact("Deployments", ", ".join(each.full_name for each in described()))
 
 
 def _introduce(console: Console, home: Path, stop: str | None) -> None:

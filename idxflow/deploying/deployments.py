@@ -10,6 +10,7 @@ refuses everything else. The link beside this file is prefect.yaml itself: an in
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import subprocess
@@ -34,10 +35,15 @@ if TYPE_CHECKING:
 PREFECT_FILE, POOL_FILE, AUTOMATIONS_FILE = (
     Path(__file__).with_name(name) for name in ("prefect.yaml", "pool.json", "automations.yaml")
 )
-FLOW = "idxflow"
+FLOWS = {"flows/pipeline.py:pipeline": "idxflow", "flows/scoring.py:scoring": "idxflow-scoring"}
+"""The name of each flow, by its entrypoint: a flow is imported by who runs it."""
+FLOW = FLOWS["flows/pipeline.py:pipeline"]
+"""The name of the main one."""
 ALIKE = {"name", "description", "version", "parameters", "enforce_parameter_schema", "paused"}
 """What a deployment that is served has as prefect.yaml does."""
 HEARTBEAT_SECONDS = 30
+EMPTY: tuple[object, ...] = (None, "", [], {})
+"""Values of prefect.yaml that a person fills in on the server."""
 
 
 class WorkPool(BaseModel):
@@ -64,6 +70,11 @@ class Deployment(BaseModel):
     work_pool: WorkPool
     paused: bool = False
 
+    @property
+    def full_name(self) -> str:
+        """The flow's name and its own, as Prefect's commands take them."""
+        return f"{FLOWS[self.entrypoint]}/{self.name}"
+
 
 def described(file: Path = PREFECT_FILE) -> tuple[Deployment, ...]:
     """Return what prefect.yaml describes."""
@@ -73,12 +84,12 @@ def described(file: Path = PREFECT_FILE) -> tuple[Deployment, ...]:
 
 def described_for(client: SyncPrefectClient) -> tuple[Deployment, ...]:
     """
-    Return what prefect.yaml describes, with those deployments and schedules paused that are paused on the server.
+    Return what prefect.yaml describes, with deployments and schedules paused or not as they are on the server.
 
-    Deploying with Prefect would resume them.
+    Deploying with Prefect would undo that. Parameters that prefect.yaml leaves out, or empty, are kept, too.
     """
     there = {each.name: each for each in _there(client)}
-    return tuple(_paused_as(each, there[each.name]) if each.name in there else each for each in described())
+    return tuple(_kept_as(each, there[each.name]) if each.name in there else each for each in described())
 
 
 def ids(client: SyncPrefectClient) -> tuple[UUID, ...]:
@@ -125,10 +136,8 @@ def served(wanted: Iterable[Deployment]) -> tuple[RunnerDeployment, ...]:
     from prefect.client.schemas.objects import ConcurrencyLimitConfig
     from prefect.types.entrypoint import EntrypointType
 
-    from flows.pipeline import pipeline
-
     return tuple(
-        pipeline.to_deployment(  # type: ignore[misc]  # a coroutine only where a loop runs
+        _flow(each).to_deployment(
             **each.model_dump(include=ALIKE),
             tags=list(each.tags),
             schedules=[_schedule(schedule) for schedule in each.schedules],
@@ -139,18 +148,26 @@ def served(wanted: Iterable[Deployment]) -> tuple[RunnerDeployment, ...]:
     )
 
 
+def _flow(deployment: Deployment) -> Any:
+    file, _, name = deployment.entrypoint.partition(":")
+    return getattr(importlib.import_module(file.removesuffix(".py").replace("/", ".")), name)
+
+
 def _there(client: SyncPrefectClient) -> Iterator[DeploymentResponse]:
     from prefect.exceptions import ObjectNotFound
 
     for each in described():
         with contextlib.suppress(ObjectNotFound):
-            yield client.read_deployment_by_name(f"{FLOW}/{each.name}")
+            yield client.read_deployment_by_name(each.full_name)
 
 
-def _paused_as(wanted: Deployment, there: DeploymentResponse) -> Deployment:
-    off = {schedule.slug for schedule in there.schedules if not schedule.active}
-    schedules = tuple({**each, "active": each["active"] and each["slug"] not in off} for each in wanted.schedules)
-    return wanted.model_copy(update={"paused": there.paused, "schedules": schedules})
+def _kept_as(wanted: Deployment, there: DeploymentResponse) -> Deployment:
+    """Keep what a person has decided on the server: paused or not, each schedule too, and what was left out here."""
+    active = {schedule.slug: schedule.active for schedule in there.schedules}
+    schedules = tuple({**each, "active": active.get(each["slug"], each["active"])} for each in wanted.schedules)
+    known = there.parameters or {}
+    parameters = known | {name: value for name, value in wanted.parameters.items() if value not in EMPTY}
+    return wanted.model_copy(update={"paused": there.paused, "schedules": schedules, "parameters": parameters})
 
 
 def _schedule(given: dict[str, Any]) -> Any:

@@ -89,11 +89,15 @@ class Array:
 
 @dataclass(frozen=True)
 class Pair:
-    """Images and labels of one split; `shape`: of an image, `one_hot`: labels are a column for each class."""
+    """
+    Images and labels of one split.
+
+    Args: labels: None where there are none; shape: of an image; one_hot: labels are a column for each class.
+    """
 
     split: Split
     images: Array
-    labels: Array
+    labels: Array | None
     shape: ImageSpec
     one_hot: bool
 
@@ -117,6 +121,7 @@ class FoundArrays:
             f"{pair.split}: {counted(pair.samples, 'image')} of {pair.shape} from {_show(pair.images.key)}, labels "
             f"from {_show(pair.labels.key)}{', one-hot' if pair.one_hot else ''}"
             for pair in self.pairs
+            if pair.labels
         )
         return pairs + (f"; not used: {', '.join(map(_show, self.ignored))}" if self.ignored else "")
 
@@ -143,6 +148,34 @@ def find_arrays(
     return FoundArrays(name, pairs, tuple(sorted(set(arrays) - used)))
 
 
+def find_images(open_file: Opener, name: str, shape: ImageSpec) -> tuple[Pair, ...]:
+    """
+    Find the images of an npz file, each array with its labels where it has some.
+
+    An array that has a name of images is taken; where none has, the only one of uint8 that fits.
+
+    Args:   shape: of an image.
+    Raises: BadSource: no npz, damaged, no array of images, or one of another shape or type.
+    """
+    with _archive(open_file, name) as archive:
+        arrays = _arrays(archive, name)
+    chosen = dict[Split, tuple[Array, Array | None]]()
+    splits: tuple[Split, ...] = ("train", "val", "test", "all")
+    for split in splits:
+        images, labels = (_one(arrays, names[split], split, name) for names in (IMAGES, LABELS))
+        if images is not None:
+            chosen[split] = (images, labels)
+    if not chosen:
+        fitting = [
+            each for each in arrays.values() if each.dtype == "|u1" and math.prod(each.shape[1:]) == shape.pixels
+        ]
+        if len(fitting) != 1:
+            way_out = "Call the array images."
+            raise _bad(name, f"an array of uint8 images of {shape}", _listed(arrays), way_out)
+        chosen["all"] = (fitting[0], None)
+    return tuple(_pair(split, *both, shape, name) for split, both in chosen.items())
+
+
 def image_blocks(open_file: Opener, name: str, pair: Pair) -> Iterator[npt.NDArray[np.uint8]]:
     """
     Read images block by block; what lies in Fortran order is read whole.
@@ -162,6 +195,8 @@ def labels_of(open_file: Opener, name: str, pair: Pair) -> list[str]:
     """
     import numpy as np
 
+    if pair.labels is None:
+        raise ValueError(f"{name} has no labels beside {pair.images.key}")
     labels = np.concatenate(list(_blocks(open_file, name, pair.labels)))
     if not pair.one_hot:
         return [str(label) for label in labels.reshape(-1).tolist()]
@@ -275,8 +310,10 @@ def _listed(arrays: Mapping[str, Array]) -> str:
     return ", ".join(f"{_show(key)} ({array})" for key, array in list(arrays.items())[:12])
 
 
-def _pair(split: Split, images: Array, labels: Array, shape: ImageSpec | None, name: str) -> Pair:
+def _pair(split: Split, images: Array, labels: Array | None, shape: ImageSpec | None, name: str) -> Pair:
     spec = _image_shape(images, shape, name)
+    if labels is None:
+        return Pair(split, images, None, spec, one_hot=False)
     one_hot = _check_labels(labels, name)
     if images.shape[0] != labels.shape[0]:
         subject = f"{name}, {_show(images.key)} and {_show(labels.key)}"

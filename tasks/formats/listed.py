@@ -56,7 +56,7 @@ def _is_clear(tree: Tree, name: str) -> bool:
         found = find_columns(opener(tree, name), name)
     except BadSource:
         return False
-    return not found.header or found.header[found.label].strip().lower() in LABELS
+    return not found.header or found.label is None or found.header[found.label].strip().lower() in LABELS
 
 
 def _in_class_folders(tree: Tree) -> bool:

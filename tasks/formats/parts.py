@@ -161,7 +161,7 @@ def _idx(tree: Tree, scratch: Path) -> Parts:
     for entry in tree.entries:
         if not entry.used:
             continue
-        header = _header(tree, entry.name)
+        header = header_of(tree, entry.name)
         if header is None:
             unused[entry.name] = NOT_THIS
         elif len(header.shape) in {3, 4}:
@@ -197,9 +197,9 @@ def _idx_rows(  # noqa: PLR0917 - two files
     shape = ImageSpec.model_validate(list(header.shape[1:]))
 
     def blocks() -> Iterator[Block]:
-        numbers = _unpacked(tree, labels, scratch).read()
+        numbers = unpacked(tree, labels, scratch).read()
         start = 0
-        for block in _unpacked(tree, images, scratch).blocks(max(1, BLOCK_BYTES // shape.pixels)):
+        for block in unpacked(tree, images, scratch).blocks(max(1, BLOCK_BYTES // shape.pixels)):
             yield (
                 block.reshape(-1, *shape.array),
                 [str(number) for number in numbers[start : start + len(block)].tolist()],
@@ -209,7 +209,7 @@ def _idx_rows(  # noqa: PLR0917 - two files
     return PartRows((images, labels), shape, blocks, header.shape[0])
 
 
-def _header(tree: Tree, name: str) -> Header | None:
+def header_of(tree: Tree, name: str) -> Header | None:
     """Read the IDX header of a file, compressed or not; None where it has none."""
     try:
         with tree.open(name) as file:
@@ -224,7 +224,7 @@ def _header(tree: Tree, name: str) -> Header | None:
         return None
 
 
-def _unpacked(tree: Tree, name: str, folder: Path) -> IdxFile:
+def unpacked(tree: Tree, name: str, folder: Path) -> IdxFile:
     """Copy an IDX file into a folder, inflated and checked, and open it."""
     from tasks.decompress import extract
     from tasks.formats.idx import open_idx

@@ -62,7 +62,7 @@ class Found:
         separator: between cells.
         header:    names of the columns; empty: the first line is data.
         columns:   of each line.
-        label:     the column of labels, from 0.
+        label:     the column of labels, from 0; None where there is none.
         path:      the column of paths; None where the table holds pixels.
         pixels:    the columns of pixels, in their order; empty where it holds paths.
         ignored:   columns that are neither.
@@ -74,7 +74,7 @@ class Found:
     separator: str
     header: tuple[str, ...]
     columns: int
-    label: int
+    label: int | None
     path: int | None
     pixels: tuple[int, ...]
     ignored: tuple[int, ...]
@@ -90,7 +90,8 @@ class Found:
         rest = f"paths from {self.column(self.path)}" if self.path is not None else f"images of {self.shape}"
         first = "a header" if self.header else "data, as the table has no header"
         ignored = f"; not used: {', '.join(map(self.column, self.ignored))}" if self.ignored else ""
-        return f"labels from {self.column(self.label)}, {self.why}; {rest}; the first line is {first}{ignored}"
+        labels = "no labels" if self.label is None else f"labels from {self.column(self.label)}, {self.why}"
+        return f"{labels}; {rest}; the first line is {first}{ignored}"
 
 
 def find_columns(open_file: Opener, name: str, label: str | int | None = None, shape: ImageSpec | None = None) -> Found:
@@ -134,6 +135,27 @@ def find_columns(open_file: Opener, name: str, label: str | int | None = None, s
             way_out = f"Beside the label ({', '.join(LABELS)}), a table has columns of pixels, or one of paths."
             raise _cell(found, numbered[-1][0], each, "a pixel or the path of a picture", second[each], way_out=way_out)
     return replace(found, shape=_shape(len(pixels), shape, name))
+
+
+def find_pixels(open_file: Opener, name: str, label: str | None, shape: ImageSpec) -> Found:
+    """
+    Find out what the columns of a table of pixels are that need not have labels.
+
+    Args:   label: the column of labels; None: found by its name, or by the number of columns.
+    Raises: BadSource: as `find_columns`.
+    """
+    with _lines(open_file, name) as lines:
+        numbered = list(islice(lines, 2))
+    if label is None and numbered:
+        separator = _separator([line for _, line in numbered], name)
+        first, second = (_cells(line, separator) for line in [numbered[0][1], numbered[-1][1]])
+        header = tuple(first) if _is_header(first, second) else ()
+        names = [cell.strip().lower() for cell in header]
+        pixels = tuple(at for at in range(len(second)) if not (names and names[at] in {*INDEX, *LABELS}))
+        if not set(names) & set(LABELS) and len(pixels) == shape.pixels:
+            ignored = tuple(at for at in range(len(second)) if at not in pixels)
+            return Found(name, separator, header, len(second), None, None, pixels, ignored, shape, "")
+    return find_columns(open_file, name, label, shape)
 
 
 def has_paths(open_file: Opener, name: str) -> bool:
@@ -190,7 +212,7 @@ def path_rows(open_file: Opener, found: Found) -> Iterator[tuple[int, str, str]]
             path = cells[found.path].strip()
             if not path:
                 raise _cell(found, number, found.path, "a path", path, way_out="Complete this line, or take it out.")
-            yield number, path, _label(cells[found.label], number, found)
+            yield number, path, _label(cells[found.label or 0], number, found)
     if none:
         raise _no_rows(found)
 
@@ -391,6 +413,8 @@ def _wrong_pixel(block: Sequence[tuple[int, str]], found: Found, error: ValueErr
 
 
 def _labels(block: Sequence[tuple[int, str]], found: Found) -> list[str]:
+    if found.label is None:
+        return [""] * len(block)
     labels = list[str]()
     for number, line in block:
         if '"' in line:
@@ -405,7 +429,7 @@ def _labels(block: Sequence[tuple[int, str]], found: Found) -> list[str]:
 
 def _label(cell: str, number: int, found: Found) -> str:
     label = cell.strip()
-    if not label or _FRACTION.fullmatch(label):
+    if found.label is not None and (not label or _FRACTION.fullmatch(label)):
         way_out = "Write labels as text or whole numbers."
         raise _cell(found, number, found.label, "a label, text or a whole number", label, way_out=way_out)
     return label

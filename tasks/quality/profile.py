@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from schemas.arrays import numbers
 from schemas.image_spec import GREY
 from schemas.image_table import Batch
 
@@ -115,7 +116,7 @@ def read_parts(profile: Path, name: str) -> Iterator[npt.NDArray[Any]]:
     # Not pq.read_table, which looks for a data set of many files first.
     with pq.ParquetFile(profile) as file:
         for group in range(file.num_row_groups):
-            yield file.read_row_group(group, [name])[name].to_numpy()
+            yield numbers(file.read_row_group(group, [name])[name])
 
 
 def read_column(profile: Path, name: str) -> npt.NDArray[Any]:

@@ -12,7 +12,7 @@ import cloudpickle
 import pytest
 
 from artifacts.engine.execution import Done, Execution
-from artifacts.engine.failing import Stopped
+from artifacts.engine.stopping import Stopped
 from artifacts.engine.task import make_task
 from artifacts.ref import Ref
 from artifacts.stage import stage

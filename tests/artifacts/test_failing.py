@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from artifacts.engine.failing import Failures, Stopped
+from artifacts.engine.failing import Failures
+from artifacts.engine.stopping import Stopped
 from schemas.errors import ArtifactDamaged, BadIdx, IdxflowError
 from schemas.events import Event, StageFailed, listening
 

@@ -11,8 +11,8 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, LogFilter, LogFilterFlowRunId
 from prefect.client.schemas.filters import FlowRunFilterId as Id
 
-from artifacts.engine.failing import Stopped
 from artifacts.engine.foreign import own_error
+from artifacts.engine.stopping import Stopped
 from flows.run_record import RunRecord
 from schemas.addresses import fill
 from schemas.errors import ArtifactDamaged, StoreError, UnforeseenError

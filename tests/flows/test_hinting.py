@@ -17,8 +17,8 @@ from flows.hinting import hinting
 from flows.run_record import RunRecord
 from schemas.errors import UsageError
 from schemas.image_table import ImageTable
-from tasks.evaluate import as_graph, classify
 from tasks.fitting.folds import deal_table
+from tasks.inference.perceptron import Perceptron
 from tests.flows.own_sets import computed, make_set, run
 
 FOLDS = [f"fold {number} of 3" for number in (1, 2, 3)]
@@ -69,10 +69,7 @@ def test_each_image_is_scored_by_the_network_that_has_not_seen_it(home: Path, tm
 
 def probabilities(folder: Path, image: Any) -> Any:
     """Put images through a stored model."""
-    from tasks.fitting.backend import keras
-
-    model = keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True)
-    return classify(as_graph(model), image)
+    return Perceptron.read(folder / "model.keras")(image)
 
 
 def test_a_run_that_has_no_tables(home: Path) -> None:

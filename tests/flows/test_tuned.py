@@ -13,11 +13,13 @@ import numpy.typing as npt
 import pytest
 
 from schemas.image_table import Batch, ImageTable, TableMetadata, write_table
+from schemas.model import MODEL
 from schemas.training import Training
 from tasks.evaluate import predict
 from tasks.fitting.backend import keras
 from tasks.fitting.holding import count_train_rows
 from tasks.fitting.network import build_network
+from tasks.inference.perceptron import Perceptron
 from tasks.normalize import PixelSums, normalize_pixels
 from tests.tasks.by_hand import fit
 from tests.tasks.measured import measured
@@ -78,7 +80,8 @@ def test_it_names_99_in_100_right_in_the_time_of_the_tutorials_fit(mnist_files: 
         network = build_network(training, sums.mean.reshape(28, 28), sums.std, len(CLASSES), rows)
         history = fit(network, table, training)
         seconds.append(time.perf_counter() - started)
-        metrics = measured(predict(network.classifier, test), CLASSES)
+        network.classifier.save(tmp_path / MODEL)
+        metrics = measured(predict(Perceptron.read(tmp_path / MODEL), test), CLASSES)
         right += sum(metrics.confusion[i][i] for i in range(len(CLASSES)))
         log.info(
             "seed %d: tuned %.1f s, validation %.4f, test %.4f (loss %.4f); plain fit %.1f s",

@@ -16,7 +16,8 @@ from idxflow.comparing.images import Classifier, Images, load_images, raw_pixels
 from schemas.errors import UsageError
 from schemas.image_spec import ImageSpec
 from schemas.model import NormalizerFacts
-from tasks import evaluate
+from tasks.inference import perceptron
+from tasks.inference.perceptron import Layer, Perceptron
 from tasks.normalize import normalize_pixels
 from tests.flows.walking import ROWS
 from tests.processes import PROJECT
@@ -213,15 +214,21 @@ def test_images_in_colour_tell_their_shape() -> None:
 def test_images_are_cut_as_evaluate_cuts_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """Images go through the model in evaluate's blocks, each within a row group: other blocks give other last bits."""
     monkeypatch.setattr("schemas.image_table.ROW_GROUP", 5)
-    monkeypatch.setattr(evaluate, "BLOCK", 3)
-    blocks = []
+    monkeypatch.setattr(perceptron, "BLOCK", 3)
+    kernel = np.zeros((12, 2), np.float32)
+    kernel[0] = 1, -1
+    layer = Layer(kernel, np.array([-127.5, 127.5], np.float32), "linear")
+    network, blocks = Perceptron(np.zeros(12, np.float32), np.ones(12, np.float32), (layer,)), list[int]()
 
-    def graph(block: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def probabilities(self: Perceptron, block: npt.NDArray[np.uint8]) -> Any:
         blocks.append(len(block))
-        return np.stack([block[:, 0] / 255, 1 - block[:, 0] / 255], axis=1).astype(np.float32)
+        return original(self, block)
 
+    original = Perceptron._probabilities
+    monkeypatch.setattr(Perceptron, "_probabilities", probabilities)
+    monkeypatch.setattr(perceptron, "WORKERS", 1)
     image = np.random.default_rng(5).integers(0, 256, (11, 12), np.uint8)
-    found = Classifier(evaluate.Graph(graph, (None, 2)), SPEC, ("bright", "dark")).predict(image)
+    found = Classifier(network, SPEC, ("bright", "dark")).predict(image)
     assert blocks == [3, 2, 3, 2, 1]
     assert found.label.tolist() == (image[:, 0] < 128).astype(int).tolist()
     assert found.name == tuple("bright" if value >= 128 else "dark" for value in image[:, 0])

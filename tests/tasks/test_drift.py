@@ -8,13 +8,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.datasets import Checks
 from schemas.errors import InvalidData
 from schemas.image_table import Batch
-from tasks.quality.drift import deciles, histogram, measure_drift, stability
+from tasks.quality.drift import (
+    binomial_tail,
+    chi_squared_tail,
+    deciles,
+    histogram,
+    measure_drift,
+    measure_shift,
+    stability,
+)
 from tests.tasks.splits import check, draw, spec_of, split
 
 counts = st.lists(st.integers(0, 10_000), min_size=2, max_size=12).filter(any)
@@ -119,3 +128,32 @@ def test_test_images_that_train_has_are_a_leak(tmp_path: Path, train: Path) -> N
     assert finding.message == "images that occur in the train split as well: 2 (sample_id 5, 50)"
     with pytest.raises(InvalidData, match="occur in the train split as well"):
         check(tmp_path, batch, spec_of("test"), Checks(leak="error"), train)
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 3, 9, 10, 49, 1000])
+def test_the_tail_of_chi_squared_is_scipys(degrees: int) -> None:
+    """For whole degrees of freedom the finite sums give what SciPy gives, near and far from the mean."""
+    for value in (0.0, 0.1, degrees * 0.5, float(degrees), degrees * 1.5 + 5, degrees * 3.0 + 30):
+        assert chi_squared_tail(degrees, value) == pytest.approx(scipy.stats.chi2.sf(value, degrees), rel=1e-9)
+
+
+@pytest.mark.parametrize(("trials", "probability"), [(10, 0.1), (500, 1e-4), (70_000, 1.6e-4), (10_000, 0.3)])
+def test_the_tail_of_the_binomial_is_scipys(trials: int, probability: float) -> None:
+    """More than usual is as probable as SciPy says; no more than usual is certain."""
+    for successes in (1, 2, 5, 20, 100, 5000):
+        if successes > trials * probability and successes <= trials:
+            expected = scipy.stats.binom.sf(successes - 1, trials, probability)
+            assert binomial_tail(successes, trials, probability) == pytest.approx(expected, rel=1e-9)
+    assert binomial_tail(0, trials, probability) == 1.0
+
+
+def test_chance_says_how_often_so_much_would_be_seen() -> None:
+    """Of samples from one population one in ten has a chance below 0.1, and one from another population has none."""
+    random = np.random.default_rng(3)
+    edges = np.arange(1, 10)
+    known = histogram(random.integers(0, 10, 20_000), edges)
+    chances = [measure_shift("class", known, histogram(random.integers(0, 10, 400), edges)).chance for _ in range(1000)]
+    assert 0.07 <= np.mean(np.array(chances) < 0.1) <= 0.13
+    moved = measure_shift("class", known, histogram(random.integers(2, 10, 400), edges))
+    assert moved.chance < 1e-9
+    assert moved.drifted

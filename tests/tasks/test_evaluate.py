@@ -14,14 +14,15 @@ import pytest
 
 from artifacts.ref import Ref
 from schemas.datasets import Checks, TableSpec
-from schemas.errors import BadTable, TrainingDiverged
+from schemas.errors import BadTable
 from schemas.image_table import Batch, ImageTable
 from schemas.results import Metrics, wilson_interval
 from schemas.training import Training
 from tasks import evaluate as module
-from tasks.evaluate import EvaluateSummary, Graph, as_graph, evaluate, predict, write_confusion
+from tasks.evaluate import EvaluateSummary, evaluate, predict, write_confusion
 from tasks.fitting.backend import keras
 from tasks.fitting.network import build_network
+from tasks.inference.perceptron import Perceptron
 from tasks.quality.scoring import Scores, score
 from tasks.validate import validate_table
 from tests.tasks.measured import measured
@@ -91,7 +92,7 @@ def test_files_and_summary_tell_the_same(model: Ref, tables: tuple[Ref, Ref], tm
     loaded = keras.saving.load_model(model.file("model.keras"))
     loaded.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     for data, found in ((TRAIN, metrics.train), (TEST, metrics.test)):
-        scores = score(np.asarray(loaded(data.image)), data.label)
+        scores = score(Perceptron.read(model.file("model.keras"))(data.image), data.label)
         expected = measured(scores, CLASSES, unseen=data is TEST)
         assert found.model_dump(exclude={"loss"}) == expected.model_dump(exclude={"loss"})
         loss, accuracy = loaded.evaluate(data.image, data.label, verbose=0)
@@ -157,39 +158,6 @@ def test_no_scores_are_kept(
     monkeypatch.setattr(module, "predict", watched)
     run(model, tables, tmp_path / "out")
     assert alive == [0, 1, 1, 1, 1, 1]
-
-
-def test_blocks_are_put_together_in_order(model: Ref, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches larger than a block are scored whole, whatever is left for the last block, by the model or its graph."""
-    loaded = keras.saving.load_model(model.file("model.keras"))
-    whole = predict(loaded, TRAIN)
-    monkeypatch.setattr(module, "BLOCK", 64)
-    for blocks in (predict(loaded, TRAIN), predict(as_graph(loaded), TRAIN)):
-        np.testing.assert_array_equal(whole.predicted, blocks.predicted)
-        np.testing.assert_allclose(whole.loss, blocks.loss, rtol=1e-5)
-
-
-def test_of_many_classes_fewer_images_are_scored_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A block's probabilities take 64 MiB at most, and those of a whole row group are never in memory together."""
-    monkeypatch.setattr("schemas.image_table.BLOCK_BYTES", 4 * 70 * 10)
-    sizes = []
-
-    def model(image: Any) -> Any:
-        sizes.append(len(image))
-        return np.full((len(image), 70), 1 / 70, np.float32)
-
-    predict(Graph(model, (None, 70)), TRAIN)
-    assert sizes == [10] * 15
-
-
-def test_probabilities_that_are_no_numbers_are_refused(model: Ref) -> None:
-    """A last update may leave weights that are finite, and too large to compute with: that is no accuracy of 0.3."""
-    loaded = keras.saving.load_model(model.file("model.keras"))
-    for layer in loaded.layers:
-        if isinstance(layer, keras.layers.Dense):
-            layer.kernel.assign(np.full(layer.kernel.shape, 3e38, np.float32))
-    with pytest.raises(TrainingDiverged, match=r"a probability of each class, found NaN"):
-        predict(as_graph(loaded), TRAIN)
 
 
 def test_a_table_of_another_kind_is_refused(model: Ref, tables: tuple[Ref, Ref], tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
@@ -41,7 +42,7 @@ def test_the_package_has_the_very_file() -> None:
 def test_what_is_described_fits_the_package() -> None:
     """Each deployment has this version, an entrypoint that exists, the one pool, and heartbeats as often as served."""
     found = described()
-    assert {each.name for each in found} == {"nightly", "on-demand"}
+    assert {each.name for each in found} == {"nightly", "on-demand", "scoring"}
     assert len({each.work_pool.name for each in found}) == 1
     for each in found:
         assert each.version == version("idxflow")
@@ -54,7 +55,8 @@ def test_what_is_served_is_what_is_described() -> None:
     for made, each in zip(served(described()), described(), strict=True):
         assert (made.name, made.description, made.version) == (each.name, each.description, each.version)
         assert (tuple(made.tags), made.parameters) == (each.tags, each.parameters)
-        assert (made.entrypoint, made.work_pool_name) == ("flows.pipeline.pipeline", None)
+        module = each.entrypoint.replace(".py:", ".").replace("/", ".")
+        assert (made.entrypoint, made.work_pool_name) == (module, None)
         assert made.concurrency_limit == each.concurrency_limit["limit"]
         assert made.concurrency_options is not None
         assert made.concurrency_options.collision_strategy == each.concurrency_limit["collision_strategy"]
@@ -81,8 +83,28 @@ def test_what_a_person_paused_is_deployed_so(prefect_server: None) -> None:
         assert [(each.id, each.active) for each in after.schedules] == [(nightly.schedules[0].id, False)]
         on_demand = client.read_deployment_by_name(f"{FLOW}/on-demand")
         assert not on_demand.paused
-        for found in (nightly, on_demand):
+        scoring = client.read_deployment_by_name("idxflow-scoring/scoring")
+        for found in (nightly, on_demand, scoring):
             client.delete_deployment(found.id)
+
+
+def test_what_a_person_filled_in_and_switched_on_stays(prefect_server: None) -> None:
+    """A folder to be scored, and the schedule that takes what is new there, outlast the next `idxflow up`."""
+    with get_client(sync_client=True) as client:
+        for each in served(described()):
+            each.apply()
+        scoring = client.read_deployment_by_name("idxflow-scoring/scoring")
+        assert [each.active for each in scoring.schedules] == [False]
+        changed = DeploymentUpdate(parameters={**scoring.parameters, "paths": ["inbox"], "model": "champion"})
+        client.update_deployment(scoring.id, changed)
+        client.update_deployment_schedule(scoring.id, scoring.schedules[0].id, active=True)
+        for each in served(described_for(client)):
+            each.apply()
+        after = client.read_deployment_by_name("idxflow-scoring/scoring")
+        assert after.parameters == {"model": "champion", "paths": ["inbox"]}
+        assert [each.active for each in after.schedules] == [True]
+        for found in described():
+            client.delete_deployment(client.read_deployment_by_name(found.full_name).id)
 
 
 @pytest.mark.slow
@@ -172,7 +194,7 @@ GIVEN = {each["name"]: each for each in yaml.safe_load(AUTOMATIONS_FILE.read_tex
 
 def test_none_acts_unasked() -> None:
     """As it ships, each automation either only logs or is switched off."""
-    assert len(GIVEN) == 3
+    assert len(GIVEN) == 4
     for each in GIVEN.values():
         assert not each["enabled"] or each["actions"] == [{"type": "do-nothing"}]
 
@@ -188,7 +210,7 @@ def test_heartbeats_may_be_missed_three_times() -> None:
 def test_a_second_time_changes_nothing_and_keeps_what_a_person_changed(prefect_server: None) -> None:
     """They are made once; later the trigger is the file's, but switch and actions are the person's."""
     with get_client(sync_client=True) as client:
-        assert put_automations(client) == (3, 0)
+        assert put_automations(client) == (4, 0)
         name = next(iter(GIVEN))
         (mine,) = client.read_automations_by_name(name)
         actions = [{"type": "do-nothing"}, {"type": "cancel-flow-run"}]
@@ -196,7 +218,7 @@ def test_a_second_time_changes_nothing_and_keeps_what_a_person_changed(prefect_s
         changed = {"enabled": False, "actions": actions, "description": ""}
         theirs = AutomationCore.model_validate(mine.model_dump(mode="json", include=fields) | changed)
         client.update_automation(mine.id, theirs)
-        assert put_automations(client) == (0, 3)
+        assert put_automations(client) == (0, 4)
         (after,) = client.read_automations_by_name(name)
         assert (after.id, after.enabled) == (mine.id, False)
         assert [action.type for action in after.actions] == ["do-nothing", "cancel-flow-run"]

@@ -1,0 +1,93 @@
+"""What a network said of new images, as a file that people open: CSV for spreadsheets, or Parquet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from schemas.arrays import as_texts
+from schemas.errors import StoreError, UsageError
+from schemas.visible import cell
+from tasks.score import answer_schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ENDINGS = (".csv", ".parquet")
+
+
+def check_target(path: Path, *, replaced: bool = False) -> None:
+    """
+    See that answers can be written to a file.
+
+    Args:   replaced: one that is there is written again.
+    Raises: UsageError: another ending, no such folder, or a file that is there.
+    """
+    if path.suffix.lower() not in ENDINGS:
+        found = f"the ending {path.suffix}" if path.suffix else "none"
+        raise UsageError(str(path), expected="the ending .csv or .parquet", found=found, way_out="Nothing has run.")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(str(path), expected="a folder that is there", found="none", way_out="Create it first.")
+    if os.path.lexists(path) and (path.is_dir() or not replaced):
+        found = "a folder" if path.is_dir() else "a file that is there"
+        raise UsageError(str(path), expected="a new file", found=found, way_out="Name another, or delete it.")
+
+
+def joined(tables: Sequence[pa.Table]) -> pa.Table:
+    """Join the answers of several places, in their order."""
+    import pyarrow as pa
+
+    return pa.concat_tables(tables).unify_dictionaries() if tables else answer_schema().empty_table()
+
+
+def write_answers(path: Path, table: pa.Table) -> None:
+    """
+    Write answers, in one step: a file of the same name is whole, the old one or the new one.
+
+    In CSV no cell is a formula; see `schemas.visible.cell`.
+
+    Raises: StoreError: it cannot be written.
+    """
+    import pyarrow.parquet as pq
+    from pyarrow import csv
+
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        if path.suffix.lower() == ".parquet":
+            pq.write_table(table, aside, compression="zstd")
+        else:
+            csv.write_csv(as_cells(table), aside)
+        aside.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            aside.unlink()
+        raise StoreError(
+            str(path),
+            expected="a file that can be written",
+            found=error.strerror or str(error),
+            way_out="Free space or name another. The answers are stored: the same command has them at once.",
+        ) from error
+
+
+def as_cells(table: pa.Table) -> pa.Table:
+    """Return a table whose texts are cells of a CSV file."""
+    import pyarrow as pa
+
+    columns = []
+    for column in table.columns:
+        if not pa.types.is_dictionary(column.type):
+            columns.append(column)
+            continue
+        texts = column.unify_dictionaries()
+        known = texts.chunk(0).dictionary.to_pylist() if texts.num_chunks else []
+        cells = as_texts([cell(text) for text in known])
+        columns.append(
+            pa.chunked_array(
+                [pa.DictionaryArray.from_arrays(chunk.indices, cells).cast(pa.string()) for chunk in texts.chunks],
+                pa.string(),
+            )
+        )
+    return pa.Table.from_arrays(columns, names=table.column_names)

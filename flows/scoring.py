@@ -1,0 +1,181 @@
+"""New images named on a schedule: the job of `idxflow predict --new` as a Prefect flow; see `flows.answers`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from prefect import flow
+from prefect.client.schemas.objects import FlowRun
+from prefect.context import FlowRunContext
+from prefect.events import emit_event
+from pydantic import BaseModel, ConfigDict, Field
+
+from artifacts.engine.threads import StageThreads
+from flows.answers import Answered, Preparing
+from flows.job import taking
+from flows.run_record import RunRecord
+from schemas.counts import counted
+from schemas.errors import UsageError
+from schemas.pictures import Fit
+from schemas.text import share, span
+
+DRIFT = "idxflow.drift"
+"""The name of the event that images are unlike those of training."""
+SHOWN = 20
+"""Classes and reasons that a page lists."""
+
+
+class ScoringJob(BaseModel):
+    """What one run of scoring is asked for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    model: str = Field(
+        default="latest", description="A run, a model, an alias as champion@mnist, or latest; latest@mnist of a set."
+    )
+    paths: tuple[str, ...] = Field(
+        default=(), description="What to name, on the worker's machine: pictures, folders, archives, CSV, npz, IDX."
+    )
+    only_new: bool = Field(
+        default=True, description="Leave out files that the model has named, or refused, at the same path before."
+    )
+    out: str | None = Field(
+        default=None,
+        description="A .csv or .parquet file for the answers, replaced by each run: with only_new it has all so far, "
+        "else those of this run.",
+    )
+    fit: Fit | None = Field(
+        default=None, description="Of a picture of another size: exact, pad or stretch; as for training if empty."
+    )
+    label: str | None = Field(default=None, description="Column of the labels in a CSV or TSV.")
+
+
+@flow(name="idxflow-scoring", task_runner=StageThreads(max_workers=4))  # type: ignore[arg-type]  # as of the pipeline
+@taking(ScoringJob)
+def scoring(job: ScoringJob) -> RunRecord:
+    """Name what is new at some paths with a trained model, and tell whether it is like what that was trained on."""
+    from flows.scoring import work  # inside: a flow that travels is pickled with every global that its body names
+
+    return work(job)
+
+
+def work(job: ScoringJob) -> RunRecord:
+    """
+    Do a job, inside of its Prefect flow: recorded, its stages cached, shown in the dashboard.
+
+    Returns: the run's record.
+    Raises:  UsageError: no path, or a wrong file for the answers.  As `flows.answers.answer`.
+    """
+    from artifacts.engine.recorder import home_folder, recording
+    from artifacts.store.store import Store
+    from flows.answer_files import check_target, joined, write_answers
+    from flows.answers import answer, earlier, trained
+    from flows.dashboard import logging_to_api
+
+    out = Path(job.out).expanduser().absolute() if job.out else None
+    network = trained(Store(home_folder()), job.model)  # before this run is the newest one
+    with logging_to_api(), recording() as run:
+        if not job.paths:
+            raise UsageError("paths", expected="one at least", found="none", way_out="Name a folder in the parameters.")
+        if out:
+            check_target(out, replaced=True)
+        said = Preparing(fit=job.fit)
+        answers = answer(run, network, job.paths, said, label=job.label, only_new=job.only_new)
+        if out:  # also where nothing is new: a run that was killed may not have come to it
+            folders = [folder for path in job.paths for folder in earlier(run.store, network, path)]
+            tables = (
+                [each.table() for each in answers] if not job.only_new else [Answered.read(each) for each in folders]
+            )
+            write_answers(out, joined(tables))
+        context = FlowRunContext.get()
+        if context and context.flow_run:
+            show(context.flow_run, f"{network.run.dataset}-{network.run.profile}", run.dataset_id, answers)
+    return RunRecord.of(run.saved)
+
+
+def show(flow_run: FlowRun, named: str, identity: str, answers: list[Answered]) -> None:
+    """Show in the dashboard what was said, and emit the event of each place whose images have drifted."""
+    from flows.noticeboard import Noticeboard
+
+    board = Noticeboard(flow_run)
+    told = headline(answers)
+    with board.writing():
+        board.rename(f"{named} / {told}", (*named.split("-")[:1], "scores", *(() if answers else ("nothing-changed",))))
+        if answers:
+            key = re.sub("[^a-z0-9]+", "-", f"scores-{identity}".lower()).strip("-")
+            board.post_page(key, page(answers), told)
+    for each in answers:
+        if each.scored.drift:
+            emit_event(
+                DRIFT,
+                resource={"prefect.resource.id": f"prefect.flow-run.{flow_run.id}", "prefect.resource.name": named},
+                payload={
+                    "place": each.place.name,
+                    "features": list(each.scored.drift),
+                    "images": each.scored.images,
+                    "words": each.scored.words,
+                },
+            )
+
+
+def headline(answers: list[Answered]) -> str:
+    """Say in a line what was named."""
+    if not answers:
+        return "nothing new"
+    images, refused = sum(each.scored.images for each in answers), sum(map(_refused, answers))
+    told = [f"{counted(images, 'image', ',')} named", f"{counted(refused, 'file', ',')} refused" if refused else ""]
+    drifted = "unlike training" if any(each.scored.drift for each in answers) else ""
+    return ", ".join(filter(None, [*told, drifted]))
+
+
+def page(answers: list[Answered]) -> str:
+    """Return a page in Markdown: of each place what was named, how sure, how unlike training, and what was refused."""
+    return "\n".join(line for each in answers for line in _section(each))
+
+
+def _section(answered: Answered) -> list[str]:
+    scored = answered.scored
+    lines = [f"## {_text(answered.place.name)}", ""]
+    facts = {"Images": f"{scored.images:,}", "Drift": scored.words}
+    if scored.sure is not None and scored.images:
+        facts["Sure of"] = f"{scored.sure:,} ({share(scored.sure / scored.images)})"
+    if scored.unlike:
+        facts["Unlike anything trained on"] = f"{scored.unlike:,}"
+    if scored.metrics and scored.metrics.interval:
+        right, interval = share(scored.metrics.accuracy), span(scored.metrics.interval)
+        facts["Accuracy"] = f"{right} of {scored.labelled:,} labelled images, 95 % interval {interval}"
+    lines += ["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in facts.items()), ""]
+    if scored.classes:
+        most = sorted(scored.classes.items(), key=lambda each: -each[1])[:SHOWN]
+        lines += [
+            "| class | images |",
+            "| --- | ---: |",
+            *(f"| {_text(name)} | {count:,} |" for name, count in most),
+            "",
+        ]
+    if scored.refused:
+        few = list(scored.refused.items())[:SHOWN]
+        lines += [
+            "| refused because | files |",
+            "| --- | ---: |",
+            *(f"| {_text(why)} | {count:,} |" for why, count in few),
+            "",
+        ]
+    if scored.shifts:
+        lines += [
+            "| feature | population stability index | by chance alone | probability of that |",
+            "| --- | ---: | ---: | ---: |",
+        ]
+        lines += [
+            f"| {each.feature} | {each.psi:.4f} | {each.noise:.4f} | {each.chance:.2g} |" for each in scored.shifts
+        ]
+        lines.append("")
+    return lines
+
+
+def _refused(answered: Answered) -> int:
+    return sum(answered.scored.refused.values())
+
+
+def _text(words: str) -> str:
+    return re.sub(r"([\\`*_\[\]<>|#~&])", r"\\\1", " ".join(words.split()))

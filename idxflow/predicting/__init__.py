@@ -1,0 +1,1 @@
+"""New images named: the answers as files and as one document."""

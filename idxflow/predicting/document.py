@@ -1,0 +1,100 @@
+"""Everything that a network said of new images, as one document: what `--json` prints and notebooks take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from flows.answer_files import joined
+from flows.answers import Answered, Trained
+from schemas.scoring import Scored
+from schemas.text import share
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class ScoredPlace(BaseModel):
+    """
+    What was said of one place.
+
+    Args:
+        name:    as it was given.
+        version: of the artifact of stage score.
+        cached:  whether an earlier call had it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    version: str
+    cached: bool
+    scored: Scored
+    drift: tuple[str, ...] = Field(description="features by which its images are unlike those of training")
+
+
+class Answers(BaseModel):
+    """
+    What a network said.
+
+    Args:
+        run:      id of this call's own record.
+        model:    version of the network.
+        model_of: id of the run that trained it.
+        accuracy: of that run on test, in [0, 1].
+    """
+
+    model_config = ConfigDict(frozen=True)
+    run: str
+    model: str
+    model_of: str
+    dataset: str
+    accuracy: float | None
+    places: tuple[ScoredPlace, ...]
+    _answered: tuple[Answered, ...] = ()
+
+    @classmethod
+    def of(cls, run: str, network: Trained, answered: list[Answered]) -> Answers:
+        """Gather what was said."""
+        test = network.run.metrics.get("test")
+        found = cls(
+            run=run,
+            model=network.model.version,
+            model_of=network.run.id,
+            dataset=network.run.dataset,
+            accuracy=test.accuracy if test else None,
+            places=tuple(
+                ScoredPlace(
+                    name=each.place.name,
+                    version=each.version,
+                    cached=each.cached,
+                    scored=each.scored,
+                    drift=each.scored.drift,
+                )
+                for each in answered
+            ),
+        )
+        found._answered = tuple(answered)
+        return found
+
+    @property
+    def images(self) -> int:
+        """Images that were named."""
+        return sum(place.scored.images for place in self.places)
+
+    @property
+    def refused(self) -> int:
+        """Files that were refused."""
+        return sum(sum(place.scored.refused.values()) for place in self.places)
+
+    def table(self) -> pa.Table:
+        """Return a row per image and refused file, as a pyarrow table; see `schemas.scoring.Answer`."""
+        return joined([each.table() for each in self._answered])
+
+    def to_pandas(self) -> Any:
+        """Return the same as a pandas DataFrame."""
+        return self.table().to_pandas()
+
+    def __repr__(self) -> str:
+        right = f", trained to {share(self.accuracy)}" if self.accuracy is not None else ""
+        return f"<answers for {self.images:,} images by model {self.model}{right}>"
