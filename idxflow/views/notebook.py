@@ -21,6 +21,7 @@ from urllib.parse import quote, urlsplit
 
 from artifacts.store.disk import disk
 from flows.run_record import RunRecord
+from idxflow.views.answers import EACH, least_sure, listed
 from idxflow.views.comparison import SPELT, beginnings, figures_of, verdict
 from idxflow.views.layout import few, local_time
 from idxflow.views.run import place_of, row_of, time_taken
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from idxflow.comparing.images import Images, Predictions
     from idxflow.comparing.significance import Disagreement
     from idxflow.hinting.hints import LabelHints
+    from idxflow.predicting.document import Answers
 
 TEMPLATE, STYLE = (Path(__file__).with_suffix(suffix) for suffix in (".html", ".css"))
 RUNS, ROWS, GRID, GALLERY, LISTED = 10, 10, 30, 8, 20
@@ -217,6 +219,30 @@ def predictions_html(predictions: Predictions) -> str:
     more = f"The first {ROWS}." if len(predictions.name) > ROWS else ""
     table = Table(header, tuple(rows), right=frozenset({"image", "probability", "its probability"}))
     return render(Piece(repr(predictions).strip("<>").capitalize(), more, tables=(table,)))
+
+
+def answers_html(answers: Answers) -> str:
+    """Return what a network said of new images: of each place what matters, and the images, or the least sure ones."""
+    places = tuple(
+        (
+            place.name,
+            f"{place.scored.images:,}",
+            f"{sum(place.scored.refused.values()):,}",
+            "" if place.scored.sure is None else f"{place.scored.sure:,}",
+            f"{place.scored.unlike:,}",
+            place.scored.words,
+        )
+        for place in answers.places
+    )
+    header = ("place", "images", "refused", "sure of", "unlike training", "drift")
+    tables = [Table(header, places, right=frozenset(header[1:-1]))]
+    table = answers.table()
+    each = table.num_rows <= EACH
+    if rows := table.to_pylist() if each else least_sure(table):
+        names, lines, right = listed(rows)
+        title = "Every image" if each else "The least sure images"
+        tables.append(Table(tuple(names), tuple(map(tuple, lines)), title, frozenset(right)))
+    return render(Piece(repr(answers).strip("<>").capitalize(), tables=tuple(tables)))
 
 
 def history_html(history: History) -> str:

@@ -178,6 +178,18 @@ def test_a_comparison_shows_the_images_that_one_gets_right(own: Archive) -> None
     assert captions == [(one.label, f"not {name}") for one, name in zip(disputed, wrong, strict=True)]
 
 
+@pytest.mark.parametrize("images", [3, 30])
+def test_answers_about_new_images_are_shown(images: int, own: Archive, desk: Path) -> None:
+    """Of each place how many, how sure and whether they have drifted; each of a few images, else the least sure."""
+    place = desk / "<b>new.npz"
+    np.savez(place, images=own.run().table("test").image[:images])
+    read = Reader(shown(own.predict("latest", place)))
+    assert not {"b", "img"} & set(read.tags)
+    assert str(place) in read.texts
+    assert str(images) in read.texts
+    assert ("Every image" if images == 3 else "The least sure images") in read.texts
+
+
 def test_a_figure_that_is_too_large_is_left_to_the_report(run: ArchivedRun) -> None:
     """A confusion with a count in each of many cells: the piece stays small, and has the rest, and the link."""
     figures = [address for address in Reader(shown(run)).addresses if address.startswith("data:image/svg")]
