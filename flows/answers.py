@@ -223,7 +223,6 @@ def answer(
     answers: list[Answered] = run.attempt(body)
     run.publish(
         scored_by=network.run.id,
-        model=str(network.model.version),
         profile=network.run.profile,
         seed=network.run.seed,
         scored={each.place.name: each.scored.model_dump(mode="json", exclude={"metrics"}) for each in answers},

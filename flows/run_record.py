@@ -12,6 +12,7 @@ from schemas.calibration import FEWEST_ROWS
 from schemas.held_out import HeldOut
 from schemas.model import MODEL
 from schemas.results import METRICS, REPORT, Caveat, Metrics, SplitMetrics, find_caveats
+from schemas.scoring import Scored
 from schemas.training import HISTORY, History, Training
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class RunRecord(Record):
     model: str | None = Field(default=None, description="path of the .keras file")
     hints_of: str = Field(default="", description="of a run that looked for wrong labels: the run whose they are")
     folds: int = Field(default=0, description="of such a run: how many networks were trained, each without one fold")
+    scored_by: str = Field(default="", description="of a run that named new images: the run whose model did")
+    scored: dict[str, Scored] = Field(default_factory=dict, description="of such a run: what was named, by place")
     training: Annotated[dict[str, Any], BeforeValidator(_plain)] = Field(
         default_factory=dict, description="configuration, as `schemas.training.Training`; another version's as it was"
     )

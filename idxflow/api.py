@@ -14,6 +14,7 @@ artifact is an error. The commands are thin layers over this module.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -295,11 +296,28 @@ class Archive:
         first, second = (RunRecord.of(find_run(self.store, word)) for word in (a, b))
         return compare_runs(self.store, first, second)
 
-    def export(self, word: str, folder: Path | str) -> Exported:
-        """Write a model, and everything needed to use it, to a new or empty folder."""
+    def export(
+        self,
+        word: str,
+        folder: Path | str,
+        *,
+        formats: Sequence[str] = ("keras",),
+        sign: Path | str | None = None,
+        sbom: bool = False,
+    ) -> Exported:
+        """
+        Write a model, and everything needed to use it, to a new or empty folder; see `idxflow.exporting.export`.
+
+        Args:
+            formats: keras, onnx, litert, litert-int8, saved_model; each is proved on all stored test predictions.
+            sign:    a private key, with which the folder is signed.
+            sbom:    list the packages that are installed here.
+        Raises: UsageError; ArtifactDamaged; NotProved: a format gives other predictions than those that are stored.
+        """
         from idxflow.exporting.export import export
 
-        return export(self.store, self.artifact(word), Path(folder))
+        key = None if sign is None else Path(sign)
+        return export(self.store, self.artifact(word), Path(folder), formats=formats, sign=key, sbom=sbom)
 
     def predict(
         self, word: str, *paths: Path | str, label: str | None = None, only_new: bool = False, **preparing: Any

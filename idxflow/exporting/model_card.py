@@ -12,6 +12,7 @@ from jinja2 import Environment, StrictUndefined
 
 from artifacts.archive.lineage import Source
 from artifacts.manifest import Manifest
+from idxflow.exporting.proof import BATCHES, TOLERANCE, FormatProof
 from schemas.calibration import points
 from schemas.counts import counted
 from schemas.datasets import TableSpec
@@ -60,6 +61,11 @@ class Card:
         metrics:  None where no evaluation is stored.
         contents: name of each other file of the folder, with what it is.
         packed:   of a set that was packed, from what, and how its images were made.
+        formats:  the formats in the folder, by name.
+        proofs:   what each of them was found to give; empty where nothing could be proved.
+        unproved: why nothing was.
+        signed:   SHA-256 of the public key that verifies the signature; empty without one.
+        figures:  the report's, by their names below the folder.
     """
 
     model: Manifest
@@ -73,6 +79,11 @@ class Card:
     metrics: Metrics | None
     contents: dict[str, str]
     packed: Packed | None = None
+    formats: tuple[str, ...] = ("keras",)
+    proofs: tuple[FormatProof, ...] = ()
+    unproved: str = ""
+    signed: str = ""
+    figures: tuple[str, ...] = ()
 
 
 def render(card: Card) -> str:
@@ -99,6 +110,8 @@ def render(card: Card) -> str:
         layers=(card.spec.pixels, *card.training.hidden, len(card.spec.classes)),
         interval=wilson_interval(card.metrics.test.accuracy, card.metrics.test.samples) if card.metrics else None,
         sure=found.words(propose=False) if found else "",
+        tolerance=TOLERANCE,
+        batches=BATCHES,
         caveats=find_caveats(card.metrics) if card.metrics else (),
         confusions=most_confused(card.metrics.test, CONFUSIONS) if card.metrics else (),
     )

@@ -28,6 +28,7 @@ from schemas.held_out import HeldOut
 from schemas.image_spec import ImageSpec
 from schemas.model import MODEL
 from schemas.results import METRICS, REPORT, Caveat, Metrics, unsaid
+from schemas.scoring import Scored
 from schemas.source import FILES
 from schemas.text import amount, duration, share, span
 from schemas.training import PROFILES, Training
@@ -120,6 +121,8 @@ class RunFacts(BaseModel):
     error: str | None
     model: Path | None = Field(description="None where it is not in the store")
     report: Path | None = Field(description="None where it is not in the store")
+    scored_by: str = Field(default="", description="of a run that named new images: the run whose model did")
+    scored: dict[str, Scored] = Field(default_factory=dict, description="of such a run: what was named, by place")
     corrected: tuple[str, ...] = Field(
         description="how many labels a person has corrected, and in which file, by split"
     )
@@ -251,6 +254,8 @@ def print_run(console: Console, facts: RunFacts) -> None:
     console.paragraph("Data set", facts.dataset or "not chosen yet")
     rows = present(
         *_figures(facts),
+        ("Scored by", facts.scored_by and f"the model of run {facts.scored_by}"),
+        *(("Scored", _scored(place, scored)) for place, scored in facts.scored.items()),
         ("Held out", facts.held_out),
         *(("Corrected", told) for told in facts.corrected),
         ("Model", facts.model),
@@ -265,7 +270,8 @@ def print_run(console: Console, facts: RunFacts) -> None:
     )
     for label, value in rows:
         console.paragraph(label, value)
-    console.line(Text(f"\nConfiguration: the {facts.profile} profile", "bold"))
+    if not facts.scored_by:
+        console.line(Text(f"\nConfiguration: the {facts.profile} profile", "bold"))
     wide = max((len(_value(setting.value)) for setting in facts.configuration if setting.changed), default=0)
     for setting in facts.configuration:
         mark = f"  in the profile: {_value(setting.profile)}" if setting.changed else ""
@@ -316,6 +322,13 @@ def print_summary(console: Console, record: RunRecord, home: Path, stop_server: 
         console.fact(label, value)
     for warning in unsaid(record.warnings, record.caveats):
         console.remind(warning)
+
+
+def _scored(place: str, scored: Scored) -> str:
+    """Say in a line what was named at a place."""
+    refused = sum(scored.refused.values())
+    more = f", {counted(refused, 'file', ',')} refused" if refused else ""
+    return f"{counted(scored.images, 'image', ',')} of {place}{more}; drift: {scored.words}"
 
 
 def _figures(run: RunFacts | RunRecord) -> Iterator[tuple[str, str]]:

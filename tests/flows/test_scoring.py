@@ -60,8 +60,8 @@ def test_what_is_new_is_named_once(home: Path, tmp_path: Path, monkeypatch: pyte
     assert [row.stage for row in again.stages] == ["reference"]
     write_pictures(inbox, 30, 40, flat=True)
     third = score(**asked)
-    assert third.model_extra is not None
-    assert third.model_extra["scored"][str(inbox)]["images"] == 40
+    assert third.scored[str(inbox)].images == 40
+    assert third.scored_by == made.id
     assert named(out) == {f"{at:03}.png": 1 for at in range(70)}
     (event,) = events
     assert event[0] == DRIFT

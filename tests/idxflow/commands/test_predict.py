@@ -144,6 +144,9 @@ def test_it_is_recorded_and_cached(home: Path, digits: Any, desk: Path, capsys: 
     assert main(["lineage", f"score/{version}", "--json"]) == DONE
     assert f"train/{first['model']}" in {node["id"] for node in document(capsys)["nodes"]}
     assert main(["show", first["run"]]) == DONE
+    assert f"the model of run {first['model_of']}" in (told := " ".join(capsys.readouterr().out.split()))
+    assert "30 images of images; drift:" in told
+    assert "Unknown" not in told
     assert main(["runs"]) == DONE
     assert "digits-scores" in capsys.readouterr().out
     assert main(["show", "latest@digits", "--json"]) == DONE

@@ -12,6 +12,7 @@ from schemas.datasets import Dataset
 from schemas.results import ClassMetrics, Metrics, SplitMetrics
 from schemas.training import EpochRow, History, Training
 from tests.artifacts.archive.making import make
+from tests.idxflow.exporting.real_model import real_model
 
 DIGITS = load_dataset("digits")
 FINDING = "2 images are blank"
@@ -51,13 +52,19 @@ def table_of(store: Store, dataset: Dataset, split: Literal["train", "test"], mi
         proofs.append(make(store, "verify", file.name, inputs={"archive": archive}, summary=proof, **file_alone))
         raw.append(make(store, "decompress", file.name, inputs={"archive": archive, "proof": proofs[-1]}, **file_alone))
     spec = dataset.splits[split].spec
-    return proofs, make(store, "parse", split, inputs={"files": raw}, parameters={"spec": spec})
+    files = {"table.parquet": real_model().table} if split == "test" else None
+    return proofs, make(store, "parse", split, inputs={"files": raw}, parameters={"spec": spec}, files=files)
 
 
 def model_line(
-    store: Store, *, dataset: Dataset = DIGITS, mirror: str = "https://mirror.example/", model: bytes = b"weights"
+    store: Store, *, dataset: Dataset = DIGITS, mirror: str = "https://mirror.example/", model: bytes | None = None
 ) -> dict[str, Ref]:
-    """Make every artifact of a run. Returns: the last of each stage, and the train table as `table`."""
+    """
+    Make every artifact of a run. Returns: the last of each stage, and the train table as `table`.
+
+    Args: model: another `model.keras` than that of which the predictions are.
+    """
+    weights = real_model().model if model is None else model
     proofs, table = table_of(store, dataset, "train", mirror)
     more, test = table_of(store, dataset, "test", mirror)
     profile = make(store, "validate", "train", inputs={"table": table}, summary={"findings": [FINDING]})
@@ -68,7 +75,7 @@ def model_line(
     )  # fmt: skip
     trained = make(
         store, "train", inputs={"table": table, "normalizer": normalizer}, parameters={"training": Training(epochs=1)},
-        files={"model.keras": model, "history.json": history().model_dump_json().encode(), "curve.csv": b""},
+        files={"model.keras": weights, "history.json": history().model_dump_json().encode(), "curve.csv": b""},
         summary={"weights": 6310},
     )  # fmt: skip
     scores = evaluation(store, {"model": trained, "train": table, "test": test})
@@ -78,6 +85,7 @@ def model_line(
             "proofs": [*proofs, *more], "tables": {"train": table, "test": test},
             "profiles": {"train": profile, "test": other}, "normalizer": normalizer, "model": trained, "scores": scores,
         },
+        files={"report.html": b"<p>", "loss.svg": b"<svg/>", "confusion.svg": b"<svg/>"},
     )  # fmt: skip
     return {ref.stage: ref for ref in (*more, test, other, normalizer, trained, scores, page)} | {"table": table}
 
@@ -85,4 +93,6 @@ def model_line(
 def evaluation(store: Store, inputs: Mapping[str, Ref], accuracy: float = 0.9, **how: Any) -> Ref:
     """Make an evaluation of a model."""
     files = {"metrics.json": metrics(accuracy).model_dump_json().encode(), "confusion.csv": b"true class,0\n"}
-    return make(store, "evaluate", inputs=inputs, files=files | {"predictions.parquet": b""}, **how)
+    return make(
+        store, "evaluate", inputs=inputs, files=files | {"predictions.parquet": real_model().predictions}, **how
+    )

@@ -25,16 +25,24 @@ from artifacts.store.disk import Disk
 from artifacts.store.holds import Held, Hold
 from artifacts.store.integrity import Stored, identity
 from artifacts.store.store import Store
-from idxflow.exporting.export import Exported, Material, export, gather
-from schemas.errors import ArtifactDamaged, StoreError, UsageError
+from idxflow.exporting.export import Exported, export
+from idxflow.exporting.formats.form import FORMATS
+from idxflow.exporting.material import Material, gather
+from idxflow.exporting.proof import NotProved, Proofs
+from schemas.errors import ArtifactDamaged, StoreError, UnforeseenError, UsageError
 from schemas.image_table import ImageTable
+from schemas.pictures import PictureSpec
+from schemas.source import Source
+from schemas.training import Training
 from tests.artifacts.archive.making import clean_up, make, stored
 from tests.idxflow.exporting.model_line import DIGITS, FINDING, evaluation, model_line
+from tests.idxflow.exporting.real_model import IMAGES, real_model
 from tests.processes import PROJECT
 
 WHOLE = {
-    "README.md", "SHA256SUMS", "confusion.csv", "history.json", "labels.json", "lineage.json", "manifest.json",
-    "mean.npy", "metrics.json", "model.keras", "normalizer.json",
+    "README.md", "SHA256SUMS", "confusion.csv", "figures/confusion.svg", "figures/loss.svg", "history.json",
+    "labels.json", "lineage.json", "manifest.json", "mean.npy", "metrics.json", "model.keras", "normalizer.json",
+    "proof.json", "report.html",
 }  # fmt: skip
 
 
@@ -56,6 +64,11 @@ def exported(store: Store, ref: Ref, target: Path) -> Exported:
     return export(store, stored(store, ref), target)
 
 
+def names(folder: Path) -> set[str]:
+    """Return the names of all files below a folder."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
 def check_sums(folder: Path) -> set[str]:
     """Hold every file against SHA256SUMS. Returns: their names."""
     lines = [line.split("  ") for line in (folder / "SHA256SUMS").read_text().splitlines()]
@@ -71,15 +84,20 @@ def test_the_folder_is_whole_and_checks_itself(store: Store, refs: dict[str, Ref
         done = exported(store, refs["train"], target)
     finally:
         os.umask(before)
-    assert {path.name for path in target.iterdir()} == WHOLE == check_sums(target) == set(done.files)
-    assert {path.stat().st_mode & 0o777 for path in target.iterdir()} == {0o644}
+    assert names(target) == WHOLE == check_sums(target) == set(done.files)
+    assert {(target / name).stat().st_mode & 0o777 for name in WHOLE} == {0o644}
     assert (done.artifact, done.folder, done.left_out) == (f"train/{refs['train'].version}", target, ())
-    assert done.files["model.keras"] == len(b"weights")
-    for stage, name in (("train", "model.keras"), ("train", "manifest.json"), ("evaluate", "metrics.json")):
+    assert done.files["model.keras"] == len(real_model().model)
+    for stage, name in (
+        ("train", "model.keras"),
+        ("train", "manifest.json"),
+        ("evaluate", "metrics.json"),
+        ("report", "report.html"),
+    ):
         assert (target / name).read_bytes() == (store.folder(stage, refs[stage].version) / name).read_bytes()
     assert json.loads((target / "labels.json").read_bytes()) == {
         "dataset": "digits", "classes": list("0123456789"), "label_offset": 0, "label_values": [*range(10)],
-        "shape": [8, 8]
+        "shape": [8, 8], "transpose": False, "picture": None,
     }  # fmt: skip
     assert Lineage.model_validate_json((target / "lineage.json").read_bytes()).artifact == done.artifact
     assert DIGITS.title.partition(":")[0] in (target / "README.md").read_text()
@@ -89,7 +107,7 @@ def test_the_folder_is_whole_and_checks_itself(store: Store, refs: dict[str, Ref
 def test_nothing_names_this_machine(store: Store, refs: dict[str, Ref], target: Path, desk: Path) -> None:
     """No path of the store, of the target, or of where the files came from stands in the folder."""
     exported(store, refs["train"], target)
-    for path in target.iterdir():
+    for path in (target / name for name in names(target)):
         for private in (b"somebody", str(desk).encode(), b"file:/"):
             assert private not in path.read_bytes(), path.name
 
@@ -100,10 +118,96 @@ def test_what_was_cleaned_up_is_left_out(store: Store, refs: dict[str, Ref], tar
     done = exported(store, refs["train"], target)
     missing = ("normalizer.json", "mean.npy", "metrics.json", "confusion.csv")
     assert done.left_out == missing
-    assert check_sums(target) == WHOLE - {*missing}
+    assert (done.proofs, done.unproved) == ((), "its evaluation is no longer in the store")
+    assert check_sums(target) == WHOLE - {*missing, "proof.json"}
     card = (target / "README.md").read_text()
     assert "**No metrics**: no evaluation" in card
     assert not [name for name in missing if f"({name})" in card]
+
+
+def test_every_format_is_in_the_folder(store: Store, refs: dict[str, Ref], target: Path, desk: Path) -> None:
+    """All formats at once: each in its place, proved, in the sums and the card, readable, naming no machine."""
+    before = os.umask(0o077)
+    try:
+        done = export(store, stored(store, refs["train"]), target, formats=FORMATS)
+    finally:
+        os.umask(before)
+    more = {
+        "model.onnx", "model.tflite", "model-int8.tflite", "score.py", "saved_model/saved_model.pb",
+        "saved_model/fingerprint.pb", "saved_model/variables/variables.index",
+        "saved_model/variables/variables.data-00000-of-00001",
+    }  # fmt: skip
+    assert names(target) == WHOLE | more == check_sums(target) == set(done.files)
+    assert {(target / name).stat().st_mode & 0o777 for name in names(target)} == {0o644}
+    assert [proof.format for proof in done.proofs] == [*FORMATS]
+    told = Proofs.model_validate_json((target / "proof.json").read_bytes())
+    assert (told.model, told.formats) == (done.artifact, done.proofs)
+    assert told.evaluation == f"evaluate/{refs['evaluate'].version}"
+    card = (target / "README.md").read_text()
+    for proof in done.proofs:
+        assert f"[{proof.file}]({proof.file})" in card
+        assert re.search(rf"\| {proof.format} \| {IMAGES} \| \d+ \| \S+ \| \d+\.\d\d % \|", card)
+    for path in (target / name for name in names(target)):
+        for private in (b"somebody", str(desk).encode(), str(target.parent).encode(), b"file:/"):
+            assert private not in path.read_bytes(), path.name
+    assert [*target.parent.iterdir()] == [target]
+
+
+def test_a_format_that_is_not_proved_leaves_nothing(store: Store, target: Path) -> None:
+    """A model that gives other predictions than the stored ones is refused, whichever format shows it."""
+    other = real_model(Training(hidden=(7,), seed=124)).model
+    refs = model_line(store, model=other)
+    with pytest.raises(
+        NotProved, match=r"format onnx: expected the stored class of 90 test images, .* Nothing was exp"
+    ):
+        export(store, stored(store, refs["train"]), target, formats=["onnx"])
+    with pytest.raises(NotProved, match=r"format keras: "):
+        exported(store, refs["train"], target)
+    assert not [*target.parent.iterdir()]
+
+
+@pytest.mark.parametrize("name", ["keras", "onnx"])
+def test_a_library_that_fails_leaves_nothing(name: str, store: Store, target: Path) -> None:
+    """What Keras cannot load is an error of idxflow's own that names the format, and no part of the folder is there."""
+    refs = model_line(store, model=b"no model")
+    with pytest.raises(
+        UnforeseenError, match=rf"format {name}: .* found ValueError .*Nothing was exported\. Leave {name}"
+    ):
+        export(store, stored(store, refs["train"]), target, formats=[name])
+    assert not [*target.parent.iterdir()]
+
+
+@pytest.mark.parametrize(("gone", "told"), [("evaluate", "its evaluation"), ("parse", "its test table")])
+def test_what_cannot_be_proved_is_not_converted(
+    gone: str, told: str, store: Store, refs: dict[str, Ref], target: Path
+) -> None:
+    """Without stored predictions or their table the stored Keras file is still exported, unproved, and nothing else."""
+    clean_up(store, refs[gone])
+    model = stored(store, refs["train"])
+    with pytest.raises(StoreError, match=rf"to prove onnx, found {told} is gone\. Run again .* or export keras alone"):
+        export(store, model, target, formats=["keras", "onnx"])
+    assert not [*target.parent.iterdir()]
+    assert export(store, model, target).unproved == f"{told} is no longer in the store"
+    assert f"Nothing, since {told} is no longer in the store." in (target / "README.md").read_text()
+    assert (target / "model.keras").read_bytes() == real_model().model
+
+
+def test_what_a_scorer_needs_stands_in_the_labels(store: Store, target: Path) -> None:
+    """How pictures became images, and whether the files lie on their side, is told to whoever brings new ones."""
+    spec = DIGITS.splits["train"].spec.model_copy(update={"transpose": True})
+    train = DIGITS.splits["train"].model_copy(update={"spec": spec})
+    picture = PictureSpec.model_validate({"shape": [8, 8], "fit": "pad", "pad": 255, "background": 7})
+    packed = Source(
+        path="/home/somebody/leaves", name="leaves", kind="pictures", content="0" * 64, picture=picture,
+        classes=DIGITS.classes,
+    )  # fmt: skip
+    splits = {"train": train, "test": DIGITS.splits["test"]}
+    refs = model_line(store, dataset=DIGITS.model_copy(update={"splits": splits, "packed": packed}))
+    exported(store, refs["train"], target)
+    labels = json.loads((target / "labels.json").read_bytes())
+    assert labels["transpose"] is True
+    assert PictureSpec.model_validate(labels["picture"]) == picture
+    assert not any(b"somebody" in (target / name).read_bytes() for name in names(target))
 
 
 @pytest.mark.parametrize("stage", ["parse", "report"])
@@ -226,11 +330,14 @@ def test_a_stranger_can_use_it(store: Store, target: Path) -> None:
     refs = {(stage["stage"], stage["name"]): stage["version"] for stage in json.loads(ran.stdout)["stages"]}
     model = store.inspect("train", refs["train", ""])
     assert model
-    export(store, model, target)
+    export(store, model, target, formats=FORMATS)
 
     checked = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=target, capture_output=True, text=True, check=True)
-    assert checked.stdout.count(": OK\n") == len(WHOLE) - 1
-    assert str(store.home).encode() not in b"".join(path.read_bytes() for path in target.iterdir())
+    assert checked.stdout.count(": OK\n") == len(names(target)) - 1
+    assert WHOLE - {"figures/confusion.svg"} <= names(target)
+    content = b"".join((target / name).read_bytes() for name in names(target))
+    for private in (str(store.home), str(PROJECT), sys.prefix):
+        assert private.encode() not in content
 
     table = ImageTable(store.folder("parse", refs["parse", "test"]) / "table.parquet")
     scored = pq.read_table(store.folder("evaluate", refs["evaluate", ""]) / "predictions.parquet").to_pylist()
@@ -277,6 +384,7 @@ def test_everything_of_a_model_is_found(store: Store, refs: dict[str, Ref], hold
     assert version(material.normalizer) == refs["normalize"].version
     assert version(material.scores) == refs["evaluate"].version
     assert version(material.report) == refs["report"].version
+    assert version(material.test) == refs["parse"].version
     assert material.spec == DIGITS.splits["train"].spec
     assert material.findings == (f"train split: {FINDING}",)
 
@@ -343,6 +451,22 @@ def test_a_normaliser_that_was_made_anew_differently_is_not_the_models(
     assert gathered(store, refs, hold).normalizer is None
 
 
+def test_a_test_table_of_other_rows_proves_nothing(
+    store: Store, refs: dict[str, Ref], hold: Hold, target: Path
+) -> None:
+    """A test table that was rebuilt otherwise is not the one that was scored: the model is exported unproved."""
+    table = stored(store, refs["parse"]).manifest
+    raw = [Ref.model_validate(each.model_dump() | {"manifest": "0" * 64}) for each in table.inputs]
+    clean_up(store, refs["parse"])
+    spec = DIGITS.splits["test"].spec
+    again = make(
+        store, "parse", "test", inputs={"files": raw}, parameters={"spec": spec}, files={"table.parquet": b"?"}
+    )
+    assert again.version == refs["parse"].version
+    assert gathered(store, refs, hold).test is None
+    assert exported(store, refs["train"], target).unproved == "its test table is no longer in the store"
+
+
 def test_everything_is_held_while_it_is_read(store: Store, refs: dict[str, Ref], hold: Hold) -> None:
     """A clean-up at the same time leaves all of it alone, and what has nothing to do with it not."""
     other = make(store, "parse", "other", parameters={"spec": {"of": "another run"}})
@@ -355,7 +479,11 @@ def test_everything_is_held_while_it_is_read(store: Store, refs: dict[str, Ref],
 def test_damage_anywhere_is_refused(stage: str, store: Store, refs: dict[str, Ref], hold: Hold) -> None:
     """A flipped byte in anything that the export speaks of is an error that names it, though it looks untouched."""
     damaged = next(version for each, version in store.versions() if each == stage)
-    path = next(path for path in store.folder(stage, damaged).iterdir() if path.suffix in {"", ".gz", ".npy", ".csv"})
+    path = next(
+        path
+        for path in store.folder(stage, damaged).iterdir()
+        if path.suffix in {"", ".gz", ".npy", ".csv", ".parquet"}
+    )
     path.chmod(0o644)
     path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
     note = path.with_name("hashed.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from artifacts.archive.lineage import Source
 from artifacts.keys import KeyParts
 from artifacts.manifest import Manifest
+from idxflow.exporting.formats.form import FORMATS, FormatName
 from idxflow.exporting.model_card import Card, as_text, describe_method, render
+from idxflow.exporting.proof import FormatProof
 from schemas.image_spec import ImageSpec
 from schemas.results import Metrics
 from schemas.training import Training
@@ -68,6 +71,61 @@ def test_the_card_tells_what_is_known(card: Card) -> None:
     assert "uncommitted" not in said
     assert "published checksum" not in said
     assert "label_offset" not in said
+
+
+def proof(name: FormatName, **found: object) -> FormatProof:
+    """What a format was found to give."""
+    known: dict[str, object] = {"format": name, "file": "model", "images": 10_000, "equal": 10_000, "ties": 0}
+    known |= {"accuracy": 0.9625, "stored_accuracy": 0.963, "largest_difference": 1.3e-6}
+    known |= {"exact": True, "packages": {"reader": "1.2"}}
+    return FormatProof.model_validate(known | found)
+
+
+def test_what_was_proved_is_told(card: Card) -> None:
+    """Each format has its row, its way to be used, and what differs; a signature says how it is verified."""
+    said = render(
+        replace(
+            card, formats=FORMATS, signed="c" * 64, figures=("figures/confusion.svg", "figures/loss.svg"),
+            proofs=(proof("onnx", ties=2, equal=9_998), proof("litert-int8", exact=False, equal=9_990)),
+        )
+    )  # fmt: skip
+    for words in (
+        "in batches of 1, 7, 64 and 1,000 images in turn",
+        "up to 5e-06 is another order of summation",
+        "| onnx | 10,000 | 9,998 | 1.3e-06 | 96.25 % | reader 1.2 |",
+        "Of onnx, 2 images had another class that is as probable",
+        "litert-int8 is another model",
+        "python score.py images.npy",
+        "for images that `numpy.save` has written: uint8 (n, 8, 8)",
+        'Interpreter(model_path="model.tflite")',
+        'Interpreter(model_path="model-int8.tflite")',
+        'model.signatures["serving_default"](pixels=pixels)',
+        "![Confusion matrix](figures/confusion.svg)",
+        f"its SHA-256 is `{'c' * 64}`",
+    ):
+        assert words in said
+        assert words not in render(card)
+
+
+def test_only_the_formats_of_the_folder_are_explained(card: Card) -> None:
+    """A folder without a Keras file has no word of loading one, and begins with what it has."""
+    said = render(replace(card, formats=("onnx",), proofs=(proof("onnx"),), unproved=""))
+    assert "load_model" not in said
+    assert "\nWith [model.onnx](model.onnx), which needs neither TensorFlow nor Keras" in said
+    assert "litert" not in said
+    plain = render(replace(card, unproved="its evaluation is no longer in the store"))
+    assert "Nothing, since its evaluation is no longer in the store. The file is the one that was stored" in plain
+    assert "model_signing" not in plain
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (4, 4, 3)])
+def test_the_snippets_are_programs(shape: tuple[int, ...], card: Card) -> None:
+    """Every snippet of Python in the card can be compiled, for grey images and for colour."""
+    spec = SPEC.model_copy(update={"shape": ImageSpec.model_validate(list(shape))})
+    snippets = re.findall(r"```python\n(.*?)```", render(replace(card, spec=spec, formats=FORMATS)), re.DOTALL)
+    assert len(snippets) == 4
+    for snippet in snippets:
+        compile(snippet, "snippet", "exec")
 
 
 def test_a_card_about_colours_says_so(card: Card) -> None:
