@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Unpack, get_args
 
 from pydantic import ValidationError
 
@@ -30,10 +30,12 @@ from artifacts.run_record import Record
 from artifacts.store.integrity import Stored
 from artifacts.store.store import Store, existing_store
 from flows.run_record import RunRecord
+from idxflow.asking import TrainingValues, ask, check_dataset
 from idxflow.comparing.images import Images, Kind, load_images
 from schemas.errors import UsageError
 from schemas.model import MODEL
 from schemas.results import METRICS, PREDICTIONS
+from schemas.source import Choices
 from schemas.training import HISTORY, Training
 
 if TYPE_CHECKING:
@@ -45,15 +47,15 @@ if TYPE_CHECKING:
     from artifacts.archive.lineage import Lineage
     from artifacts.engine.plan import Plan
     from idxflow.comparing.comparison import Comparison
+    from idxflow.comparing.history import TrainingHistory
     from idxflow.comparing.images import Classifier, Predictions
     from idxflow.exporting.export import Exported
     from idxflow.hinting.hints import LabelHints
     from idxflow.predicting.document import Answers
     from schemas.results import Metrics
-    from schemas.training import History
     from tasks.formats.packed import Origins
 
-__all__ = ["Archive", "ArchivedRun", "Images", "open_store", "plan"]
+__all__ = ["Archive", "ArchivedRun", "Images", "open_store", "plan", "run"]
 SplitName = Literal["train", "test"]
 
 
@@ -66,6 +68,12 @@ class ArchivedRun:
 
     def __repr__(self) -> str:
         return f"<run {self.id} of {self.record.dataset or 'no data set'}: {self.state}>"
+
+    def _repr_html_(self) -> str:
+        """Return its figures, curves and pictures for a notebook."""
+        from idxflow.views.notebook import run_html
+
+        return run_html(self)
 
     @property
     def id(self) -> str:
@@ -102,11 +110,11 @@ class ArchivedRun:
         return Metrics.model_validate_json(self.artifact("evaluate").ref.file(METRICS).read_bytes())
 
     @cached_property
-    def history(self) -> History:
-        """The course of the training, one row per epoch. Raises: as `artifact`."""
-        from schemas.training import History
+    def history(self) -> TrainingHistory:
+        """The course of the training, one row per epoch; `to_pandas()` makes a table of it. Raises: as `artifact`."""
+        from idxflow.comparing.history import TrainingHistory
 
-        return History.model_validate_json(self.artifact("train").ref.file(HISTORY).read_bytes())
+        return TrainingHistory.model_validate_json(self.artifact("train").ref.file(HISTORY).read_bytes())
 
     def table(self, split: SplitName, kind: Kind = "raw") -> Images:
         """
@@ -233,6 +241,12 @@ class Archive:
 
     def __repr__(self) -> str:
         return f"<store {self.store.home}>"
+
+    def _repr_html_(self) -> str:
+        """Return its newest runs for a notebook."""
+        from idxflow.views.notebook import store_html
+
+        return store_html(self)
 
     @property
     def names(self) -> Names:
@@ -362,32 +376,79 @@ def open_store(home: Path | str | None = None) -> Archive:
 
 
 def plan(
-    dataset: str | None = None,
+    dataset: str | Path | None = None,
     training: Training | None = None,
     *,
     mirrors: tuple[str, ...] = (),
     refresh: tuple[str, ...] = (),
     revalidate: bool = False,
+    pack: Choices | None = None,
     home: Path | str | None = None,
+    **values: Unpack[TrainingValues],
 ) -> Plan:
     """
-    Return what a run would do, and why; nothing is computed. See `flows.job.Job` for the arguments.
+    Return what `run` with the same arguments would do, and why; nothing is computed. See there for the arguments.
 
-    Raises: UsageError: no such data set or stage, or an address with a secret in it.
+    Raises: UsageError: no such data set or stage, a wrong value, or an address with a secret in it.
     """
-    from flows.dag import GRAPH
-    from flows.job import Job
     from flows.plan import plan_pipeline
     from idxflow.cli.options import home_of
 
-    store = Store(home_of(None if home is None else str(home)), create=False)
-    if unknown := [name for name in refresh if name not in GRAPH]:
-        expected, way_out = f"stages: {', '.join(GRAPH)}", "Nothing was looked at."
-        raise UsageError("refresh", expected=expected, found=", ".join(map(repr, unknown)), way_out=way_out)
-    try:
-        job = Job(training=training or Training(), mirrors=mirrors, refresh=refresh, revalidate=revalidate)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where, way_out = ".".join(map(str, first["loc"])), "Nothing was looked at."
-        raise UsageError(where, expected="what a run takes", found=first["msg"], way_out=way_out) from error
-    return plan_pipeline(store, job.model_copy(update={"dataset": dataset}))
+    job = ask(dataset, training, values, refresh, mirrors=mirrors, revalidate=revalidate, pack=pack or Choices())
+    return plan_pipeline(Store(home_of(None if home is None else str(home)), create=False), job)
+
+
+def run(
+    dataset: str | Path | None = None,
+    training: Training | None = None,
+    *,
+    mirrors: tuple[str, ...] = (),
+    refresh: tuple[str, ...] = (),
+    revalidate: bool = False,
+    alert_below: float | None = None,
+    force: bool = False,
+    pack: Choices | None = None,
+    home: Path | str | None = None,
+    ephemeral: bool = False,
+    **values: Unpack[TrainingValues],
+) -> ArchivedRun:
+    """
+    Run the pipeline in this process, as `idxflow run` does, and return the run: what is stored is not computed again.
+
+        run("digits", epochs=200)
+        run("mnist", profile="tuned", seed=7)
+
+    Progress is a line every few seconds of what takes long. A run starts the home folder's Prefect server where none
+    works, and that stays; its dashboard shows the run. It works where an event loop runs already, as in a notebook. Of
+    several threads one after the other runs. Ctrl-C ends it as KeyboardInterrupt: finished stages are stored, and
+    called again it goes on. Only the home folder is taken from the environment and settings files, all else is here.
+
+    Args:
+        dataset:     a name of the catalog, or a path: of a description (.toml), a folder of pictures, an archive, a
+                     CSV or an .npz. None: MNIST if it is stored or a mirror answers within 3 s, else the digits.
+        training:    the whole configuration. None: what `values` say.
+        mirrors:     addresses (http, https, file) or folders to try, in order, before the catalog's own.
+        refresh:     stages to rebuild even where they are cached.
+        revalidate:  ask each file's mirror whether it has changed.
+        alert_below: test accuracy, in [0, 1], below which the run warns and emits an event.
+        force:       go on where more memory or disk is needed than is free.
+        pack:        what is said of a folder, archive, table or file of arrays.
+        home:        as for `open_store`; it is made where there is none.
+        ephemeral:   use a temporary server, which ends with this process.
+        values:      of the configuration, by name: `profile`, `epochs`, `hidden`, `seed` and so on; what is not named
+                     is the profile's, and without one the profile is tutorial.
+    Raises:
+        UsageError:        no such data set or stage, a wrong name or value: nothing has run.
+        StageError:        a stage failed; see `schemas.errors`. The run is in the history, with what it has finished.
+        ServerError:       Prefect's server cannot be started, or does not answer.
+        KeyboardInterrupt: Ctrl-C.
+    """
+    from idxflow.calling import carried_out
+    from idxflow.cli.options import home_of
+
+    others = {"mirrors": mirrors, "revalidate": revalidate, "alert_below": alert_below, "force": force}
+    job = ask(dataset, training, values, refresh, pack=pack or Choices(), **others)
+    check_dataset(job)
+    folder = home_of(None if home is None else str(home))
+    record = carried_out(job, folder, ephemeral=ephemeral)
+    return ArchivedRun(existing_store(folder), record)

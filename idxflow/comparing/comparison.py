@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, computed_field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PrivateAttr, computed_field
 
 from artifacts.archive.lookup import find_stored
 from artifacts.archive.runs import state_of, subject_of
@@ -100,6 +100,14 @@ class Comparison(BaseModel):
     no_classes: str | None = Field(description="why these cannot be compared")
     disagreement: Disagreement | None = Field(description="the models' test predictions, image by image")
     no_disagreement: str | None = Field(description="why these cannot be compared")
+    _test: Stored | None = PrivateAttr(default=None)
+    """The table of the test images, for their pictures; None where none is stored."""
+
+    def _repr_html_(self) -> str:
+        """Return the verdict and the tables for a notebook."""
+        from idxflow.views.notebook import comparison_html
+
+        return comparison_html(self, self._test)
 
 
 @dataclass(frozen=True)
@@ -197,7 +205,7 @@ def compare_runs(store: Store, a: RunRecord, b: RunRecord) -> Comparison:
     common = one.stored.keys() & other.stored.keys()
     classes, no_classes = _class_changes(one, other)
     found, why_not = _disagreement(store, one, other)
-    return Comparison(
+    comparison = Comparison(
         a=_side(one),
         b=_side(other),
         parameters=_differences(one.parameters(common), other.parameters(common)),
@@ -215,6 +223,8 @@ def compare_runs(store: Store, a: RunRecord, b: RunRecord) -> Comparison:
         disagreement=found,
         no_disagreement=why_not,
     )
+    comparison._test = one.stored.get("parse test") or other.stored.get("parse test")
+    return comparison
 
 
 def _side(evidence: Evidence) -> Side:

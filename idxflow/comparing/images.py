@@ -47,6 +47,12 @@ class Images:
         size = " x ".join(map(str, shape))
         return f"<{counted(count, 'image')} of {size}, {self.image.dtype}, {len(self.classes)} classes>"
 
+    def _repr_html_(self) -> str:
+        """Return the first images for a notebook."""
+        from idxflow.views.notebook import images_html
+
+        return images_html(self)
+
     @property
     def flat(self) -> npt.NDArray[np.uint8] | npt.NDArray[np.float32]:
         """The images as (n, values of one): raw ones are what a model takes."""
@@ -99,14 +105,22 @@ class Predictions:
         label:         int64 (n,), the index of the most probable class; the first of equals.
         name:          names of these classes.
         probabilities: float32 (n, classes), in [0, 1]; each row adds up to 1.
+        classes:       names of all classes, in label order.
     """
 
     label: npt.NDArray[np.int64]
     name: tuple[str, ...]
     probabilities: npt.NDArray[np.float32]
+    classes: tuple[str, ...]
 
     def __repr__(self) -> str:
         return f"<predictions for {counted(len(self.name), 'image')}, {self.probabilities.shape[1]} classes>"
+
+    def _repr_html_(self) -> str:
+        """Return the classes of the first images for a notebook."""
+        from idxflow.views.notebook import predictions_html
+
+        return predictions_html(self)
 
 
 @dataclass(frozen=True)
@@ -140,7 +154,7 @@ class Classifier:
         parts = [self.network(pixels[start : start + step]) for start in range(0, len(pixels), step)]
         probabilities = np.concatenate(parts)
         label = probabilities.argmax(axis=1)
-        return Predictions(label, tuple(self.classes[index] for index in label.tolist()), probabilities)
+        return Predictions(label, tuple(self.classes[index] for index in label.tolist()), probabilities, self.classes)
 
 
 def raw_pixels(images: npt.ArrayLike, shape: ImageSpec) -> npt.NDArray[np.uint8]:

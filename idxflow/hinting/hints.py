@@ -59,6 +59,12 @@ class LabelHints(BaseModel):
         """Whether the network may have learned wrong labels by heart."""
         return self.folds is None and self.agreed >= BY_HEART * self.images
 
+    def _repr_html_(self) -> str:
+        """Return the first hints for a notebook."""
+        from idxflow.views.notebook import hints_html
+
+        return hints_html(self)
+
 
 def gather_hints(
     store: Store, record: RunRecord, scores: Stored, classes: tuple[str, ...], *, most: int, folds: int | None

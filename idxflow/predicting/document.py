@@ -110,3 +110,9 @@ class Answers(BaseModel):
     def __repr__(self) -> str:
         right = f", trained to {share(self.accuracy)}" if self.accuracy is not None else ""
         return f"<answers for {self.images:,} images by model {self.model}{right}>"
+
+    def _repr_html_(self) -> str:
+        """Return what matters about each place, and the images or the least sure of them, for a notebook."""
+        from idxflow.views.notebook import answers_html
+
+        return answers_html(self)

@@ -23,7 +23,7 @@ class _Watched(NamedTuple):
 
 
 _watched: dict[int, _Watched] = {}
-"""By port."""
+"""By port, the last one that was named last."""
 _hooked: list[bool] = []
 """Not empty once the check is in place."""
 
@@ -41,12 +41,13 @@ def stay_faithful(home: Path, server: Server, *, patient: bool) -> None:
     if not _hooked:
         sys.addaudithook(_check)  # it cannot be removed
         _hooked.append(True)
+    _watched.pop(server.port, None)
     _watched[server.port] = _Watched(home, server.address, patient)
 
 
 def is_gone() -> bool:
-    """Return whether a server that this process watches has ended."""
-    return not all(_lives(watched.home, port) for port, watched in _watched.items())
+    """Return whether the server that this process watches has ended: the last one, where a notebook had several."""
+    return any(not _lives(_watched[port].home, port) for port in [*_watched][-1:])
 
 
 def gone(address: str) -> ServerError:

@@ -33,11 +33,11 @@ def print_answers(console: Console, answers: Answers, table: pa.Table, written: 
         _print_place(console, place, every=bool(rows))
     if rows:
         console.line()
-        console.table(*_listed(rows))
+        console.table(*listed(rows))
     elif answers.images:
         console.line()
         console.line(f"The {LEAST_SURE} least sure images:")
-        console.table(*_listed(_least_sure(table)))
+        console.table(*listed(least_sure(table)))
     if not written and not rows:
         console.line()
         console.line("Every image, with its probability: --out FILE.csv or FILE.parquet.")
@@ -81,7 +81,8 @@ def _others(most: Sequence[tuple[str, int]]) -> str:
     return f" and {len(most) - 12} more" if len(most) > 12 else ""
 
 
-def _least_sure(table: pa.Table) -> list[dict[str, Any]]:
+def least_sure(table: pa.Table) -> list[dict[str, Any]]:
+    """Return the images of which the network is least sure, as rows of `schemas.scoring.Answer`."""
     import pyarrow.compute as pc
 
     named = table.filter(pc.is_valid(table["probability"]))
@@ -90,7 +91,8 @@ def _least_sure(table: pa.Table) -> list[dict[str, Any]]:
     return rows
 
 
-def _listed(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]], tuple[str, ...]]:
+def listed(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]], tuple[str, ...]]:
+    """Return images and refused files as a table: header, rows, and the columns that are aligned to the right."""
     several = any(row["sample"] for row in rows)
     header = ["file", *(["row"] if several else []), "class", "probability", "next", "of", "sure"]
     lines = []

@@ -25,6 +25,8 @@ FEW = 4
 """Stages that are named; more are counted."""
 FIGURES = ("A", "B", "B - A")
 ENVIRONMENT = "Environment of the training"
+SPELT = "Is the difference in test accuracy significant?"
+"""What the exact McNemar test answers."""
 
 
 def print_comparison(console: Console, comparison: Comparison, images: int) -> None:
@@ -49,15 +51,15 @@ def print_comparison(console: Console, comparison: Comparison, images: int) -> N
 
 def _sections(comparison: Comparison, images: int) -> Iterator[tuple[Text, list[str | Text]]]:
     """Yield each section's title and lines; where the runs are the same, only a title that says so."""
-    metrics = [(f"{each.split} {each.metric}", *_figures(each, each.metric != "loss")) for each in comparison.metrics]
+    metrics = [(f"{each.split} {each.metric}", *figures_of(each, each.metric != "loss")) for each in comparison.metrics]
     sides = (("A", comparison.a.gone), ("B", comparison.b.gone))
     if gone := [f"{name}  {few(names, FEW)}" for name, names in sides if names]:
         yield Text("No longer in the store, and not compared", "bold"), list(gone)
     for title, lines in (
-        ("Parameters", _difference_lines(comparison.parameters, _beginnings)),
-        ("Data", _difference_lines(comparison.data, _beginnings)),
+        ("Parameters", _difference_lines(comparison.parameters, beginnings)),
+        ("Data", _difference_lines(comparison.data, beginnings)),
         ("Code", _difference_lines(comparison.code, _presence)),
-        (ENVIRONMENT, _difference_lines(comparison.environment, _beginnings)),
+        (ENVIRONMENT, _difference_lines(comparison.environment, beginnings)),
         ("Metrics", table_lines(("", *FIGURES), metrics, FIGURES)),
         ("Recall of the test images, by class", _class_lines(comparison)),
     ):
@@ -66,7 +68,7 @@ def _sections(comparison: Comparison, images: int) -> Iterator[tuple[Text, list[
         if title == ENVIRONMENT and "train" in comparison.untold:
             same = ": not compared"
         yield Text.assemble((title, "bold"), "" if shown else same), shown
-    yield Text("Is the difference in test accuracy significant?", "bold"), list(_verdict_lines(comparison))
+    yield Text(SPELT, "bold"), list(_verdict_lines(comparison))
     if found := comparison.disagreement:
         for right, rows in (("A", found.only_a_right), ("B", found.only_b_right)):
             title = f"Test images that only {right} gets right"
@@ -91,19 +93,29 @@ def _class_lines(comparison: Comparison) -> Iterator[str | Text]:
     if comparison.classes is None:
         yield f"Not compared: {comparison.no_classes}."
         return
-    rows = [(each.name, _support(each), *_figures(each, ratio=True)) for each in comparison.classes[:LISTED]]
+    rows = [(each.name, _support(each), *figures_of(each, ratio=True)) for each in comparison.classes[:LISTED]]
     yield from _table(("class", "images", *FIGURES), rows, ("images", *FIGURES))
     if (more := len(comparison.classes) - LISTED) > 0:
         yield f"and {more} more, which --json shows"
 
 
-def _verdict_lines(comparison: Comparison) -> Iterator[str | Text]:
+def verdict(comparison: Comparison) -> tuple[str, str]:
+    """Return whether chance explains the difference in test accuracy, and how that is known or why it is not."""
     if (found := comparison.disagreement) is None:
-        yield f"Not tested: {comparison.no_disagreement}."
-        return
+        return "Not tested", f"{comparison.no_disagreement}."
     p_value = f"p = {found.p_value:.3g}" if found.p_value >= SMALLEST_P else f"p < {SMALLEST_P}"
-    yield Text(f"{'Yes' if found.more_than_chance else 'No'} ({p_value})", "bold")
-    yield f"Exact McNemar test, level {found.level}: only A gets {counted(found.b, 'image')} right, only B {found.c}"
+    which = f"only A gets {counted(found.b, 'image')} right, only B {found.c}"
+    said = f"{'Yes' if found.more_than_chance else 'No'} ({p_value})"
+    return said, f"Exact McNemar test, level {found.level}: {which}"
+
+
+def _verdict_lines(comparison: Comparison) -> Iterator[str | Text]:
+    said, why = verdict(comparison)
+    if comparison.disagreement is None:
+        yield f"{said}: {why}"
+        return
+    yield Text(said, "bold")
+    yield why
 
 
 def _image_lines(rows: Sequence[Image], images: int) -> Iterator[str | Text]:
@@ -139,7 +151,7 @@ def _support(change: ClassChange) -> str:
     return str(a) if a == b else f"{a} / {b}"
 
 
-def _figures(change: Change, ratio: bool) -> tuple[str, str, str]:
+def figures_of(change: Change, ratio: bool) -> tuple[str, str, str]:
     """Return both figures and the difference: of ratios in percent and percentage points."""
     if not ratio:
         return f"{change.a:.4f}", f"{change.b:.4f}", f"{_rounded(change.difference, 4):+.4f}"
@@ -151,7 +163,7 @@ def _rounded(figure: float, digits: int) -> float:
     return round(figure, digits) + 0.0
 
 
-def _beginnings(difference: Difference) -> tuple[str, str]:
+def beginnings(difference: Difference) -> tuple[str, str]:
     """Return both values, long ones by their beginnings if these differ."""
     values = (difference.a, difference.b)
     texts = [value if isinstance(value, str) else "-" if value is None else dumps(value) for value in values]

@@ -147,8 +147,8 @@ def run_facts(store: Store, record: RunRecord, now: datetime) -> RunFacts:
         "seconds": time_taken(record, state, now),
         "configuration": sorted(settings, key=lambda setting: not setting.changed),
         "stages": [_stage_facts(store, row) for row in record.stages],
-        "model": _place(store, record, "train", MODEL),
-        "report": _place(store, record, "report", REPORT),
+        "model": place_of(store, record, "train", MODEL),
+        "report": place_of(store, record, "report", REPORT),
         "corrected": tuple(_corrected([store.folder(row.stage, row.version) for row in _tables(record)])),
         "record": store.runs / f"{record.id}.json",
         "aliases": [
@@ -392,7 +392,7 @@ def _stage_facts(store: Store, row: StageRecord) -> StageFacts:
     )
 
 
-def _place(store: Store, record: RunRecord, stage: str, file: str) -> Path | None:
+def place_of(store: Store, record: RunRecord, stage: str, file: str) -> Path | None:
     """Return the path of a file of a completed run, if it is there. (The record's own path is of its time.)"""
     paths = [store.folder(stage, row.version) / file for row in record.stages if row.stage == stage]
     return paths[-1] if paths and paths[-1].is_file() else None

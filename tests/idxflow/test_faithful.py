@@ -18,11 +18,12 @@ from idxflow.cli.settings import load_settings
 from idxflow.server.connection import Connection
 from idxflow.server.faithful import is_gone, stay_faithful
 from idxflow.server.local import Server, find_server
+from idxflow.server.machine import Process, find_process
 from schemas.errors import BadIdx, ServerError
 from schemas.events import RunChanged, emit
 from tests.idxflow.conftest import Screen, Stranger
 from tests.idxflow.recording import record_run
-from tests.processes import PROJECT, bare_environment, ending, start_python, until
+from tests.processes import PROJECT, bare_environment, ending, free_port, open_python, start_python, until
 
 ENDING_SECONDS = 5
 
@@ -67,6 +68,24 @@ def test_a_patient_client_finds_nobody_there(desk: Path, stranger: Stranger) -> 
     assert not stranger.told
 
 
+def test_only_the_last_server_counts_as_gone(desk: Path, stranger: Stranger) -> None:
+    """A notebook that has gone on to another server does not miss an earlier one, and tells its port nothing."""
+    gone, home = desk / "gone", desk / "home"
+    home.mkdir()
+    stay_faithful(gone, dead_server(gone, stranger.port), patient=False)
+    words = ["/server/guard.py", "--listener", "3", "--port", str(port := free_port())]
+    with ending(open_python("-c", "import time; time.sleep(60)", *words, environment=bare_environment())) as process:
+        born = (find_process(process.pid) or Process("", "")).born
+        server = Server(home=str(home), pid=process.pid, port=port, started="", born=born, log="log")
+        (home / "server.json").write_text(server.model_dump_json())
+        stay_faithful(home, server, patient=False)
+        assert not is_gone()
+    assert is_gone()
+    with pytest.raises(ServerError):
+        httpx.get(f"http://127.0.0.1:{stranger.port}/")
+    assert not stranger.told
+
+
 def test_a_process_that_is_faithful_to_nobody_misses_nobody() -> None:
     """Where the API is somebody else's, none is gone."""
     assert not is_gone()
@@ -82,7 +101,7 @@ def test_a_run_whose_server_is_gone_ends_by_its_record(
 ) -> None:
     """A completed one is done, a failed one fails by its stage's error, one without an end by its server's."""
     home = desk / ".idxflow"
-    monkeypatch.setattr("idxflow.cli.run.connect", lambda *_: Connection(lambda: None, "stop", started=True))
+    monkeypatch.setattr("idxflow.running.connect", lambda *_: Connection(lambda: None, "stop", started=True))
 
     def flow(*_: object, **__: object) -> RunRecord:
         stay_faithful(home, dead_server(home, stranger.port), patient=False)

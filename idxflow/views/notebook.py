@@ -1,0 +1,421 @@
+"""
+What notebooks show of stores, runs, images, predictions and comparisons: pieces of HTML, all made here.
+
+A piece asks for nothing from anywhere: figures and pictures are data addresses, and there is no script. Its style is
+inside of it and touches nothing else. Everything is escaped by the template: names of classes, files and data sets come
+from outside.
+"""
+
+from __future__ import annotations
+
+import base64
+import heapq
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from artifacts.store.disk import disk
+from flows.run_record import RunRecord
+from idxflow.views.answers import EACH, least_sure, listed
+from idxflow.views.comparison import SPELT, beginnings, figures_of, verdict
+from idxflow.views.layout import few, local_time
+from idxflow.views.run import place_of, row_of, time_taken
+from schemas.calibration import points
+from schemas.counts import counted
+from schemas.errors import IdxflowError
+from schemas.image_table import TABLE, ImageTable
+from schemas.results import PREDICTIONS, REPORT, unsaid
+from schemas.text import duration, share, span
+from schemas.training import History
+from schemas.visible import in_a_line
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from jinja2 import Template
+
+    from artifacts.store.integrity import Stored
+    from idxflow.api import Archive, ArchivedRun
+    from idxflow.comparing.comparison import Comparison
+    from idxflow.comparing.images import Images, Predictions
+    from idxflow.comparing.significance import Disagreement
+    from idxflow.hinting.hints import LabelHints
+    from idxflow.predicting.document import Answers
+
+TEMPLATE, STYLE = (Path(__file__).with_suffix(suffix) for suffix in (".html", ".css"))
+RUNS, ROWS, GRID, GALLERY, LISTED = 10, 10, 30, 8, 20
+"""At most: runs of a store, rows of predictions, images of a split, pictures of a gallery, rows of a comparison."""
+SIDE, COLOUR_SIDE = 48, 32
+"""Pixels of a picture's longer side at most, as in the page; of a larger image means of squares are shown."""
+LARGEST, PICTURES, GRID_PICTURES = 190_000, 34_000, 130_000
+"""Characters of a run's figures and pictures, of a gallery's pictures, of a split's: what is more is left out."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """Words that lead somewhere. Args: address: of a page or a file; a relative one is seen from the working folder."""
+
+    words: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure or picture: its `data:` address, what it shows in words, and lines below it."""
+
+    address: str
+    alt: str
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures under a title."""
+
+    title: str
+    pictures: tuple[Figure, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under a header. Args: right: names of the columns that are aligned to the right, as figures are."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str | Link, ...], ...]
+    title: str = ""
+    right: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Piece:
+    """
+    All that a piece shows, in this order; what is empty is left out.
+
+    Args:
+        title:    what it is.
+        about:    the same in a sentence.
+        headline: figures: what of, the value, and what belongs to it.
+        notes:    what weakens them, a sentence each.
+        figures:  column by column.
+    """
+
+    title: str
+    about: str = ""
+    headline: tuple[tuple[str, str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    figures: tuple[tuple[Figure, ...], ...] = ()
+    galleries: tuple[Gallery, ...] = ()
+    links: tuple[Link, ...] = ()
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["visible"] = in_a_line
+    environment.globals["style"] = STYLE.read_text(encoding="utf-8")
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+
+
+def render(piece: Piece) -> str:
+    """Return a piece as HTML that stands inside of another page."""
+    return _template().render(piece=piece, Link=Link)
+
+
+def store_html(archive: Archive) -> str:
+    """Return a store: its newest runs, with their accuracy and reports."""
+    history, now = archive.history(), datetime.now(UTC)
+    shown = [RunRecord.of(record) for record in history.records[:RUNS]]
+    rows = []
+    for record in shown:
+        row, report = row_of(archive.store, record, now), place_of(archive.store, record, "report", REPORT)
+        accuracy = "" if row.test_accuracy is None else share(row.test_accuracy)
+        rows.append(
+            (
+                row.id,
+                local_time(row.started),
+                row.dataset,
+                row.profile,
+                accuracy + (" (caveat)" if row.caveats else ""),
+                span(row.interval) if row.interval else "",
+                row.state,
+                Link("report", _address(report)) if report else "",
+            )
+        )
+    header = ("run", "when", "data set", "profile", "test accuracy", "95 % interval", "state", "")
+    notes = [f"{counted(len(history.unreadable), 'file')} of the history cannot be read."] if history.unreadable else ()
+    more = f", the newest {len(shown)} here" if len(history.records) > len(shown) else ""
+    return render(
+        Piece(
+            f"Store {archive.store.home}",
+            f"{counted(len(history.records), 'run')}{more}.",
+            notes=tuple(notes),
+            tables=(Table(header, tuple(rows), right=frozenset({"test accuracy"})),) if rows else (),
+        )
+    )
+
+
+def run_html(run: ArchivedRun) -> str:
+    """Return a run: its figures, what weakens them, curves, confusion, and the test images that tell most."""
+    record, now = run.record, datetime.now(UTC)
+    seconds = time_taken(record, run.state, now)
+    took = "" if seconds is None else f" {'for' if run.state == 'running' else 'in'} {duration(seconds)}"
+    about = f"{record.dataset or 'no data set'}, {record.profile} profile, seed {record.seed}"
+    notes = [caveat.message for caveat in record.caveats] + [*unsaid(record.warnings, record.caveats)]
+    figures: tuple[tuple[Figure, ...], ...] = ()
+    galleries: tuple[Gallery, ...] = ()
+    if run.state == "completed" and record.report:
+        try:
+            galleries = tuple(_test_galleries(run))
+            taken = sum(len(picture.address) for gallery in galleries for picture in gallery.pictures)
+            figures = tuple(_stored_figures(run, LARGEST - taken))
+        except IdxflowError as error:  # cleaned up, or damaged since: the run did complete
+            notes.append(str(error))
+    links = []
+    if (report := place_of(run.store, record, "report", REPORT)) and run.state == "completed":
+        links.append(Link("report", _address(report)))
+    if record.dashboard and urlsplit(record.dashboard).scheme in {"http", "https"}:
+        links.append(Link("dashboard", record.dashboard))
+    return render(
+        Piece(
+            f"Run {run.id}",
+            f"{about}: {run.state}{took}, {local_time(record.started)}.",
+            headline=tuple(_headline(run)),
+            notes=(*([record.error] if record.error else []), *notes),
+            figures=figures,
+            galleries=galleries,
+            links=tuple(links),
+        )
+    )
+
+
+def images_html(images: Images) -> str:
+    """Return the first images of a split, each under the name of its class."""
+    shown = images.image[:GRID]
+    pixels = shown if shown.dtype == "uint8" else _stretched(shown)
+    names = [(images.classes[label],) for label in images.label[:GRID].tolist()]
+    pictures = tuple(_pictures(pixels, names, GRID_PICTURES))
+    more = f"The first {len(pictures)}. " if len(images.image) > len(pictures) else ""
+    scale = "" if images.image.dtype == "uint8" else "From the least value, black, to the largest, white."
+    about = (more + scale).strip()
+    return render(Piece(repr(images).strip("<>").capitalize(), about, galleries=(Gallery("", pictures),)))
+
+
+def predictions_html(predictions: Predictions) -> str:
+    """Return the classes of the first images, with how probable they are and what came second."""
+    rows = []
+    for place, row in enumerate(predictions.probabilities[:ROWS].tolist()):
+        first, second = heapq.nlargest(2, range(len(row)), key=row.__getitem__)
+        rows.append(
+            (str(place), predictions.name[place], share(row[first]), predictions.classes[second], share(row[second]))
+        )
+    header = ("image", "class", "probability", "runner-up", "its probability")
+    more = f"The first {ROWS}." if len(predictions.name) > ROWS else ""
+    table = Table(header, tuple(rows), right=frozenset({"image", "probability", "its probability"}))
+    return render(Piece(repr(predictions).strip("<>").capitalize(), more, tables=(table,)))
+
+
+def answers_html(answers: Answers) -> str:
+    """Return what a network said of new images: of each place what matters, and the images, or the least sure ones."""
+    places = tuple(
+        (
+            place.name,
+            f"{place.scored.images:,}",
+            f"{sum(place.scored.refused.values()):,}",
+            "" if place.scored.sure is None else f"{place.scored.sure:,}",
+            f"{place.scored.unlike:,}",
+            place.scored.words,
+        )
+        for place in answers.places
+    )
+    header = ("place", "images", "refused", "sure of", "unlike training", "drift")
+    tables = [Table(header, places, right=frozenset(header[1:-1]))]
+    table = answers.table()
+    each = table.num_rows <= EACH
+    if rows := table.to_pylist() if each else least_sure(table):
+        names, lines, right = listed(rows)
+        title = "Every image" if each else "The least sure images"
+        tables.append(Table(tuple(names), tuple(map(tuple, lines)), title, frozenset(right)))
+    return render(Piece(repr(answers).strip("<>").capitalize(), tables=tuple(tables)))
+
+
+def history_html(history: History) -> str:
+    """Return the curves of a training."""
+    from tasks.explaining.figures import draw_curve
+
+    last = history.epochs[-1]
+    kept = f"; the model is from epoch {history.kept}" if history.kept < last.epoch else ""
+    figures = (
+        (Figure(_svg(draw_curve(history, "loss")), "Loss by epoch"),),
+        (Figure(_svg(draw_curve(history, "accuracy")), "Accuracy by epoch"),),
+    )
+    return render(Piece(counted(len(history.epochs), "epoch"), f"{history.held_out}{kept}.", figures=figures))
+
+
+def hints_html(hints: LabelHints) -> str:
+    """Return the labels that are worth a second look."""
+    named = any(one.file for one in hints.hints)
+    header = ("image", *(("file",) if named else ()), "label", "model says", "probability")
+    rows = tuple(
+        (str(one.sample), *((one.file,) if named else ()), one.label, one.predicted, share(one.probability))
+        for one in hints.hints[:LISTED]
+    )
+    about = f"Of {counted(hints.images, 'train image', ',')} {hints.worth:,} worth a second look."
+    table = Table(header, rows, right=frozenset({"image", "probability"}))
+    return render(Piece("Doubtful labels", about, tables=(table,) if rows else ()))
+
+
+def comparison_html(comparison: Comparison, test: Stored | None = None) -> str:
+    """
+    Return two runs side by side: whether chance explains the difference, metrics, settings, and images as examples.
+
+    Args: test: the table of the test images; None: no pictures.
+    """
+    a, b = comparison.a, comparison.b
+    sides = tuple(
+        (name, each.id, local_time(each.started), each.dataset, each.profile) for name, each in (("A", a), ("B", b))
+    )
+    tables = [Table(("", "run", "started", "data set", "profile"), sides)]
+    figures = ("A", "B", "B - A")
+    metrics = [
+        (f"{each.split} {each.metric}", *figures_of(each, each.metric != "loss"))
+        for each in comparison.metrics
+        if "half" not in each.metric
+    ]
+    if metrics:
+        tables.append(Table(("", *figures), tuple(metrics), right=frozenset(figures)))
+    changed = [(each.name, *beginnings(each)) for each in comparison.parameters[:LISTED]]
+    if changed:
+        tables.append(Table(("setting", "A", "B"), tuple(changed), "What was set differently"))
+    classes = [(each.name, *figures_of(each, ratio=True)) for each in (comparison.classes or ())[:LISTED]]
+    if classes:
+        title = "Recall of the test images, by class"
+        tables.append(Table(("class", *figures), tuple(classes), title, frozenset(figures)))
+    notes = [f"No longer in the store, and not compared: {few(each.gone)}." for each in (a, b) if each.gone]
+    galleries: tuple[Gallery, ...] = ()
+    if test and comparison.disagreement:
+        try:
+            galleries = tuple(_disputed(comparison.disagreement, test.ref.file(TABLE)))
+        except IdxflowError as error:  # damaged
+            notes.append(str(error))
+    said, why = verdict(comparison)
+    return render(Piece(f"{SPELT} {said}", why, notes=tuple(notes), tables=tuple(tables), galleries=galleries))
+
+
+def _disputed(found: Disagreement, table: Path) -> Iterator[Gallery]:
+    """Yield the first test images that one of two models gets right, with what the other takes them for."""
+    from tasks.report import find_images
+
+    sides = {"Only A gets right": found.only_a_right[:GALLERY], "Only B gets right": found.only_b_right[:GALLERY]}
+    with disk(table):
+        images = find_images(ImageTable(table), {one.sample_id for rows in sides.values() for one in rows})
+    for title, rows in sides.items():
+        lines = [
+            (one.label, f"not {one.predicted_b if one.predicted_a == one.label else one.predicted_a}") for one in rows
+        ]
+        if pictures := tuple(_pictures([images[one.sample_id] for one in rows], lines)):
+            yield Gallery(title, pictures)
+
+
+def _headline(run: ArchivedRun) -> Iterator[tuple[str, str, str]]:
+    """Yield the accuracy of both splits, test first, and the calibration."""
+    metrics = run.record.metrics
+    for split, score in sorted(metrics.items(), key=lambda item: item[0] != "test"):
+        interval = f"95 % interval {span(score.interval)}" if score.interval and split == "test" else ""
+        yield f"{split} accuracy", share(score.accuracy), interval or f"loss {score.loss:.4f}"
+    if (test := metrics.get("test")) and test.calibration_error is not None:
+        words = "the mean distance of probabilities and accuracy (ECE)"
+        yield "calibration error", f"{points(test.calibration_error)} points", words
+
+
+def _stored_figures(run: ArchivedRun, left: int) -> Iterator[tuple[Figure, ...]]:
+    """Yield the report's curves, and its confusion, as they are stored; what is too large is left to the report."""
+    stored = run.artifact("report").folder
+    columns = (("loss", "Loss by epoch"), ("accuracy", "Accuracy by epoch")), (("confusion", "Confusion matrix"),)
+    for column in columns:
+        with disk(stored):
+            drawn = tuple(Figure(_svg((stored / f"{name}.svg").read_bytes()), alt) for name, alt in column)
+        if (size := sum(len(figure.address) for figure in drawn)) <= left:
+            left -= size
+            yield drawn
+
+
+def _test_galleries(run: ArchivedRun) -> Iterator[Gallery]:
+    """Yield the wrong test images with the highest loss, and those of which the model is least sure."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    from tasks.report import find_images, worst_mistakes
+
+    path = run.artifact("evaluate").ref.file(PREDICTIONS)
+    classes = [one.name for one in run.metrics.test.classes]
+    table = ImageTable(run.artifact("parse", "test").ref.file(TABLE))
+    wrong = worst_mistakes(path, GALLERY)
+    tested = pq.read_table(path, columns=["split", "sample_id", "label", "predicted", "probability"])
+    tested = tested.filter(pc.field("split") == "test").sort_by(
+        [("probability", "ascending"), ("sample_id", "ascending")]
+    )
+    unsure = tested.slice(0, GALLERY).to_pylist()
+    images = find_images(table, {*(one.sample_id for one in wrong), *(row["sample_id"] for row in unsure)})
+    galleries: Mapping[str, list[tuple[int, int, int, float]]] = {
+        "Wrong, with the highest loss": [(one.sample_id, one.true, one.predicted, one.probability) for one in wrong],
+        "Least sure": [(row["sample_id"], row["label"], row["predicted"], row["probability"]) for row in unsure],
+    }
+    for title, rows in galleries.items():
+        lines = [
+            (
+                classes[true] + ("" if true == guess else f" as {classes[guess]}"),
+                f"{100 * probability:.0f}\N{NO-BREAK SPACE}%",
+            )
+            for _, true, guess, probability in rows
+        ]
+        if pictures := tuple(_pictures([images[sample_id] for sample_id, *_ in rows], lines)):
+            yield Gallery(title, pictures)
+
+
+def _pictures(
+    images: Iterable[npt.NDArray[Any]], lines: Sequence[tuple[str, ...]], left: int = PICTURES
+) -> Iterator[Figure]:
+    """Yield pictures with their lines, as many as there is room for. Args: images: uint8 (rows, columns[, 3])."""
+    from PIL import Image
+
+    for pixels, words in zip(images, lines, strict=True):
+        picture = Image.fromarray(pixels)
+        if (step := -(-max(picture.size) // (SIDE if pixels.ndim == 2 else COLOUR_SIDE))) > 1:
+            picture = picture.reduce(step)  # means of squares
+        file = io.BytesIO()
+        picture.save(file, "PNG")
+        figure = Figure(f"data:image/png;base64,{_base64(file.getvalue())}", " ".join(words), words)
+        left -= len(figure.address)
+        if left < 0:
+            return
+        yield figure
+
+
+def _stretched(images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return images of any range as uint8: their least value is 0, their largest 255."""
+    import numpy as np
+
+    low, high = images.min(initial=0), images.max(initial=0)
+    scaled: npt.NDArray[Any] = np.rint((images - low) * (255 / ((high - low) or 1))).astype(np.uint8)
+    return scaled
+
+
+def _svg(figure: bytes) -> str:
+    return f"data:image/svg+xml;base64,{_base64(figure)}"
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def _address(path: Path) -> str:
+    """Return a file's address: a relative one below the working folder, where notebooks' servers give files out."""
+    here = Path.cwd()
+    return quote(path.relative_to(here).as_posix()) if path.is_relative_to(here) else path.absolute().as_uri()
