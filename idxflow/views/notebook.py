@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from idxflow.comparing.significance import Disagreement
     from idxflow.hinting.hints import LabelHints
     from idxflow.predicting.document import Answers
+    from schemas.scoring import Scored
 
 TEMPLATE, STYLE = (Path(__file__).with_suffix(suffix) for suffix in (".html", ".css"))
 RUNS, ROWS, GRID, GALLERY, LISTED = 10, 10, 30, 8, 20
@@ -167,6 +168,8 @@ def run_html(run: ArchivedRun) -> str:
     seconds = time_taken(record, run.state, now)
     took = "" if seconds is None else f" {'for' if run.state == 'running' else 'in'} {duration(seconds)}"
     about = f"{record.dataset or 'no data set'}, {record.profile} profile, seed {record.seed}"
+    if record.scored_by:
+        about = f"{record.dataset}, new images named by the model of run {record.scored_by}"
     notes = [caveat.message for caveat in record.caveats] + [*unsaid(record.warnings, record.caveats)]
     figures: tuple[tuple[Figure, ...], ...] = ()
     galleries: tuple[Gallery, ...] = ()
@@ -188,6 +191,7 @@ def run_html(run: ArchivedRun) -> str:
             f"{about}: {run.state}{took}, {local_time(record.started)}.",
             headline=tuple(_headline(run)),
             notes=(*([record.error] if record.error else []), *notes),
+            tables=(_places(record.scored.items()),) if record.scored else (),
             figures=figures,
             galleries=galleries,
             links=tuple(links),
@@ -223,19 +227,7 @@ def predictions_html(predictions: Predictions) -> str:
 
 def answers_html(answers: Answers) -> str:
     """Return what a network said of new images: of each place what matters, and the images, or the least sure ones."""
-    places = tuple(
-        (
-            place.name,
-            f"{place.scored.images:,}",
-            f"{sum(place.scored.refused.values()):,}",
-            "" if place.scored.sure is None else f"{place.scored.sure:,}",
-            f"{place.scored.unlike:,}",
-            place.scored.words,
-        )
-        for place in answers.places
-    )
-    header = ("place", "images", "refused", "sure of", "unlike training", "drift")
-    tables = [Table(header, places, right=frozenset(header[1:-1]))]
+    tables = [_places((place.name, place.scored) for place in answers.places)]
     table = answers.table()
     each = table.num_rows <= EACH
     if rows := table.to_pylist() if each else least_sure(table):
@@ -243,6 +235,23 @@ def answers_html(answers: Answers) -> str:
         title = "Every image" if each else "The least sure images"
         tables.append(Table(tuple(names), tuple(map(tuple, lines)), title, frozenset(right)))
     return render(Piece(repr(answers).strip("<>").capitalize(), tables=tuple(tables)))
+
+
+def _places(scored: Iterable[tuple[str, Scored]]) -> Table:
+    """Return what was said of the images of places, a row each."""
+    rows = tuple(
+        (
+            place,
+            f"{said.images:,}",
+            f"{sum(said.refused.values()):,}",
+            "" if said.sure is None else f"{said.sure:,}",
+            f"{said.unlike:,}",
+            said.words,
+        )
+        for place, said in scored
+    )
+    header = ("place", "images", "refused", "sure of", "unlike training", "drift")
+    return Table(header, rows, right=frozenset(header[1:-1]))
 
 
 def history_html(history: History) -> str:

@@ -188,6 +188,9 @@ def test_answers_about_new_images_are_shown(images: int, own: Archive, desk: Pat
     assert str(place) in read.texts
     assert str(images) in read.texts
     assert ("Every image" if images == 3 else "The least sure images") in read.texts
+    recorded = Reader(shown(own.runs()[0])).texts
+    assert str(place) in recorded
+    assert f"new images named by the model of run {own.run().id}" in " ".join(recorded)
 
 
 def test_a_figure_that_is_too_large_is_left_to_the_report(run: ArchivedRun) -> None:
