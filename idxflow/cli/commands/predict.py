@@ -6,14 +6,14 @@ sure, and whether the image is unlike anything it was trained on. Each file that
 gives no image is listed with the reason. Pictures are prepared as they were for
 training. Where class folders or labels are there, the accuracy is printed, too.
 
+Exit codes: 0 done, 1 a stage failed or no file gave an image, 2 wrong usage.
+
 Examples:
   idxflow predict latest digit.png
   idxflow predict champion scans/ --out scans.csv
   idxflow predict latest@mnist t10k-images-idx3-ubyte.gz --json
   idxflow predict /srv/models/digits-7 digit.png         a model that was exported
   idxflow predict champion inbox/ --new --out all.csv    only what is new there
-
-Exit codes: 0 done, 1 a stage failed or no file gave an image, 2 wrong usage.
 """
 
 from __future__ import annotations
