@@ -198,6 +198,12 @@ class Recorder:
         done: Done = result.result() if isinstance(result, PrefectFuture) else result
         return done.ref.at(self.store.folder(done.ref.stage, done.ref.version))
 
+    def retract(self, *refs: Ref) -> None:
+        """Take artifacts out of the record: the run does not stand by them, and is about to make others."""
+        with self._taking:
+            for ref in refs:
+                self._rows.pop((ref.stage, ref.version), None)
+
     def publish(self, **facts: Any) -> None:
         """Put facts into the record, beside its own fields; see `CurrentRun`."""
         self._facts |= facts
