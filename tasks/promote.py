@@ -52,8 +52,8 @@ def lower_classes(pair: Pair, names: Sequence[str], terms: Terms) -> tuple[Lower
     Find the classes whose recall has fallen by more than the margin, the largest fall first.
 
     A fall counts where chance does not explain it: by the exact test of the class alone, at a level that all classes
-    with test images share evenly (Bonferroni). So among equal models a class is held against a candidate one time in twenty
-    at most, however many classes there are and however few images they have.
+    with test images share evenly (Bonferroni). So among equal models a class is held against a candidate one time in
+    twenty at most, however many classes there are and however few images they have.
 
     Args: names: of the classes, in label order.
     """
