@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from artifacts.archive.names import Names
 from artifacts.archive.roots import find_roots, read_graph
 from artifacts.store.files import remove_folder
 from artifacts.store.store import Store
-from flows import gate
 from flows.gate import Gate, Wanted
 from flows.job import Job
 from flows.pipeline import pipeline
@@ -26,6 +26,7 @@ from schemas.training import Training
 from schemas.verdict import VERDICT, Promotion, Verdict
 from tests.flows.own_sets import OwnSet, computed, make_set
 
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
 WEAK, STRONG = Training(epochs=1), Training(epochs=60, learning_rate=0.02)
 """A network that has learned next to nothing, and one that names every image of the set right."""
 
@@ -162,9 +163,9 @@ def test_a_champion_that_is_no_model_or_has_no_evaluation(home: Path, leaves: Ow
     """It cannot be compared with, and the verdict says why; an alias that a person has set is held against as well."""
     weak = run(leaves, promote=None)
     store, rows = Store(home), {row.stage: row.version for row in weak.stages}
-    Names(store).set_alias("champion", "normalize", rows["normalize"], gate.datetime.now(gate.UTC))
+    Names(store).set_alias("champion", "normalize", rows["normalize"], NOW)
     assert "champion stands for normalize/" in became(run(leaves, STRONG)).words
-    Names(store).set_alias("champion", "train", rows["train"], gate.datetime.now(gate.UTC))
+    Names(store).set_alias("champion", "train", rows["train"], NOW)
     remove_folder(store.folder("evaluate", rows["evaluate"]))
     assert "a model whose evaluation is no longer stored" in became(run(leaves, STRONG)).words
     run(leaves, promote=None)
