@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
 from prefect import flow
+from prefect.context import FlowRunContext
 
 from artifacts.archive.lookup import find_run, stored_artifact
 from artifacts.archive.runs import state_of, subject_of
@@ -13,10 +15,14 @@ from artifacts.engine.recorder import home_folder, recording
 from artifacts.engine.threads import StageThreads
 from artifacts.ref import Ref
 from artifacts.store.store import Store
+from flows.dashboard import logging_to_api
 from flows.gate import Gate, Wanted, settled
+from flows.noticeboard import Noticeboard
 from flows.run_record import RunRecord
+from flows.summary import promotion_table
 from schemas.errors import UsageError
 
+logger = logging.getLogger("idxflow.gate")
 SUFFIX = "-promotions"
 """Of the identity under which such runs are counted: what a clean-up keeps for a data set's own runs stays."""
 
@@ -58,7 +64,22 @@ def work(run: str, wanted: Wanted) -> RunRecord:
 
         _, became = settled(recorder, gate, walk, lambda verdict: (candidate.model, verdict))
         recorder.publish(promotion=became)
-    return RunRecord.of(recorder.saved)
+    record = RunRecord.of(recorder.saved)
+    _show(record)
+    return record
+
+
+def _show(record: RunRecord) -> None:
+    """Show in Prefect's dashboard what became of the alias: in the run's name, its log, and a table."""
+    context, became = FlowRunContext.get(), record.promotion
+    if context is None or context.flow_run is None or became is None:
+        return
+    with logging_to_api():
+        logger.info("%s.", became.line)
+    board, dataset = Noticeboard(context.flow_run), record.identity.removesuffix(SUFFIX)
+    with board.writing():
+        board.rename(f"{record.dataset} / {became.alias} / {became.outcome}", (record.dataset, became.alias))
+        board.post_table(f"promotion-{dataset}", promotion_table(record), became.line)
 
 
 def candidate_of(store: Store, record: RunRecord) -> Candidate:

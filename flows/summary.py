@@ -103,6 +103,21 @@ def metrics_table(record: RunRecord) -> list[dict[str, str]]:
     ]
 
 
+def promotion_table(record: RunRecord) -> list[dict[str, str]]:
+    """Return what became of an alias in a run that judged the model of another one, a row a fact."""
+    if (became := record.promotion) is None:
+        return []
+    facts = {
+        "alias": became.alias,
+        "verdict": became.words,
+        "the alias stands for the model": "yes" if became.stands else "no",
+        "run whose model it is": record.promotes,
+        "artifact": f"promote/{became.verdict}",
+        "run": record.id,
+    }
+    return [{"figure": figure, "value": value} for figure, value in facts.items()]
+
+
 def summary_page(record: RunRecord) -> str:
     """Return the page of a run that has ended; it reads the manifests and the report's figures."""
     words, tables = list(_words(record)), list(_tables(record))

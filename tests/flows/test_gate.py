@@ -25,6 +25,7 @@ from schemas.errors import StoreError, UsageError
 from schemas.training import Training
 from schemas.verdict import VERDICT, Promotion, Verdict
 from tests.flows.own_sets import OwnSet, computed, make_set
+from tests.flows.seeing import flow_run, posted
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 WEAK, STRONG = Training(epochs=1), Training(epochs=60, learning_rate=0.02)
@@ -127,6 +128,9 @@ def test_an_earlier_run_is_promoted_later(home: Path, leaves: OwnSet) -> None:
     assert (asked.state, asked.promotes, asked.dataset) == ("completed", weak.id, "leaves")
     assert (became(asked).outcome, champion(home)) == ("kept", model(strong))
     assert [row.stage for row in asked.stages] == ["promote"]
+    (table,) = posted(asked.flow_run).values()
+    assert f"promote/{became(asked).verdict}" in str(table.data)
+    assert flow_run(asked.flow_run).name == f"leaves / {became(asked).alias} / kept"
     assert find_run(Store(home), "latest").id == strong.id
     forced = ask(weak, force="the labels were wrong")
     assert (became(forced).outcome, champion(home)) == ("forced", model(weak))
