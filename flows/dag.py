@@ -13,6 +13,7 @@ from schemas.datasets import Dataset
 from schemas.pictures import PictureSpec
 from schemas.source import Source
 from schemas.training import Training
+from schemas.verdict import Terms
 from tasks.decompress import decompress
 from tasks.download import download
 from tasks.evaluate import evaluate
@@ -20,6 +21,7 @@ from tasks.group import group
 from tasks.normalize import normalize
 from tasks.pack import pack
 from tasks.parse import parse
+from tasks.promote import promote
 from tasks.report import report
 from tasks.train import train
 from tasks.validate import validate
@@ -33,6 +35,7 @@ class Outcome:
     scores: Any
     model: Any
     report: Any
+    verdict: Any = None
 
 
 def dag(
@@ -40,6 +43,7 @@ def dag(
     training: Training,
     checked: Callable[[], None] = lambda: None,
     sized: Callable[[Mapping[str, Any]], None] = lambda _: None,
+    judge: Callable[[Any, Any, Any], Any] | None = None,
 ) -> Outcome:
     """
     Call every stage, with what the others leave.
@@ -47,6 +51,7 @@ def dag(
     Args:
         checked: called once both splits have passed every check, before anything is trained.
         sized:   called with the IDX files, by name, before they are read: their headers tell how many images there are.
+        judge:   calls promote, given the model, its scores and the test table; None where nothing is to be promoted.
     """
     proofs: dict[str, Any] = {}
     packed = groups = None
@@ -75,8 +80,10 @@ def dag(
     checked()
     model = train(tables["train"], normalizer, training, data.held_out, groups)
     scores = evaluate(model, tables["train"], tables["test"], profiles)
-    page = report(data, training, list(proofs.values()), tables, profiles, normalizer, model, scores, packed, groups)
-    return Outcome(scores, model, page)
+    verdict = judge(model, scores, tables["test"]) if judge else None
+    proven = list(proofs.values())
+    page = report(data, training, proven, tables, profiles, normalizer, model, scores, packed, groups, verdict)
+    return Outcome(scores, model, page, verdict)
 
 
 _DIGITS = load_dataset("digits")
@@ -85,8 +92,9 @@ _PLACE = Source(
     path="", name="", kind="pictures", content="0" * 64, picture=PictureSpec(shape=_SPEC.shape), classes=_SPEC.classes
 )
 _OF_FILES = stages_of(lambda: dag(_DIGITS, Training()))
+_GATED = stages_of(lambda: dag(_DIGITS, Training(), judge=lambda _, scores, test: promote(scores, test, Terms())))
 _OF_PLACE = stages_of(lambda: dag(_DIGITS.model_copy(update={"packed": _PLACE}), Training()))
-GRAPH = {name: stage for name, stage in (_OF_PLACE | _OF_FILES).items() if name not in _OF_FILES} | _OF_FILES
+GRAPH = {name: stage for name, stage in (_OF_PLACE | _GATED).items() if name not in _GATED} | _GATED
 """Every stage by name: those of a place that is packed first, then in the order in which the graph calls them."""
 STAGES = tuple(_OF_FILES)
-"""The names of the stages of a set of IDX files, in order."""
+"""The names of the stages of a set of IDX files, in order, where nothing is to be promoted."""

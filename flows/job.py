@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, WithJsonSchema
 
+from artifacts.archive.name_records import ALIAS, AT, SET, flaw_of, split_word
 from flows.dag import GRAPH
 from schemas.addresses import MirrorAddress, below_home
 from schemas.catalog import dataset_names, is_place
@@ -63,6 +64,17 @@ def dataset_or_path(name: str) -> str:
     return name
 
 
+def alias_word(word: str) -> str:
+    """Return the word for an alias, perhaps with its data set. Raises: ValueError: it is none."""
+    name, dataset = split_word(word)
+    flaw = flaw_of(name, GRAPH)
+    if flaw is None and word != name and not SET.fullmatch(dataset):
+        flaw = f"{dataset!r} where a data set belongs"
+    if flaw:
+        raise ValueError(f"expected an alias, as champion or champion@mnist, found {word!r}: {flaw}")
+    return word
+
+
 PLACES = rf"(?:{'|'.join(map(re.escape, dataset_names()))}|.+\.toml|.*/.+)"
 DatasetName = Annotated[str, AfterValidator(dataset_or_path), Field(json_schema_extra={"pattern": f"^{PLACES}$"})]
 """A name of the catalog, or a path; whether there is something only the worker's machine knows."""
@@ -72,6 +84,14 @@ StageName = Annotated[
     str, AfterValidator(stage_of_graph), WithJsonSchema({"type": "string", "enum": [*GRAPH], "title": "Stage"})
 ]
 """The name of a stage of the graph."""
+
+
+AliasWord = Annotated[
+    str,
+    AfterValidator(alias_word),
+    Field(json_schema_extra={"pattern": rf"^{ALIAS.pattern}({AT}{SET.pattern})?$"}),
+]
+"""An alias, `champion`, perhaps with its data set, `champion@mnist`."""
 
 
 class Job(BaseModel):
@@ -103,6 +123,12 @@ class Job(BaseModel):
         default=None,
         description="Test accuracy, from 0 to 1, below which the run warns and emits idxflow.accuracy-below-bound, "
         "for an automation to act on. The run completes all the same.",
+    )
+    promote: AliasWord | None = Field(
+        default=None,
+        description="An alias, as champion, that is to stand for the run's model: it does if the model is better than "
+        "the one that has it, by more than chance, no class is worse, and the test accuracy is not below alert_below. "
+        "Each data set has its own.",
     )
     force: bool = Field(
         default=False, description="Go on, with a warning, where more memory or disk is needed than is free."

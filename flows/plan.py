@@ -10,6 +10,7 @@ from artifacts.store.store import Store
 from flows.admit import Sizes, computed, estimate, headers_of, room_of
 from flows.choose import choose_dataset
 from flows.dag import dag
+from flows.gate import Gate, Wanted
 from flows.job import Job
 from flows.revalidate import ask_mirrors
 from schemas.held_out import planned
@@ -27,7 +28,8 @@ def plan_pipeline(store: Store, job: Job) -> Plan:
         if job.revalidate:
             ask_mirrors(data)
         raw: dict[str, Any] = {}
-        dag(data, job.training, sized=raw.update)
+        gate = Gate(store, Wanted(job.promote, job.alert_below)) if job.promote else None
+        dag(data, job.training, sized=raw.update, judge=gate.judge if gate else None)
     found = planning.plan
     sizes = Sizes(data, headers_of(data, raw, planning))
     needs = estimate(sizes, job.training, computed(found), room_of(store.home).memory)

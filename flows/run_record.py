@@ -14,13 +14,14 @@ from schemas.model import MODEL
 from schemas.results import METRICS, REPORT, Caveat, Metrics, SplitMetrics, find_caveats
 from schemas.scoring import Scored
 from schemas.training import HISTORY, History, Training
+from schemas.verdict import Promotion
 
 if TYPE_CHECKING:
     from artifacts.engine.recorder import Recorder
     from flows.dag import Outcome
     from flows.job import Job
 
-FOUND = ("metrics", "caveats", "held_out", "report", "model")
+FOUND = ("metrics", "caveats", "held_out", "report", "model", "promotion")
 """What a record says of a run once that has completed, and nothing before."""
 
 
@@ -62,6 +63,8 @@ class RunRecord(Record):
     held_out: HeldOut | None = Field(default=None, description="of the train rows; None before the run has completed")
     report: str | None = Field(default=None, description="path of the HTML page")
     model: str | None = Field(default=None, description="path of the .keras file")
+    promotion: Promotion | None = Field(default=None, description="of the alias that the model was to take")
+    promotes: str = Field(default="", description="of a run that judged the model of another one: that run")
     hints_of: str = Field(default="", description="of a run that looked for wrong labels: the run whose they are")
     folds: int = Field(default=0, description="of such a run: how many networks were trained, each without one fold")
     scored_by: str = Field(default="", description="of a run that named new images: the run whose model did")

@@ -91,6 +91,7 @@ def metrics_table(record: RunRecord) -> list[dict[str, str]]:
             ("train accuracy", share(record.metrics["train"].accuracy)),
             *(("caveat", caveat.message) for caveat in record.caveats),
             *((("calibration", test.calibration),) if test.calibration else ()),
+            *((("promotion", record.promotion.line),) if record.promotion else ()),
             *((f"{split} loss", f"{score.loss:.4f}") for split, score in scores),
             *((("held out", str(record.held_out)),) if record.held_out else ()),
             ("seed", str(record.seed)),
@@ -100,6 +101,21 @@ def metrics_table(record: RunRecord) -> list[dict[str, str]]:
             ("run", record.id),
         )
     ]
+
+
+def promotion_table(record: RunRecord) -> list[dict[str, str]]:
+    """Return what became of an alias in a run that judged the model of another one, a row a fact."""
+    if (became := record.promotion) is None:
+        return []
+    facts = {
+        "alias": became.alias,
+        "verdict": became.words,
+        "the alias stands for the model": "yes" if became.stands else "no",
+        "run whose model it is": record.promotes,
+        "artifact": f"promote/{became.verdict}",
+        "run": record.id,
+    }
+    return [{"figure": figure, "value": value} for figure, value in facts.items()]
 
 
 def summary_page(record: RunRecord) -> str:
@@ -138,6 +154,8 @@ def _words(record: RunRecord) -> Iterator[str]:
         yield f"> **Caveat:** {_text(caveat.message)}"
     if record.metrics and (words := record.metrics["test"].calibration):
         yield f"**Calibration:** {_text(words)}."
+    if record.promotion:
+        yield f"**Promotion:** {_text(record.promotion.line)}."
     epochs, chosen = _epochs(record)
     about = f"{record.dataset}, {record.profile} profile, seed {record.seed}, {epochs} epochs{chosen}"
     about += f"; held out: {record.held_out}" if record.held_out else ""

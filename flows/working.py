@@ -10,6 +10,7 @@ from flows.ahead import import_ahead
 from flows.choose import choose_dataset
 from flows.dag import Outcome, dag
 from flows.dashboard import shown
+from flows.gate import Gate, Wanted, settled
 from flows.identify import confirm, take_unknown
 from flows.job import Job
 from flows.revalidate import ask_mirrors
@@ -25,15 +26,23 @@ def work(job: Job) -> RunRecord:
     """
     with shown(job.training.profile, job.alert_below), recording(**asked(job)) as run:
         import_ahead(run.store.home, job)
-        run.publish(**found(run, run.attempt(partial(_walk, job, run)), job))
+        if job.promote is None:
+            run.publish(**found(run, run.attempt(partial(_walk, job, run)), job))
+        else:
+            gate = Gate(run.store, Wanted(job.promote, job.alert_below))
+            outcome, became = settled(
+                run, gate, partial(_walk, job, run, gate), lambda done: (done.model, done.verdict, done.report)
+            )
+            run.publish(**found(run, outcome, job), promotion=became)
     return RunRecord.of(run.saved)
 
 
-def _walk(job: Job, run: Recorder) -> Outcome:
+def _walk(job: Job, run: Recorder, gate: Gate | None = None) -> Outcome:
     """Choose the data set, look whether what is asked for can be done, and walk the graph."""
     data = take_unknown(run.store, choose_dataset(job.dataset, job.mirrors, job.pack))
     if job.revalidate:
         ask_mirrors(data)
     admission = Admission(run.store, data, job.training, job.refresh, force=job.force)
     admission.check()
-    return dag(data, job.training, checked=partial(confirm, run.store, data), sized=admission.sized)
+    judge = gate.judge if gate else None
+    return dag(data, job.training, checked=partial(confirm, run.store, data), sized=admission.sized, judge=judge)

@@ -20,6 +20,7 @@ from schemas.parameters import Summary
 from schemas.results import LISTED, METRICS, PREDICTIONS, REPORT, STATISTICS, Metrics, SplitMetrics, Statistics
 from schemas.source import FILES
 from schemas.training import HISTORY, PROFILES, History, Training
+from schemas.verdict import VERDICT, Verdict
 from tasks.explaining.page import Confusion, Illustration, Mistake, Page, Setting, percent, render
 from tasks.fitting.dealing import GROUPS
 from tasks.formats.ledger import fates
@@ -283,6 +284,7 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
     out: Path,
     packed: Ref | None = None,
     groups: Ref | None = None,
+    verdict: Ref | None = None,
 ) -> ReportSummary:
     """Write the page, and its figures beside it. Versions of artifacts and packages are left to the manifests."""
     history = History.model_validate_json(model.file(HISTORY).read_bytes())
@@ -321,6 +323,7 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
         files=fates(packed.file(FILES)) if packed else {},
         origins=origins,
         figures=figures,
+        verdict=Verdict.model_validate_json(verdict.file(VERDICT).read_bytes()) if verdict else None,
     )
     for name, figure in figures.items():
         (out / f"{name}.svg").write_bytes(figure.svg)

@@ -61,6 +61,11 @@ VERSIONS = (
     f" (SELECT started {_OF} AND version = each.version {_NEWEST}) DESC"
 )
 ELSEWHERE = "SELECT DISTINCT version FROM used INDEXED BY used_by_name WHERE stage = ? AND name = ? LIMIT 32"
+COMPANIONS = (
+    "SELECT DISTINCT other.version FROM used AS own JOIN used AS other ON other.file = own.file"
+    " JOIN used AS also ON also.file = own.file WHERE own.stage = :stage AND own.version = :version"
+    " AND other.stage = :other AND also.stage = :also"
+)
 INSERT = "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 UNREADABLE = "SELECT file FROM runs WHERE id IS NULL ORDER BY file"
 BUSY_SECONDS = 5.0
@@ -162,6 +167,14 @@ class RunIndex:
     def versions_elsewhere(self, stage: str, name: str) -> list[str]:
         """List versions that a stage had of `name` in runs of whatever data set: 32 at most, in no order."""
         return [version for (version,) in self._ask(ELSEWHERE, stage, name)]
+
+    def companions(self, stage: str, version: str, other: str, also: str) -> list[str]:
+        """
+        List the versions of another stage in the runs that used an artifact.
+
+        Args: also: a stage that these runs have come to as well.
+        """
+        return [each for (each,) in self._ask(COMPANIONS, stage=stage, version=version, other=other, also=also)]
 
     def _ask(self, question: str, *values: str, **named: str) -> list[tuple[Any, ...]]:
         given = named or values

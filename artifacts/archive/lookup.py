@@ -1,8 +1,8 @@
 """
 What a person's word stands for.
 
-A word is the beginning of a run's id or of a version, `stage/` and the beginning of a version, an alias, `latest`, or
-`latest@` and a data set.
+A word is the beginning of a run's id or of a version, `stage/` and the beginning of a version, an alias, an alias, `@`
+and a data set, `latest`, or `latest@` and a data set.
 An alias wins over beginnings, a whole id or version over what merely begins so. Beginnings are looked for among the
 names of files: nothing is read for them.
 
@@ -17,8 +17,9 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from artifacts.archive.aliases import the_alias
 from artifacts.archive.index import RunIndex
-from artifacts.archive.name_records import LATEST, alias_files, find_alias
+from artifacts.archive.name_records import LATEST, alias_files
 from artifacts.archive.runs import ENDED, read_run, run_ids, state_of, subject_of
 from artifacts.run_record import Record
 from artifacts.store.disk import disk
@@ -223,7 +224,7 @@ def _run(store: Store, run: str) -> Record:
 
 def _resolve(store: Store, word: str) -> Found:
     """Find the one thing that a word stands for."""
-    if alias := find_alias(store, word):
+    if alias := the_alias(store, word):
         if alias.artifact:
             return Found(*alias.artifact)
         raise UsageError(

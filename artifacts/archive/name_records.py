@@ -2,8 +2,12 @@
 The records of names: what the files of aliases and pins say.
 
     <home>/aliases/<name>.json              {"name", "history": [{"stage", "version", "run", "set"}, ...]}
+    <home>/aliases/<name>@<set>.json        the same of an alias that has its data set in its name
     <home>/pins/<stage>-<version>.json      {"kind": "artifact", "stage", "version", "note", "set"}
     <home>/pins/run-<id>.json               {"kind": "run", "run", "note", "set"}
+
+An entry of an alias's history that the gate has made has "verdict" as well, and "force" where a person insisted. What
+an alias's record has beside that, of a newer idxflow, is kept.
 """
 
 from __future__ import annotations
@@ -25,6 +29,10 @@ from schemas.text import Moment
 
 ALIAS = re.compile(r"[a-z][a-z0-9-]{0,63}")
 """What an alias may look like."""
+AT = "@"
+"""What stands between an alias and its data set."""
+SET = re.compile(r"[a-z0-9][a-z0-9-]*")
+"""What the name or the identity of a data set looks like."""
 LATEST = "latest"
 """The word for the newest run; see `artifacts.archive.lookup`."""
 
@@ -36,19 +44,23 @@ class Placement(BaseModel):
     Args:
         stage, version, run: the artifact, and the run that made it; all None where the alias was removed.
         set:                 the moment: UTC, ISO 8601.
+        verdict:             version of the artifact of promote that let it; None where a person set it.
+        force:               the reason of a person who insisted; None where nobody had to.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="allow")
     stage: StageWord | None
     version: Version | None
     run: str | None
     set: Moment
+    verdict: Version | None = None
+    force: str | None = None
 
 
 class Alias(BaseModel):
     """A name for an artifact, with everything that it ever stood for: the last entry holds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="allow")
     name: str
     history: tuple[Placement, ...] = Field(min_length=1)
 
@@ -67,6 +79,11 @@ class Alias(BaseModel):
         """Stage and version of what it stands for; None where it was removed."""
         last = self.history[-1]
         return (last.stage, last.version) if last.stage and last.version else None
+
+    @property
+    def content(self) -> bytes:
+        """Its file; earlier versions of idxflow read it as long as no entry has a verdict."""
+        return self.model_dump_json(indent=2, exclude_defaults=True).encode()
 
 
 class _Pinned(BaseModel, ABC):
@@ -178,12 +195,19 @@ def read_pin(path: Path) -> Pin:
 
 def find_alias(store: Store, name: str) -> Alias | None:
     """
-    Return an alias, removed or not; None for what never was one.
+    Return an alias by the name in its file, removed or not; None for what never was one.
 
     Raises: StoreError: its file does not read.
     """
-    path = alias_path(store, name)
-    return read_alias(path) if ALIAS.fullmatch(name) and path.exists() else None
+    path, (plain, at, dataset) = alias_path(store, name), name.partition(AT)
+    good = ALIAS.fullmatch(plain) and (not at or SET.fullmatch(dataset))
+    return read_alias(path) if good and path.exists() else None
+
+
+def split_word(word: str) -> tuple[str, str]:
+    """Return the name and the data set of `champion@mnist`; of `champion` no data set."""
+    name, _, dataset = word.partition(AT)
+    return name, dataset
 
 
 def flaw_of(name: str, stages: Collection[str] = ()) -> str | None:

@@ -7,15 +7,17 @@ Whoever changes them, and a clean-up, holds the lock of names: no artifact goes 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from artifacts import run_record
+from artifacts.archive.aliases import Place, place_for, sets_of, sets_of_artifact, the_alias
 from artifacts.archive.lookup import REBUILDS, find, stored_artifact
 from artifacts.archive.name_records import (
+    SET,
     Alias,
     ArtifactPin,
     Pin,
@@ -30,6 +32,7 @@ from artifacts.archive.name_records import (
     pin_path,
     read_alias,
     read_pin,
+    split_word,
 )
 from artifacts.archive.runs import read_run
 from artifacts.store import files
@@ -41,6 +44,8 @@ from artifacts.store.store import Store
 from schemas.errors import StoreError, UsageError
 
 UNCHANGED = "Nothing has changed."
+GATE = "promote"
+"""The stage whose verdicts aliases are moved by."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,8 @@ class Kept:
     What aliases and pins keep.
 
     Args:
-        artifacts: stage and version of each artifact with an alias or a pin of its own.
+        artifacts: stage and version of each artifact with an alias or a pin of its own, and of the verdicts by which
+                   aliases were set.
         runs:      ids of the pinned runs, whose records say which artifacts they keep.
     """
 
@@ -93,37 +99,95 @@ class Names:
         """List the aliases that stand for something, by name; what does not read is among `problems`."""
         return [alias for alias in _readable(alias_files(self._store), read_alias) if alias.artifact]
 
-    def alias(self, name: str) -> Alias:
+    def alias(self, word: str) -> Alias:
         """
-        Return an alias, removed or not.
+        Return the alias that a word means, removed or not: `champion`, or `champion@mnist`.
 
-        Raises: UsageError: a name that never was one.  StoreError: its file does not read.
+        Raises: UsageError: a name that never was one, or that several have.  StoreError: its file does not read.
         """
-        if alias := find_alias(self._store, name):
+        if alias := the_alias(self._store, word):
             return alias
-        close = difflib.get_close_matches(name, [each.name for each in self.aliases()], n=1)
-        way_out = f"{f'Did you mean {close[0]}? ' if close else ''}Set it with: idxflow alias {name} WORD"
-        raise UsageError(f"alias {name!r}", expected="one that is or was set", found="none", way_out=way_out)
+        close = difflib.get_close_matches(word, [each.name for each in self.aliases()], n=1)
+        way_out = f"{f'Did you mean {close[0]}? ' if close else ''}Set it with: idxflow alias {word} WORD"
+        raise UsageError(f"alias {word!r}", expected="one that is or was set", found="none", way_out=way_out)
 
-    def set_alias(self, name: str, stage: str, version: str, now: datetime) -> Alias:
+    def set_alias(self, word: str, stage: str, version: str, now: datetime, *, force: bool = False) -> Alias:
         """
         Let a name stand for an artifact from now on.
 
-        Raises: UsageError: a name that is none, or no such artifact.  ArtifactDamaged.  StoreError.
+        Args:   word: the alias, perhaps with its data set.  force: let it stand for something of another data set, too.
+        Raises: UsageError: a name that is none, or no such artifact, or one of another data set.  ArtifactDamaged.
+                StoreError.
         """
-        if flaw := flaw_of(name, [path.name for path in real_folders(self._store.artifacts)]):
+        self.refuse_flaws(word)
+        with self.changing():
+            sets = sets_of_artifact(self._store, stage, version)
+            place, manifest = place_for(self._store, word, sets), stored_artifact(self._store, stage, version).manifest
+            if place.alias and place.alias.artifact == (stage, version):
+                return place.alias
+            if place.across and not force:
+                raise self._across(place, word, sets)
+            placement = Placement(stage=stage, version=version, run=manifest.run, set=_moment(now))
+            return self._place(place.name, place.alias, placement)
+
+    def promote(  # noqa: PLR0917 - the gate alone calls it
+        self,
+        name: str,
+        artifact: tuple[str, str],
+        instead_of: tuple[str, str] | None,
+        verdict: str,
+        force: str | None,
+        now: datetime,
+    ) -> bool:
+        """
+        Let an alias stand for an artifact from now on, if it still stands for what that was held against.
+
+        Args:
+            name:       of the alias, as in its file.
+            artifact:   stage and version.
+            instead_of: those that the verdict was about; None: the alias stood for nothing.
+            verdict:    version of the artifact of promote.
+            force:      the reason of a person who insisted, if one had to.
+        Returns: whether it does; False: it stands for something else by now, and the verdict is void.
+        Raises:  UsageError: no such artifact.  ArtifactDamaged.  StoreError.
+        """
+        self.refuse_flaws(name)
+        with self.changing():
+            alias, manifest = find_alias(self._store, name), stored_artifact(self._store, *artifact).manifest
+            if (alias.artifact if alias else None) != instead_of:
+                return False
+            stage, version = artifact
+            placement = Placement(
+                stage=stage, version=version, run=manifest.run, set=_moment(now), verdict=verdict, force=force
+            )
+            self._place(name, alias, placement)
+            return True
+
+    def refuse_flaws(self, word: str) -> None:
+        """Refuse a word that will not do for an alias. Raises: UsageError."""
+        name, dataset = split_word(word)
+        flaw = flaw_of(name, [path.name for path in real_folders(self._store.artifacts)])
+        if flaw is None and word != name and not SET.fullmatch(dataset):
+            flaw = f"{dataset!r} where a data set belongs"
+        if flaw:
             raise UsageError(
-                f"alias {name!r}",
+                f"alias {word!r}",
                 expected="up to 64 lower-case letters, digits and hyphens, a letter first, that mean nothing else",
                 found=flaw,
                 way_out=UNCHANGED,
             )
-        with self.changing():
-            alias, manifest = find_alias(self._store, name), stored_artifact(self._store, stage, version).manifest
-            if alias and alias.artifact == (stage, version):
-                return alias
-            placement = Placement(stage=stage, version=version, run=manifest.run, set=_moment(now))
-            return self._place(name, alias, placement)
+
+    def _across(self, place: Place, word: str, sets: Collection[str]) -> UsageError:
+        """Return the error for an alias of one data set that is to stand for something of another."""
+        other = sorted(sets)[0]
+        own = (place.alias and ", ".join(sorted(sets_of(self._store, place.alias)))) or split_word(word)[1]
+        name = split_word(word)[0]
+        return UsageError(
+            f"alias {word!r}",
+            expected=f"something of {own}, whose alias it is",
+            found=f"something of {other}",
+            way_out=f"Name {name}@{other} for an alias of that set, or add --force. {UNCHANGED}",
+        )
 
     def remove_alias(self, name: str, now: datetime) -> Alias:
         """
@@ -137,7 +201,7 @@ class Names:
                 raise UsageError(
                     f"alias {name!r}", expected="one that is set", found="one that was removed", way_out=UNCHANGED
                 )
-            return self._place(name, alias, Placement(stage=None, version=None, run=None, set=_moment(now)))
+            return self._place(alias.name, alias, Placement(stage=None, version=None, run=None, set=_moment(now)))
 
     def pins(self) -> list[Pin]:
         """List the pins, by the names of their files; what does not read is among `problems`."""
@@ -199,7 +263,8 @@ class Names:
         pinned = {(pin.stage, pin.version) for pin in pins if isinstance(pin, ArtifactPin)}
         aliases = [read_alias(path) for path in alias_files(self._store)]
         named = {alias.artifact for alias in aliases if alias.artifact}
-        return Kept(frozenset(pinned | named), frozenset(pin.run for pin in pins if isinstance(pin, RunPin)))
+        verdicts = {(GATE, last.verdict) for alias in aliases if (last := alias.history[-1]).verdict}
+        return Kept(frozenset(pinned | named | verdicts), frozenset(pin.run for pin in pins if isinstance(pin, RunPin)))
 
     def problems(self) -> list[NameProblem]:
         """List the files that do not read, and the names whose artifact or run is gone."""
@@ -234,10 +299,12 @@ class Names:
 
     def _place(self, name: str, alias: Alias | None, placement: Placement) -> Alias:
         """Write the next entry of an alias: what it stands for and its history change as one."""
-        changed = Alias(name=name, history=(*(alias.history if alias else ()), placement))
+        changed = Alias(name=name, history=(placement,))
+        if alias:
+            changed = alias.model_copy(update={"history": (*alias.history, placement)})
         path = alias_path(self._store, name)
         with disk(path.parent):
-            files.write_atomically(path, changed.model_dump_json(indent=2).encode())
+            files.write_atomically(path, changed.content)
         return changed
 
     def _keep(self, pin: Pin) -> Pin:

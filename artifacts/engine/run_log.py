@@ -18,6 +18,7 @@ from artifacts.archive.reasons import explain, sentence
 from artifacts.current import CURRENT
 from artifacts.engine.execution import Done
 from artifacts.engine.foreign import own_error
+from artifacts.ref import Ref
 from artifacts.refresh import Refresh
 from artifacts.run_record import FORMAT, Record, StageRecord
 from artifacts.store.disk import disk
@@ -113,6 +114,12 @@ class RunLog:
         if self.record is None:
             raise RuntimeError("the run has no record yet")
         return self.record
+
+    def retract(self, *refs: Ref) -> None:
+        """Take artifacts out of the record: the run does not stand by them, and is about to make others."""
+        with self._taking:
+            for ref in refs:
+                self._rows.pop((ref.stage, ref.version), None)
 
     def publish(self, **facts: Any) -> None:
         """Put facts into the record, beside its own fields; see `CurrentRun`."""

@@ -26,7 +26,8 @@ EXAMPLES = """Examples:
   idxflow run --refresh train --json > record.json
   idxflow server stop
 
-Exit codes: 0 done, 1 a stage failed, 2 wrong usage; interrupted by
+Exit codes: 0 done, 1 a stage failed, 2 wrong usage, 3 not good enough
+(--fail-below, promote); interrupted by
 Ctrl-C 130, by SIGTERM 143, by SIGHUP 129."""
 
 SERVER_EXAMPLES = """Examples:

@@ -54,7 +54,8 @@ Word = Annotated[
     str,
     Parameter(
         help="A run id or a version (the first digits, as far as they are unique), an alias, or latest. "
-        "`latest` is the newest completed run, latest@mnist that of a data set; for `show`, in any state."
+        "`latest` is the newest completed run; for `show`, in any state. champion@mnist and latest@mnist are those of "
+        "a data set."
     ),
 ]
 Dataset = Annotated[
@@ -85,11 +86,19 @@ Refresh = Annotated[
     several(
         "STAGE",
         "Recompute a stage, cached or not: pack, group, download, verify, decompress, parse, validate, normalize, "
-        "train, evaluate, report.",
+        "train, evaluate, promote, report.",
     ),
 ]
 Revalidate = Annotated[
     bool | None, flag("Ask each mirror whether its file has changed, and download again what may have. [false]")
+]
+Promote = Annotated[
+    str | None,
+    Parameter(
+        metavar="ALIAS",
+        help="Let this alias stand for the model if it is better than the one that has it; each data set has its own. "
+        "[none]",
+    ),
 ]
 Force = Annotated[
     bool | None, flag("Continue, with a warning, where more memory or disk is needed than is free. [false]")
@@ -182,6 +191,7 @@ class RunOptions:
     assign: Assign = None
     mirror: Mirror = None
     refresh: Refresh = None
+    promote: Promote = None
     revalidate: Revalidate = None
     force: Force = None
     pack: PackOptions = PackOptions()

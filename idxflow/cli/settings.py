@@ -87,6 +87,12 @@ def _stage(name: str) -> str:
     return stage_of_graph(name)
 
 
+def _alias(word: str) -> str:
+    from flows.job import alias_word
+
+    return alias_word(word)
+
+
 class _Stages:
     """Adds the stages to a schema. The graph, which knows them, is imported only where somebody looks at one."""
 
@@ -122,6 +128,9 @@ class Settings(BaseSettings):
     revalidate: bool = Field(default=False, description="ask the mirrors whether their files have changed")
     force: bool = Field(default=False, description="continue where more memory or disk is needed than is free")
     alert_below: float | None = Field(default=None, ge=0, le=1, description="test accuracy below which a run warns")
+    promote: Annotated[str, AfterValidator(_alias)] | None = Field(
+        default=None, description="alias that the run's model takes if it is better than the one that has it"
+    )
     fail_below: float | None = Field(
         default=None, ge=0, le=1, description="test accuracy below which the command of a completed run exits with 3"
     )

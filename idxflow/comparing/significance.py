@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.formats.packed import Origins
+from tasks.quality.paired import mcnemar
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,25 +44,6 @@ class Disagreement(BaseModel):
     more_than_chance: bool = Field(description="p_value < level")
     only_a_right: tuple[Image, ...] = Field(description="by sample_id")
     only_b_right: tuple[Image, ...] = Field(description="by sample_id")
-
-
-def mcnemar(b: int, c: int) -> float:
-    """
-    Return the two-sided p-value of the exact McNemar test for two classifiers of the same samples.
-
-    Under the null hypothesis, each sample that exactly one of them gets right is a fair coin: the smaller count is
-    binomial, with n = b + c and probability 1/2. Where n is 0, p is 1.
-
-    Q. McNemar (1947): Note on the sampling error of the difference between correlated proportions or percentages.
-    Psychometrika 12 (2), 153-157.
-
-    Args: b: samples that only the first gets right.  c: samples that only the second gets right.
-    """
-    if b + c == 0:
-        return 1.0
-    from scipy.stats import binomtest
-
-    return float(binomtest(min(b, c), b + c, 0.5).pvalue)
 
 
 def disagreement(

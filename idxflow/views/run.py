@@ -32,6 +32,7 @@ from schemas.scoring import Scored
 from schemas.source import FILES
 from schemas.text import amount, duration, share, span
 from schemas.training import PROFILES, Training
+from schemas.verdict import Promotion
 
 INDENT = 12
 """Columns before what stands below the row of a stage."""
@@ -117,6 +118,7 @@ class RunFacts(BaseModel):
     metrics: dict[str, Score]
     caveats: tuple[Caveat, ...] = Field(description="what voids or weakens the test accuracy")
     held_out: HeldOut | None = Field(description="of the train rows; None where the run did not complete")
+    promotion: Promotion | None = Field(description="of the alias that the model was to take")
     warnings: tuple[str, ...]
     error: str | None
     model: Path | None = Field(description="None where it is not in the store")
@@ -312,7 +314,7 @@ def print_summary(console: Console, record: RunRecord, home: Path, stop_server: 
         ("Held out", done and record.held_out),
         *(("Corrected", told) for told in _corrected([Path(row.path) for row in _tables(record)])),
         ("First 3 labels", labels),
-        *(_figures(record) if done else ()),
+        *(_figures(record) if done or record.promotion else ()),
         ("Model", record.model and Path(record.model)),
         ("Report", record.report and Path(record.report)),
         ("Record", home / "runs" / f"{record.id}.json"),
@@ -340,6 +342,8 @@ def _figures(run: RunFacts | RunRecord) -> Iterator[tuple[str, str]]:
         yield CAVEAT, caveat.message
     if (test := run.metrics.get("test")) and test.calibration:
         yield "Calibration", test.calibration
+    if run.promotion:
+        yield "Promotion", run.promotion.line
 
 
 def _files(record: RunRecord) -> str | None:

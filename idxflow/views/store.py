@@ -21,6 +21,7 @@ from idxflow.views.console import Console
 from idxflow.views.layout import CLOCK, few, local_time
 from schemas.counts import counted
 from schemas.text import amount, duration, share
+from schemas.visible import in_a_line
 
 DIGITS = 16
 """Of a SHA-256, as many as a person is shown."""
@@ -35,6 +36,8 @@ class Row(BaseModel):
     run: str | None = Field(description="id of the run that made it")
     since: str = Field(description="UTC, ISO 8601")
     test_accuracy: float | None = Field(description="of a model, as far as a run in the history knows it")
+    verdict: str | None = Field(description="version of the artifact of promote that let it; None: a person set it")
+    force: str | None = Field(description="the reason of a person who overruled the gate")
 
 
 class Page(BaseModel):
@@ -66,6 +69,9 @@ def print_alias(console: Console, page: Page) -> None:
     artifact, since, test = _cells(page.current)
     test = "" if page.current.test_accuracy is None else f", test accuracy {test}"
     console.line(Text.assemble((page.name, "bold"), f": {artifact} since {since}{test}"))
+    if page.current.verdict:
+        force = f", by force: {in_a_line(page.current.force)}" if page.current.force else ""
+        console.line(f"Verdict: promote/{page.current.verdict}{force}")
     if page.before:
         console.line()
         console.table(("before", "since", "test"), [_cells(row) for row in page.before], right=("test",))
@@ -124,6 +130,8 @@ def _row(placement: Placement, store: Store, index: RunIndex) -> Row:
         run=placement.run,
         since=placement.set,
         test_accuracy=accuracy,
+        verdict=placement.verdict,
+        force=placement.force,
     )
 
 

@@ -18,6 +18,7 @@ from schemas.image_spec import ImageSpec
 from schemas.model import NormalizerFacts
 from schemas.results import LISTED, Caveat, ClassMetrics, Metrics, Statistics, find_caveats, wilson_interval
 from schemas.training import EpochRow, History, Training
+from schemas.verdict import Verdict
 from schemas.visible import in_a_line
 from tasks.formats.packed import Origins
 from tasks.quality.hints import Hints
@@ -96,6 +97,7 @@ class Page:
         origins:    of samples, for their files' names.
         near:       test images that are nearly equal to train images.
         files:      of a set that was packed, what became of its files, by how many.
+        verdict:    of the gate; None where nothing was to be promoted.
     """
 
     SAMPLES: ClassVar[int] = 100
@@ -122,6 +124,7 @@ class Page:
     origins: Origins = Origins()  # noqa: RUF009 - it knows nothing
     near: NearLeaks = NearLeaks()  # noqa: RUF009 - none
     files: dict[str, int] = field(default_factory=dict)
+    verdict: Verdict | None = None
 
     def sample(self, split: str, sample_id: int) -> str:
         """Return what an image is called: by its sample id, and the file that it comes from where that is known."""

@@ -23,7 +23,12 @@ def test_what_is_deployed_is_what_is_promised(site: Site) -> None:
     (schedule,) = nightly.schedules
     told: Any = schedule.schedule
     assert (told.cron, told.timezone, schedule.active) == ("0 3 * * *", "Europe/Paris", True)
-    assert nightly.parameters == {"dataset": "mnist", "training": {"profile": "tutorial"}, "alert_below": 0.95}
+    assert nightly.parameters == {
+        "dataset": "mnist",
+        "training": {"profile": "tutorial"},
+        "alert_below": 0.95,
+        "promote": "champion",
+    }
     demand = site.client.read_deployment_by_name("idxflow/on-demand")
     assert (demand.schedules, demand.parameters) == ([], {})
     for each, strategy in ((nightly, "CANCEL_NEW"), (demand, "ENQUEUE")):

@@ -1,7 +1,10 @@
 """
-Runs of the counting flow that die at a chosen step of the file layer, each a process of its own.
+Runs of a flow that die at a chosen step of the file layer, each a process of its own.
 
-As a program it reads a line a run (step, home folder, seed, stages to refresh) and forks: Prefect is imported once.
+The flow is the counting one, or that which promotes.
+
+As a program it reads a line a run (step, home folder, seed, stages to refresh, a run to promote) and forks: Prefect is
+imported once.
 """
 
 from __future__ import annotations
@@ -46,25 +49,36 @@ class Runner:
     def __exit__(self, *_: object) -> None:
         self._process.communicate()
 
-    def run(self, home: Path, at: int = NEVER, seed: int = 1, refresh: tuple[str, ...] = ()) -> tuple[int, int]:
-        """Run the flow. Returns: its exit code, negative for a signal, and how many steps it took if it ended."""
+    def run(
+        self, home: Path, at: int = NEVER, seed: int = 1, refresh: tuple[str, ...] = (), promote: str = ""
+    ) -> tuple[int, int]:
+        """
+        Run the flow.
+
+        Args:    promote: a run whose model is to be the champion, by force: the flow that does that, instead.
+        Returns: its exit code, negative for a signal, and how many steps it took if it ended.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f"{at} {home} {seed} {','.join(refresh)}\n")
+        self._process.stdin.write(f"{at} {home} {seed} {','.join(refresh)} {promote}\n")
         self._process.stdin.flush()
         code, steps = self._process.stdout.readline().split()
         return int(code), int(steps)
 
 
-def _run(at: int, home: str, seed: int, refresh: tuple[str, ...], steps: int) -> None:
+def _run(at: int, home: str, seed: int, refresh: tuple[str, ...], promote: str, steps: int) -> None:
     """Be the run; write down how many steps it took."""
+    from flows.promoting import promoting
     from schemas.training import Training
     from tests.artifacts.counting import counting
 
     os.environ["IDXFLOW_HOME"] = home
     disk = CountingDisk() if at == NEVER else DyingDisk(at)
     with using(disk):
-        counting(training=Training(seed=seed), refresh=refresh)
+        if promote:
+            promoting(promote, "champion", None, "a test")
+        else:
+            counting(training=Training(seed=seed), refresh=refresh)
     os.write(steps, str(len(disk.steps)).encode())
 
 
@@ -72,7 +86,8 @@ def main() -> None:
     """Be the program."""
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    import tests.artifacts.counting  # noqa: F401 - once, for all
+    import flows.promoting  # noqa: F401 - once, for all
+    import tests.artifacts.counting  # noqa: F401
 
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):  # each run would wait a second for its last
         serve()
@@ -81,12 +96,12 @@ def main() -> None:
 def serve() -> None:
     """Fork for each line of the input."""
     for line in sys.stdin:
-        at, home, seed, refresh = line.rstrip("\n").split(" ")
+        at, home, seed, refresh, promote = line.rstrip("\n").split(" ")
         reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
             os.dup2(2, 1)
-            _run(int(at), home, int(seed), tuple(filter(None, refresh.split(","))), writer)
+            _run(int(at), home, int(seed), tuple(filter(None, refresh.split(","))), promote, writer)
             os._exit(0)
         os.close(writer)
         _, status = os.waitpid(child, 0)

@@ -144,6 +144,23 @@ def _check_renamed(store: Store) -> None:
     assert kept.artifacts == {("parse", ref_of(salt).version) for salt in (0, 1)}
 
 
+def _promotable(store: Store) -> None:
+    for salt in (0, 1):
+        build(store, OLD, salt=salt)
+    Names(store).promote("champion@own", ("parse", ref_of(0).version), None, "0" * 16, None, NOW)
+
+
+def _promote(store: Store) -> None:
+    old, new = (("parse", ref_of(salt).version) for salt in (0, 1))
+    names = Names(store)
+    assert names.promote("champion@own", new, old, "1" * 16, "a reason", NOW) or names.aliases()[0].artifact == new
+
+
+def _check_promoted(store: Store, *allowed: int) -> None:
+    last = Names(store).alias("champion").history[-1]
+    assert (last.version, last.verdict) in [(ref_of(salt).version, f"{salt}" * 16) for salt in allowed or (0, 1)]
+
+
 def _crowded(store: Store) -> None:
     """Artifact 0 is held by the last run, 1 by an alias, 2 by a pin, 3 and 4 by nothing, 5 is unfinished; leftovers."""
     for salt in range(5):
@@ -239,6 +256,7 @@ SCENES = {
     "a hold": Scene(_nothing, _hold, _nothing, _check_hold),
     "a run's record": Scene(lambda store: record(store, "a" * 12, (0,)), _record, _check_records, _nothing),
     "an alias and a pin": Scene(_named, _rename, _check_alias, _check_renamed),
+    "a promotion": Scene(_promotable, _promote, _check_promoted, lambda store: _check_promoted(store, 1)),
     "a clean-up": Scene(_crowded, _clean_up, _check_held, _check_gone),
     "a first use": Scene(_nothing, _trust, _check_trust, _check_trust),
 }

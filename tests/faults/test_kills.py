@@ -13,11 +13,16 @@ from pathlib import Path
 import pytest
 
 from artifacts.archive.audit import Auditor
+from artifacts.archive.names import Names
 from artifacts.archive.runs import list_runs, state_of
 from artifacts.store.store import Store
+from flows.pipeline import pipeline
+from flows.promoting import promoting
 from flows.run_record import RunRecord
+from schemas.training import Training
 from tests.faults.dying import KILLED, Runner
 from tests.faults.test_crashes import assert_sound
+from tests.flows.own_sets import make_set
 from tests.processes import open_python, served_environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server"), pytest.mark.timeout(1800)]
@@ -56,6 +61,43 @@ def test_a_run_that_is_killed_before_any_step_costs_nothing(
             assert not list(home.glob("artifacts/*/.*"))
             shutil.rmtree(home)
         record_testsuite_property("kills", steps)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first", "moved"])
+def test_an_alias_is_old_or_new_whenever_its_promotion_is_killed(
+    home: Path, tmp_path: Path, first: bool, record_testsuite_property: Callable[[str, object], None]
+) -> None:
+    """Killed before step 0, 1, 2, ... the alias stands for what it did or for the model whose verdict is stored."""
+    own = make_set(tmp_path / "leaves", 1)
+    old, new = (pipeline(own.toml, Training(epochs=1, seed=seed)) for seed in (1, 2))
+    versions = [next(row.version for row in each.stages if row.stage == "train") for each in (old, new)]
+    before = None if first else ("train", versions[0])
+    if before:
+        promoting(old.id, "champion")
+    with Runner() as runner:
+        code, steps = runner.run(Path(shutil.copytree(home, tmp_path / "counted")), promote=new.id)
+        assert code == 0
+        assert steps > 20
+        for at in range(steps):
+            killed = Path(shutil.copytree(home, tmp_path / f"at-{at}"))
+            assert runner.run(killed, at, promote=new.id)[0] in (0, KILLED)
+            assert stands_for(killed) in (before, ("train", versions[1]))
+            assert_sound(Store(killed))
+            assert runner.run(killed, promote=new.id)[0] == 0
+            assert stands_for(killed) == ("train", versions[1])
+            assert_sound(Store(killed))
+            shutil.rmtree(killed)
+        record_testsuite_property("kills", steps)
+
+
+def stands_for(home: Path) -> tuple[str, str] | None:
+    """Return what the champion is, whose verdict has to be stored and sound."""
+    store = Store(home)
+    found = Names(store).aliases()
+    for alias in found:
+        assert alias.history[-1].verdict
+        assert store.read("promote", alias.history[-1].verdict, fully=True)
+    return found[0].artifact if found else None
 
 
 def test_the_command_is_killed_at_random_moments(

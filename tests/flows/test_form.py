@@ -59,6 +59,9 @@ def test_bounds_are_in_the_form() -> None:
         for name in (*dataset_names(), "own.toml", "/srv/data/own.toml", "/srv/photos", "./photos")
     )
     assert not any(re.search(pattern, name) for name in ("mnits", "", "mnist2", ".toml"))
+    pattern = properties()["promote"]["anyOf"][0]["pattern"]
+    assert all(re.search(pattern, word) for word in ("champion", "champion@mnist", "best-2@leaves-3fa2b1c4"))
+    assert not any(re.search(pattern, word) for word in ("", "Champion", "champion@", "@mnist", "a b", "../x"))
     for wrong in ({"alert_below": 1.5}, {"refresh": ["nothing"]}, {"training": {"epochs": 0}}, {"dataset": "mnits"}):
         with pytest.raises(ParameterTypeError):
             pipeline.validate_parameters(wrong)

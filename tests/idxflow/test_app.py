@@ -56,7 +56,7 @@ def test_there_are_the_commands_that_the_project_promises() -> None:
     assert {" ".join(words) for words in commands()} == {
         "", "run", "server", "server start", "server stop", "server status", "server password",
         "plan", "runs", "show", "lineage", "compare", "hints", "verify", "gc", "alias", "pin", "export", "trust", "up",
-        "describe", "predict",
+        "describe", "predict", "promote",
     }  # fmt: skip
 
 

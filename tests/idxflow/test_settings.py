@@ -145,7 +145,10 @@ def test_a_file_is_no_home(desk: Path) -> None:
         load_settings({"home": "note.txt"})
 
 
-COMMANDS = "server, alias, compare, describe, export, gc, hints, lineage, pin, plan, run, runs, show, trust, up, verify"
+COMMANDS = (
+    "server, alias, compare, describe, export, gc, hints, lineage, pin, plan, promote, run, runs, show, trust, up, "
+    "verify"
+)
 
 
 def refusal(flags: dict[str, object] | None = None, *assignments: str) -> str:

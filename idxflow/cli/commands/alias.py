@@ -2,12 +2,13 @@
 List the aliases, show one with its history, set or remove it.
 
 An alias is a name for an artifact that every command takes in its place.
-An artifact that has an alias is never deleted by `idxflow gc`.
+An artifact that has an alias is never deleted by `idxflow gc`. Each data set may
+have its own: champion@mnist. `idxflow promote` asks first whether a model is better.
 
 Examples:
   idxflow alias                    all of them
   idxflow alias champion latest    the model of the newest completed run
-  idxflow alias champion f28b
+  idxflow alias champion@mnist f28b
   idxflow alias champion           what it stands for, and did before
   idxflow alias champion --remove
 """
@@ -31,7 +32,10 @@ from schemas.errors import UsageError
 
 def alias(
     name: Annotated[
-        str | None, Parameter(help="The alias: up to 64 lower-case letters, digits and hyphens, a letter first.")
+        str | None,
+        Parameter(
+            help="The alias: up to 64 lower-case letters, digits and hyphens, a letter first; perhaps @ and a data set."
+        ),
     ] = None,
     word: Annotated[
         str | None,
@@ -40,6 +44,7 @@ def alias(
     /,
     *,
     remove: Annotated[bool, flag("Remove the alias; its history is kept.")] = False,
+    force: Annotated[bool, flag("Let an alias of one data set stand for something of another.")] = False,
     json: Json = False,
     home: Home = None,
 ) -> int:
@@ -54,7 +59,7 @@ def alias(
     store, names, now = archive.store, archive.names, datetime.now(UTC)
     if name and word:
         target = archive.artifact(word).manifest
-        chosen = [names.set_alias(name, target.stage, target.version, now)]
+        chosen = [names.set_alias(name, target.stage, target.version, now, force=force)]
     elif name:
         chosen = [names.remove_alias(name, now) if remove else names.alias(name)]
     else:

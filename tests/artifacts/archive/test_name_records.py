@@ -85,11 +85,23 @@ def test_a_record_under_another_name_is_not_believed(store: Store) -> None:
         read_alias(write(store.home / "aliases" / "champion", ALIAS.model_dump_json()))
 
 
-def test_what_names_more_than_the_record_knows_is_refused(store: Store) -> None:
-    """A field too many is a record of another program."""
-    path = write(alias_path(store, "champion"), json.dumps(ALIAS.model_dump(mode="json") | {"extra": 1}))
+def test_what_a_newer_idxflow_has_added_is_kept(store: Store) -> None:
+    """A field that this version does not know stays in the record; of a pin, it is a record of another program."""
+    newer = ALIAS.model_dump(mode="json", exclude_defaults=True) | {"extra": 1}
+    newer["history"][0]["more"] = [2]
+    path = write(alias_path(store, "champion"), json.dumps(newer))
+    assert json.loads(read_alias(path).content) == newer
+    path = write(pin_path(store, PINS[0].stem), json.dumps(PINS[0].model_dump(mode="json") | {"extra": 1}))
     with pytest.raises(StoreError):
-        read_alias(path)
+        read_pin(path)
+
+
+def test_an_alias_without_a_verdict_is_what_earlier_versions_read() -> None:
+    """No field is written that an alias set by hand has no value for: earlier versions refuse what they do not know."""
+    assert json.loads(ALIAS.content) == {
+        "name": "champion",
+        "history": [{"stage": "train", "version": "1" * 16, "run": "a" * 12, "set": MOMENT}],
+    }
 
 
 def test_what_is_being_written_is_not_listed(store: Store) -> None:

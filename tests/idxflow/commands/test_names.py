@@ -103,6 +103,7 @@ def test_an_alias_as_json(store: Store, used: Ref, capsys: pytest.CaptureFixture
     assert one["current"]["since"].endswith("+00:00")
     assert one["current"] | {"since": ""} == {
         "stage": "train", "version": used.version, "run": "0" * 12, "since": "", "test_accuracy": 0.9606,
+        "verdict": None, "force": None,
     }  # fmt: skip
     assert one["before"] == []
     alias(json=True)

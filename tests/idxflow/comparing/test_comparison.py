@@ -15,9 +15,10 @@ from artifacts.store.files import remove_folder
 from artifacts.store.store import Store
 from flows.run_record import RunRecord
 from idxflow.comparing.comparison import Comparison, Difference, compare_runs, gather
-from idxflow.comparing.significance import LEVEL, disagreement, mcnemar
+from idxflow.comparing.significance import LEVEL, disagreement
 from schemas.errors import ArtifactDamaged, UsageError
 from schemas.training import Training
+from tasks.quality.paired import mcnemar
 from tests.artifacts.building import flip_unseen
 from tests.idxflow.comparing.compared_runs import CLASSES, CODE, ENVIRONMENT, LABELS, finished_run, predictions
 
