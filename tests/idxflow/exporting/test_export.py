@@ -192,15 +192,20 @@ def test_what_cannot_be_proved_is_not_converted(
     assert (target / "model.keras").read_bytes() == real_model().model
 
 
+def leaves(picture: PictureSpec) -> Source:
+    """A folder of somebody's pictures."""
+    return Source(
+        path="/home/somebody/leaves", name="leaves", kind="pictures", content="0" * 64, picture=picture,
+        classes=DIGITS.classes,
+    )  # fmt: skip
+
+
 def test_what_a_scorer_needs_stands_in_the_labels(store: Store, target: Path) -> None:
     """How pictures became images, and whether the files lie on their side, is told to whoever brings new ones."""
     spec = DIGITS.splits["train"].spec.model_copy(update={"transpose": True})
     train = DIGITS.splits["train"].model_copy(update={"spec": spec})
     picture = PictureSpec.model_validate({"shape": [8, 8], "fit": "pad", "pad": 255, "background": 7})
-    packed = Source(
-        path="/home/somebody/leaves", name="leaves", kind="pictures", content="0" * 64, picture=picture,
-        classes=DIGITS.classes,
-    )  # fmt: skip
+    packed = leaves(picture)
     splits = {"train": train, "test": DIGITS.splits["test"]}
     refs = model_line(store, dataset=DIGITS.model_copy(update={"splits": splits, "packed": packed}))
     exported(store, refs["train"], target)
@@ -465,6 +470,18 @@ def test_a_test_table_of_other_rows_proves_nothing(
     assert again.version == refs["parse"].version
     assert gathered(store, refs, hold).test is None
     assert exported(store, refs["train"], target).unproved == "its test table is no longer in the store"
+
+
+def test_without_a_report_the_pack_tells_of_pictures(store: Store, hold: Hold) -> None:
+    """How pictures became images is known as long as the report or the pack is stored."""
+    picture = PictureSpec.model_validate({"shape": [8, 8], "fit": "stretch"})
+    pack = make(store, "pack", parameters={"source": leaves(picture)})
+    spec = DIGITS.splits["train"].spec
+    table = make(store, "parse", "train", inputs={"files": [pack]}, parameters={"spec": spec})
+    model = make(store, "train", inputs={"table": table}, files={"model.keras": b"", "history.json": b"{}"})
+    assert gather(store, stored(store, model), hold).picture == picture
+    clean_up(store, pack)
+    assert gather(store, stored(store, model), hold).picture is None
 
 
 def test_everything_is_held_while_it_is_read(store: Store, refs: dict[str, Ref], hold: Hold) -> None:
