@@ -94,6 +94,12 @@ def test_a_fall_of_just_the_margin_is_within_it(images: int, lost: int, lower: i
     assert len(lower_classes(pair((images - lost, 0, lost, 0)), NAMES, Terms())) == lower
 
 
+def test_a_margin_that_has_no_exact_form_is_exact() -> None:
+    """29 of 100 images are 29 points, though 0.29 times 100 is a little less than 29 to a computer."""
+    assert not lower_classes(pair((71, 0, 29, 0)), NAMES, Terms(margin=0.29))
+    assert lower_classes(pair((70, 0, 30, 0)), NAMES, Terms(margin=0.29))
+
+
 def test_the_more_classes_the_more_has_to_speak_against_one() -> None:
     """All classes share one level: of two hundred one is not held against a model for what one of two would be."""
     few, many = (

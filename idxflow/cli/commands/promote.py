@@ -10,7 +10,7 @@ move, the exit code is 3.
 Examples:
   idxflow promote latest champion          champion of the run's data set
   idxflow promote 43be champion@mnist
-  idxflow promote 43be champion --force "the old one was trained on wrong labels"
+  idxflow promote 43be champion --force "its labels were wrong"
 """
 
 from __future__ import annotations
