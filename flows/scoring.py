@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from prefect import flow
@@ -15,15 +14,9 @@ from artifacts.engine.threads import StageThreads
 from flows.answers import Answered, Preparing
 from flows.job import taking
 from flows.run_record import RunRecord
-from schemas.counts import counted
+from flows.scored_page import DRIFT, FLOW, drift_payload, headline, key_of, page
 from schemas.errors import UsageError
 from schemas.pictures import Fit
-from schemas.text import share, span
-
-DRIFT = "idxflow.drift"
-"""The name of the event that images are unlike those of training."""
-SHOWN = 20
-"""Classes and reasons that a page lists."""
 
 
 class ScoringJob(BaseModel):
@@ -50,7 +43,7 @@ class ScoringJob(BaseModel):
     label: str | None = Field(default=None, description="Column of the labels in a CSV or TSV.")
 
 
-@flow(name="idxflow-scoring", task_runner=StageThreads(max_workers=4))  # type: ignore[arg-type]  # as of the pipeline
+@flow(name=FLOW, task_runner=StageThreads(max_workers=4))  # type: ignore[arg-type]  # as of the pipeline
 @taking(ScoringJob)
 def scoring(job: ScoringJob) -> RunRecord:
     """Name what is new at some paths with a trained model, and tell whether it is like what that was trained on."""
@@ -104,80 +97,11 @@ def show(flow_run: FlowRun, named: str, identity: str, answers: list[Answered]) 
     with board.writing():
         board.rename(f"{named} / {told}", (named, "scores", *(() if answers else ("nothing-changed",))))
         if answers:
-            key = re.sub("[^a-z0-9]+", "-", f"scores-{identity}".lower()).strip("-")
-            board.post_page(key, page(answers), told)
+            board.post_page(key_of(identity), page(answers), told)
     for each in answers:
         if each.scored.drift:
             emit_event(
                 DRIFT,
                 resource={"prefect.resource.id": f"prefect.flow-run.{flow_run.id}", "prefect.resource.name": named},
-                payload={
-                    "place": each.place.name,
-                    "features": list(each.scored.drift),
-                    "images": each.scored.images,
-                    "words": each.scored.words,
-                },
+                payload=drift_payload(each),
             )
-
-
-def headline(answers: list[Answered]) -> str:
-    """Say in a line what was named."""
-    if not answers:
-        return "nothing new"
-    images, refused = sum(each.scored.images for each in answers), sum(map(_refused, answers))
-    told = [f"{counted(images, 'image', ',')} named", f"{counted(refused, 'file', ',')} refused" if refused else ""]
-    drifted = "unlike training" if any(each.scored.drift for each in answers) else ""
-    return ", ".join(filter(None, [*told, drifted]))
-
-
-def page(answers: list[Answered]) -> str:
-    """Return a page in Markdown: of each place what was named, how sure, how unlike training, and what was refused."""
-    return "\n".join(line for each in answers for line in _section(each))
-
-
-def _section(answered: Answered) -> list[str]:
-    scored = answered.scored
-    lines = [f"## {_text(answered.place.name)}", ""]
-    facts = {"Images": f"{scored.images:,}", "Drift": scored.words}
-    if scored.sure is not None and scored.images:
-        facts["Sure of"] = f"{scored.sure:,} ({share(scored.sure / scored.images)})"
-    if scored.unlike:
-        facts["Unlike anything trained on"] = f"{scored.unlike:,}"
-    if scored.metrics and scored.metrics.interval:
-        right, interval = share(scored.metrics.accuracy), span(scored.metrics.interval)
-        facts["Accuracy"] = f"{right} of {scored.labelled:,} labelled images, 95 % interval {interval}"
-    lines += ["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in facts.items()), ""]
-    if scored.classes:
-        most = sorted(scored.classes.items(), key=lambda each: -each[1])[:SHOWN]
-        lines += [
-            "| class | images |",
-            "| --- | ---: |",
-            *(f"| {_text(name)} | {count:,} |" for name, count in most),
-            "",
-        ]
-    if scored.refused:
-        few = list(scored.refused.items())[:SHOWN]
-        lines += [
-            "| refused because | files |",
-            "| --- | ---: |",
-            *(f"| {_text(why)} | {count:,} |" for why, count in few),
-            "",
-        ]
-    if scored.shifts:
-        lines += [
-            "| feature | population stability index | by chance alone | probability of that |",
-            "| --- | ---: | ---: | ---: |",
-        ]
-        lines += [
-            f"| {each.feature} | {each.psi:.4f} | {each.noise:.4f} | {each.chance:.2g} |" for each in scored.shifts
-        ]
-        lines.append("")
-    return lines
-
-
-def _refused(answered: Answered) -> int:
-    return sum(answered.scored.refused.values())
-
-
-def _text(words: str) -> str:
-    return re.sub(r"([\\`*_\[\]<>|#~&])", r"\\\1", " ".join(words.split()))

@@ -15,6 +15,7 @@ artifact is an error. The commands are thin layers over this module.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -32,7 +33,7 @@ from artifacts.store.store import Store, existing_store
 from flows.run_record import RunRecord
 from idxflow.asking import TrainingValues, ask, check_dataset
 from idxflow.comparing.images import Images, Kind, load_images
-from schemas.errors import UsageError
+from schemas.errors import IdxflowError, UsageError
 from schemas.model import MODEL
 from schemas.results import METRICS, PREDICTIONS
 from schemas.source import Choices
@@ -45,7 +46,9 @@ if TYPE_CHECKING:
     from artifacts.archive.audit import Audit
     from artifacts.archive.collect import Cleanup
     from artifacts.archive.lineage import Lineage
+    from artifacts.engine.direct import DirectRun
     from artifacts.engine.plan import Plan
+    from flows.answers import Answered
     from idxflow.comparing.comparison import Comparison
     from idxflow.comparing.history import TrainingHistory
     from idxflow.comparing.images import Classifier, Predictions
@@ -348,6 +351,7 @@ class Archive:
         given, network = [str(path) for path in paths], trained(self.store, word)
         with recording_directly(self.store) as run:
             found = answer(run, network, given, said, label=label, only_new=only_new)
+        _show_answers(self.store, run, found.answers)
         return Answers.of(run.id, self.store, network, found, given)
 
     def verify(self, *, everything: bool = False, repair: bool = False) -> Audit:
@@ -361,6 +365,27 @@ class Archive:
         from artifacts.archive.collect import collect, survey
 
         return (collect if really else survey)(self.store, keep=keep, older_than=older_than, now=datetime.now(UTC))
+
+
+def _show_answers(store: Store, run: DirectRun, answers: list[Answered]) -> None:
+    """Show what was named in the dashboard, if the home folder's server runs."""
+    from flows.scored_page import DRIFT, FLOW, drift_payload, headline, key_of, page
+    from idxflow.server.posting import Posting, post_later
+
+    told = headline(answers)
+    posting = Posting(
+        flow=FLOW,
+        name=f"{run.dataset} / {told}",
+        tags=[run.dataset, "scores", *([] if answers else ["nothing-changed"])],
+        ended=datetime.now(UTC).isoformat(),
+        message=f"By `idxflow predict`, run {run.id} of `idxflow runs`.",
+        key=key_of(run.dataset_id) if answers else "",
+        page=page(answers) if answers else "",
+        told=told,
+        events=[(DRIFT, drift_payload(each)) for each in answers if each.scored.drift],
+    )
+    with suppress(OSError, IdxflowError):  # a dashboard is there to be looked at, and fails no call
+        post_later(store.home, posting)
 
 
 def open_store(home: Path | str | None = None) -> Archive:

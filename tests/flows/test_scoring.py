@@ -15,7 +15,8 @@ from PIL import Image
 from artifacts.store.store import Store
 from flows.answers import Preparing, answer, trained
 from flows.run_record import RunRecord
-from flows.scoring import DRIFT, ScoringJob, headline, page, scoring
+from flows.scored_page import DRIFT, headline, page
+from flows.scoring import ScoringJob, scoring
 from schemas.errors import UsageError
 from tests.flows.own_sets import SIDE, draw, make_set, run
 from tests.processes import open_python, served_environment
