@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from schemas.addresses import below_home
 from schemas.arrays import as_texts
 from schemas.errors import StoreError, UsageError
 from schemas.visible import cell
@@ -19,18 +20,24 @@ if TYPE_CHECKING:
 ENDINGS = (".csv", ".parquet")
 
 
-def check_target(path: Path, *, replaced: bool = False) -> None:
+def check_target(path: Path, places: Iterable[str], *, replaced: bool = False) -> None:
     """
     See that answers can be written to a file.
 
-    Args:   replaced: one that is there is written again.
-    Raises: UsageError: another ending, no such folder, or a file that is there.
+    Args:
+        places:   paths that are asked about.
+        replaced: one that is there is written again.
+    Raises: UsageError: another ending, no such folder, a file that is there, or one that lies in what is asked about.
     """
     if path.suffix.lower() not in ENDINGS:
         found = f"the ending {path.suffix}" if path.suffix else "none"
         raise UsageError(str(path), expected="the ending .csv or .parquet", found=found, way_out="Nothing has run.")
     if not path.absolute().parent.is_dir():
         raise UsageError(str(path), expected="a folder that is there", found="none", way_out="Create it first.")
+    around = next((each for each in places if path.resolve().is_relative_to(Path(below_home(each)).resolve())), None)
+    if around is not None:
+        found = f"one in {around}"
+        raise UsageError(str(path), expected="a file elsewhere", found=found, way_out="It would be named itself.")
     if os.path.lexists(path) and (path.is_dir() or not replaced):
         found = "a folder" if path.is_dir() else "a file that is there"
         raise UsageError(str(path), expected="a new file", found=found, way_out="Name another, or delete it.")
@@ -43,13 +50,14 @@ def joined(tables: Sequence[pa.Table]) -> pa.Table:
     return pa.concat_tables(tables).unify_dictionaries() if tables else answer_schema().empty_table()
 
 
-def write_answers(path: Path, table: pa.Table) -> None:
+def write_answers(path: Path, table: pa.Table, *, replaced: bool = False) -> None:
     """
     Write answers, in one step: a file of the same name is whole, the old one or the new one.
 
     In CSV no cell is a formula; see `schemas.visible.cell`.
 
-    Raises: StoreError: it cannot be written.
+    Args:   replaced: one that is there is written again; else it stays, and is an error.
+    Raises: StoreError: it cannot be written, or is there meanwhile.
     """
     import pyarrow.parquet as pq
     from pyarrow import csv
@@ -60,7 +68,11 @@ def write_answers(path: Path, table: pa.Table) -> None:
             pq.write_table(table, aside, compression="zstd")
         else:
             csv.write_csv(as_cells(table), aside)
-        aside.replace(path)
+        if replaced:
+            aside.replace(path)
+        else:
+            path.hardlink_to(aside)
+            aside.unlink()
     except OSError as error:
         with suppress(OSError):
             aside.unlink()

@@ -6,19 +6,24 @@ The flow of a deployment that does the same is `flows.scoring`.
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from artifacts.archive.lookup import find_run, stored_artifact
 from artifacts.archive.runs import subject_of
+from artifacts.keys import plain
 from artifacts.ref import Ref
-from artifacts.store.files import sha256_of
+from artifacts.store.files import read_plain, sha256_of
+from artifacts.store.flock import locked
 from artifacts.store.store import Store
+from flows.answer_files import joined
 from flows.run_record import RunRecord
 from schemas.addresses import below_home
 from schemas.datasets import TableSpec
@@ -48,8 +53,12 @@ class Preparing(BaseModel):
     )
     pad: Grey | None = Field(default=None, description="level around a padded picture, 0 to 255")
     background: Grey | None = Field(default=None, description="level that transparent parts are laid on, 0 to 255")
-    frames: str | None = Field(default=None, description="first: take the first frame of an animated picture")
-    deep: str | None = Field(default=None, description="shift: of 16 bits a channel keep the higher 8")
+    frames: Literal["refuse", "first"] | None = Field(
+        default=None, description="first: take the first frame of an animated picture"
+    )
+    deep: Literal["refuse", "shift"] | None = Field(
+        default=None, description="shift: of 16 bits a channel keep the higher 8"
+    )
 
 
 @dataclass(frozen=True)
@@ -118,10 +127,23 @@ class Answered:
 
 @dataclass(frozen=True)
 class Said:
-    """What a network said. Args: model: the artifact that it is; answers: of each place that has anything new."""
+    """
+    What a network said.
+
+    Args:
+        model:   the artifact that it is.
+        asked:   about what.
+        answers: of each place that has anything new.
+    """
 
     model: Ref
+    asked: tuple[Asked, ...]
     answers: list[Answered]
+
+    def so_far(self, store: Store) -> pa.Table:
+        """Return all that the network has answered so far to what was asked, as `Answered.table`."""
+        folders = [folder for each in self.asked for folder in each.earlier(store, self.model.digest)]
+        return joined([Answered.read(folder) for folder in folders])
 
 
 def trained(store: Store, word: str) -> Trained:
@@ -131,9 +153,15 @@ def trained(store: Store, word: str) -> Trained:
     Args:   word: a run, a model, an alias, or latest; or the path of an exported folder.
     Raises: UsageError: none, of a run that did not complete, or what it left is no longer stored.  ArtifactDamaged.
     """
-    if (path := Path(below_home(word))).is_dir():
+    path = Path(below_home(word))
+    if os.sep in word and path.is_dir():
         return exported(path, word)
-    run = RunRecord.of(find_run(store, word))
+    try:
+        run = RunRecord.of(find_run(store, word))
+    except UsageError:
+        if path.is_dir():  # a word of the store comes first: a folder that is called as an alias changes nothing
+            return exported(path, word)
+        raise
     rows = {(row.stage, row.name): row for row in run.stages}
     wanted = {"train": "", "parse": "train", "validate": "train", "evaluate": ""}
     if missing := [stage for stage, name in wanted.items() if (stage, name) not in rows]:
@@ -145,11 +173,9 @@ def trained(store: Store, word: str) -> Trained:
         )
     found = {stage: stored_artifact(store, stage, rows[stage, name].version) for stage, name in wanted.items()}
     spec = TableSpec.model_validate(found["parse"].manifest.parts.parameters["spec"])
-    packed = rows.get(("pack", ""))
-    packed = packed or next((row for (stage, _), row in rows.items() if stage == "pack"), None)
-    picture = None
-    if packed and (manifest := store.manifest("pack", packed.version)):
-        source = manifest.parts.parameters["source"]
+    packed, picture = next((row for (stage, _), row in rows.items() if stage == "pack"), None), None
+    if packed:
+        source = stored_artifact(store, "pack", packed.version).manifest.parts.parameters["source"]
         picture = PictureSpec.model_validate(source["picture"]) if source["kind"] == "pictures" else None
     meaning = Meaning(
         shape=spec.shape,
@@ -177,9 +203,9 @@ def exported(path: Path, given: str) -> Trained:
             way_out="Export the model once more with this version, or name a run.",
         )
     try:
-        known = Reference.model_validate_json((path / REFERENCE).read_bytes())
-    except ValidationError as error:
-        found = f"one that does not read ({error.error_count()} of its values)"
+        known = Reference.model_validate_json(read_plain(path / REFERENCE))
+    except (ValidationError, OSError) as error:
+        found = f"one that does not read ({type(error).__name__})"
         way_out = "Export the model once more with this version."
         raise UsageError(f"{given}/{REFERENCE}", expected="a reference", found=found, way_out=way_out) from error
     content = sha256_of(path / SUMS)
@@ -194,60 +220,103 @@ def picture_spec(network: Trained, said: Preparing) -> PictureSpec:
     return PictureSpec.model_validate({**known.model_dump(), "color": "convert", **given})
 
 
-def find_place(
-    store: Store, given: str, picture: PictureSpec, label: str | None, *, seen: frozenset[str]
-) -> Place | None:
+@dataclass(frozen=True)
+class Asked:
     """
-    Look what lies at a path.
+    What is asked about a place: which answers count as about the same question follows from it.
 
-    Args:    given: the path, as a person wrote it; seen: what `taken` says of files that are not to be taken again.
-    Returns: None where nothing is new.
-    Raises:  BadSource: nothing there.  StageError: it cannot be read.
+    Args:
+        path:  absolute.
+        given: as a person wrote it.
     """
-    path = Path(os.path.abspath(below_home(given)))  # noqa: PTH100 - a link stays one
-    if not path.exists():
-        raise BadSource(
-            given,
-            expected="a picture, folder, archive, table or IDX file",
-            found="nothing there",
-            way_out="Correct the path.",
+
+    path: Path
+    given: str
+    picture: PictureSpec
+    label: str | None
+
+    @classmethod
+    def of(cls, given: str, picture: PictureSpec, label: str | None) -> Asked:
+        """Ask about a path. Raises: BadSource: nothing lies there."""
+        path = Path(os.path.abspath(below_home(given)))  # noqa: PTH100 - a link stays one
+        if not path.exists():
+            raise BadSource(
+                given,
+                expected="a picture, folder, archive, table or IDX file",
+                found="nothing there",
+                way_out="Correct the path.",
+            )
+        return cls(path, given, picture, label)
+
+    @property
+    def where(self) -> str:
+        """Which place it is, however its path is written."""
+        return hashlib.sha256(os.fsencode(self.path)).hexdigest()[:16]
+
+    def place(self, store: Store, seen: Seen | None) -> Place | None:
+        """
+        Look what lies there.
+
+        Args:    seen: what was named before, and is left out.
+        Returns: None where nothing is new.
+        Raises:  StageError: it cannot be read.
+        """
+        if not self.path.is_dir():
+            content = store.own_files.content(self.path).sha256
+            return None if seen and content in seen.digests else self._place(content)
+        listing = store.own_folders.listing(self.path, left_out)
+        digests = digests_of(listing.names, listing.digests)
+        if not seen or not seen.files:
+            return self._place(content_of(digests, sorted(digests)))
+        new = tuple(sorted(name for name, digest in digests.items() if (name, digest) not in seen.files))
+        return self._place(content_of(digests, new), new) if new else None
+
+    def _place(self, content: str, only: tuple[str, ...] | None = None) -> Place:
+        return Place(
+            path=str(self.path),
+            name=self.given,
+            where=self.where,
+            content=content,
+            picture=self.picture,
+            only=only,
+            label=self.label,
         )
-    if not path.is_dir():
-        content = store.own_files.content(path).sha256
-        if f"{path.name} {content}" in seen:
-            return None
-        return Place(path=str(path), name=given, content=content, picture=picture, label=label)
-    listing = store.own_folders.listing(path, left_out)
-    if not seen:
-        return Place(path=str(path), name=given, content=listing.content, picture=picture, label=label)
-    digests = digests_of(listing.names, listing.digests)
-    new = tuple(sorted(name for name, digest in digests.items() if f"{name} {digest}" not in seen))
-    content = content_of(digests, new)
-    return Place(path=str(path), name=given, content=content, picture=picture, label=label, only=new) if new else None
+
+    def earlier(self, store: Store, model: str) -> Iterator[Path]:
+        """
+        Yield the folders of all that a model has answered to this so far, oldest first, each whole.
+
+        Args: model: its digest.
+        """
+        wanted = {"where": self.where, "label": self.label, "picture": plain(self.picture)}
+        manifests = [
+            each
+            for each in store.manifests("score")
+            if any(taken.digest == model for taken in each.inputs)
+            if wanted.items() <= each.parts.parameters.get("place", {}).items()
+        ]
+        for manifest in sorted(manifests, key=lambda each: (each.created, each.version)):
+            if found := store.read("score", manifest.version):
+                yield found.folder
 
 
-def earlier(store: Store, model: str, given: str) -> Iterator[Path]:
-    """Yield the folders of what a model, by its digest, has said of a place so far, oldest first, each whole."""
-    manifests = [
-        each
-        for each in store.manifests("score")
-        if each.name == given and any(taken.digest == model for taken in each.inputs)
-    ]
-    for manifest in sorted(manifests, key=lambda each: (each.created, each.version)):
-        if found := store.read("score", manifest.version):
-            yield found.folder
+@dataclass(frozen=True)
+class Seen:
+    """Files that answers are about, those that were refused too: name and SHA-256 of each, and the latter alone."""
 
+    files: frozenset[tuple[str, str]]
+    digests: frozenset[str]
 
-def taken(folders: Sequence[Path]) -> frozenset[str]:
-    """Return name and digest of every file that answers are about, those that were refused too."""
-    import pyarrow.parquet as pq
+    @classmethod
+    def in_folders(cls, folders: Iterable[Path]) -> Seen:
+        """Read the answers of artifacts."""
+        import pyarrow.parquet as pq
 
-    found = set[str]()
-    for folder in folders:
-        table = pq.ParquetFile(folder / SCORES).read(["file", "sha256"])
-        columns = (table[name].to_pylist() for name in table.column_names)
-        found |= {f"{file} {sha256}" for file, sha256 in zip(*columns, strict=True)}
-    return frozenset(found)
+        files = set[tuple[str, str]]()
+        for folder in folders:
+            table = pq.ParquetFile(folder / SCORES).read(["file", "sha256"])
+            files.update(zip(*(table[name].to_pylist() for name in table.column_names), strict=True))
+        return cls(frozenset(files), frozenset(digest for _, digest in files))
 
 
 def walk(run: Any, model: Any, known: Any, places: Sequence[Place]) -> list[Answered]:
@@ -285,15 +354,21 @@ def answer(
     """
     run.dataset, run.dataset_id = network.dataset, f"{network.identity}{SUFFIX}"
     store, picture = run.store, picture_spec(network, said)
+    asked = dict[Path, Asked]()
+    for given in paths:
+        asked.setdefault((each := Asked.of(given, picture, label)).path, each)
 
     def body() -> Said:
         model, known = network.stages()
         ref = model if isinstance(model, Ref) else run.reference(model)
-        found = []
-        for given in paths:
-            seen = taken(list(earlier(store, ref.digest, given))) if only_new else frozenset()
-            found.append(find_place(store, given, picture, label, seen=seen))
-        return Said(ref, walk(run, model, known, [place for place in found if place]))
+        with ExitStack() as alone:
+            places = []
+            for each in sorted(asked.values(), key=lambda each: each.where) if only_new else asked.values():
+                if only_new:  # two at once would take the same files
+                    alone.enter_context(locked(store.locks / f"place-{each.where}.lock"))
+                seen = Seen.in_folders(each.earlier(store, ref.digest)) if only_new else None
+                places.append(each.place(store, seen))
+            return Said(ref, tuple(asked.values()), walk(run, model, known, [place for place in places if place]))
 
     said_of: Said = run.attempt(body)
     run.publish(

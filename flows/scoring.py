@@ -62,7 +62,7 @@ def work(job: ScoringJob) -> RunRecord:
     from artifacts.engine.recorder import home_folder, recording
     from artifacts.store.store import Store
     from flows.answer_files import check_target, joined, write_answers
-    from flows.answers import answer, earlier, trained
+    from flows.answers import answer, trained
     from flows.dashboard import logging_to_api
 
     out = Path(job.out).expanduser().absolute() if job.out else None
@@ -71,20 +71,15 @@ def work(job: ScoringJob) -> RunRecord:
         if not job.paths:
             raise UsageError("paths", expected="one at least", found="none", way_out="Name a folder in the parameters.")
         if out:
-            check_target(out, replaced=True)
+            check_target(out, job.paths, replaced=True)
         said = Preparing(fit=job.fit)
         done = answer(run, network, job.paths, said, label=job.label, only_new=job.only_new)
-        if out:  # also where nothing is new: a run that was killed may not have come to it
-            folders = [folder for path in job.paths for folder in earlier(run.store, done.model.digest, path)]
-            tables = (
-                [each.table() for each in done.answers]
-                if not job.only_new
-                else [Answered.read(each) for each in folders]
-            )
-            write_answers(out, joined(tables))
         context = FlowRunContext.get()
         if context and context.flow_run:
             show(context.flow_run, network.dataset, run.dataset_id, done.answers)
+        if out:  # also where nothing is new: a run that was killed may not have come to it
+            table = done.so_far(run.store) if job.only_new else joined([each.table() for each in done.answers])
+            write_answers(out, table, replaced=True)
     return RunRecord.of(run.saved)
 
 
@@ -99,7 +94,7 @@ def show(flow_run: FlowRun, named: str, identity: str, answers: list[Answered]) 
         if answers:
             board.post_page(key_of(identity), page(answers), told)
     for each in answers:
-        if each.scored.drift:
+        if each.scored.drift and not each.cached:
             emit_event(
                 DRIFT,
                 resource={"prefect.resource.id": f"prefect.flow-run.{flow_run.id}", "prefect.resource.name": named},

@@ -352,7 +352,7 @@ class Archive:
         with recording_directly(self.store) as run:
             found = answer(run, network, given, said, label=label, only_new=only_new)
         _show_answers(self.store, run, found.answers)
-        return Answers.of(run.id, self.store, network, found, given)
+        return Answers.of(run.id, self.store, network, found)
 
     def verify(self, *, everything: bool = False, repair: bool = False) -> Audit:
         """Hash every file of every artifact; see `artifacts.archive.audit.Auditor`."""
@@ -382,7 +382,7 @@ def _show_answers(store: Store, run: DirectRun, answers: list[Answered]) -> None
         key=key_of(run.dataset_id) if answers else "",
         page=page(answers) if answers else "",
         told=told,
-        events=[(DRIFT, drift_payload(each)) for each in answers if each.scored.drift],
+        events=[(DRIFT, drift_payload(each)) for each in answers if each.scored.drift and not each.cached],
     )
     with suppress(OSError, IdxflowError):  # a dashboard is there to be looked at, and fails no call
         post_later(store.home, posting)

@@ -33,7 +33,7 @@ def as_texts(texts: Sequence[str]) -> pa.Array:
     """Return texts as an Arrow array."""
     import pyarrow as pa
 
-    encoded = [text.encode() for text in texts]
+    encoded = [text.encode("utf-8", "backslashreplace") for text in texts]
     offsets = np.zeros(len(encoded) + 1, np.int32)
     np.cumsum(np.fromiter(map(len, encoded), np.int32, len(encoded)), out=offsets[1:])
     return pa.Array.from_buffers(

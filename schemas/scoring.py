@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from schemas.class_names import Classes
 from schemas.image_spec import ImageSpec
@@ -23,6 +23,8 @@ LEVEL = 0.002
 """Probability that images like those of training are said to have drifted, over all features together."""
 LEAST_SHIFT = 0.05
 """Population stability index above noise below which a difference is no drift, however sure: too small to matter."""
+FEW = 50
+"""Images below which hardly any drift could be seen, and that is said."""
 LEAST_UNLIKE = 0.01
 """Share of images unlike any trained on below which that alone is no drift."""
 
@@ -31,7 +33,13 @@ class Histogram(BaseModel, frozen=True):
     """How often a value lies below, between and from the last of k ascending edges on: k + 1 counts."""
 
     edges: tuple[float, ...]
-    counts: tuple[int, ...]
+    counts: tuple[Annotated[int, Field(ge=0)], ...]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(self.counts) != len(self.edges) + 1 or not sum(self.counts):
+            raise ValueError("expected a count more than edges, of one value at least")
+        return self
 
 
 class Reference(BaseModel, frozen=True):
@@ -54,7 +62,7 @@ class Reference(BaseModel, frozen=True):
 
     dataset: str = ""
     shape: ImageSpec
-    classes: tuple[str, ...]
+    classes: Classes
     stored: tuple[int, ...]
     transpose: bool = False
     picture: PictureSpec | None = None
@@ -62,6 +70,21 @@ class Reference(BaseModel, frozen=True):
     extremes: dict[str, tuple[float, float]]
     sure: float | None = None
     sure_right: float | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(self.stored) != len(self.classes) or len(self.histograms["class"].counts) != len(self.classes):
+            raise ValueError(f"expected as many stored labels, and counts, as classes, which are {len(self.classes)}")
+        if set(self.extremes) != set(PIXEL_FEATURES):
+            raise ValueError(f"expected extremes of {', '.join(PIXEL_FEATURES)}")
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_features(cls, given: Any) -> Any:
+        if isinstance(given, dict) and set(given.get("histograms", ())) != set(DRIFT_FEATURES):
+            raise ValueError(f"expected histograms of {', '.join(DRIFT_FEATURES)}")
+        return given
 
 
 class Meaning(Parameters):
@@ -93,9 +116,11 @@ class Place(Parameters):
     Where new images lie: a picture, a folder, an archive, a table, a file of arrays, an IDX file.
 
     Args:
-        path:    no part of any key, so that it may be moved.
+        path:    absolute; no part of any key.
         name:    what it is called, in messages and in the run's record.
-        content: SHA-256 of the file, or of the listing of those files that are taken.
+        where:   which place it is, however its path is written: the beginning of that path's SHA-256. The same images
+                 elsewhere are answers of their own, with the names that they have there.
+        content: SHA-256 of the file, or of name and content of those files of a folder that are taken.
         picture: what each picture becomes.
         only:    names of the files that are taken; None: all.
         label:   column of the labels in a table.
@@ -104,6 +129,7 @@ class Place(Parameters):
     outside_key: ClassVar[frozenset[str]] = frozenset({"path", "name", "only"})
     path: str
     name: str
+    where: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
     content: Sha256
     picture: PictureSpec
     only: tuple[str, ...] | None = None
@@ -176,7 +202,8 @@ class Scored(BaseModel, frozen=True):
         if not self.images:
             return "no image, so nothing is known of drift"
         if not self.drift:
-            return "none that chance does not explain"
+            few = f"; {self.images:,} are too few to show much" if self.images < FEW else ""
+            return f"none that chance does not explain{few}"
         told = {
             "mean": "brightness",
             "ink": "share of inked pixels",
@@ -191,6 +218,7 @@ class Answer(BaseModel, frozen=True):
     """A row of `scores.parquet`: an image that was named, or a file that was refused."""
 
     file: str
+    part: str | None = Field(description="name of the array in it, of a file with several")
     sample: int | None = Field(description="row in its file, from 0; None of a refused file")
     predicted: str | None = Field(description="name of the most probable class")
     probability: float | None = Field(description="of it, in [0, 1]")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from pathlib import Path
 
 from artifacts.stage import stage
-from artifacts.store.files import sha256_of
+from artifacts.store.files import read_plain, sha256_of
 from schemas.errors import StageError
 from schemas.model import MODEL
 from schemas.parameters import Summary
@@ -22,9 +24,9 @@ class AdoptSummary(Summary):
     bytes: int
 
 
-def read_sums(path: Path) -> dict[str, str]:
+def read_sums(content: bytes) -> dict[str, str]:
     """Read a file of checksums, as sha256sum writes it. Returns: SHA-256 by name."""
-    lines = (line.split("  ", 1) for line in path.read_text("utf-8").splitlines() if "  " in line)
+    lines = (line.split("  ", 1) for line in content.decode("utf-8", "replace").splitlines() if "  " in line)
     return {name: digest for digest, name in lines}
 
 
@@ -32,15 +34,18 @@ def read_sums(path: Path) -> dict[str, str]:
 def adopt(folder: ExportedModel, out: Path) -> AdoptSummary:
     """Copy an exported model, and what is known of its training, each as its checksum says."""
     source = Path(folder.path)
-    sums = read_sums(source / SUMS)
+    listed = read_plain(source / SUMS)
+    if hashlib.sha256(listed).hexdigest() != folder.content:
+        raise _other(folder, SUMS, "what it was when the run began")
+    sums = read_sums(listed)
     for name in TAKEN:
-        content = (source / name).read_bytes()
-        (out / name).write_bytes(content)
+        with (source / name).open("rb") as file, (out / name).open("wb") as copy:
+            shutil.copyfileobj(file, copy)
         if sha256_of(out / name) != sums.get(name):
-            raise StageError(
-                f"{folder.name}/{name}",
-                expected="what SHA256SUMS says",
-                found="another content",
-                way_out="Get the folder again from where it was exported.",
-            )
+            raise _other(folder, name, f"what {SUMS} says")
     return AdoptSummary(bytes=sum((out / name).stat().st_size for name in TAKEN))
+
+
+def _other(folder: ExportedModel, name: str, expected: str) -> StageError:
+    found, way_out = "another content", "Get the folder again from where it was exported."
+    return StageError(f"{folder.name}/{name}", expected=expected, found=found, way_out=way_out)

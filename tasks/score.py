@@ -36,11 +36,11 @@ from schemas.scoring import (
 )
 from schemas.visible import in_a_line
 from tasks.formats.tree import left_out, open_tree
-from tasks.formats.unlabelled import Block, Reading, Refusal
+from tasks.formats.unlabelled import Block, Reading, Refusal, changed
 from tasks.inference.perceptron import Perceptron
-from tasks.quality.drift import binomial_tail, histogram, measure_shift
+from tasks.quality.drift import beyond_chance, histogram, measure_shift
 from tasks.quality.profile import profile_images
-from tasks.quality.scoring import Tally
+from tasks.quality.scoring import Scores, Tally
 from tasks.quality.scoring import score as score_rows
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def answer_schema() -> pa.Schema:
     return pa.schema(
         [
             pa.field("file", name, nullable=False),
+            pa.field("part", name),
             pa.field("sample", pa.uint32()),
             pa.field("predicted", name),
             pa.field("probability", pa.float32()),
@@ -87,31 +88,34 @@ class Scoring:
     reference: Reference
     digests: Mapping[str, str]
     tables: list[pa.Table] = field(default_factory=list)
+    refusals: list[pa.Table] = field(default_factory=list)
     files: set[str] = field(default_factory=set)
     refused: Counter[str] = field(default_factory=Counter)
     predicted: Counter[int] = field(default_factory=Counter)
     images: int = 0
     sure: int = 0
     unlike: int = 0
+    beyond: Counter[str] = field(default_factory=Counter)
     labelled: int = 0
     unknown: int = 0
     _parts: list[Block] = field(default_factory=list)
     _waiting: int = 0
     _values: dict[str, list[npt.NDArray[Any]]] = field(default_factory=dict)
-    _labels: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]] = field(default_factory=list)
+    _measured: list[Scores] = field(default_factory=list)
 
     def add(self, found: Block | Refusal) -> None:
         """Take images, or a file that has none."""
         if isinstance(found, Refusal):
             self.refused[found.reason] += 1
-            self.tables.append(self._refusal(found))
+            self.refusals.append(self._refusal(found))
             return
         # Cut as a table is, so that a whole split comes to evaluate's bits; see `idxflow.comparing.images`.
         group, start = rows_per_group(self.reference.shape.pixels), 0
         while start < len(found.pixels):
             stop = min(len(found.pixels), start + group - self._waiting)
             rows = slice(start, stop)
-            self._parts.append(Block(found.files[rows], found.samples[rows], found.labels[rows], found.pixels[rows]))
+            files, parts, samples, labels, pixels = found
+            self._parts.append(Block(files[rows], parts[rows], samples[rows], labels[rows], pixels[rows]))
             self._waiting += stop - start
             start = stop
             if self._waiting == group:
@@ -124,17 +128,19 @@ class Scoring:
         files = [name for part in self._parts for name in part.files]
         samples = np.concatenate([np.asarray(part.samples, np.uint32) for part in self._parts])
         labels = [label for part in self._parts for label in part.labels]
+        arrays = [name for part in self._parts for name in part.parts]
         pixels = (
             self._parts[0].pixels if len(self._parts) == 1 else np.concatenate([part.pixels for part in self._parts])
         )
         self._parts.clear()
         self._waiting = 0
         self.files.update(files)
-        self._name(files, samples, labels, pixels)
+        self._name(files, arrays, samples, labels, pixels)
 
     def _name(
         self,
         files: list[str],
+        arrays: list[str | None],
         samples: npt.NDArray[np.uint32],
         labels: list[str | None],
         pixels: npt.NDArray[np.uint8],
@@ -156,7 +162,7 @@ class Scoring:
         if any(label is not None for label in labels):
             self._measure(probabilities, labels)
         self.tables.append(
-            self._table(files, samples, first, best, second, probabilities[rows, second], sure, unlike, labels)
+            self._table(files, arrays, samples, first, best, second, probabilities[rows, second], sure, unlike, labels)
         )
 
     def _profile(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
@@ -167,7 +173,9 @@ class Scoring:
         for name in PIXEL_FEATURES:
             low, high = self.reference.extremes[name]
             values = getattr(found, name)
-            unlike |= (values < low) | (values > high)
+            for side, beyond in ((f"{name} low", values < low), (f"{name} high", values > high)):
+                self.beyond[side] += int(beyond.sum())
+                unlike |= beyond
         for name in ("mean", "ink"):
             self._values.setdefault(name, []).append(getattr(found, name))
         return unlike
@@ -180,16 +188,17 @@ class Scoring:
         self.unknown += int((at == -2).sum())
         self.labelled += int((at >= 0).sum())
         if (at >= 0).any():
-            self._labels.append((probabilities[at >= 0], at[at >= 0]))
+            self._measured.append(score_rows(probabilities[at >= 0], at[at >= 0]))
 
     def _table(self, *columns: Any) -> pa.Table:
         import pyarrow as pa
 
-        files, samples, first, best, second, runner_up, sure, unlike, labels = columns
+        files, parts, samples, first, best, second, runner_up, sure, unlike, labels = columns
         names, n = as_texts(self.reference.classes), len(files)
         schema = answer_schema()
         arrays = [
             as_names(files),
+            as_names(parts),
             as_array(samples, np.uint32),
             pa.DictionaryArray.from_arrays(as_array(first, np.int32), names),
             as_array(best, np.float32),
@@ -217,7 +226,6 @@ class Scoring:
     def scored(self) -> Scored:
         """Say what was found in all."""
         classes = self.reference.classes
-        n_train = sum(self.reference.histograms["mean"].counts)
         return Scored(
             files=len(self.files),
             images=self.images,
@@ -226,12 +234,18 @@ class Scoring:
             sure=self.sure if self.reference.sure is not None else None,
             sure_right=self.reference.sure_right,
             unlike=self.unlike,
-            # By chance one image is beyond the extremes of n others in a feature with 2 / (n + 1).
-            unlike_chance=binomial_tail(self.unlike, self.images, min(1.0, 2 * len(PIXEL_FEATURES) / (n_train + 1))),
+            unlike_chance=self._unlike_chance(),
             shifts=tuple(self._shifts()) if self.images else (),
             labelled=self.labelled,
             unknown=self.unknown,
             metrics=self._metrics() if self.labelled else None,
+        )
+
+    def _unlike_chance(self) -> float:
+        """Return how probable chance alone makes it that so many lie beyond the train images on any of ten sides."""
+        trained, sides = sum(self.reference.histograms["mean"].counts), 2 * len(PIXEL_FEATURES)
+        return min(
+            1.0, sides * min((beyond_chance(each, self.images, trained) for each in self.beyond.values()), default=1.0)
         )
 
     def _shifts(self) -> Iterator[Shift]:
@@ -246,8 +260,8 @@ class Scoring:
 
     def _metrics(self) -> Any:
         tally = Tally(self.reference.classes, self.labelled, unseen=True)
-        for probabilities, labels in self._labels:
-            tally.add(score_rows(probabilities, labels))
+        for scores in self._measured:
+            tally.add(scores)
         return tally.measure()
 
 
@@ -273,9 +287,11 @@ def score(model: Ref, reference: Ref, place: Place, own: OwnFolders, out: Path) 
     listing = (own.noted(path) or own.listing(path, left_out)) if path.is_dir() else None
     # All that comes out of one file has its digest.
     digests = {"": place.content} if listing is None else digests_of(listing.names, listing.digests)
-    if listing and place.content != (listing.content if place.only is None else content_of(digests, place.only)):
-        raise changed(place)
-    scoring = Scoring(Perceptron.read(model.file(MODEL)), known, digests)
+    if listing and place.content != content_of(digests, sorted(digests) if place.only is None else place.only):
+        raise changed(place.name)
+    network = Perceptron.read(model.file(MODEL))
+    check_fit(network, known)
+    scoring = Scoring(network, known, digests)
     reading = Reading(
         shape=known.shape,
         picture=place.picture,
@@ -292,9 +308,9 @@ def score(model: Ref, reference: Ref, place: Place, own: OwnFolders, out: Path) 
         scoring.flush()
     shutil.rmtree(scratch)
     if listing is None and sha256_of(path) != place.content:
-        raise changed(place)
+        raise changed(place.name)
     scored = scoring.scored()
-    tables = scoring.tables or [answer_schema().empty_table()]
+    tables = [*scoring.tables, *scoring.refusals] or [answer_schema().empty_table()]
     pq.write_table(pa.concat_tables(tables).unify_dictionaries(), out / SCORES, compression="zstd")
     (out / SCORED).write_text(scored.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return ScoreSummary(
@@ -306,6 +322,18 @@ def score(model: Ref, reference: Ref, place: Place, own: OwnFolders, out: Path) 
     )
 
 
+def check_fit(network: Perceptron, known: Reference) -> None:
+    """See that a network and its reference belong together. Raises: StageError: they do not."""
+    expected, found = (known.shape.pixels, len(known.classes)), (network.pixels, network.classes)
+    if expected != found:
+        raise StageError(
+            MODEL,
+            expected="{} pixels and {} classes, as its reference says".format(*expected),
+            found="{} and {}".format(*found),
+            way_out="Export or train the model once more.",
+        )
+
+
 def digests_of(names: tuple[str, ...], digests: npt.NDArray[np.uint8]) -> dict[str, str]:
     """Return the SHA-256 of each file of a listing that was hashed, by its name in one line."""
     digits, read = digests.tobytes().hex(), digests.max(axis=1, initial=0) > 0
@@ -315,13 +343,3 @@ def digests_of(names: tuple[str, ...], digests: npt.NDArray[np.uint8]) -> dict[s
 def content_of(digests: Mapping[str, str], names: Iterable[str]) -> str:
     """Return the SHA-256 of a part of a folder: of some files, in order, by name and digest."""
     return hashlib.sha256("".join(f"{digests.get(name)} {name}\n" for name in names).encode()).hexdigest()
-
-
-def changed(place: Place) -> StageError:
-    """Return the error about a place that is not what the key was made of."""
-    return StageError(
-        place.name,
-        expected="a file that stays as it is while it is read",
-        found="one that has changed since the run began",
-        way_out="Run again when nobody writes to it any more.",
-    )

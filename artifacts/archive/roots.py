@@ -21,6 +21,8 @@ WITH_A_MODEL = frozenset({"evaluate", "report"})
 """Stages whose artifacts a model that is kept by name keeps too: without them nobody knows what it is worth."""
 
 
+ANSWERS = frozenset({"score"})
+"""Stages whose artifacts are what a model has said: they stay as long as it does."""
 Graph = dict[Artifact, Manifest]
 """Every artifact that has a manifest which reads."""
 
@@ -71,6 +73,11 @@ def find_roots(store: Store, graph: Graph, keep: int) -> set[Artifact]:
     models = {graph[artifact].digest for artifact in kept.artifacts & graph.keys() if artifact[0] == MODEL}
     for artifact, manifest in graph.items():
         if artifact[0] in WITH_A_MODEL and models & {taken.digest for taken in manifest.inputs}:
+            roots.add(artifact)
+    models = {graph[artifact].digest for artifact in roots & graph.keys()}
+    for artifact, manifest in graph.items():
+        # Runs that name what is new build upon all that was named before.
+        if artifact[0] in ANSWERS and models & {taken.digest for taken in manifest.inputs}:
             roots.add(artifact)
     counting = (manifest for artifact, manifest in graph.items() if store.is_committed(*artifact))
     twins = Twins(counting, Order(history.records))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import json
 import os
 import subprocess
@@ -165,7 +166,8 @@ def _kept_as(wanted: Deployment, there: DeploymentResponse) -> Deployment:
     """Keep what a person has decided on the server: paused or not, each schedule too, and what was left out here."""
     active = {schedule.slug: schedule.active for schedule in there.schedules}
     schedules = tuple({**each, "active": active.get(each["slug"], each["active"])} for each in wanted.schedules)
-    known = there.parameters or {}
+    takes = set(inspect.signature(_flow(wanted).fn).parameters)  # of an older idxflow there may be others
+    known = {name: value for name, value in (there.parameters or {}).items() if name in takes}
     parameters = known | {name: value for name, value in wanted.parameters.items() if value not in EMPTY}
     return wanted.model_copy(update={"paused": there.paused, "schedules": schedules, "parameters": parameters})
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from artifacts.store.store import Store
 from flows.answer_files import joined
-from flows.answers import Answered, Said, Trained, earlier
+from flows.answers import Said, Trained
 from schemas.scoring import Scored
 from schemas.text import share
 
@@ -55,11 +54,10 @@ class Answers(BaseModel):
     places: tuple[ScoredPlace, ...]
     _said: Said | None = None
     _store: Store | None = None
-    _paths: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, run: str, store: Store, network: Trained, said: Said, paths: Sequence[str]) -> Answers:
-        """Gather what was said. Args: run: id of this call's own record; paths: as they were given."""
+    def of(cls, run: str, store: Store, network: Trained, said: Said) -> Answers:
+        """Gather what was said. Args: run: id of this call's own record."""
         test = network.run.metrics.get("test") if network.run else None
         found = cls(
             run=run,
@@ -78,7 +76,7 @@ class Answers(BaseModel):
                 for each in said.answers
             ),
         )
-        found._said, found._store, found._paths = said, store, tuple(paths)
+        found._said, found._store = said, store
         return found
 
     @property
@@ -96,12 +94,8 @@ class Answers(BaseModel):
         return joined([each.table() for each in self._said.answers] if self._said else [])
 
     def so_far(self) -> pa.Table:
-        """Return all that the model has said so far of what lies, or lay, at the same paths."""
-        if self._said is None or self._store is None:
-            return self.table()
-        digest = self._said.model.digest
-        folders = [folder for path in self._paths for folder in earlier(self._store, digest, path)]
-        return joined([Answered.read(folder) for folder in folders])
+        """Return all that the model has answered so far about the same places, prepared in the same way."""
+        return self._said.so_far(self._store) if self._said and self._store else self.table()
 
     def to_pandas(self) -> Any:
         """Return the same as a pandas DataFrame."""

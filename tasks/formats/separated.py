@@ -149,13 +149,18 @@ def find_pixels(open_file: Opener, name: str, label: str | None, shape: ImageSpe
     if label is None and numbered:
         separator = _separator([line for _, line in numbered], name)
         first, second = (_cells(line, separator) for line in [numbered[0][1], numbered[-1][1]])
+        if len(first) != len(second):
+            raise _ragged(name, numbered[1][0], len(first), len(second))
         header = tuple(first) if _is_header(first, second) else ()
         names = [cell.strip().lower() for cell in header]
         pixels = tuple(at for at in range(len(second)) if not (names and names[at] in {*INDEX, *LABELS}))
         if not set(names) & set(LABELS) and len(pixels) == shape.pixels:
             ignored = tuple(at for at in range(len(second)) if at not in pixels)
             return Found(name, separator, header, len(second), None, None, pixels, ignored, shape, "")
-    return find_columns(open_file, name, label, shape)
+    found = find_columns(open_file, name, label, shape)
+    if found.path is not None:
+        raise _bad(name, f"columns of pixels, {shape.pixels}", "a list of files", "Name the folder that has them.")
+    return found
 
 
 def has_paths(open_file: Opener, name: str) -> bool:

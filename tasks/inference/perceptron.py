@@ -103,10 +103,10 @@ class Perceptron:
         """
         try:
             with zipfile.ZipFile(path) as archive:
-                config = json.loads(_member(archive, "config.json"))["config"]
-                weights = archive.read("model.weights.h5")
+                config = json.loads(_member(archive, "config.json", MAX_CONFIG))["config"]
+                weights = _member(archive, "model.weights.h5", None)
             return _built(config["layers"], weights)
-        except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError, AttributeError) as error:
             raise StoreError(
                 path.name,
                 expected="a perceptron that idxflow has trained",
@@ -187,12 +187,15 @@ def _ahead(
         waiting.extend(pool.submit(call) for call in islice(rest, 1))
 
 
-def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    with archive.open(name) as file:
-        content = file.read(MAX_CONFIG + 1)
-    if len(content) > MAX_CONFIG:
-        raise ValueError(f"{name} of more than {MAX_CONFIG:,} bytes")
-    return content
+def _member(archive: zipfile.ZipFile, name: str, most: int | None) -> bytes:
+    """Read a member. Args: most: bytes; None: Keras stores it as it is, so that the file has no fewer than it."""
+    info = archive.getinfo(name)
+    if most is None and info.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{name} that is compressed")
+    if most is not None and info.file_size > most:
+        raise ValueError(f"{name} of more than {most:,} bytes")
+    with archive.open(info) as file:
+        return file.read(info.file_size)
 
 
 def _built(layers: Sequence[Mapping[str, Any]], weights: bytes) -> Perceptron:
@@ -205,22 +208,40 @@ def _built(layers: Sequence[Mapping[str, Any]], weights: bytes) -> Perceptron:
     if not dense or kinds != ["InputLayer", "Normalization", *["Dense"] * len(dense), *scaled, "Softmax"]:
         raise ValueError(f"layers {', '.join(kinds)}")
     with h5py.File(io.BytesIO(weights), "r") as file:
-        normalize = layers[1]["config"]
+        normalize, inputs = layers[1]["config"], layers[0]["config"]["batch_shape"][-1]
         if normalize["mean"] is not None:
             mean, variance = (np.asarray(normalize[each], np.float32) for each in ("mean", "variance"))
         else:
-            mean, variance = (file[f"layers/normalization/vars/{at}"][()] for at in range(2))
-        built = tuple(
-            Layer(
-                file[f"layers/{name}/vars/0"][()],
-                file[f"layers/{name}/vars/1"][()],
-                _known(each["activation"]),
-            )
-            for name, each in zip(["dense", *(f"dense_{at}" for at in range(1, len(dense)))], dense, strict=True)
-        )
+            mean, variance = (_weight(file, f"normalization/vars/{at}", (inputs,)) for at in range(2))
+        widths, built = [inputs, *(each["units"] for each in dense)], list[Layer]()
+        for at, each in enumerate(dense):
+            name, shape = f"dense_{at}" if at else "dense", (widths[at], widths[at + 1])
+            kernel, bias = _weight(file, f"{name}/vars/0", shape), _weight(file, f"{name}/vars/1", shape[1:])
+            built.append(Layer(kernel, bias, _known(each["activation"])))
     scale = np.float32(layers[-2]["config"]["scale"]) if scaled else None
     std = np.maximum(np.sqrt(variance.reshape(-1)), EPSILON)
-    return Perceptron(mean.reshape(-1), std, built, scale)
+    if mean.size != inputs or std.size != inputs:
+        raise ValueError(f"a normalisation of {mean.size} values for {inputs}")
+    return Perceptron(mean.reshape(-1), std, tuple(built), scale)
+
+
+def _weight(file: Any, name: str, shape: tuple[int, ...]) -> Values:
+    """Read a weight that lies in the file itself, as large as the layers say. Raises: KeyError, ValueError."""
+    import h5py
+
+    parts = f"layers/{name}".split("/")
+    for end in range(1, len(parts) + 1):
+        if not isinstance(file.get("/".join(parts[:end]), getlink=True), h5py.HardLink):
+            raise KeyError(f"{name}, which is a link or not there")
+    found = file["/".join(parts)]
+    if not isinstance(found, h5py.Dataset) or found.external or found.is_virtual or found.chunks:
+        raise ValueError(f"{name} that does not lie in the file as it is")
+    if found.shape != shape or found.dtype != np.float32:
+        raise ValueError(f"{name} of shape {found.shape}, {found.dtype}, where {shape}, float32 belongs")
+    if found.id.get_storage_size() != found.size * found.dtype.itemsize:
+        raise ValueError(f"{name} without its values")
+    values: Values = found[()]
+    return values
 
 
 def _known(activation: str) -> str:

@@ -14,6 +14,9 @@ from schemas.results import FEATURES, Drift, Feature
 from schemas.scoring import DriftFeature, Shift
 from tasks.quality.profile import read_column, read_parts
 
+FEWEST = 5
+"""Images that a bin has to expect, for its share in the index to be as of chi-squared: the usual rule."""
+
 
 def measure_drift(train: Path, other: Path, classes: int) -> tuple[Drift, ...]:
     """
@@ -66,10 +69,34 @@ def measure_shift(feature: DriftFeature, expected: npt.NDArray[np.int64], actual
 
     The index over (1/n + 1/m) is chi-squared of k - 1 degrees of freedom where nothing has changed; see `stability`.
     """
+    expected, actual = pool(expected, actual)
     bins, found = len(expected), stability("mean", expected, actual)
     scale = 1 / int(expected.sum()) + 1 / int(actual.sum())
     chance = chi_squared_tail(bins - 1, found.psi / scale) if bins > 1 else 1.0
     return Shift(feature=feature, psi=found.psi, noise=found.noise, chance=chance)
+
+
+def pool(
+    expected: npt.NDArray[np.int64], actual: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """
+    Join neighbouring bins of two histograms until of the second sample each may expect FEWEST.
+
+    Of less the index is no chi-squared. Classes are joined in label order as well: an order that follows from the
+    counts would bring those together that are rare by chance.
+    """
+    share = int(actual.sum()) / int(expected.sum())
+    joined, left = list[tuple[int, int]](), (0, 0)
+    for one, other in zip(expected.tolist(), actual.tolist(), strict=True):
+        left = (left[0] + one, left[1] + other)
+        if left[0] * share >= FEWEST:
+            joined.append(left)
+            left = (0, 0)
+    if any(left):
+        rest = joined.pop() if joined else (0, 0)
+        joined.append((rest[0] + left[0], rest[1] + left[1]))
+    one, other = np.array(joined, np.int64).T
+    return one, other
 
 
 def chi_squared_tail(degrees: int, value: float) -> float:
@@ -91,20 +118,14 @@ def chi_squared_tail(degrees: int, value: float) -> float:
     return min(1.0, math.fsum(terms) + (math.erfc(math.sqrt(half)) if first else 0.0))
 
 
-def binomial_tail(successes: int, trials: int, probability: float) -> float:
+def beyond_chance(beyond: int, images: int, others: int) -> float:
     """
-    Return the probability of at least so many successes among independent trials; 1 where that is no more than usual.
+    Return the probability that the largest `beyond` of `images` and `others` values from one population are all images.
 
-    Args: probability: of one success, in (0, 1].
+    m! / (m - c)! * (n + m - c)! / (n + m)! of m images and n others: each order of all of them is as probable.
     """
-    if successes <= trials * probability:
+    if not beyond:
         return 1.0
-    found, log, rest = 0.0, math.log(probability), math.log1p(-probability)
-    whole = math.lgamma(trials + 1)
-    for count in range(successes, trials + 1):  # each term is smaller than the one before
-        ways = whole - math.lgamma(count + 1) - math.lgamma(trials - count + 1)
-        term = math.exp(ways + count * log + (trials - count) * rest)
-        found += term
-        if term < found * 1e-12:
-            break
-    return min(1.0, found)
+    logs = (math.lgamma(value + 1) for value in (images, others + images - beyond, images - beyond, others + images))
+    ways, rest, left, whole = logs
+    return math.exp(ways + rest - left - whole)

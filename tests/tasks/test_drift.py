@@ -16,12 +16,13 @@ from schemas.datasets import Checks
 from schemas.errors import InvalidData
 from schemas.image_table import Batch
 from tasks.quality.drift import (
-    binomial_tail,
+    beyond_chance,
     chi_squared_tail,
     deciles,
     histogram,
     measure_drift,
     measure_shift,
+    pool,
     stability,
 )
 from tests.tasks.splits import check, draw, spec_of, split
@@ -137,14 +138,36 @@ def test_the_tail_of_chi_squared_is_scipys(degrees: int) -> None:
         assert chi_squared_tail(degrees, value) == pytest.approx(scipy.stats.chi2.sf(value, degrees), rel=1e-9)
 
 
-@pytest.mark.parametrize(("trials", "probability"), [(10, 0.1), (500, 1e-4), (70_000, 1.6e-4), (10_000, 0.3)])
-def test_the_tail_of_the_binomial_is_scipys(trials: int, probability: float) -> None:
-    """More than usual is as probable as SciPy says; no more than usual is certain."""
-    for successes in (1, 2, 5, 20, 100, 5000):
-        if successes > trials * probability and successes <= trials:
-            expected = scipy.stats.binom.sf(successes - 1, trials, probability)
-            assert binomial_tail(successes, trials, probability) == pytest.approx(expected, rel=1e-9)
-    assert binomial_tail(0, trials, probability) == 1.0
+def test_the_chance_of_the_largest_is_exact() -> None:
+    """Of five values all orders are as probable: that the two largest are both new ones, of two, has 1 in 10."""
+    assert beyond_chance(2, 2, 3) == pytest.approx(1 / 10)
+    assert beyond_chance(1, 2, 3) == pytest.approx(2 / 5)
+    assert beyond_chance(0, 2, 3) == 1.0
+    random = np.random.default_rng(4)
+    drawn = random.random((20_000, 40))
+    above = (drawn[:, :10] > drawn[:, 10:].max(axis=1, keepdims=True)).sum(axis=1)
+    for beyond in (1, 2, 3):
+        assert np.mean(above >= beyond) == pytest.approx(beyond_chance(beyond, 10, 30), rel=0.15)
+
+
+def test_bins_of_few_are_joined() -> None:
+    """Each bin may expect five of the new images; neighbours are joined, and what is left goes to the last one."""
+    expected, actual = np.array([1000, 10, 10, 1000, 5]), np.array([3, 1, 2, 4, 0])
+    one, other = pool(expected, actual)
+    assert (one.tolist(), other.tolist()) == ([2025], [10])
+    one, other = pool(np.array([50, 1, 1, 48]), np.array([10, 0, 0, 10]))
+    assert (one.tolist(), other.tolist()) == ([50, 50], [10, 10])
+    assert pool(expected, actual * 1000)[0].tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize(("classes", "rare", "images"), [(50, 45, 100), (30, 27, 60), (20, 15, 30), (1000, 500, 500)])
+def test_rare_classes_raise_no_alarm(classes: int, rare: int, images: int) -> None:
+    """Of images from one population 1 in 100 has a chance below 0.01, also where most classes hardly occur."""
+    random = np.random.default_rng(6)
+    shares = np.r_[np.full(rare, 0.1 / rare), np.full(classes - rare, 0.9 / (classes - rare))]
+    known = random.multinomial(10_000, shares)
+    chances = [measure_shift("class", known, random.multinomial(images, shares)).chance for _ in range(500)]
+    assert np.mean(np.array(chances) < 0.01) <= 0.03
 
 
 def test_chance_says_how_often_so_much_would_be_seen() -> None:

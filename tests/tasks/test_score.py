@@ -23,8 +23,9 @@ from schemas.scoring import REFERENCE, SCORED, SCORES, Meaning, Place, Reference
 from schemas.training import Training
 from tasks.evaluate import evaluate
 from tasks.fitting.network import build_network
+from tasks.formats.tree import left_out
 from tasks.reference import FEWEST, reference
-from tasks.score import Scoring, score
+from tasks.score import Scoring, content_of, digests_of, score
 from tasks.validate import validate_table
 from tests.tasks.idx_bytes import write_idx
 from tests.tasks.picture_bytes import saved
@@ -80,8 +81,16 @@ def scored(model: Ref, known: Ref, path: Path, out: Path, **chosen: Any) -> tupl
     """Run the stage over a path. Returns: what it says of all, and its rows."""
     out.mkdir()
     own = OwnFolders(out.with_name("own"))
-    content = own.listing(path).content if path.is_dir() else sha256_of(path)
-    usual = {"path": str(path), "name": path.name, "content": content, "picture": PictureSpec(shape=SPEC)}
+    listing = own.listing(path, left_out) if path.is_dir() else None
+    digests = digests_of(listing.names, listing.digests) if listing else {}
+    content = content_of(digests, sorted(digests)) if listing else sha256_of(path)
+    usual = {
+        "path": str(path),
+        "name": path.name,
+        "where": "0" * 16,
+        "content": content,
+        "picture": PictureSpec(shape=SPEC),
+    }
     score.function(model, known, Place(**{**usual, **chosen}), own, out)
     rows: list[dict[str, Any]] = pq.read_table(out / SCORES).to_pylist()
     assert {each.name for each in out.iterdir()} == {SCORES, SCORED}
@@ -179,10 +188,12 @@ def test_groups_are_cut_as_a_tables(model: Ref, known: Ref, monkeypatch: pytest.
     network = Perceptron.read(model.file(MODEL))
     scoring = Scoring(network, facts, {})
     sizes = []
-    monkeypatch.setattr(Scoring, "_name", lambda self, files, samples, labels, pixels: sizes.append(list(samples)))
+    monkeypatch.setattr(
+        Scoring, "_name", lambda self, files, parts, samples, labels, pixels: sizes.append(list(samples))
+    )
     for start, stop in ((0, 1), (1, 95), (95, 96), (96, 150)):
         n = stop - start
-        scoring.add(Block(["x"] * n, range(start, stop), [None] * n, TEST.image[start:stop]))
+        scoring.add(Block(["x"] * n, [None] * n, range(start, stop), [None] * n, TEST.image[start:stop]))
     scoring.flush()
     assert [len(each) for each in sizes] == [40, 40, 40, 30]
     assert [at for each in sizes for at in each] == [*range(150)]

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from schemas.errors import BadSource, StageError
+from schemas.errors import StageError
 from schemas.image_spec import ImageSpec
 from schemas.pictures import PictureSpec
 from tasks.formats.layout import NO_PICTURE
@@ -132,7 +132,7 @@ def test_every_file_of_a_folder_is_accounted_for(kind: str, tmp_path: Path) -> N
     assert named == {"attic/eight/c.png": "eight", "b.png": None, "seven/a.png": "seven"}
     np.testing.assert_array_equal(joined(blocks), PIXELS[[2, 0, 1]])
     assert {*named, *refused} == set(files)
-    assert refused["notes.txt"] == refused["README"] == NO_PICTURE
+    assert (refused["notes.txt"], refused["README"]) == (NO_PICTURE, NOT_THIS)
     assert "2 x 3 pixels" in refused["attic/odd.png"]
     assert "hidden" in refused[".hidden.png"]
 
@@ -177,11 +177,39 @@ def test_a_picture_that_changes_meanwhile(tmp_path: Path) -> None:
         read(tmp_path, known={"a.png": "0" * 64})
 
 
-def test_nothing_to_read(tmp_path: Path) -> None:
-    """A place of something else is refused as a whole, with what can be named."""
-    (tmp_path / "a.txt").write_bytes(b"words")
-    with pytest.raises(BadSource, match=r"docs/datasets\.md"):
-        read(tmp_path / "a.txt")
+def test_what_lies_beside_decides_nothing(tmp_path: Path) -> None:
+    """A table, arrays and IDX files among pictures are read as what they are, and make no picture another thing."""
+    (tmp_path / "a.png").write_bytes(png(PIXELS[0]))
+    (tmp_path / "b.csv").write_text(csv_of(label=True))
+    (tmp_path / "c.npz").write_bytes(npz_of(x_train=PIXELS, x_test=PIXELS[:2]))
+    (tmp_path / "d-images").write_bytes(idx_bytes(PIXELS))
+    (tmp_path / "list.csv").write_text("file,label\na.png,seven\n")
+    blocks, refused = read(tmp_path)
+    counts: dict[tuple[str, str | None], int] = {}
+    for block in blocks:
+        for key in zip(block.files, block.parts, strict=True):
+            counts[key] = counts.get(key, 0) + 1
+    assert counts == {
+        ("a.png", None): 1, ("b.csv", None): 5, ("c.npz", "x_train"): 5, ("c.npz", "x_test"): 2, ("d-images", None): 5,
+    }  # fmt: skip
+    assert refused == {"list.csv": "expected columns of pixels, 12, found a list of files"}
+
+
+def test_rows_that_change_meanwhile(tmp_path: Path) -> None:
+    """Of a file of rows, too, what is read has to be what was hashed; one that nobody hashed is refused."""
+    (tmp_path / "a.csv").write_text(csv_of(label=True))
+    with pytest.raises(StageError, match=r"a.csv: expected a file that stays as it is"):
+        read(tmp_path, known={"a.csv": "0" * 64})
+    assert "name it by itself" in read(tmp_path, known={"b.csv": "0" * 64})[1]["a.csv"]
+
+
+def test_of_a_file_that_is_damaged_late_the_first_rows_are_named(tmp_path: Path) -> None:
+    """Where blocks were named before the damage came, the reason says how many."""
+    row = ",".join(["1"] * 12)
+    (tmp_path / "a.csv").write_text("\n".join([row] * 2400 + [row.replace("1", "x", 1)]))
+    blocks, refused = read(tmp_path / "a.csv")
+    assert sum(len(block.pixels) for block in blocks) == 2000
+    assert refused["a.csv"].startswith("only its first 2,000 images were named: ")
 
 
 @pytest.mark.parametrize(
@@ -191,6 +219,10 @@ def test_nothing_to_read(tmp_path: Path) -> None:
         ("a.npz", b"PK\3\4 no archive", "damaged"),
         ("b.npz", npz_of(images=PIXELS.astype(np.float32)), "uint8"),
         ("c.npz", npz_of(one=PIXELS, two=PIXELS), "an array of uint8 images"),
+        ("b.csv", b"x,y z,w\nfoo,bar\n", "columns"),
+        ("c.csv", b'"a","b"\r"1","2"\n"3","4"\n', "damaged"),
+        ("d.csv", b"file,label\na.png,seven\nb.png,eight\n", "a list of files"),
+        ("words.txt", b"words", NO_PICTURE),
     ],
 )
 def test_rows_that_do_not_fit_are_refused(name: str, content: bytes, reason: str, tmp_path: Path) -> None:

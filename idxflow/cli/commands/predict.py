@@ -76,13 +76,13 @@ def predict(
 
     archive, console = open_store(home), open_console(json=json)
     if out:
-        check_target(out, replaced=new)
+        check_target(out, paths, replaced=new)
     said: dict[str, Any] = {"fit": fit, "background": background, "frames": frames, "deep": deep}
     with interruptible():
         answers = archive.predict(model, *paths, label=label, only_new=new, **said)
     table = answers.table()
     if out:
-        write_answers(out, answers.so_far() if new else table)
+        write_answers(out, answers.so_far() if new else table, replaced=new)
     if json:
         put_json({**answers.model_dump(), "answers": table.to_pylist()})
     else:

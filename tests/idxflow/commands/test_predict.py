@@ -108,8 +108,8 @@ def test_of_many_what_matters_is_printed(
     right = sum(row["predicted"] == row["label"] for row in rows)
     assert f"{right / len(rows):.2%}".replace("%", " %") + f" of {len(rows)} labelled images" in told
     assert list(rows[0]) == [
-        "file", "sample", "predicted", "probability", "runner_up", "runner_up_probability", "sure", "unlike", "label",
-        "reason", "sha256",
+        "file", "part", "sample", "predicted", "probability", "runner_up", "runner_up_probability", "sure", "unlike",
+        "label", "reason", "sha256",
     ]  # fmt: skip
 
 
@@ -197,10 +197,10 @@ def test_what_is_refused(
     write_pictures(desk / "new", digits, 1)
     (desk / "there.csv").write_text("mine")
     before = sorted((home / "runs").iterdir())
-    assert predict(*words) in {FAILED, WRONG_USAGE}
+    assert predict(*words) == (FAILED if "nowhere" in words else WRONG_USAGE)
     assert said.replace("\\", "") in capsys.readouterr().err.replace("\n", " ")
     assert (desk / "there.csv").read_text() == "mine"
-    assert len([*(home / "runs").iterdir()]) - len(before) in {0, 1}
+    assert len([path for path in (home / "runs").glob("*.json") if path not in before]) == ("nowhere" in words)
 
 
 def test_a_place_without_an_image_fails(
@@ -265,3 +265,70 @@ def test_an_exported_model_says_the_same(
     assert "model/model.keras: expected what SHA256SUMS says" in capsys.readouterr().err
     assert predict(str(desk), "images") == WRONG_USAGE
     assert "a folder that `idxflow export` has written" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_place_is_the_same_however_it_is_written(
+    home: Path, digits: Any, desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With or without a slash, relative or absolute: what was named is not new, and the file of answers stays whole."""
+    write_pictures(desk / "inbox", digits, 2)
+    write_pictures(desk / "copy", digits, 2)
+    for place in ("inbox", "inbox/", "./inbox", str(desk / "inbox")):
+        assert predict("latest", place, "--new", "--out", "all.parquet") == DONE
+        assert [row["file"] for row in pq.read_table(desk / "all.parquet").to_pylist()] == ["000.png", "001.png"]
+    capsys.readouterr()
+    assert predict("latest", "copy", "inbox", "inbox/", "--json") == DONE
+    found = document(capsys)
+    assert [place["name"] for place in found["places"]] == ["copy", "inbox"]
+    shutil.copy(desk / "inbox" / "000.png", desk / "other.png")
+    assert predict("latest", "inbox/000.png", "other.png", "--json") == DONE
+    assert [row["file"] for row in document(capsys)["answers"]] == ["000.png", "other.png"]
+
+
+def test_another_question_is_asked_again(
+    home: Path, digits: Any, desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A picture that was refused for its size is named with --new once --fit says how, and an archive only once."""
+    (desk / "inbox").mkdir()
+    Image.fromarray(np.pad(digits.image[0], 4)).save(desk / "inbox" / "large.png")
+    write_pictures(desk / "inbox", digits, 1)
+    shutil.make_archive(str(desk / "packed"), "zip", desk / "inbox")
+    assert predict("latest", "inbox", "--new", "--json") == DONE
+    assert [row["predicted"] is None for row in document(capsys)["answers"]] == [False, True]
+    assert predict("latest", "inbox", "--new", "--fit", "pad", "--json") == DONE
+    assert all(row["predicted"] for row in document(capsys)["answers"])
+    assert predict("latest", "packed.zip", "--new") == DONE
+    capsys.readouterr()
+    assert predict("latest", "packed.zip", "--new") == DONE
+    assert "Nothing new." in capsys.readouterr().out
+
+
+def test_a_clean_up_leaves_what_was_named(
+    home: Path, digits: Any, desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a model has said stays as long as the model: else files would be named once more, and answers be lost."""
+    for first in (0, 2, 4):
+        write_pictures(desk / "inbox", digits, 2, first=first)
+        assert predict("latest", "inbox", "--new") == DONE
+    assert main(["gc", "--keep", "1", "--yes"]) == DONE
+    capsys.readouterr()
+    write_pictures(desk / "inbox", digits, 1, first=6)
+    assert predict("latest", "inbox", "--new", "--out", "all.parquet", "--json") == DONE
+    assert [row["file"] for row in document(capsys)["answers"]] == ["006.png"]
+    assert pq.read_table(desk / "all.parquet").num_rows == 7
+
+
+def test_answers_are_not_written_into_what_is_named(
+    home: Path, digits: Any, desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The next call would take them for new images."""
+    write_pictures(desk / "inbox", digits, 1)
+    assert predict("latest", "inbox", "--out", "inbox/all.csv") == WRONG_USAGE
+    assert "expected a file elsewhere" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_folder_that_is_called_as_a_word_of_the_store(home: Path, digits: Any, desk: Path) -> None:
+    """The store's words come first: a folder `latest` changes nothing."""
+    (desk / "latest").mkdir()
+    write_pictures(desk / "inbox", digits, 1)
+    assert predict("latest", "inbox") == DONE
