@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from artifacts.store.store import Store
 from flows.answer_files import joined
 from flows.answers import Said, Trained
+from schemas.counts import counted
 from schemas.scoring import Scored
 from schemas.text import share
 
@@ -103,7 +104,7 @@ class Answers(BaseModel):
 
     def __repr__(self) -> str:
         right = f", trained to {share(self.accuracy)}" if self.accuracy is not None else ""
-        return f"<answers for {self.images:,} images by model {self.model}{right}>"
+        return f"<answers for {counted(self.images, 'image', ',')} by model {self.model}{right}>"
 
     def _repr_html_(self) -> str:
         """Return what matters about each place, and the images or the least sure of them, for a notebook."""
