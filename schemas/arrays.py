@@ -1,5 +1,7 @@
 """
 Arrow arrays of what NumPy and lists hold, without `pa.array`: that imports pandas first, which takes half a second.
+
+See findings/pyarrow-array-imports-pandas.sh.
 """
 
 from __future__ import annotations
