@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from schemas.addresses import below_home
-from schemas.arrays import as_texts
+from schemas.arrays import as_names, as_texts
 from schemas.errors import StoreError, UsageError
 from schemas.visible import cell
 from tasks.score import answer_schema
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ENDINGS = (".csv", ".parquet")
+ORIGIN = ("place", "answered")
+"""Columns before those of `tasks.score.answer_schema`: the absolute path that was asked about; when, in UTC."""
 
 
 def check_target(path: Path, places: Iterable[str], *, replaced: bool = False) -> None:
@@ -38,16 +40,53 @@ def check_target(path: Path, places: Iterable[str], *, replaced: bool = False) -
     if around is not None:
         found = f"one in {around}"
         raise UsageError(str(path), expected="a file elsewhere", found=found, way_out="It would be named itself.")
+    if replaced and path.is_file():
+        refuse_others(path, [str(Path(os.path.abspath(below_home(each)))) for each in places])  # noqa: PTH100 - links stay
     if os.path.lexists(path) and (path.is_dir() or not replaced):
         found = "a folder" if path.is_dir() else "a file that is there"
         raise UsageError(str(path), expected="a new file", found=found, way_out="Name another, or delete it.")
+
+
+def refuse_others(path: Path, places: Sequence[str]) -> None:
+    """
+    See that a file that is to be replaced holds answers about these places alone.
+
+    Raises: UsageError: it is another file, which may hold a person's work, or has answers about other places.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from pyarrow import csv
+
+    try:
+        table = pq.read_table(path) if path.suffix.lower() == ".parquet" else csv.read_csv(path)
+        of_ours = table.column_names == with_origin(answer_schema().empty_table(), "", "").column_names
+    except (pa.ArrowInvalid, OSError):
+        of_ours = False
+    if not of_ours:
+        way_out = "It may hold somebody's work: name another, or delete it."
+        raise UsageError(str(path), expected="a new file, or one of answers", found="another one", way_out=way_out)
+    if others := set(table["place"].to_pylist()) - {*places, *map(cell, places)}:
+        found, way_out = f"one with answers about {min(others)}", "Name another, or delete it."
+        raise UsageError(str(path), expected="a new file, or one about the same places", found=found, way_out=way_out)
+
+
+def with_origin(table: pa.Table, place: str, answered: str) -> pa.Table:
+    """Return answers with the place that they are about, and when they were given."""
+    import pyarrow as pa
+
+    for at, (name, value) in enumerate(zip(ORIGIN, (place, answered), strict=True)):
+        column = as_names([value] * table.num_rows)
+        table = table.add_column(at, pa.field(name, column.type, nullable=False), column)
+    return table
 
 
 def joined(tables: Sequence[pa.Table]) -> pa.Table:
     """Join the answers of several places, in their order."""
     import pyarrow as pa
 
-    return pa.concat_tables(tables).unify_dictionaries() if tables else answer_schema().empty_table()
+    if not tables:
+        return with_origin(answer_schema().empty_table(), "", "")
+    return pa.concat_tables(tables).unify_dictionaries()
 
 
 def write_answers(path: Path, table: pa.Table, *, replaced: bool = False) -> None:

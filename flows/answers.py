@@ -19,19 +19,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from artifacts.archive.lookup import find_run, stored_artifact
 from artifacts.archive.runs import subject_of
 from artifacts.keys import plain
+from artifacts.manifest import Manifest
 from artifacts.ref import Ref
 from artifacts.store.files import read_plain, sha256_of
 from artifacts.store.flock import locked
 from artifacts.store.store import Store
-from flows.answer_files import joined
+from flows.answer_files import joined, with_origin
 from flows.run_record import RunRecord
 from schemas.addresses import below_home
 from schemas.datasets import TableSpec
-from schemas.errors import BadSource, UsageError
+from schemas.errors import StageError, UsageError
 from schemas.image_spec import ImageSpec
 from schemas.pictures import Fit, Grey, PictureSpec
 from schemas.scoring import REFERENCE, SCORED, SCORES, ExportedModel, Meaning, Place, Reference, Scored
-from tasks.adopt import SUMS, TAKEN, adopt
+from tasks.adopt import SUMS, TAKEN, adopt, read_sums
 from tasks.formats.tree import left_out
 from tasks.reference import reference
 from tasks.score import content_of, digests_of, score
@@ -70,6 +71,7 @@ class Trained:
         run:     that made it; None of an exported one.
         dataset: name of its data set.
         identity: what tells that set from another of its name.
+        accuracy: of the test split, in [0, 1]; None: it is not known.
         shape, picture: of an image, and how pictures were prepared; None: it was trained on rows of pixels.
         made:    the artifacts that it is found by; None of an exported one.
         folder:  of an exported one.
@@ -80,6 +82,7 @@ class Trained:
     identity: str
     shape: ImageSpec
     picture: PictureSpec | None
+    accuracy: float | None
     made: Made | None = None
     folder: ExportedModel | None = None
 
@@ -114,15 +117,16 @@ class Answered:
     scored: Scored
 
     def table(self) -> pa.Table:
-        """Return a row per image and refused file; see `tasks.score.answer_schema`."""
-        return self.read(self.folder)
+        """Return a row per image and refused file; see `tasks.score.answer_schema` and `flows.answer_files.ORIGIN`."""
+        return self.read(self.folder, self.place.path)
 
     @staticmethod
-    def read(folder: Path) -> pa.Table:
-        """Read the same of an artifact of score."""
+    def read(folder: Path, place: str) -> pa.Table:
+        """Read the same of an artifact of score. Args: place: the absolute path that it is about."""
         import pyarrow.parquet as pq
 
-        return pq.ParquetFile(folder / SCORES).read()
+        made = Manifest.model_validate_json((folder / "manifest.json").read_bytes()).created
+        return with_origin(pq.ParquetFile(folder / SCORES).read(), place, made)
 
 
 @dataclass(frozen=True)
@@ -142,8 +146,13 @@ class Said:
 
     def so_far(self, store: Store) -> pa.Table:
         """Return all that the network has answered so far to what was asked, as `Answered.table`."""
-        folders = [folder for each in self.asked for folder in each.earlier(store, self.model.digest)]
-        return joined([Answered.read(folder) for folder in folders])
+        found = [(folder, each) for each in self.asked for folder in each.earlier(store, self.model.digest)]
+        return joined([Answered.read(folder, str(each.path)) for folder, each in found])
+
+
+def may_be_exported(word: str) -> bool:
+    """Tell whether an exported folder lies at a word; a word of the store comes first where it has no separator."""
+    return (Path(below_home(word)) / SUMS).is_file()
 
 
 def trained(store: Store, word: str) -> Trained:
@@ -186,7 +195,8 @@ def trained(store: Store, word: str) -> Trained:
         dataset=run.dataset,
     )
     made = Made(found["train"].ref, found["validate"].ref, found["evaluate"].ref, meaning)
-    return Trained(run, run.dataset, run.identity, spec.shape, picture, made)
+    test = run.metrics.get("test")
+    return Trained(run, run.dataset, run.identity, spec.shape, picture, test.accuracy if test else None, made)
 
 
 def exported(path: Path, given: str) -> Trained:
@@ -208,9 +218,16 @@ def exported(path: Path, given: str) -> Trained:
         found = f"one that does not read ({type(error).__name__})"
         way_out = "Export the model once more with this version."
         raise UsageError(f"{given}/{REFERENCE}", expected="a reference", found=found, way_out=way_out) from error
-    content = sha256_of(path / SUMS)
+    listed = read_plain(path / SUMS)
+    sums = read_sums(listed)
+    for name in TAKEN:  # each time: the folder may have been damaged since it was adopted
+        if sha256_of(path / name) != sums.get(name):
+            found, way_out = "another content", "Get the folder again from where it was exported."
+            raise StageError(f"{given}/{name}", expected=f"what {SUMS} says", found=found, way_out=way_out)
+    content = hashlib.sha256(listed).hexdigest()
     folder = ExportedModel(path=os.path.abspath(path), name=given, content=content)  # noqa: PTH100 - a link stays one
-    return Trained(None, known.dataset, f"exported-{content[:8]}", known.shape, known.picture, folder=folder)
+    identity = f"exported-{content[:8]}"
+    return Trained(None, known.dataset, identity, known.shape, known.picture, known.accuracy, folder=folder)
 
 
 def picture_spec(network: Trained, said: Preparing) -> PictureSpec:
@@ -237,15 +254,11 @@ class Asked:
 
     @classmethod
     def of(cls, given: str, picture: PictureSpec, label: str | None) -> Asked:
-        """Ask about a path. Raises: BadSource: nothing lies there."""
+        """Ask about a path. Raises: UsageError: nothing lies there."""
         path = Path(os.path.abspath(below_home(given)))  # noqa: PTH100 - a link stays one
         if not path.exists():
-            raise BadSource(
-                given,
-                expected="a picture, folder, archive, table or IDX file",
-                found="nothing there",
-                way_out="Correct the path.",
-            )
+            expected, way_out = "a picture, folder, archive, table or IDX file", "Correct the path. Nothing has run."
+            raise UsageError(given, expected=expected, found="nothing there", way_out=way_out)
         return cls(path, given, picture, label)
 
     @property
@@ -335,13 +348,20 @@ def walk(run: Any, model: Any, known: Any, places: Sequence[Place]) -> list[Answ
     return answers
 
 
+def ask(network: Trained, paths: Sequence[str], said: Preparing, label: str | None) -> tuple[Asked, ...]:
+    """Ask about paths, about each place once, however it is written. Raises: UsageError: nothing lies at one."""
+    picture, asked = picture_spec(network, said), dict[Path, Asked]()
+    for given in paths:
+        each = Asked.of(given, picture, label)
+        asked.setdefault(each.path, each)
+    return tuple(asked.values())
+
+
 def answer(
     run: Any,
     network: Trained,
-    paths: Sequence[str],
-    said: Preparing,
+    asked: Sequence[Asked],
     *,
-    label: str | None = None,
     only_new: bool = False,
 ) -> Said:
     """
@@ -350,25 +370,22 @@ def answer(
     Args:
         run:      the current one, a recorder of any kind.
         only_new: leave out each file that the network has named, or refused, at this path before.
-    Raises: as `find_place`; the first error of a stage.
+    Raises: the first error of a stage.
     """
     run.dataset, run.dataset_id = network.dataset, f"{network.identity}{SUFFIX}"
-    store, picture = run.store, picture_spec(network, said)
-    asked = dict[Path, Asked]()
-    for given in paths:
-        asked.setdefault((each := Asked.of(given, picture, label)).path, each)
+    store = run.store
 
     def body() -> Said:
         model, known = network.stages()
         ref = model if isinstance(model, Ref) else run.reference(model)
         with ExitStack() as alone:
             places = []
-            for each in sorted(asked.values(), key=lambda each: each.where) if only_new else asked.values():
+            for each in sorted(asked, key=lambda each: each.where) if only_new else asked:
                 if only_new:  # two at once would take the same files
                     alone.enter_context(locked(store.locks / f"place-{each.where}.lock"))
                 seen = Seen.in_folders(each.earlier(store, ref.digest)) if only_new else None
                 places.append(each.place(store, seen))
-            return Said(ref, tuple(asked.values()), walk(run, model, known, [place for place in places if place]))
+            return Said(ref, tuple(asked), walk(run, model, known, [place for place in places if place]))
 
     said_of: Said = run.attempt(body)
     run.publish(

@@ -62,7 +62,7 @@ def work(job: ScoringJob) -> RunRecord:
     from artifacts.engine.recorder import home_folder, recording
     from artifacts.store.store import Store
     from flows.answer_files import check_target, joined, write_answers
-    from flows.answers import answer, trained
+    from flows.answers import answer, ask, trained
     from flows.dashboard import logging_to_api
 
     out = Path(job.out).expanduser().absolute() if job.out else None
@@ -73,7 +73,7 @@ def work(job: ScoringJob) -> RunRecord:
         if out:
             check_target(out, job.paths, replaced=True)
         said = Preparing(fit=job.fit)
-        done = answer(run, network, job.paths, said, label=job.label, only_new=job.only_new)
+        done = answer(run, network, ask(network, job.paths, said, job.label), only_new=job.only_new)
         context = FlowRunContext.get()
         if context and context.flow_run:
             show(context.flow_run, network.dataset, run.dataset_id, done.answers)

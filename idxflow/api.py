@@ -334,23 +334,24 @@ class Archive:
             label:     column of the labels in a table.
             only_new:  leave out files that the model has named, or refused, at the same path before.
             preparing: of pictures that are not as for training: `fit`, `pad`, `background`, `frames`, `deep`.
-        Raises: UsageError: no such model, or a value that is none.  BadSource: a path where nothing lies.  As `run`.
+        Raises: UsageError: no such model, or a value that is none.  or a path where nothing lies.  As `run`.
         """
         from artifacts.engine.direct import recording_directly
         from flows.answers import Preparing, answer, trained
+        from flows.answers import ask as ask_about
         from idxflow.predicting.document import Answers
 
         try:
             said = Preparing.model_validate({name: value for name, value in preparing.items() if value is not None})
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise UsageError(
-                where, expected=first["msg"], found=repr(first["input"]), way_out="Nothing has run."
-            ) from error
-        given, network = [str(path) for path in paths], trained(self.store, word)
+            where, expected = f"--{first['loc'][0]}", first.get("ctx", {}).get("expected", first["msg"])
+            found_there, way_out = repr(first["input"]), "Nothing has run."
+            raise UsageError(where, expected=expected, found=found_there, way_out=way_out) from error
+        network = trained(self.store, word)
+        asked = ask_about(network, [str(path) for path in paths], said, label)
         with recording_directly(self.store) as run:
-            found = answer(run, network, given, said, label=label, only_new=only_new)
+            found = answer(run, network, asked, only_new=only_new)
         _show_answers(self.store, run, found.answers)
         return Answers.of(run.id, self.store, network, found)
 

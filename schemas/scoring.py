@@ -57,7 +57,8 @@ class Reference(BaseModel, frozen=True):
                     which the network had not seen either.
         extremes:   least and largest value of each feature of an image's profile over the train images.
         sure:       probability from which the network counts as sure; None: of too few test images nobody knows.
-        sure_right: share of the test images that it was sure of and right about, in [0, 1].
+        sure_right: share of right ones among the test images that it was sure of, in [0, 1].
+        accuracy:   of the test split, in [0, 1].
     """
 
     dataset: str = ""
@@ -70,6 +71,7 @@ class Reference(BaseModel, frozen=True):
     extremes: dict[str, tuple[float, float]]
     sure: float | None = None
     sure_right: float | None = None
+    accuracy: float | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -202,8 +204,7 @@ class Scored(BaseModel, frozen=True):
         if not self.images:
             return "no image, so nothing is known of drift"
         if not self.drift:
-            few = f"; {self.images:,} are too few to show much" if self.images < FEW else ""
-            return f"none that chance does not explain{few}"
+            return "none seen" + (", among too few images to see much" if self.images < FEW else "")
         told = {
             "mean": "brightness",
             "ink": "share of inked pixels",

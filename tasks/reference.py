@@ -48,6 +48,7 @@ def describe(meaning: Meaning, profile: Path, predictions: Path, metrics: Metric
         extremes=extremes,
         sure=row.threshold if row else None,
         sure_right=row.accuracy if row else None,
+        accuracy=metrics.test.accuracy,
     )
 
 

@@ -153,7 +153,7 @@ class Scoring:
         rest[rows, first] = -1
         second = rest.argmax(axis=1)
         unlike = self._profile(pixels)
-        sure = best >= np.float32(self.reference.sure) if self.reference.sure is not None else None
+        sure = (best >= np.float32(self.reference.sure)) & ~unlike if self.reference.sure is not None else None
         self._values.setdefault("probability", []).append(best)
         self.images += n
         self.unlike += int(unlike.sum())

@@ -31,6 +31,8 @@ from schemas.errors import ArtifactDamaged, StoreError, UsageError
 logger = logging.getLogger("idxflow.lookup")
 MODEL = "train"
 """The stage whose artifact a run stands for."""
+OTHER_JOBS = ("-scores", "-hints", "-promotions")
+"""How the identities end under which runs are counted that train no model of their own."""
 SHOWN = 5
 """Candidates that a message names at most."""
 REBUILDS = "A run of the same code, data and configuration rebuilds it"
@@ -187,7 +189,9 @@ def _latest(store: Store, dataset: str, *, completed: bool) -> Record:
     if completed and found and not _has_model(found):
         done = (each for each in _records(store, wanted) if each.state == "completed")
         found = next(filter(_has_model, done), found)
-    newest = next(_records(store, (each.id for each in runs)), None)
+    # Other jobs end with a dash in their identity: they make no model, and are newer than the newest one all the time.
+    trainings = (each.id for each in runs if not completed or not each.identity.endswith(OTHER_JOBS))
+    newest = next(_records(store, trainings), None)
     newer = ""
     if newest and (found is None or newest.id != found.id):
         newer = f"run {newest.id} {ENDED[state_of(store, newest)]}"

@@ -47,10 +47,11 @@ class Model:
         Returns: float32 (n, classes); each row adds up to 1.
         Raises:  ValueError: floats, or another shape.
         """
-        if images.dtype != np.uint8 or self.shape not in (images.shape, images.shape[1:]):
+        values = (int(np.prod(self.shape)),)
+        if images.dtype != np.uint8 or not {images.shape, images.shape[1:]} & {self.shape, values}:
             form = ", ".join(map(str, self.shape))
-            wanted = f"raw pixels, 0 to 255, uint8 (n, {form})"
-            raise ValueError(f"images: expected {wanted}, found {images.dtype} {images.shape}")
+            wanted = f"raw pixels, 0 to 255, uint8 (n, {form}) or (n, {values[0]})"
+            raise ValueError(f"expected {wanted}, found {images.dtype} {images.shape}")
         pixels = images.reshape(-1, int(np.prod(self.shape)))
         blocks = [
             self._session.run(["probabilities"], {"pixels": pixels[start : start + BATCH]})[0]
@@ -61,13 +62,20 @@ class Model:
 
 def main() -> None:
     """Score the file that the command line names."""
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 2 or sys.argv[1] in {"-h", "--help"}:
         raise SystemExit(__doc__)
+    path = Path(sys.argv[1])
+    if path.suffix != ".npy":
+        raise SystemExit(
+            f"{path.name}: expected a .npy file, as numpy.save writes it; make an array of pictures first."
+        )
     model = Model()
     try:
-        probabilities = model.predict(np.load(sys.argv[1], allow_pickle=False))
+        with path.open("rb") as file:
+            images = np.lib.format.read_array(file, allow_pickle=False)
+        probabilities = model.predict(images)
     except (OSError, ValueError) as error:
-        raise SystemExit(str(error)) from error
+        raise SystemExit(f"{path.name}: {error}") from error
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(["image", "class", "probability"])
     for place, row in enumerate(probabilities):

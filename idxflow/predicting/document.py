@@ -43,7 +43,7 @@ class Answers(BaseModel):
         run:      id of this call's own record.
         model:    version of the network.
         model_of: id of the run that trained it; of an exported one its folder, as it was given.
-        accuracy: of that run on test, in [0, 1]; None of an exported one.
+        accuracy: of the network on test, in [0, 1]; None: it is not known.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -59,13 +59,12 @@ class Answers(BaseModel):
     @classmethod
     def of(cls, run: str, store: Store, network: Trained, said: Said) -> Answers:
         """Gather what was said. Args: run: id of this call's own record."""
-        test = network.run.metrics.get("test") if network.run else None
         found = cls(
             run=run,
             model=said.model.version,
             model_of=network.run.id if network.run else network.folder.name if network.folder else "",
             dataset=network.dataset,
-            accuracy=test.accuracy if test else None,
+            accuracy=network.accuracy,
             places=tuple(
                 ScoredPlace(
                     name=each.place.name,
@@ -103,7 +102,7 @@ class Answers(BaseModel):
         return self.table().to_pandas()
 
     def __repr__(self) -> str:
-        right = f", trained to {share(self.accuracy)}" if self.accuracy is not None else ""
+        right = f", {share(self.accuracy)} right on test" if self.accuracy is not None else ""
         return f"<answers for {counted(self.images, 'image', ',')} by model {self.model}{right}>"
 
     def _repr_html_(self) -> str:

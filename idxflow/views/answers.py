@@ -11,26 +11,44 @@ from idxflow.views.console import Console
 from idxflow.views.layout import short_path
 from schemas.counts import counted
 from schemas.text import share, span
+from tasks.formats.tree import LEFT_OUT
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 EACH = 20
 """Images up to which each has a line."""
+BY_RULE = frozenset(rule for rule, _ in LEFT_OUT)
+"""Reasons that are about files of an operating system: the others come first."""
+OTHER_SIZE = "pixels, not "
+"""In the reason for a picture of another size."""
 LEAST_SURE = 5
 """Images of many that are shown, the least sure ones."""
-REASONS = 3
+SEVERAL = 5
+"""Places of which each has lines of its own; of more, those whose images have drifted."""
+REASONS = 5
 """Reasons for refusing files that are told of a place."""
 
 
-def print_answers(console: Console, answers: Answers, table: pa.Table, written: Path | None) -> None:
-    """Print what was said. Args: table: a row per image and refused file; written: the file that has them, too."""
+def print_answers(console: Console, answers: Answers, table: pa.Table, written: Path | None, total: int = 0) -> None:
+    """
+    Print what was said.
+
+    Args:
+        table:          a row per image and refused file.
+        written, total: the file that has them, too, and how many rows it has.
+    """
     trained = f", {share(answers.accuracy)} right on test" if answers.accuracy is not None else ""
-    of = f"run {answers.model_of}" if answers.accuracy is not None else answers.model_of
-    console.fact("Model", f"{answers.model} of {of}, {answers.dataset}{trained}")
+    console.fact("Model", f"{answers.model} of {answers.model_of}, {answers.dataset}{trained}")
     rows = table.to_pylist() if table.num_rows <= EACH else []
+    several = len(answers.places) > SEVERAL
+    if several:
+        console.fact(
+            "Images", f"{answers.images:,} in {len(answers.places):,} places; {answers.refused:,} files refused"
+        )
     for place in answers.places:
-        _print_place(console, place, every=bool(rows))
+        if not several or place.drift:
+            _print_place(console, place, every=bool(rows))
     if rows:
         console.line()
         console.table(*listed(rows))
@@ -38,23 +56,27 @@ def print_answers(console: Console, answers: Answers, table: pa.Table, written: 
         console.line()
         console.line(f"The {LEAST_SURE} least sure images:")
         console.table(*listed(least_sure(table)))
-    if not written and not rows:
+    if not written and not rows and answers.images:
         console.line()
         console.line("Every image, with its probability: --out FILE.csv or FILE.parquet.")
     if written:
         console.line()
-        console.fact("Written", f"{short_path(written)}, {counted(table.num_rows, 'row', ',')}")
+        new = f", {table.num_rows:,} of them new" if total != table.num_rows else ""
+        console.fact("Written", f"{short_path(written)}, {counted(total, 'row', ',')}{new}")
 
 
 def _print_place(console: Console, place: ScoredPlace, *, every: bool) -> None:
     scored = place.scored
     refused = sum(scored.refused.values())
     more = f"; {counted(refused, 'file', ',')} refused" if refused else ""
-    files = f" of {counted(scored.files, 'file', ',')}" if scored.files != scored.images else ""
-    cached = ", as an earlier call named them" if place.cached else ""
-    console.fact("Images", f"{scored.images:,}{files} in {place.name}{more}{cached}")
-    for reason, number in list(scored.refused.items())[:REASONS]:
-        console.fact("Refused", f"{number:,}: {reason}")
+    cached = ", as an earlier call named them" if place.cached and scored.images else ""
+    console.fact("Images", f"{scored.images:,} in {place.name}{more}{cached}")
+    reasons = sorted(scored.refused.items(), key=lambda each: (each[0] in BY_RULE, -each[1]))
+    for reason, number in reasons[:REASONS]:
+        hint = ". --fit pad or --fit stretch scales them" if OTHER_SIZE in reason else ""
+        console.fact("Refused", f"{number:,}: {reason}{hint}")
+    if rest := sum(number for _, number in reasons[REASONS:]):
+        console.fact("Refused", f"{rest:,} for other reasons")
     if not scored.images:
         return
     if not every:
@@ -66,6 +88,7 @@ def _print_place(console: Console, place: ScoredPlace, *, every: bool) -> None:
     if scored.unlike:
         console.fact("Unlike", f"{counted(scored.unlike, 'image', ',')} unlike anything trained on")
     if scored.drift:
+        console.fact("Drift", scored.words)
         console.warn(f"{place.name}: unlike the images of training: {scored.words}.")
     elif not every:
         console.fact("Drift", scored.words)

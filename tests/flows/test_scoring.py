@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from artifacts.store.store import Store
-from flows.answers import Preparing, answer, trained
+from flows.answers import Preparing, answer, ask, trained
 from flows.run_record import RunRecord
 from flows.scored_page import DRIFT, headline, page
 from flows.scoring import ScoringJob, scoring
@@ -97,7 +97,7 @@ def test_the_page_says_what_was_named(home: Path, tmp_path: Path) -> None:
     (tmp_path / "in<b>box" / "notes.txt").write_text("nothing")
     network = trained(store, made.id)
     with recording_directly(store) as current:
-        answers = answer(current, network, [str(tmp_path / "in<b>box")], Preparing()).answers
+        answers = answer(current, network, ask(network, [str(tmp_path / "in<b>box")], Preparing(), None)).answers
     assert headline(answers) == "12 images named, 1 file refused"
     text = page(answers)
     assert "<b>" not in text.replace(r"\<b\>", "")

@@ -24,7 +24,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from idxflow.cli.ending import DONE, FAILED
-from idxflow.cli.options import Home, Json, flag
+from idxflow.cli.options import Home, Json, flag, home_of
 from idxflow.cli.output import put_json
 from schemas.errors import UsageError
 
@@ -68,12 +68,16 @@ def predict(
     """Name new images."""
     if not paths:
         raise UsageError("PATH", expected="at least one", found="none", way_out=NOTHING)
+    from artifacts.store.store import Store
     from flows.answer_files import check_target, write_answers
+    from flows.answers import may_be_exported
     from idxflow.api import open_store
     from idxflow.cli.interrupts import interruptible
     from idxflow.views.answers import print_answers
     from idxflow.views.console import open_console
 
+    if may_be_exported(model) and not home_of(home).exists():
+        Store(home_of(home))  # whoever was given a model by others has no store yet
     archive, console = open_store(home), open_console(json=json)
     if out:
         check_target(out, paths, replaced=new)
@@ -81,12 +85,15 @@ def predict(
     with interruptible():
         answers = archive.predict(model, *paths, label=label, only_new=new, **said)
     table = answers.table()
+    total = table.num_rows
     if out:
-        write_answers(out, answers.so_far() if new else table, replaced=new)
+        written = answers.so_far() if new else table
+        write_answers(out, written, replaced=new)
+        total = written.num_rows
     if json:
         put_json({**answers.model_dump(), "answers": table.to_pylist()})
     else:
-        print_answers(console, answers, table, out)
+        print_answers(console, answers, table, out, total)
         if new and not answers.places:
             console.line("Nothing new.")
-    return DONE if answers.images or not answers.refused else FAILED
+    return DONE if answers.images or new or not answers.refused else FAILED

@@ -73,12 +73,14 @@ def test_it_refuses_what_is_no_image(folder: Path, images: npt.NDArray[np.uint8]
         (images / 255, r"float64 (90, 8, 8)"),
         (images.astype(np.float32), r"float32 (90, 8, 8)"),
         (images.astype(np.int64), r"int64 (90, 8, 8)"),
-        (images.reshape(IMAGES, 64), r"uint8 (90, 64)"),
+        (images.reshape(IMAGES * 2, 32), r"uint8 (180, 32)"),
         (images[..., :7], r"uint8 (90, 8, 7)"),
     ):
         done = score(folder, wrong)
         assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr.endswith(f"images: expected raw pixels, 0 to 255, uint8 (n, 8, 8), found {found}\n")
+        assert done.stderr.endswith(
+            f"images.npy: expected raw pixels, 0 to 255, uint8 (n, 8, 8) or (n, 64), found {found}\n"
+        )
     (folder.parent / "images.npy").write_text("no array")
     command = [sys.executable, str(folder / "score.py"), "images.npy"]
     done = subprocess.run(command, cwd=folder.parent, capture_output=True, text=True, check=False)
