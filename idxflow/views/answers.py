@@ -43,9 +43,8 @@ def print_answers(console: Console, answers: Answers, table: pa.Table, written: 
     rows = table.to_pylist() if table.num_rows <= EACH else []
     several = len(answers.places) > SEVERAL
     if several:
-        console.fact(
-            "Images", f"{answers.images:,} in {len(answers.places):,} places; {answers.refused:,} files refused"
-        )
+        refused = f"; {counted(answers.refused, 'file', ',')} refused" if answers.refused else ""
+        console.fact("Images", f"{answers.images:,} in {counted(len(answers.places), 'place', ',')}{refused}")
     for place in answers.places:
         if not several or place.drift:
             _print_place(console, place, every=bool(rows))

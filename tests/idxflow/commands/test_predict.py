@@ -381,3 +381,14 @@ def test_reasons_that_matter_come_first(home: Path, desk: Path, capsys: pytest.C
     assert predict("latest", "inbox") == FAILED
     told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Refused:")]
     assert "9 x 9 pixels, not 8 x 8. --fit pad or --fit stretch scales them" in told[0]
+
+
+def test_of_many_places_all_together_is_printed(
+    home: Path, digits: Any, desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of more than five paths the images are counted once, and each still has its line."""
+    write_pictures(desk / "new", digits, 7)
+    assert predict("latest", *(f"new/00{at}.png" for at in range(7))) == DONE
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines if line.startswith("Images:")] == [["Images:", "7", "in", "7", "places"]]
+    assert sum(line.startswith("00") for line in lines) == 7
