@@ -28,13 +28,13 @@ from flows.answer_files import joined, with_origin
 from flows.run_record import RunRecord
 from schemas.addresses import below_home
 from schemas.datasets import TableSpec
-from schemas.errors import StageError, UsageError
+from schemas.errors import UsageError
 from schemas.image_spec import ImageSpec
 from schemas.pictures import Fit, Grey, PictureSpec
 from schemas.scoring import REFERENCE, SCORED, SCORES, ExportedModel, Meaning, Place, Reference, Scored
-from tasks.adopt import SUMS, TAKEN, adopt, read_sums
+from tasks.adopt import SUMS, TAKEN, adopt, other_content, read_sums
 from tasks.formats.tree import left_out
-from tasks.reference import reference
+from tasks.reference import meaning_of, reference
 from tasks.score import content_of, digests_of, score
 
 if TYPE_CHECKING:
@@ -186,14 +186,7 @@ def trained(store: Store, word: str) -> Trained:
     if packed:
         source = stored_artifact(store, "pack", packed.version).manifest.parts.parameters["source"]
         picture = PictureSpec.model_validate(source["picture"]) if source["kind"] == "pictures" else None
-    meaning = Meaning(
-        shape=spec.shape,
-        classes=spec.classes,
-        stored=spec.stored_labels,
-        transpose=spec.transpose,
-        picture=picture,
-        dataset=run.dataset,
-    )
+    meaning = meaning_of(spec, picture, run.dataset)
     made = Made(found["train"].ref, found["validate"].ref, found["evaluate"].ref, meaning)
     test = run.metrics.get("test")
     return Trained(run, run.dataset, run.identity, spec.shape, picture, test.accuracy if test else None, made)
@@ -222,8 +215,7 @@ def exported(path: Path, given: str) -> Trained:
     sums = read_sums(listed)
     for name in TAKEN:  # each time: the folder may have been damaged since it was adopted
         if sha256_of(path / name) != sums.get(name):
-            found, way_out = "another content", "Get the folder again from where it was exported."
-            raise StageError(f"{given}/{name}", expected=f"what {SUMS} says", found=found, way_out=way_out)
+            raise other_content(given, name, f"what {SUMS} says")
     content = hashlib.sha256(listed).hexdigest()
     folder = ExportedModel(path=os.path.abspath(path), name=given, content=content)  # noqa: PTH100 - a link stays one
     identity = f"exported-{content[:8]}"

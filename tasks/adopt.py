@@ -30,22 +30,23 @@ def read_sums(content: bytes) -> dict[str, str]:
     return {name: digest for digest, name in lines}
 
 
+def other_content(folder: str, name: str, expected: str) -> StageError:
+    """Return the error about a file of an exported folder that is not what it has to be."""
+    found, way_out = "another content", "Get the folder again from where it was exported."
+    return StageError(f"{folder}/{name}", expected=expected, found=found, way_out=way_out)
+
+
 @stage(name="{folder.name}")
 def adopt(folder: ExportedModel, out: Path) -> AdoptSummary:
     """Copy an exported model, and what is known of its training, each as its checksum says."""
     source = Path(folder.path)
     listed = read_plain(source / SUMS)
     if hashlib.sha256(listed).hexdigest() != folder.content:
-        raise _other(folder, SUMS, "what it was when the run began")
+        raise other_content(folder.name, SUMS, "what it was when the run began")
     sums = read_sums(listed)
     for name in TAKEN:
         with (source / name).open("rb") as file, (out / name).open("wb") as copy:
             shutil.copyfileobj(file, copy)
         if sha256_of(out / name) != sums.get(name):
-            raise _other(folder, name, f"what {SUMS} says")
+            raise other_content(folder.name, name, f"what {SUMS} says")
     return AdoptSummary(bytes=sum((out / name).stat().st_size for name in TAKEN))
-
-
-def _other(folder: ExportedModel, name: str, expected: str) -> StageError:
-    found, way_out = "another content", "Get the folder again from where it was exported."
-    return StageError(f"{folder.name}/{name}", expected=expected, found=found, way_out=way_out)

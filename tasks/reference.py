@@ -11,7 +11,9 @@ from artifacts.ref import Ref
 from artifacts.stage import stage
 from schemas.arrays import numbers
 from schemas.calibration import TYPICAL
+from schemas.datasets import TableSpec
 from schemas.parameters import Summary
+from schemas.pictures import PictureSpec
 from schemas.results import METRICS, PREDICTIONS, PROFILE, Metrics
 from schemas.scoring import PIXEL_FEATURES, REFERENCE, DriftFeature, Histogram, Meaning, Reference
 from tasks.quality.drift import deciles, histogram
@@ -19,6 +21,18 @@ from tasks.quality.profile import read_column
 
 FEWEST = 100
 """Test images below which no threshold is given: the least sure of them are too few."""
+
+
+def meaning_of(spec: TableSpec, picture: PictureSpec | None, dataset: str) -> Meaning:
+    """Return what a train table's images and labels mean. Args: picture: how pictures were prepared, if they were."""
+    return Meaning(
+        shape=spec.shape,
+        classes=spec.classes,
+        stored=spec.stored_labels,
+        transpose=spec.transpose,
+        picture=picture,
+        dataset=dataset,
+    )
 
 
 def describe(meaning: Meaning, profile: Path, predictions: Path, metrics: Metrics) -> Reference:

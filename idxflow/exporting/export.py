@@ -37,9 +37,9 @@ from schemas.errors import IdxflowError, StoreError, UnforeseenError, UsageError
 from schemas.image_table import TABLE
 from schemas.model import MEAN, MODEL, NORMALIZER
 from schemas.results import CONFUSION, METRICS, PREDICTIONS, PROFILE, REPORT, Metrics
-from schemas.scoring import REFERENCE, Meaning
+from schemas.scoring import REFERENCE
 from schemas.training import HISTORY, History, Training
-from tasks.reference import describe
+from tasks.reference import describe, meaning_of
 
 CARD, SUMS, PROOF, LABELS = "README.md", "SHA256SUMS", "proof.json", "labels.json"
 EXAMPLE = "score.py"
@@ -322,15 +322,7 @@ def _collect(material: Material) -> dict[str, bytes]:
 
 def _reference(material: Material, metrics: Metrics) -> str:
     """Return what whoever names new images has to know of the training, as `idxflow predict` takes it."""
-    spec = material.spec
-    meaning = Meaning(
-        shape=spec.shape,
-        classes=spec.classes,
-        stored=spec.stored_labels,
-        transpose=spec.transpose,
-        picture=material.picture,
-        dataset=spec.dataset,
-    )
+    meaning = meaning_of(material.spec, material.picture, material.spec.dataset)
     if material.scores is None or material.profile is None:
         raise RuntimeError("a reference is made of an evaluation and a profile")
     profile, predictions = material.profile.folder / PROFILE, material.scores.folder / PREDICTIONS
