@@ -38,20 +38,27 @@ class Outcome:
     verdict: Any = None
 
 
-def dag(
+@dataclass(frozen=True)
+class Prepared:
+    """Data that passed every check: what the calls of its stages returned, tables and profiles by split."""
+
+    tables: dict[str, Any]
+    profiles: dict[str, Any]
+    normalizer: Any
+    groups: Any
+    packed: Any
+    proofs: list[Any]
+
+
+def prepare(
     data: Dataset,
-    training: Training,
     checked: Callable[[], None] = lambda: None,
     sized: Callable[[Mapping[str, Any]], None] = lambda _: None,
-    judge: Callable[[Any, Any, Any], Any] | None = None,
-) -> Outcome:
+) -> Prepared:
     """
-    Call every stage, with what the others leave.
+    Call the stages that bring data in and check them.
 
-    Args:
-        checked: called once both splits have passed every check, before anything is trained.
-        sized:   called with the IDX files, by name, before they are read: their headers tell how many images there are.
-        judge:   calls promote, given the model, its scores and the test table; None where nothing is to be promoted.
+    Args: checked, sized: as of `dag`.
     """
     proofs: dict[str, Any] = {}
     packed = groups = None
@@ -78,11 +85,32 @@ def dag(
     normalizer = normalize(tables["train"], profiles["train"])
     current_run().require(*profiles.values(), normalizer)  # nothing is trained before all that is cheap has passed
     checked()
-    model = train(tables["train"], normalizer, training, data.held_out, groups)
+    return Prepared(tables, profiles, normalizer, groups, packed, list(proofs.values()))
+
+
+def dag(
+    data: Dataset,
+    training: Training,
+    checked: Callable[[], None] = lambda: None,
+    sized: Callable[[Mapping[str, Any]], None] = lambda _: None,
+    judge: Callable[[Any, Any, Any], Any] | None = None,
+) -> Outcome:
+    """
+    Call every stage, with what the others leave.
+
+    Args:
+        checked: called once both splits have passed every check, before anything is trained.
+        sized:   called with the IDX files, by name, before they are read: their headers tell how many images there are.
+        judge:   calls promote, given the model, its scores and the test table; None where nothing is to be promoted.
+    """
+    had = prepare(data, checked, sized)
+    tables, profiles = had.tables, had.profiles
+    model = train(tables["train"], had.normalizer, training, data.held_out, had.groups)
     scores = evaluate(model, tables["train"], tables["test"], profiles)
     verdict = judge(model, scores, tables["test"]) if judge else None
-    proven = list(proofs.values())
-    page = report(data, training, proven, tables, profiles, normalizer, model, scores, packed, groups, verdict)
+    page = report(
+        data, training, had.proofs, tables, profiles, had.normalizer, model, scores, had.packed, had.groups, verdict
+    )
     return Outcome(scores, model, page, verdict)
 
 

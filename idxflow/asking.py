@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from schemas.catalog import is_place, load_dataset
 from schemas.catalog.places import load_place
 from schemas.errors import UsageError
+from schemas.profile_file import is_profile_file, read_profile
 from schemas.training import ProfileName, Training
 
 if TYPE_CHECKING:
@@ -20,9 +21,13 @@ NOTHING = "Nothing has run."
 
 
 class TrainingValues(TypedDict, total=False):
-    """Values of the configuration by name; `schemas.training.Training` describes them. The others are the profile's."""
+    """
+    Values of the configuration by name; `schemas.training.Training` describes them. The others are the profile's.
 
-    profile: ProfileName
+    A profile may be the path of a TOML with a table [training], as `idxflow tune` writes one.
+    """
+
+    profile: ProfileName | str
     hidden: tuple[int, ...] | list[int]
     activation: Literal["tanh", "relu", "sigmoid", "elu", "gelu"]
     dropout: float
@@ -67,8 +72,11 @@ def ask(
     if unknown := [name for name in refresh if name not in GRAPH]:
         expected = f"stages: {', '.join(GRAPH)}"
         raise UsageError("refresh", expected=expected, found=", ".join(map(repr, unknown)), way_out=NOTHING)
+    given: dict[str, Any] = dict(values)
+    if is_profile_file(given.get("profile")):
+        given = {**read_profile(given.pop("profile")), **given}
     try:
-        job = Job(training=training or values, refresh=refresh, **more)
+        job = Job(training=training or given, refresh=refresh, **more)
     except ValidationError as error:
         first = error.errors()[0]
         names = [name for name in first["loc"] if isinstance(name, str)]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.events import StageChanged
 from schemas.parameters import Parameters
 from schemas.space import Space
 from schemas.training import History, Training
@@ -196,3 +199,33 @@ def rungs(epochs: int, *, prune: bool) -> tuple[int, ...]:
         return (epochs,)
     shares = (-(-epochs // REDUCTION**power) for power in reversed(range(RUNGS)))
     return tuple(dict.fromkeys(shares))
+
+
+def count_weights(training: Training, pixels: int, classes: int) -> int:
+    """Return how many weights a network has: kernels and biases of each layer."""
+    layers = (pixels, *training.hidden, classes)
+    return sum((before + 1) * after for before, after in pairwise(layers))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _More:
+    number: int
+    of: int
+    values: str
+    said: str
+    failed: bool = False
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class TrialEnded(_More, StageChanged):
+    """
+    A training of a trial has ended: it was found, computed, or failed.
+
+    Args:
+        number, of: which trial, of how many.
+        values:     what it tries, in words.
+        said:       what came of it, in words.
+        failed:     whether it failed: then it has no version.
+        best:       whether it is the best whole training that has ended so far.
+    """

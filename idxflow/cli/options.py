@@ -66,7 +66,13 @@ Dataset = Annotated[
         "[mnist if it is stored or a mirror answers within 3 s, else digits]"
     ),
 ]
-Profile = Annotated[str | None, Parameter(help=f"Set of training defaults: {', '.join(PROFILES)}. [tutorial]")]
+Profile = Annotated[
+    str | None,
+    Parameter(
+        help=f"Set of training defaults: {', '.join(PROFILES)}, or a TOML with a table [training], as `idxflow tune` "
+        "writes one. [tutorial]"
+    ),
+]
 Assign = Annotated[
     list[str] | None,
     several(

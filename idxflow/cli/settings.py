@@ -37,8 +37,10 @@ from schemas.addresses import below_home, redact, refuse_secrets, refuse_windows
 from schemas.catalog import is_place, load_dataset
 from schemas.catalog.places import load_place
 from schemas.errors import UsageError
+from schemas.profile_file import is_profile_file, read_profile
 from schemas.source import Choices
 from schemas.training import PROFILES, ProfileName, Training
+from schemas.tuning import Sweep
 
 if TYPE_CHECKING:
     from flows.job import Job
@@ -119,6 +121,7 @@ class Settings(BaseSettings):
     pack: Choices = Field(default=Choices(), description="of a folder, archive, table or file of arrays")
     profile: ProfileName = "tutorial"
     training: Training = Training()
+    tune: Sweep = Field(default=Sweep(), description="of a sweep: what `idxflow tune` tries, and how often")
     mirror: tuple[Annotated[str, AfterValidator(mirror_address)], ...] = Field(
         default=(), description="base addresses to try before the catalog's: http, https or file"
     )
@@ -173,6 +176,9 @@ class Settings(BaseSettings):
             way_out = f"Set `profile`, or give --profile. {NOTHING_RAN}"
             raise UsageError("training.profile", expected="no such name", found=training["profile"], way_out=way_out)
         profile = given.get("profile")  # an unknown one is refused once, in its place
+        if is_profile_file(profile):
+            training = {**(values := read_profile(profile)), **training}
+            given, profile = {**given, "profile": values["profile"]}, values["profile"]
         return {**given, "training": {**training, "profile": profile if profile in PROFILES else "tutorial"}}
 
     @field_validator("mirror", "refresh", mode="before")

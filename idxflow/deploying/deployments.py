@@ -36,7 +36,11 @@ if TYPE_CHECKING:
 PREFECT_FILE, POOL_FILE, AUTOMATIONS_FILE = (
     Path(__file__).with_name(name) for name in ("prefect.yaml", "pool.json", "automations.yaml")
 )
-FLOWS = {"flows/pipeline.py:pipeline": "idxflow", "flows/scoring.py:scoring": "idxflow-scoring"}
+FLOWS = {
+    "flows/pipeline.py:pipeline": "idxflow",
+    "flows/scoring.py:scoring": "idxflow-scoring",
+    "flows/tuning.py:tuning": "idxflow-tune",
+}
 """The name of each flow, by its entrypoint: a flow is imported by who runs it."""
 FLOW = FLOWS["flows/pipeline.py:pipeline"]
 """The name of the main one."""

@@ -24,10 +24,11 @@ from rich.text import Text
 from idxflow.cli.interrupts import held_back
 from idxflow.views.board import Board
 from idxflow.views.layout import COLUMNS, LABEL, below, table_lines, wrapped
-from idxflow.views.stages import INDENT, stage_line
+from idxflow.views.stages import INDENT, stage_line, trial_lines
 from schemas.events import Event, Progress, RunChanged, StageChanged, StageFailed, listening
 from schemas.secrets import conceal
 from schemas.text import amount, facts_line, progress_of
+from schemas.tuning import TRIAL, TrialEnded
 from schemas.visible import visible
 
 PLAIN_SECONDS = 5.0
@@ -184,6 +185,12 @@ class Console:
             match event:
                 case RunChanged():
                     self.run_id = event.id
+                case TrialEnded():
+                    self.lines(trial_lines(event, self.width))
+                case StageChanged(name=name) if name.startswith(TRIAL) and event.state != "started":
+                    self._facts.pop(name, None)
+                    if self._board:
+                        self._board.finish(event)
                 case StageChanged(state="started"):
                     if self._board:
                         self._board.start(event)

@@ -11,6 +11,7 @@ from idxflow.views.layout import below, shown_version
 from schemas.counts import counted
 from schemas.events import StageChanged
 from schemas.text import amount, duration
+from schemas.tuning import TrialEnded
 
 if TYPE_CHECKING:
     from artifacts.engine.plan import Plan, PlannedStage
@@ -49,6 +50,30 @@ def stage_line(event: StageChanged, width: int | None = None) -> Text:
     elif reason:
         line = Text("\n").join([line, *below(reason, INDENT, width)])
     return line
+
+
+def trial_lines(event: TrialEnded, width: int | None = None) -> Iterator[Text]:
+    """
+    Yield the lines of a trial that has ended: which, what came of it, its time, and below what it tries.
+
+    Args: width: columns of the terminal.
+    """
+    state = "failed" if event.failed else event.state
+    said = "" if event.failed else event.said
+    line = Text.assemble(
+        (f"{'trial':10} ", "bold"),
+        f"{f'{event.number} of {event.of}':27} ",
+        (f"{state:8} ", STYLES.get(state, "red")),
+        f"{duration(event.seconds):>9}" if not event.failed else "",
+        f"  {said}",
+    )
+    if event.best:
+        line.append("  best so far", "bold green")
+    line.rstrip()
+    yield line
+    yield from below(event.values, INDENT, width)
+    if event.failed:
+        yield from below(event.said, INDENT, width)
 
 
 def plan_lines(row: PlannedStage, width: int | None = None) -> Iterator[Text]:

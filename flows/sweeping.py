@@ -1,0 +1,342 @@
+"""The work of a sweep: its trials, round by round, and what is made of them in the end; see `flows.tuning`."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from artifacts.engine.execution import Done
+from artifacts.ref import Ref
+from flows.admit import Admission
+from flows.choose import choose_dataset
+from flows.dag import Prepared, prepare
+from flows.identify import confirm, take_unknown
+from flows.run_record import StudyFacts
+from flows.study_log import StudyLog, opened
+from flows.suggesting import Known, suggest
+from schemas.counts import counted
+from schemas.datasets import Dataset
+from schemas.errors import IdxflowError, StageError, UsageError
+from schemas.events import Event, StageChanged, emit, listening
+from schemas.space import Choice, Space, compact, configured, default_space, read_space
+from schemas.text import share
+from schemas.training import HISTORY, History, Training
+from schemas.tuning import (
+    REDUCTION,
+    TRIAL,
+    Rules,
+    Sweep,
+    Told,
+    TrialEnded,
+    Trials,
+    count_weights,
+    measure,
+    rank,
+    rungs,
+)
+from tasks.begin import begin
+from tasks.evaluate import evaluate
+from tasks.study import study
+from tasks.train import train
+
+if TYPE_CHECKING:
+    from artifacts.engine.recorder import Recorder
+    from flows.tuning import TuningJob
+
+logger = logging.getLogger("idxflow.tune")
+SUFFIX = "-tune"
+"""Of the identity under which such runs are counted: what a clean-up keeps for a data set's own runs stays."""
+
+
+def space_of(job: TuningJob) -> Space:
+    """
+    Return the space of a sweep.
+
+    Raises: UsageError: it does not read, or does not go with the rest of what is asked for.
+    """
+    sweep, training = job.sweep, job.training
+    way_out = "Nothing has run."
+    if not training.validation_fraction:
+        raise UsageError(
+            "tune",
+            expected="held-out rows to compare trials by",
+            found="training.validation_fraction 0",
+            way_out=way_out,
+        )
+    space = read_space(sweep.space or default_space(training), training)
+    if sweep.prune and "epochs" in space.domains:
+        found = "both --prune and training.epochs in the space"
+        raise UsageError("tune", expected="trials of one length, where some end early", found=found, way_out=way_out)
+    return space
+
+
+def largest(space: Space, training: Training) -> Training:
+    """Return a configuration of a space that takes the most memory: the largest of its layers and batches."""
+    units, batches = space.domains.get("hidden"), space.domains.get("batch_size")
+    hidden = max(units.values, key=sum) if isinstance(units, Choice) else training.hidden
+    batch = max(batches.ends) if batches else training.batch_size
+    return configured(training, {"hidden": hidden, "batch_size": batch})
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A trial that has ended. Args: trained: its artifact, and its history; None if it failed."""
+
+    told: Told
+    trained: Done | None = None
+    history: History | None = None
+
+    def known(self, rules: Rules) -> Known:
+        """Return it as Optuna is told of it."""
+        if self.history is None:
+            return Known(self.told.values, None, 0)
+        value, epochs = measure(self.history, rules.objective), len(self.history.epochs)
+        return Known(self.told.values, value, epochs, self.told.state == "pruned")
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep leaves. Args: study: what the call of that stage returned."""
+
+    id: str
+    rules: Rules
+    trials: tuple[Ended, ...]
+    study: Done
+
+
+@dataclass
+class Sweeping:
+    """One sweep within its run; an attempt of the run is one call of `walk`."""
+
+    job: TuningJob
+    run: Recorder
+    space: Space = field(init=False)
+    log: StudyLog = field(init=False)
+    rules: Rules = field(init=False)
+    had: Prepared = field(init=False)
+    data: Dataset = field(init=False)
+    asked: dict[str, Told] = field(default_factory=dict)
+    best: float = -math.inf
+
+    def __post_init__(self) -> None:
+        self.space = space_of(self.job)
+
+    def walk(self) -> Swept:
+        """Bring the data in, try, and test the winner. Raises: as `flows.tuning.work`."""
+        job, run = self.job, self.run
+        data = self.data = take_unknown(run.store, choose_dataset(job.dataset, job.mirrors, job.pack))
+        run.dataset_id = f"{run.dataset_id or run.dataset}{SUFFIX}"
+        admission = Admission(run.store, data, largest(self.space, job.training), (), force=job.force)
+        admission.check()
+        self.had = prepare(data, partial(confirm, run.store, data), admission.sized)
+        sweep, training = job.sweep, job.training
+        self.rules = Rules(
+            dataset=data.name,
+            space=self.space,
+            round=sweep.round,
+            objective=sweep.objective,
+            epochs=training.epochs,
+            rungs=rungs(training.epochs, prune=sweep.prune),
+            seed=training.seed,
+        )
+        with opened(run.store, self.identity) as self.log:
+            if job.retry:
+                self.log.retry()
+            ended: list[Ended] = []
+            with listening(self._tell):
+                while len(ended) < sweep.trials:
+                    ended += self._round(ended)
+            return Swept(self.identity, self.rules, tuple(ended), self._conclude(ended))
+
+    @property
+    def identity(self) -> str:
+        """What tells this study from others: the rules, the data, the code of training; not how many trials."""
+        parts = train.parts(self._bound(train, self.job.training), self.run.store.scans)
+        rules = self.rules.model_dump_json(exclude={"dataset"})
+        return hashlib.sha256(f"{parts.key}\n{rules}".encode()).hexdigest()[:16]
+
+    def _round(self, before: Sequence[Ended]) -> list[Ended]:
+        """Ask for the trials of a round, and see how they end; of the last one as many as are wanted."""
+        after, wanted = len(before), min(self.rules.round, self.job.sweep.trials - len(before))
+        values = self.log.asked(after)
+        if not values:
+            values = suggest(
+                self.rules, self.job.training, [each.known(self.rules) for each in before], self.rules.round
+            )
+            self.log.ask(after, values)
+        asked = [
+            Told(number=after + place, values=each, state="failed") for place, each in enumerate(values[:wanted], 1)
+        ]
+        self.asked |= {told.words: told for told in asked}
+        return self._try(asked)
+
+    def _try(self, asked: Sequence[Told]) -> list[Ended]:
+        """Train the trials of a round, from rung to rung; what was left behind on the way is pruned."""
+        rules, ended = self.rules, dict[int, Ended]()
+        for told in asked:
+            if reason := self.log.failed.get(told.number):
+                ended[told.number] = Ended(told.model_copy(update={"reason": reason}))
+        alive = [told for told in asked if told.number not in ended]
+        begun: dict[int, Done] = {}
+        for until in rules.rungs[:-1]:
+            for each in self._train(alive, until, begun):
+                ended[each.told.number] = each
+                if each.trained:
+                    begun[each.told.number] = each.trained
+            alive = self._best_of([ended[told.number] for told in alive])
+        for each in self._train(alive, None, begun):
+            ended[each.told.number] = each
+        return [ended[told.number] for told in asked]
+
+    def _train(self, alive: Sequence[Told], until: int | None, begun: dict[int, Done]) -> list[Ended]:
+        """Train some trials, all of their epochs or `until` so many, each from where it is."""
+        calls = []
+        for told in alive:
+            training = configured(self.job.training, told.values)
+            stage, more = (begin, {"until": until}) if until else (train, {})
+            bound = self._bound(stage, training, begun=begun.get(told.number), **more)
+            calls.append((stage, bound, told.words))
+        outcomes = self.run.try_all(calls)
+        return [
+            self._ended(told, outcome, pruned=until is not None) for told, outcome in zip(alive, outcomes, strict=True)
+        ]
+
+    def _ended(self, told: Told, outcome: Done | IdxflowError, *, pruned: bool) -> Ended:
+        if isinstance(outcome, IdxflowError):
+            self.log.fail(told.number, str(outcome))
+            emit(self._told(told, "failed", str(outcome)))
+            return Ended(told.model_copy(update={"reason": str(outcome)}))
+        state = "pruned" if pruned else "complete"
+        return Ended(told.model_copy(update={"state": state}), outcome, self._history(outcome))
+
+    def _tell(self, event: Event) -> None:
+        """Say of each training of a trial what came of it, as it ends."""
+        if not isinstance(event, StageChanged) or event.state == "started" or event.name not in self.asked:
+            return
+        if isinstance(event, TrialEnded):
+            return
+        file = self.run.store.folder(event.stage, event.version) / HISTORY
+        history = History.model_validate_json(file.read_bytes())
+        row, value = history.epochs[history.kept - 1], measure(history, self.rules.objective)
+        whole = event.stage == train.stage
+        best = whole and value > self.best
+        self.best = value if best else self.best
+        said = "" if row.validation_accuracy is None else f"held-out {share(row.validation_accuracy)}"
+        said += "" if row.validation_loss is None else f", loss {row.validation_loss:.4f}"
+        said += "" if whole else f" after {counted(len(history.epochs), 'epoch')}"
+        emit(self._told(self.asked[event.name], event.state, said, event=event, best=best))
+
+    def _told(
+        self, told: Told, state: str, said: str, *, event: StageChanged | None = None, best: bool = False
+    ) -> Event:
+        values = " ".join(f"{name}={compact(value)}" for name, value in told.values.items())
+        return TrialEnded(
+            train.stage,
+            told.words,
+            "cached" if state == "cached" else "computed",
+            event.version if event else "",
+            event.seconds if event else 0.0,
+            number=told.number,
+            of=self.job.sweep.trials,
+            values=values,
+            said=said,
+            failed=state == "failed",
+            best=best,
+        )
+
+    def _best_of(self, tried: Iterable[Ended]) -> list[Told]:
+        """Return the third of some trials that goes on, in the order of asking."""
+        ranked = sorted((each for each in tried if each.history), key=self._rank)
+        going = {each.told.number for each in ranked[: -(-len(ranked) // REDUCTION)]}
+        return [each.told for each in sorted(ranked, key=lambda each: each.told.number) if each.told.number in going]
+
+    def _rank(self, ended: Ended) -> tuple[float, float, int, int]:
+        if ended.history is None:
+            raise RuntimeError("a trial that failed has no rank")
+        weights = self._weights(configured(self.job.training, ended.told.values))
+        return rank(ended.told.number, ended.history, self.rules.objective, weights)
+
+    def _weights(self, training: Training) -> int:
+        spec = self.data.splits["train"].spec
+        return count_weights(training, spec.pixels, len(spec.classes))
+
+    def _conclude(self, ended: Sequence[Ended]) -> Done:
+        """Train the winner and the own configuration with every seed, test both, and leave the study."""
+        run, own = self.run, self.job.training
+        complete = [each for each in ended if each.told.state == "complete"]
+        if not complete:
+            first = next(each.told.reason for each in ended if each.told.state == "failed")
+            raise StageError(
+                "tune", expected="a trial that completes", found=f"none: {first}", way_out="Narrow the space."
+            )
+        best = configured(own, min(complete, key=self._rank).told.values)
+        seeds = tuple(own.seed + place for place in range(self.job.sweep.seeds))
+        calls = [
+            (train, self._bound(train, training.model_copy(update={"seed": seed})), f"{name} seed {seed}")
+            for name, training in (("winner", best), ("own", own))
+            for seed in seeds
+        ]
+        trained = run.try_all(calls)
+        for each in trained:
+            if isinstance(each, IdxflowError):
+                raise each
+        tables, profiles = self.had.tables, self.had.profiles
+        scores = run.try_all(
+            [
+                (evaluate, evaluate.bind(model, tables["train"], tables["test"], profiles), called)
+                for model, (_, _, called) in zip(trained, calls, strict=True)
+            ]
+        )
+        half = len(seeds)
+        return run.submit(
+            study,
+            study.bind(
+                self.rules,
+                own,
+                Trials(told=tuple(each.told for each in ended)),
+                [each.trained for each in ended if each.trained],
+                seeds,
+                trained[:half],
+                scores[:half],
+                trained[half:],
+                scores[half:],
+            ),
+        )
+
+    def _bound(self, stage: Any, training: Training, **more: Any) -> dict[str, Any]:
+        tables, normalizer = self.had.tables, self.had.normalizer
+        refs = {"table": self._ref(tables["train"]), "normalizer": self._ref(normalizer)}
+        groups = None if self.had.groups is None else self._ref(self.had.groups)
+        bound: dict[str, Any] = stage.bind(
+            **refs, training=training, held_out=self.data.held_out, groups=groups, **more
+        )
+        return bound
+
+    def _ref(self, result: Any) -> Ref:
+        return self.run.reference(result)
+
+    def _history(self, done: Done) -> History:
+        return History.model_validate_json(self._ref(done).file(HISTORY).read_bytes())
+
+
+def asked(job: TuningJob) -> dict[str, Any]:
+    """Return what a record says from its beginning of what the sweep was asked for."""
+    training = job.training
+    return {
+        "dataset": job.dataset or "",
+        "profile": training.profile,
+        "seed": training.seed,
+        "training": training.model_dump(mode="json"),
+        "sweep": job.sweep.model_dump(mode="json"),
+        "study": None,
+    }
+
+
+def found(run: Recorder, swept: Swept) -> dict[str, Any]:
+    """Return what a record says of a sweep that has completed."""
+    return {"study": StudyFacts.of(run.reference(swept.study), swept.id)}
