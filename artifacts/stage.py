@@ -8,6 +8,10 @@ folder that stays between runs; `checkpoints`, one that stays until this artifac
 stored file by its SHA-256, and nothing where the artifact is rebuilt; `spare`, which then still does, unless a person
 asked for the rebuilding; `own`, the notes on people's own folders; `earlier`, which finds the folder of the newest
 artifact of the stage and name that the same code made, and nothing where the artifact is rebuilt.
+
+Arguments that a stage names as `outside_key` save it work and change no bit of its result, as an artifact with a part
+of that work done. They are in neither key nor lineage, and None where a person asked for the rebuilding; what is given
+is bound and checked as any input.
 """
 
 from __future__ import annotations
@@ -44,6 +48,7 @@ class Stage:
         packages:       those whose version decides the result's bits.
         imports:        the heaviest module that it imports inside its body; a run that will need it begins early.
         on_main_thread: run where the flow's body runs, so that Ctrl-C and a cancellation interrupt it.
+        outside_key:    arguments that decide the time it takes and no bit of its result; None by default.
     """
 
     def __init__(  # noqa: PLR0917 - the decorator alone calls it
@@ -54,11 +59,16 @@ class Stage:
         packages: tuple[str, ...],
         imports: str,
         on_main_thread: bool,
+        outside_key: frozenset[str] = frozenset(),
     ) -> None:
         self.function, self.stage, self.name = function, stage, name
         self.packages, self.imports, self.on_main_thread = packages, imports, on_main_thread
+        self.outside_key = outside_key
         if not STAGE_WORD.fullmatch(self.stage):
             raise ValueError(f"stage {self.stage!r}: expected small letters, digits and underscores, 32 at most")
+        for argument in sorted(outside_key):
+            if argument not in self.signature.parameters or self.signature.parameters[argument].default is not None:
+                raise ValueError(f"stage {self.stage!r}: expected an argument {argument} that is None by default")
         self.__doc__ = function.__doc__
         self._code: dict[str, str] | None = None
 
@@ -91,6 +101,18 @@ class Stage:
         """Return what an execution with these arguments is of."""
         return self.name.format(**arguments)
 
+    def deciding(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments that decide the result."""
+        return {name: value for name, value in arguments.items() if name not in self.outside_key}
+
+    def inputs(self, arguments: Mapping[str, Any]) -> tuple[Input, ...]:
+        """List the artifacts among the arguments that decide the result, as the manifest does."""
+        return tuple(
+            Input(argument=argument, stage=ref.stage, name=ref.name, version=ref.version, digest=ref.digest)
+            for argument, value in self.deciding(arguments).items()
+            for ref in references(value)
+        )
+
     @cached_property
     def wants(self) -> frozenset[str]:
         """Which of the injected arguments the function takes."""
@@ -106,6 +128,7 @@ class Stage:
             self._code = code_digests(self.function.__module__, scans)
         if scans:
             scans.save()
+        arguments = self.deciding(arguments)
         inputs = {name for name, value in arguments.items() if references(value)}
         return KeyParts(
             stage=self.stage,
@@ -153,18 +176,11 @@ def stage(
     packages: tuple[str, ...] = (),
     imports: str = "",
     on_main_thread: bool = False,
+    outside_key: Collection[str] = (),
 ) -> Callable[[Callable[..., Summary]], Stage]:
     """Make a function a stage; see `Stage` for the arguments."""
-    return lambda function: Stage(function, stage or function.__name__, name, packages, imports, on_main_thread)
-
-
-def inputs_of(arguments: Mapping[str, Any]) -> tuple[Input, ...]:
-    """List the artifacts among a stage's arguments, as its manifest does."""
-    return tuple(
-        Input(argument=argument, stage=ref.stage, name=ref.name, version=ref.version, digest=ref.digest)
-        for argument, value in arguments.items()
-        for ref in references(value)
-    )
+    apart = frozenset(outside_key)
+    return lambda function: Stage(function, stage or function.__name__, name, packages, imports, on_main_thread, apart)
 
 
 def _find(module: str, name: str) -> Any:

@@ -14,6 +14,7 @@ from schemas.training import Training
 from tasks.fitting.dealing import GROUPS, read_deal
 from tasks.fitting.folds import Fold, rows_of_fold
 from tasks.fitting.holding import hold_out, nothing_held_out
+from tasks.fitting.stretch import Stretch
 from tasks.train import TrainSummary, fit_and_save
 
 log = logging.getLogger("idxflow.fold")
@@ -43,4 +44,5 @@ def fold(  # noqa: PLR0917 - what the engine hands over counts as well
     if training.patience and not rows.any():
         nothing_held_out(data.samples, training)
     log.info("fold %s: %d rows are left out", fold, int(apart.sum()))
-    return fit_and_save(data, normalizer, training, replace(held, rows=rows, apart=apart), checkpoints, out)
+    stretch = Stretch(checkpoints.name, checkpoints)  # the folder has this fold's version in its name
+    return fit_and_save(data, normalizer, training, replace(held, rows=rows, apart=apart), stretch, out)

@@ -20,8 +20,10 @@ from tasks.fitting.dealing import GROUPS, read_deal
 from tasks.fitting.holding import Holding, hold_out
 from tasks.fitting.memory import free_memory
 from tasks.fitting.rows import Rows
+from tasks.fitting.stretch import CHECKPOINT, WHOLE, Stretch
 
 if TYPE_CHECKING:
+    from tasks.fitting.course import Course
     from tasks.fitting.feed import Feed
     from tasks.fitting.network import Network
 
@@ -30,13 +32,21 @@ PROVED = 500
 log = logging.getLogger("idxflow.train")
 
 
-def fit(
-    network: Network, table: ImageTable, training: Training, held: Holding, checkpoints: Path | None = None
-) -> History:
+def fit(network: Network, table: ImageTable, training: Training, held: Holding, stretch: Stretch = WHOLE) -> History:
     """
-    Fit `network` in place to the rows of `table` that are not held out, and validate it on the others after each epoch.
+    Fit `network` in place to the rows of `table` that are not held out, and give it the weights that are kept.
 
-    Args: checkpoints: a folder that keeps the state after each epoch; an interrupted training resumes from it.
+    Raises: as `run_epochs`.
+    """
+    course = run_epochs(network, table, training, held, stretch)
+    course.finish()
+    return course.history(held)
+
+
+def run_epochs(network: Network, table: ImageTable, training: Training, held: Holding, stretch: Stretch) -> Course:
+    """
+    Fit `network` in place for the epochs of `stretch` that are not done, and validate it after each of them.
+
     Raises:
         TrainingDiverged: a loss or a weight is no longer a finite number.
         BadTable:         a row group is damaged.
@@ -47,30 +57,42 @@ def fit(
     # A reader each: two threads read while an epoch ends and its validation begins.
     rows, held_out = Rows(table, held.fitted), Rows(ImageTable(table.path), held.rows)
     log.info("%d rows to train on, %d held out, %d weights", len(rows), len(held_out), network.trainee.count_params())
-    course = Course(network.trainee, training, checkpoints)
+    course = Course(network.trainee, training, stretch)
     if not course.over:
         feed = _choose_feed(rows, held_out, network, training)
         with feed.telling():
             network.trainee.fit(
                 feed.training(len(course.epochs)),
                 initial_epoch=len(course.epochs),
-                epochs=training.epochs,
+                epochs=course.until,
                 steps_per_epoch=feed.steps,
                 shuffle=False,  # the feed does it
                 verbose=0,
                 callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=course.end_epoch)],
                 validation_data=feed.validation() if len(held_out) else None,
             )
-    course.finish()
-    return History(
-        train_rows=len(rows),
-        validation_rows=len(held_out),
-        way=held.way,
-        findings=held.findings,
-        updates=training.count_updates(len(rows), len(course.epochs)),
-        kept=course.kept,
-        epochs=course.epochs,
-    )
+    return course
+
+
+def network_for(data: ImageTable, normalizer: Ref, training: Training, held: Holding) -> Network:
+    """Build the network with fresh weights that is fitted to the rows of a table that are not held out."""
+    from tasks.fitting.network import build_network
+
+    facts = NormalizerFacts.model_validate_json(normalizer.file(NORMALIZER).read_bytes())
+    mean = np.load(normalizer.file(MEAN), allow_pickle=False)
+    image = mean.reshape(data.metadata.shape.array)
+    return build_network(training, image, facts.std, len(data.metadata.classes), held.trained)
+
+
+def tell_findings(held: Holding) -> None:
+    """Warn of what is unusual about the held-out rows."""
+    for finding in held.findings:
+        log.warning("%s", finding)
+
+
+def write_history(path: Path, history: History) -> None:
+    """Write `history` as JSON."""
+    path.write_text(history.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def write_curve(path: Path, history: History) -> None:
@@ -109,7 +131,12 @@ class TrainSummary(Summary):
     numerics: Numerics
 
 
-@stage(packages=("tensorflow", "keras", "numpy"), on_main_thread=True, imports="tasks.fitting.backend")
+@stage(
+    packages=("tensorflow", "keras", "numpy"),
+    on_main_thread=True,
+    imports="tasks.fitting.backend",
+    outside_key=("begun",),
+)
 def train(  # noqa: PLR0917 - what the engine hands over counts as well
     table: Ref,
     normalizer: Ref,
@@ -118,31 +145,34 @@ def train(  # noqa: PLR0917 - what the engine hands over counts as well
     checkpoints: Path,
     out: Path,
     groups: Ref | None = None,
+    begun: Ref | None = None,
 ) -> TrainSummary:
-    """Fit the perceptron to the train table and save it with its normalisation, its history and its curve."""
+    """
+    Fit the perceptron to the train table and save it with its normalisation, its history and its curve.
+
+    Args: begun: of the stage begin, with the first epochs of this training; they are not done again.
+    """
     data = ImageTable(table.file(TABLE))
     deal = read_deal(groups.file(GROUPS)) if groups else None
-    return fit_and_save(data, normalizer, training, hold_out(data, held_out, training, deal), checkpoints, out)
+    version = train.parts(train.bind(table, normalizer, training, held_out, groups)).version
+    stretch = Stretch(version, checkpoints, begun.file(CHECKPOINT).parent if begun else None)
+    return fit_and_save(data, normalizer, training, hold_out(data, held_out, training, deal), stretch, out)
 
 
 def fit_and_save(  # noqa: PLR0917 - as of the stage
-    data: ImageTable, normalizer: Ref, training: Training, held: Holding, checkpoints: Path, out: Path
+    data: ImageTable, normalizer: Ref, training: Training, held: Holding, stretch: Stretch, out: Path
 ) -> TrainSummary:
     """Fit the perceptron to the rows of a table that are neither held out nor apart; see `train`."""
-    for finding in held.findings:
-        log.warning("%s", finding)
+    tell_findings(held)
 
     from tasks.fitting.backend import (
         numerics,  # no sooner: it takes seconds, and what is refused above needs nothing of it
     )
-    from tasks.fitting.network import build_network, content_digest
+    from tasks.fitting.network import content_digest
     from tasks.fitting.proving import prove
 
-    facts = NormalizerFacts.model_validate_json(normalizer.file(NORMALIZER).read_bytes())
-    mean = np.load(normalizer.file(MEAN), allow_pickle=False)
-    image = mean.reshape(data.metadata.shape.array)
-    network = build_network(training, image, facts.std, len(data.metadata.classes), held.trained)
-    history = fit(network, data, training, held, checkpoints)
+    network = network_for(data, normalizer, training, held)
+    history = fit(network, data, training, held, stretch)
     classifier = network.classifier
     if training.calibrate:
         from tasks.fitting.temperature import calibrate
@@ -155,7 +185,7 @@ def fit_and_save(  # noqa: PLR0917 - as of the stage
         history = history.model_copy(update={"temperature": calibrated.temperature, "findings": findings})
     classifier.save(out / MODEL)
     prove(classifier, out / MODEL, data.group(0).image[:PROVED])
-    (out / HISTORY).write_text(history.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_history(out / HISTORY, history)
     write_curve(out / CURVE, history)
     return TrainSummary(
         content={MODEL: content_digest(classifier)},

@@ -24,7 +24,7 @@ from artifacts.manifest import Manifest
 from artifacts.ref import Ref
 from artifacts.refresh import ASKED
 from artifacts.run_record import StageRecord
-from artifacts.stage import Stage, inputs_of
+from artifacts.stage import Stage
 from artifacts.store.disk import disk
 from artifacts.store.files import remove_folder
 from artifacts.store.holds import hold
@@ -148,8 +148,9 @@ class Execution:
                 "own": store.own_folders,
                 "earlier": lambda: None if self.rebuild else self._earlier(parts),
             }
-            with store.readers.reading(references(list(self.arguments.values()))), disk(store.home):
-                bound = {argument: _each(value, self._open) for argument, value in self.arguments.items()}
+            arguments = self._taken()
+            with store.readers.reading(references(list(arguments.values()))), disk(store.home):
+                bound = {argument: _each(value, self._open) for argument, value in arguments.items()}
                 summary = stage.function(**bound, **{each: offered[each] for each in stage.wants})
             stage.refuse_edits(loaded, store.scans)
             entries = seal_entries(out, summary.content)
@@ -159,7 +160,7 @@ class Execution:
                 version=parts.version,
                 key=parts.key,
                 parts=parts,
-                inputs=inputs_of(self.arguments),
+                inputs=stage.inputs(self.arguments),
                 files=entries,
                 digest=content_digest({file: entry.content for file, entry in entries.items()}),
                 summary=summary.model_dump(mode="json"),
@@ -170,6 +171,11 @@ class Execution:
                 flow_run=self.flow_run,
             )
             return publish(store, out, manifest)
+
+    def _taken(self) -> dict[str, Any]:
+        """Return what the work is done with: where a person asked for it, none of it has been done before."""
+        apart = self.stage.outside_key if self.rebuild == ASKED else frozenset()
+        return {name: None if name in apart else value for name, value in self.arguments.items()}
 
     def _earlier(self, parts: KeyParts) -> Path | None:
         """Find the newest artifact of this stage and name that the same code made, whole and hashed."""

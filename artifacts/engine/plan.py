@@ -16,7 +16,7 @@ from artifacts.current import CURRENT
 from artifacts.keys import references
 from artifacts.ref import Ref
 from artifacts.refresh import Refresh
-from artifacts.stage import Stage, inputs_of
+from artifacts.stage import Stage
 from artifacts.store.integrity import Damage
 from artifacts.store.publishing import settle
 from artifacts.store.store import Store
@@ -96,6 +96,7 @@ class Planning:
     def submit(self, stage: Stage, arguments: dict[str, Any]) -> Ref | Pending:
         """Look whether a stage would be computed. Returns: its artifact's reference, or that it is pending."""
         name = stage.name_of(arguments)
+        arguments = stage.deciding(arguments)
         pending = [each.subject for value in arguments.values() for each in _pending(value)]
         found = None
         if pending:
@@ -153,7 +154,7 @@ class Planning:
         else:
             if stored:
                 return stored.ref, row
-            taken = inputs_of(arguments)
+            taken = stage.inputs(arguments)
             changes = explain(self.store, self._index, name, parts, taken, dataset=self.dataset_id, refreshed=refreshed)
         return None, row.model_copy(update={"state": "will run", "changes": changes})
 

@@ -1,4 +1,4 @@
-"""What an interrupted training resumes from: its state after the last whole epoch, in one file."""
+"""What a training goes on from, where it was interrupted or left: its state after a whole epoch, in one file."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from pydantic import TypeAdapter
 from artifacts.store.files import is_plain_file, write_atomically
 from schemas.training import EpochRow
 from tasks.fitting.backend import numerics
+from tasks.fitting.stretch import CHECKPOINT
 
 log = logging.getLogger("idxflow.train")
 
-NAME = "checkpoint"
 ROWS = TypeAdapter(tuple[EpochRow, ...])
 SIZE = hashlib.sha256().digest_size
 BLOCK = 2**20
@@ -47,32 +47,43 @@ class Checkpoint:
     best: Arrays = ()
 
 
-def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+def write_checkpoint(folder: Path, checkpoint: Checkpoint, of: str) -> None:
     """
     Write `checkpoint` over the one before, at once; a power failure may lose it, and no more than it.
 
     Array by array: beside the training, memory holds no second copy of its weights.
+
+    Args: of: version of what the training ends as.
     """
-    write_atomically(folder / NAME, _signed(folder, _pieces(checkpoint)), durable=False)
+    write_atomically(folder / CHECKPOINT, _signed(of, _pieces(checkpoint)), durable=False)
 
 
-def read_checkpoint(folder: Path) -> Checkpoint | None:
-    """Return the checkpoint of `folder`, or None where there is none, or none that is as it was written."""
-    if not is_plain_file(folder / NAME):
+def read_checkpoint(
+    folder: Path, of: str, *, least: int = 1, what: str = "the checkpoint of an interrupted training"
+) -> Checkpoint | None:
+    """
+    Read the checkpoint of `folder`.
+
+    Args:
+        of:    version of what the training ends as.
+        least: how many epochs it has to have.
+        what:  it is called in the warning that it cannot be used.
+    Returns: None where there is none, none with so many epochs, or none that is as it was written for `of`.
+    """
+    if not is_plain_file(folder / CHECKPOINT):
         return None
-    with (folder / NAME).open("rb") as file:
-        end, digest = max(file.seek(0, 2) - SIZE, 0), _digest(folder)
+    with (folder / CHECKPOINT).open("rb") as file:
+        end, digest = max(file.seek(0, 2) - SIZE, 0), _digest(of)
         file.seek(0)
         for start in range(0, end, BLOCK):
             digest.update(file.read(min(BLOCK, end - start)))
         if file.read() != digest.digest():
-            log.warning(
-                "the checkpoint of an interrupted training is damaged, or of another one or machine: "
-                "training starts from the beginning"
-            )
+            log.warning("%s is damaged, or of another training or machine: training does not go on from it", what)
             return None
         file.seek(0)
         epochs = ROWS.validate_json(file.readline())
+        if len(epochs) < least:
+            return None
         parts: dict[str, list[Any]] = {"weights": [], "optimizer": [], "best": []}
         while file.tell() < end:
             parts[file.readline().decode().strip()].append(npy.read_array(file, allow_pickle=False))
@@ -91,19 +102,19 @@ def _pieces(checkpoint: Checkpoint) -> Iterator[bytes | memoryview]:
             yield array.reshape(-1).view(np.uint8).data
 
 
-def _signed(folder: Path, pieces: Iterator[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+def _signed(of: str, pieces: Iterator[bytes | memoryview]) -> Iterator[bytes | memoryview]:
     """Yield the pieces, then their digest."""
-    digest = _digest(folder)
+    digest = _digest(of)
     for piece in pieces:
         digest.update(piece)
         yield piece
     yield digest.digest()
 
 
-def _digest(folder: Path) -> hashlib._Hash:
+def _digest(of: str) -> hashlib._Hash:
     """
     Begin the digest of a checkpoint, with what it is one of.
 
-    The folder is named by the artifact's version; under other numerics the rest of the training would have other bits.
+    Under other numerics the rest of the training would have other bits.
     """
-    return hashlib.sha256(f"{folder.name}\n{numerics().model_dump_json()}\n".encode())
+    return hashlib.sha256(f"{of}\n{numerics().model_dump_json()}\n".encode())

@@ -12,9 +12,11 @@ import numpy.typing as npt
 
 from schemas.errors import TrainingDiverged
 from schemas.events import Progress, emit
-from schemas.training import EpochRow, Training
+from schemas.training import EpochRow, History, Training
 from tasks.fitting.checkpoint import Arrays, Checkpoint, read_checkpoint, write_checkpoint
+from tasks.fitting.holding import Holding
 from tasks.fitting.network import EpochModel
+from tasks.fitting.stretch import Stretch
 
 log = logging.getLogger("idxflow.train")
 
@@ -24,15 +26,16 @@ class Course:
     Follows a trainee through `fit`, which calls `end_epoch`.
 
     Args:
-        checkpoints: the folder that keeps the state after each epoch, if any; a training resumes from what it holds.
+        stretch: how far it goes this time; it goes on from the state with the most epochs that there is.
     """
 
-    def __init__(self, trainee: EpochModel, training: Training, checkpoints: Path | None) -> None:
-        self._trainee, self._training, self._checkpoints = trainee, training, checkpoints
+    def __init__(self, trainee: EpochModel, training: Training, stretch: Stretch) -> None:
+        self._trainee, self._training, self._stretch = trainee, training, stretch
+        self.until = training.epochs if stretch.until is None else stretch.until
         self.epochs: tuple[EpochRow, ...] = ()
         self._best: Arrays = ()
         self._told: dict[str, float] = {}
-        if checkpoints and (state := read_checkpoint(checkpoints)):
+        if state := self._found():
             self._go_on(state)
 
     @property
@@ -44,9 +47,26 @@ class Course:
 
     @property
     def over(self) -> bool:
-        """Whether no more epochs are wanted."""
+        """Whether no more epochs are wanted, for now or at all."""
+        return len(self.epochs) == self.until or self.ended
+
+    @property
+    def ended(self) -> bool:
+        """Whether the training is at its end: all epochs are done, or patience is at its own."""
         done, patience = len(self.epochs), self._training.patience
         return done == self._training.epochs or bool(done and patience and done >= self.kept + patience)
+
+    def history(self, held: Holding) -> History:
+        """Return the epochs so far, of a training without the rows in `held`."""
+        return History(
+            train_rows=held.trained,
+            validation_rows=int(np.count_nonzero(held.rows)),
+            way=held.way,
+            findings=held.findings,
+            updates=self._training.count_updates(held.trained, len(self.epochs)),
+            kept=self.kept,
+            epochs=self.epochs,
+        )
 
     def end_epoch(self, epoch: int, logs: dict[str, float]) -> None:
         """
@@ -66,13 +86,12 @@ class Course:
         if self._training.patience and self.kept == row.epoch:
             self._best = self._trainee.get_weights()
         self._trainee.stop_training = self.over
-        if self._checkpoints:
-            state = Checkpoint(self.epochs, self._trainee.weights, self._trainee.optimizer.variables, self._best)
-            write_checkpoint(self._checkpoints, state)
+        if self._stretch.checkpoints:
+            self._write(self._stretch.checkpoints)
         told = ", ".join(f"{name} {value:.4f}" for name, value in logs.items())
         log.info("epoch %d of %d: %s", row.epoch, self._training.epochs, told)
         self._told = dict(logs)
-        emit(Progress("train", "epochs", row.epoch, self._training.epochs, self._told))
+        emit(Progress(self._stretch.subject, "epochs", row.epoch, self.until, self._told))
 
     def finish(self) -> None:
         """
@@ -83,9 +102,41 @@ class Course:
         if self._best:
             self._trainee.set_weights(self._best)
             note = f"the model is from epoch {self.kept}"
-            emit(Progress("train", "epochs", len(self.epochs), self._training.epochs, self._told, note))
-        # The last update may have broken what the mean over the last epoch does not show.
-        self._refuse_divergence(np.asarray(weight) for weight in self._trainee.weights)
+            emit(Progress(self._stretch.subject, "epochs", len(self.epochs), self.until, self._told, note))
+        self._refuse_broken_weights()
+
+    def leave(self, folder: Path) -> None:
+        """
+        Write the state of a training that goes on in a later stretch.
+
+        Raises: TrainingDiverged: a weight is no longer finite.
+        """
+        self._refuse_broken_weights()
+        self._write(folder)
+
+    def _write(self, folder: Path) -> None:
+        state = Checkpoint(self.epochs, self._trainee.weights, self._trainee.optimizer.variables, self._best)
+        write_checkpoint(folder, state, self._stretch.of)
+
+    def _found(self) -> Checkpoint | None:
+        """Read the state with the most epochs, of two with as many the one that was begun."""
+        stretch = self._stretch
+        state = read_checkpoint(stretch.checkpoints, stretch.of) if stretch.checkpoints else None
+        if state:
+            log.info("resuming an interrupted training after epoch %d", len(state.epochs))
+        if not stretch.begun:
+            return state
+        # Only one is read into memory where the other has fewer epochs.
+        least = len(state.epochs) if state else 1
+        begun = read_checkpoint(stretch.begun, stretch.of, least=least, what="what was begun of this training")
+        if begun is None:
+            return state
+        if len(begun.epochs) > self.until:
+            wanted = "what was begun of this training has %d epochs, and %d are wanted: training does not go on from it"
+            log.warning(wanted, len(begun.epochs), self.until)
+            return state
+        log.info("going on after epoch %d of what was begun", len(begun.epochs))
+        return begun
 
     def _go_on(self, state: Checkpoint) -> None:
         optimizer = self._trainee.optimizer
@@ -94,7 +145,10 @@ class Course:
         for variable, value in zip(optimizer.variables, state.optimizer, strict=True):
             variable.assign(value)
         self.epochs, self._best = state.epochs, state.best
-        log.info("resuming an interrupted training after epoch %d", len(state.epochs))
+
+    def _refuse_broken_weights(self) -> None:
+        # The last update may have broken what the mean over the last epoch does not show.
+        self._refuse_divergence(np.asarray(weight) for weight in self._trainee.weights)
 
     def _refuse_divergence(self, values: Iterable[npt.ArrayLike]) -> None:
         if not all(np.isfinite(value).all() for value in values):

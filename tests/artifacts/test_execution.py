@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cloudpickle
@@ -18,9 +19,10 @@ from artifacts.ref import Ref
 from artifacts.stage import stage
 from artifacts.store.store import Store
 from flows.dag import GRAPH
+from schemas.errors import ArtifactDamaged
 from schemas.events import Event, StageChanged, listening
 from schemas.parameters import Summary
-from tests.artifacts.building import build
+from tests.artifacts.building import build, flip_unseen
 from tests.flows.walking import RUN, Walk, walk
 from tests.processes import PROJECT
 
@@ -36,6 +38,13 @@ sys.stdout.buffer.write(pickle.dumps(execution()))
 def together(parts: tuple[Ref, ...], out: Path) -> Summary:
     """Join files."""
     (out / "all").write_bytes(b"".join(part.file("a").read_bytes() for part in parts))
+    return Summary()
+
+
+@stage("validate", outside_key=("half",))
+def helped(part: Ref, out: Path, half: Ref | None = None) -> Summary:
+    """Copy a file, or what somebody has copied of it."""
+    (out / "all").write_bytes((half or part).file("a").read_bytes())
     return Summary()
 
 
@@ -59,6 +68,37 @@ def test_a_tuple_of_artifacts_is_bound_and_checked(tmp_path: Path) -> None:
     path.write_bytes(b"9")
     with pytest.raises(Exception, match="a damaged or missing artifact"):
         Execution(store, RUN, RUN, together, {"parts": parts}, rebuild="asked for")()
+
+
+def test_what_only_saves_time_is_an_input_in_all_but_the_key(tmp_path: Path) -> None:
+    """It is bound and hashed before it is read; key and manifest are those without it; a refresh does not get it."""
+    store = Store(tmp_path)
+    part, half = build(store, {"a": b"1"}), build(store, {"a": b"half"}, salt=1)
+    plain = Execution(store, RUN, RUN, helped, {"part": part, "half": None})
+    given = Execution(store, RUN, RUN, helped, {"part": part, "half": half})
+    assert helped.parts(plain.arguments) == helped.parts(given.arguments) == helped.parts({"part": part})
+    done = given()
+    file = store.folder("validate", done.ref.version) / "all"
+    assert file.read_bytes() == b"half"
+    assert plain().row.cached
+    manifest = store.manifest("validate", done.ref.version)
+    assert manifest
+    assert [each.argument for each in manifest.inputs] == ["part"]
+    replace(given, rebuild="asked for")()
+    assert file.read_bytes() == b"1"
+    flip_unseen(store.folder("parse", half.version) / "a")
+    assert given().row.cached
+    replace(given, rebuild="asked for")()
+    with pytest.raises(ArtifactDamaged, match=f"parse train {half.version}"):
+        replace(given, rebuild="damaged")()
+    assert not store.folder("parse", half.version).exists()
+
+
+@pytest.mark.parametrize("argument", ["part", "none"])
+def test_what_only_saves_time_can_be_left_out(argument: str) -> None:
+    """A stage that could not do without an argument outside of its key is refused where it is defined."""
+    with pytest.raises(ValueError, match=f"expected an argument {argument} that is None by default"):
+        stage("validate", outside_key=(argument,))(helped.function)
 
 
 def test_who_waited_for_nothing_computes_nothing(tmp_path: Path) -> None:

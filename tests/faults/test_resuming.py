@@ -40,7 +40,7 @@ def test_a_killed_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         os.killpg(process.pid, signal.SIGKILL)
     (checkpoint,) = home.glob("artifacts/train/.checkpoints-*/checkpoint")
     assert not list(home.glob("artifacts/train/*/manifest.json"))
-    state = read_checkpoint(checkpoint.parent)
+    state = read_checkpoint(checkpoint.parent, checkpoint.parent.name.removeprefix(".checkpoints-"))
     assert state is not None
     assert 0 < len(state.epochs) < EPOCHS
     found, expected = trained(home, monkeypatch), trained(tmp_path / "unbroken", monkeypatch)

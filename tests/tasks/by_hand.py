@@ -15,6 +15,7 @@ from tasks import train
 from tasks.fitting.holding import hold_out
 from tasks.fitting.network import Network, build_network
 from tasks.fitting.rows import Rows, positions, windows
+from tasks.fitting.stretch import Stretch
 from tests.tasks.small_split import CLASSES, MEAN, SHAPE, STD
 
 Weights = list[npt.NDArray[np.float64]]
@@ -116,7 +117,7 @@ def fit(
     network: Network, table: ImageTable, training: Training, checkpoints: Path | None = None, *, way: Way = "last"
 ) -> History:
     """Fit a network to the rows of a table that are not held out."""
-    return train.fit(network, table, training, hold_out(table, way, training), checkpoints)
+    return train.fit(network, table, training, hold_out(table, way, training), Stretch(checkpoints=checkpoints))
 
 
 def parted(table: ImageTable, training: Training, way: Way = "last") -> tuple[Rows, Rows]:
