@@ -263,7 +263,7 @@ class Sweeping:
 
     def _weights(self, training: Training) -> int:
         spec = self.data.splits["train"].spec
-        return count_weights(training, spec.pixels, len(spec.classes))
+        return count_weights(training, (spec.pixels, len(spec.classes)))
 
     def _conclude(self, ended: Sequence[Ended]) -> Done:
         """Train the winner and the own configuration with every seed, test both, and leave the study."""

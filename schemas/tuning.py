@@ -157,6 +157,7 @@ class Study(BaseModel, frozen=True, extra="forbid"):
         importance:  share of each field in the spread of the objective, by Optuna's evaluator; they add up to 1. Empty
                      where too few trials completed.
         evaluator:   which of Optuna's evaluators said so.
+        unsaid:      why no evaluator said anything.
         tested:      by seed; empty where nothing was tested.
     """
 
@@ -167,12 +168,38 @@ class Study(BaseModel, frozen=True, extra="forbid"):
     best: int | None = None
     importance: dict[str, float] = Field(default_factory=dict)
     evaluator: str = ""
+    unsaid: str = ""
     tested: tuple[Tested, ...] = ()
 
     @property
     def winner(self) -> Trial | None:
         """The best complete trial."""
         return next((trial for trial in self.trials if trial.number == self.best), None)
+
+    @property
+    def ranked(self) -> tuple[Trial, ...]:
+        """The complete trials, the best first, as `rank` sorts them."""
+        objective = self.rules.objective
+        known = ((each, each.history, each.weights or 0) for each in self.trials if each.state == "complete")
+        order = [(rank(each.number, told, objective, weights), each) for each, told, weights in known if told]
+        return tuple(each for _, each in sorted(order, key=lambda pair: pair[0]))
+
+    @property
+    def looks(self) -> int:
+        """How many models this study has evaluated on the test images."""
+        return len({version for each in self.tested for version in (each.winner, each.own)})
+
+    @property
+    def means(self) -> tuple[float, float] | None:
+        """Mean test accuracy over the seeds: the winner's, the profile's own; None where nothing was tested."""
+        if not self.tested:
+            return None
+        winner, own = zip(*(each.accuracies for each in self.tested), strict=True)
+        return sum(winner) / len(winner), sum(own) / len(own)
+
+    def count(self, state: Literal["complete", "pruned", "failed"]) -> int:
+        """Count the trials that ended so."""
+        return sum(trial.state == state for trial in self.trials)
 
 
 def measure(history: History, objective: Objective) -> float:
@@ -201,10 +228,10 @@ def rungs(epochs: int, *, prune: bool) -> tuple[int, ...]:
     return tuple(dict.fromkeys(shares))
 
 
-def count_weights(training: Training, pixels: int, classes: int) -> int:
-    """Return how many weights a network has: kernels and biases of each layer."""
-    layers = (pixels, *training.hidden, classes)
-    return sum((before + 1) * after for before, after in pairwise(layers))
+def count_weights(training: Training, ends: tuple[int, int]) -> int:
+    """Return the weights of a network, biases included. Args: ends: values of an image, and classes."""
+    layers = (ends[0], *training.hidden, ends[1])
+    return sum((taken + 1) * units for taken, units in pairwise(layers))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,9 +19,10 @@ from schemas.model import NORMALIZER, NormalizerFacts
 from schemas.parameters import Summary
 from schemas.results import LISTED, METRICS, PREDICTIONS, REPORT, STATISTICS, Metrics, SplitMetrics, Statistics
 from schemas.source import FILES
-from schemas.training import HISTORY, PROFILES, History, Training
+from schemas.training import HISTORY, History, Training
 from schemas.verdict import VERDICT, Verdict
 from tasks.explaining.page import Confusion, Illustration, Mistake, Page, Setting, percent, render
+from tasks.explaining.profiles import nearest_profile
 from tasks.fitting.dealing import GROUPS
 from tasks.formats.ledger import fates
 from tasks.formats.packed import Origins
@@ -39,23 +40,6 @@ Pixels of an image's longer side in a figure, at most: of a larger one means of 
 
 In colour fewer, so that a page with a hundred classes is as large as one of grey images.
 """
-
-
-def nearest_profile(training: Training) -> tuple[str, dict[str, Any]]:
-    """
-    Find the profile that a configuration differs least from; the first of equals.
-
-    The profile's name says nothing that the values do not, and is in no cache key: the page must not depend on it.
-
-    Returns: the profile's name, and its values of the fields that differ.
-    """
-    fields = [name for name in Training.model_fields if name not in Training.outside_key]
-
-    def usual(name: str) -> dict[str, Any]:
-        profile = Training.model_validate({"profile": name})
-        return {field: value for field in fields if getattr(training, field) != (value := getattr(profile, field))}
-
-    return min(((name, usual(name)) for name in PROFILES), key=lambda found: len(found[1]))
 
 
 def list_settings(training: Training, usual: dict[str, Any]) -> tuple[Setting, ...]:

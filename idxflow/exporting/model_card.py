@@ -22,7 +22,8 @@ from schemas.text import amount, share, span
 from schemas.training import History, Training
 from schemas.visible import visible
 from tasks.explaining.page import thousands
-from tasks.report import list_settings, most_confused, nearest_profile
+from tasks.explaining.profiles import nearest_profile
+from tasks.report import list_settings, most_confused
 
 TEMPLATE = Path(__file__).with_suffix(".md")
 CONFUSIONS = 3

@@ -20,12 +20,12 @@ from schemas.image_table import ImageTable
 from schemas.parameters import Parameters
 from schemas.results import ClassMetrics, Metrics, SplitMetrics
 from schemas.training import PROFILES, Training
+from tasks.explaining.profiles import nearest_profile
 from tasks.report import (
     find_images,
     first_of_each_class,
     list_settings,
     most_confused,
-    nearest_profile,
     shrink,
     worst_mistakes,
 )
