@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from artifacts.ref import Ref
@@ -12,6 +14,21 @@ from artifacts.store.store import Store
 if TYPE_CHECKING:
     from artifacts.engine.execution import Done, Execution
     from artifacts.stage import Stage
+
+
+@dataclass(frozen=True)
+class Call:
+    """
+    A call of a stage whose failure is an outcome.
+
+    Args:
+        arguments: by name, among them what other stages returned; see `Stage.bind`.
+        called:    what the run calls it, and no other call of the stage: "trial 12".
+    """
+
+    stage: Stage
+    arguments: Mapping[str, Any]
+    called: str
 
 
 class CurrentRun(Protocol):
@@ -38,6 +55,14 @@ class CurrentRun(Protocol):
 
     def submit(self, stage: Stage, arguments: dict[str, Any]) -> Any:
         """Start a stage; `arguments` by name, among them what other stages returned."""
+
+    def try_all(self, calls: Sequence[Call]) -> Sequence[Any]:
+        """
+        Do executions beside each other, and wait for all of them; the run goes on with those that failed.
+
+        Returns: in the order of the calls what was done, or the `StageError` by which it failed. Errors that are not of
+                 that kind end the run as those of any stage.
+        """
 
     def perform(self, execution: Execution) -> Done:
         """Do the work of a stage, in whatever thread, and note what was done."""

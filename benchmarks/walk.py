@@ -6,13 +6,13 @@ import functools
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
 from typing import Any
 
-from artifacts.current import CURRENT
+from artifacts.current import CURRENT, Call
 from artifacts.engine.execution import Done, Execution
 from artifacts.ref import Ref
 from artifacts.refresh import Refresh
@@ -79,6 +79,10 @@ class Walk:
     def perform(self, execution: Execution) -> Done:
         """Do the work of a stage."""
         return execution()
+
+    def try_all(self, calls: Sequence[Call]) -> list[Future[Ref]]:
+        """Do what each call asks for; a failure is none that is an outcome."""
+        return [self.submit(call.stage, call.stage.bind(**call.arguments)) for call in calls]
 
     def publish(self, **facts: Any) -> None:
         """Keep nothing: there is no record."""

@@ -71,6 +71,10 @@ class TrainingDiverged(StageError):
     """The loss is no longer a number."""
 
 
+class WorkerLost(StageError):
+    """Every worker that was to do an execution was killed while it did."""
+
+
 class UnforeseenError(StageError):
     """A library failed in a way that was not foreseen; its exception's type and text, without secrets."""
 
@@ -85,6 +89,10 @@ class StoreError(IdxflowError):
 
 class ArtifactDamaged(StoreError):
     """A stored artifact is not what its manifest says."""
+
+
+class ClusterError(IdxflowError):
+    """The workers of a run cannot be started or reached, are gone, or are not fit for it (exit code 1)."""
 
 
 class ServerError(IdxflowError):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 
@@ -60,16 +61,18 @@ class StageChanged:
 @dataclass(frozen=True)
 class StageFailed:
     """
-    A stage failed, and the run will end with its error.
+    A stage failed, and the run will end with its error, unless that is an outcome that the run takes note of.
 
     Args:
         stage, name: which stage, of what.
         message:     the error, as the run ends with it.
+        optional:    the run goes on.
     """
 
     stage: str
     name: str
     message: str
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,10 +91,13 @@ class RunChanged:
 
 Event = Progress | StageChanged | StageFailed | RunChanged
 _listeners: list[Callable[[Event], None]] = []
+_SUBJECT: ContextVar[str] = ContextVar("subject", default="")
 
 
 def emit(event: Event) -> None:
     """Hand `event` to every listener, in this thread."""
+    if isinstance(event, Progress) and (subject := _SUBJECT.get()):
+        event = replace(event, subject=subject)
     for listener in tuple(_listeners):
         listener(event)
 
@@ -104,3 +110,13 @@ def listening(listener: Callable[[Event], None]) -> Iterator[None]:
         yield
     finally:
         _listeners.remove(listener)
+
+
+@contextmanager
+def about(subject: str) -> Iterator[None]:
+    """Let the progress of the block be about `subject`, whatever its code calls it; empty: as its code calls it."""
+    token = _SUBJECT.set(subject)
+    try:
+        yield
+    finally:
+        _SUBJECT.reset(token)

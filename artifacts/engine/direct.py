@@ -6,11 +6,13 @@ For what a person waits for at the console: it takes no server, and no dashboard
 
 from __future__ import annotations
 
+import logging
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from artifacts.current import Call
 from artifacts.engine.execution import Done, Execution, as_references
 from artifacts.engine.foreign import own_error
 from artifacts.engine.run_log import ATTEMPTS, RunLog, logging_run
@@ -18,8 +20,9 @@ from artifacts.ref import Ref
 from artifacts.refresh import Refresh
 from artifacts.stage import Stage
 from artifacts.store.store import Store
-from schemas.errors import ArtifactDamaged, StoreError
+from schemas.errors import ArtifactDamaged, IdxflowError, StageError, StoreError
 
+logger = logging.getLogger("idxflow.run")
 T = TypeVar("T")
 
 
@@ -34,12 +37,30 @@ class DirectRun(RunLog):
         rebuild = self.refresh.reason(stage.stage, name)
         return self.perform(Execution(self.store, self.id, self.flow_run, stage, bound, rebuild))
 
+    def try_all(self, calls: Sequence[Call]) -> list[Done | IdxflowError]:
+        """Do executions one after the other whose failure is an outcome; see `artifacts.current.CurrentRun`."""
+        return [self._try(call) for call in calls]
+
+    def _try(self, call: Call) -> Done | IdxflowError:
+        self.place(call.stage.stage, call.called)
+        bound = {each: as_references(value) for each, value in call.stage.bind(**call.arguments).items()}
+        rebuild = self.refresh.reason(call.stage.stage, call.called)
+        try:
+            return self.perform(
+                Execution(
+                    self.store, self.id, self.flow_run, call.stage, bound, rebuild, called=call.called, optional=True
+                )
+            )
+        except StageError as error:
+            logger.warning("%s %s failed: %s", call.stage.stage, call.called, error)
+            return error
+
     def perform(self, execution: Execution) -> Done:
         """Do the work of a stage, and note it. Raises: errors of our own; what ends the process."""
         try:
             done = execution(self._note_quietly)
         except Exception as error:
-            failed = own_error(f"{execution.stage.stage} {execution.name}".strip(), error)
+            failed = own_error(execution.subject, error)
         else:
             self.take(done)
             return done

@@ -31,8 +31,8 @@ from artifacts.store.holds import hold
 from artifacts.store.integrity import Damage, Stored
 from artifacts.store.publishing import commit, publish, restore, seal_entries, staging
 from artifacts.store.store import Store
-from schemas.errors import StoreError
-from schemas.events import StageChanged, emit
+from schemas.errors import StageError, StoreError
+from schemas.events import StageChanged, about, emit
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Done:
         rebuilt:    why, though it may have been stored; None where that was not asked for.
         unfinished: there was an artifact that an earlier run had not committed.
         warnings:   what idxflow's loggers said in it from WARNING on, in their order.
+        called:     as of the execution.
+        again:      how often it was begun anew, as its worker had died.
     """
 
     ref: Ref
@@ -53,6 +55,8 @@ class Done:
     rebuilt: str | None = None
     unfinished: bool = False
     warnings: tuple[str, ...] = ()
+    called: str = ""
+    again: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,9 @@ class Execution:
         flow_run:  id of that run's Prefect flow run.
         arguments: of the stage, by name; artifacts as references.
         rebuild:   why it is computed though it may be stored; None where it need not be.
+        called:    what the run calls it where that is not the artifact's name: "trial 12". The artifact, which runs
+                   share, does not know it.
+        optional:  a `StageError` of it is an outcome, and not the end of the run.
     """
 
     store: Store
@@ -74,11 +81,41 @@ class Execution:
     stage: Stage
     arguments: Mapping[str, Any]
     rebuild: str | None = None
+    called: str = ""
+    optional: bool = False
 
     @property
     def name(self) -> str:
-        """Of what: a file, a split, or empty where the run has one only."""
-        return self.stage.name_of(self.arguments)
+        """Of what: a file, a split, or empty where the run has one only; or what the run calls it."""
+        return self.called or self.stage.name_of(self.arguments)
+
+    @property
+    def subject(self) -> str:
+        """What a message about it begins with."""
+        return f"{self.stage.stage} {self.name}".strip()
+
+    def takes(self, error: Exception) -> bool:
+        """Tell whether an error is an outcome of it, with which the run goes on."""
+        return self.optional and isinstance(error, StageError)
+
+    def stored(self) -> Done | None:
+        """
+        Take the artifact if it is there, checked as a call does, without computing anything.
+
+        Returns: None where there is none, none that can be believed, or where it is to be rebuilt.
+        Raises:  StoreError: the disk.
+        """
+        if self.rebuild:
+            return None
+        started = time.perf_counter()
+        stage, version = self.stage.stage, self.stage.parts(self.arguments, self.store.scans).version
+        if not self.store.is_committed(stage, version):
+            return None
+        with self.store.waited_for(stage, version), _listening() as warnings:
+            restore(self.store, stage, version)
+            if found := self.store.read(stage, version, locked=True):
+                return self._done(found, time.perf_counter() - started, cached=True, warnings=warnings)
+        return None
 
     def __call__(self, check: Callable[[], None] = lambda: None) -> Done:
         """
@@ -108,14 +145,14 @@ class Execution:
         hold(self.store.holds, self.run, manifest.stage, manifest.version)
         row = StageRecord(
             stage=manifest.stage,
-            name=manifest.name,
+            name=self.called or manifest.name,
             version=manifest.version,
             cached=cached,
             seconds=round(seconds, 4),
             bytes=manifest.bytes,
             path=str(stored.folder),
         )
-        return Done(stored.ref, row, self.rebuild, unfinished, tuple(dict.fromkeys(warnings)))
+        return Done(stored.ref, row, self.rebuild, unfinished, tuple(dict.fromkeys(warnings)), self.called)
 
     def _commit(self, ref: Ref) -> Stored:
         try:
@@ -130,10 +167,10 @@ class Execution:
 
     def _compute(self, parts: KeyParts) -> Ref:
         """Check the inputs, do the work in a staging folder, and publish it."""
-        store, stage, name = self.store, self.stage, self.name
+        store, stage, name = self.store, self.stage, self.stage.name_of(self.arguments)
         stage.refuse_edits((), store.scans)
         loaded = frozenset(sys.modules)
-        emit(StageChanged(stage.stage, name, "started", parts.version))
+        emit(StageChanged(stage.stage, self.name, "started", parts.version))
         started = time.perf_counter()
         with staging(store, stage.stage, parts.version) as out:
             checkpoints = store.checkpoints(stage.stage, parts.version)
@@ -151,7 +188,8 @@ class Execution:
             arguments = self._taken()
             with store.readers.reading(references(list(arguments.values()))), disk(store.home):
                 bound = {argument: _each(value, self._open) for argument, value in arguments.items()}
-                summary = stage.function(**bound, **{each: offered[each] for each in stage.wants})
+                with about(self.called):
+                    summary = stage.function(**bound, **{each: offered[each] for each in stage.wants})
             stage.refuse_edits(loaded, store.scans)
             entries = seal_entries(out, summary.content)
             manifest = Manifest(
@@ -179,10 +217,11 @@ class Execution:
 
     def _earlier(self, parts: KeyParts) -> Path | None:
         """Find the newest artifact of this stage and name that the same code made, whole and hashed."""
+        like = self.stage.name_of(self.arguments), parts.code, parts.packages
         alike = [
             each
             for each in self.store.manifests(parts.stage)
-            if (each.name, each.parts.code, each.parts.packages) == (self.name, parts.code, parts.packages)
+            if (each.name, each.parts.code, each.parts.packages) == like
         ]
         for manifest in sorted(alike, key=lambda each: each.created, reverse=True):
             if found := self.store.read(parts.stage, manifest.version, fully=True):

@@ -64,6 +64,13 @@ class Failures:
         if isinstance(error, IdxflowError):
             emit(StageFailed(stage, name, str(error)))
 
+    def give_up(self) -> None:
+        """Begin nothing more, and let the end of the flow wait for nothing that is at work."""
+        with self._lock:
+            if not self.final:
+                self._final.set_result(None)
+        _abandon()
+
     def await_all(self, results: Collection[Any]) -> None:
         """
         Wait for stages.
@@ -72,14 +79,18 @@ class Failures:
         Raises: Stopped: one of them has failed, or any other stage for good.
         """
         futures = [future for future in results if isinstance(future, PrefectConcurrentFuture)]
-        waiting: set[Future[Any]] = {future.wrapped_future for future in futures}
-        while waiting and not self.final:
-            waiting = wait({*waiting, self._final}, return_when=FIRST_COMPLETED).not_done - {self._final}
-        self.check()
+        self.await_ends(futures)
         for future in (result for result in results if isinstance(result, PrefectFuture)):
             future.wait()  # of one that was not waited for the API is asked
             if not future.state.is_completed():
                 raise Stopped
+
+    def await_ends(self, futures: Iterable[PrefectConcurrentFuture[Any]]) -> None:
+        """Wait for stages in whatever state they end. Raises: Stopped: a stage has failed for good."""
+        waiting: set[Future[Any]] = {future.wrapped_future for future in futures}
+        while waiting and not self.final:
+            waiting = wait({*waiting, self._final}, return_when=FIRST_COMPLETED).not_done - {self._final}
+        self.check()
 
     def settle(self, futures: Iterable[PrefectFuture[Any]]) -> bool:
         """
@@ -91,12 +102,18 @@ class Failures:
         for future in futures:
             future.wait(max(0.0, ends - time.monotonic()) if self.final else None)
             ended = ended and has_ended(future)
-        context = FlowRunContext.get()
-        if not ended and context and isinstance(context.task_runner, StageThreads):
-            context.task_runner.abandoned = True
+        if not ended:
+            _abandon()
         return ended
 
     def interrupt(self, event: Event) -> None:
         """Raise Stopped where a stage tells how far it is, once another one has failed: a listener of events."""
         if isinstance(event, Progress):
             self.check()
+
+
+def _abandon() -> None:
+    """Let the end of this flow wait for none of its threads."""
+    context = FlowRunContext.get()
+    if context and isinstance(context.task_runner, StageThreads):
+        context.task_runner.abandoned = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from artifacts.archive.index import RunIndex
 from artifacts.archive.reasons import Change, explain, explain_unasked
-from artifacts.current import CURRENT
+from artifacts.current import CURRENT, Call
 from artifacts.keys import references
 from artifacts.ref import Ref
 from artifacts.refresh import Refresh
@@ -95,7 +95,13 @@ class Planning:
 
     def submit(self, stage: Stage, arguments: dict[str, Any]) -> Ref | Pending:
         """Look whether a stage would be computed. Returns: its artifact's reference, or that it is pending."""
-        name = stage.name_of(arguments)
+        return self._submit(stage, arguments, stage.name_of(arguments))
+
+    def try_all(self, calls: Sequence[Call]) -> list[Ref | Pending]:
+        """Look whether stages would be computed, under what the run calls them."""
+        return [self._submit(call.stage, call.stage.bind(**call.arguments), call.called) for call in calls]
+
+    def _submit(self, stage: Stage, arguments: dict[str, Any], name: str) -> Ref | Pending:
         arguments = stage.deciding(arguments)
         pending = [each.subject for value in arguments.values() for each in _pending(value)]
         found = None

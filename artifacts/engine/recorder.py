@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -15,19 +15,20 @@ from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
 from prefect.utilities.urls import url_for
 
-from artifacts.current import CURRENT
+from artifacts.current import CURRENT, Call
 from artifacts.engine.execution import Done, Execution
 from artifacts.engine.failing import Failures, has_ended
 from artifacts.engine.foreign import own_error
 from artifacts.engine.run_log import ATTEMPTS, RunLog, logging_run
 from artifacts.engine.stopping import Stopped
 from artifacts.engine.task import make_task
+from artifacts.engine.workers import Executor, Threads
 from artifacts.ref import Ref
 from artifacts.refresh import Refresh
 from artifacts.stage import Stage
 from artifacts.store.store import Store
-from schemas.errors import ArtifactDamaged, StageError, StoreError
-from schemas.events import Event, listening
+from schemas.errors import ArtifactDamaged, IdxflowError, StageError, StoreError
+from schemas.events import Event, StageFailed, emit, listening
 
 logger = logging.getLogger("idxflow.run")
 T = TypeVar("T")
@@ -39,13 +40,16 @@ def home_folder() -> Path:
 
 
 @contextmanager
-def recording(*, dataset: str = "", refresh: tuple[str, ...] = (), **facts: Any) -> Iterator[Recorder]:
+def recording(
+    *, dataset: str = "", refresh: tuple[str, ...] = (), workers: Executor | None = None, **facts: Any
+) -> Iterator[Recorder]:
     """
     Record what the Prefect flow around this block does: its stages are cached, and its record is written.
 
     Args:
         dataset: name of the data set that was asked for, until it is known.
         refresh: names of stages to rebuild.
+        workers: what carries out executions, and is closed at the end; None: the threads of the flow.
         facts:   what the record holds from its beginning; see `Recorder.publish`.
     Yields: the recorder; `Recorder.attempt` runs the flow's body.
     Raises: the first error of any stage, as one of our own (see `artifacts.engine.foreign`), after the record has been
@@ -54,19 +58,25 @@ def recording(*, dataset: str = "", refresh: tuple[str, ...] = (), **facts: Any)
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         raise RuntimeError("A recorded flow runs as a Prefect flow; call the decorated one.")
-    run = Recorder(Store(home_folder()), context.flow_run.id, Refresh(refresh), dataset)
-    run.publish(**facts)
-    with logging_run(run):
-        yield run
+    workers = workers or Threads()
+    with closing(workers):
+        run = Recorder(Store(home_folder()), context.flow_run.id, Refresh(refresh), dataset, workers)
+        run.publish(**facts)
+        with logging_run(run):
+            yield run
 
 
 class Recorder(RunLog):
     """One run of a Prefect flow over one store; see `recording`, and `artifacts.current.CurrentRun`."""
 
-    def __init__(self, store: Store, flow_run: UUID, refresh: Refresh, dataset: str) -> None:
+    def __init__(
+        self, store: Store, flow_run: UUID, refresh: Refresh, dataset: str, workers: Executor | None = None
+    ) -> None:
         super().__init__(store, flow_run.hex[-12:], str(flow_run), refresh, dataset)
+        self.workers = workers or Threads()
         self._failures = Failures()
         self._futures: list[PrefectFuture[Any]] = []
+        self._outcomes: dict[tuple[str, str], IdxflowError] = {}
         self._tasks: dict[tuple[str, str | None], Task[..., Any]] = {}
 
     def submit(self, stage: Stage, arguments: dict[str, Any]) -> Any:
@@ -87,18 +97,51 @@ class Recorder(RunLog):
         self._futures.append(future := task.submit(**arguments))
         return future
 
+    def try_all(self, calls: Sequence[Call]) -> list[Done | IdxflowError]:
+        """
+        Do executions beside each other whose failure is an outcome; see `artifacts.current.CurrentRun`.
+
+        Raises: Stopped: another error ended one of them; `attempt` raises it, or heals what is damaged.
+        """
+        futures = []
+        try:
+            for call in calls:
+                self.place(call.stage.stage, call.called)
+                rebuild = self.refresh.reason(call.stage.stage, call.called)
+                task = make_task(call.stage, self.store, self.id, self.flow_run, rebuild, call.called, optional=True)
+                futures.append(task.submit(**{key: _unasked(value) for key, value in call.arguments.items()}))
+                self._futures.append(futures[-1])
+            self._failures.await_ends(futures)
+        except BaseException as error:
+            if not isinstance(error, Exception):  # Ctrl-C: the flow's end would wait for what its threads do
+                self._failures.give_up()
+            raise
+        return [self._came_of(call, future) for call, future in zip(calls, futures, strict=True)]
+
+    def _came_of(self, call: Call, future: PrefectFuture[Any]) -> Done | IdxflowError:
+        if future.state.is_completed():
+            done: Done = future.result()
+            return done
+        if failed := self._outcomes.get((call.stage.stage, call.called)):
+            return failed
+        raise Stopped
+
     def perform(self, execution: Execution) -> Done:
-        """Do the work of a stage in this thread, and note it. Raises: errors of our own; what ends the process."""
+        """Have the work of a stage done, and note it. Raises: errors of our own; what ends the process."""
         self._failures.check()
         stage, name = execution.stage.stage, execution.name
         try:
-            done = execution(self._begin)
+            with listening(self._interrupt):  # for as long as it works, which may be longer than the run does
+                done = self.workers.carry_out(execution, self._begin)
             self.take(done)
         except Stopped:
             raise
         except Exception as error:
-            failed = own_error(f"{stage} {name}".strip(), error)
-            self._failures.add(stage, name, failed)
+            failed = own_error(execution.subject, error)
+            if execution.takes(failed) and isinstance(failed, IdxflowError):
+                self._note_outcome(execution, failed)
+            else:
+                self._failures.add(stage, name, failed)
         except BaseException as error:
             self._failures.add(stage, name, error)
             raise
@@ -132,14 +175,14 @@ class Recorder(RunLog):
             self._failures.clear()
             self._futures.clear()
             self._tasks.clear()
+            self._outcomes.clear()
             self.begin_again()
             raised: Exception | None = None
-            with listening(self._interrupt):
-                try:
-                    returned = body()
-                except Exception as error:
-                    raised = error
-                self._settle()
+            try:
+                returned = body()
+            except Exception as error:
+                raised = error
+            self._settle()
             errors = self._failures.errors
             if raised and not (errors and isinstance(raised, Stopped)):
                 errors.append(raised)
@@ -185,8 +228,15 @@ class Recorder(RunLog):
                     self.take(done)
             elif not self._failures.errors:
                 found = future.result(raise_on_failure=False)
-                if isinstance(found, Exception):
+                if isinstance(found, Exception) and found not in self._outcomes.values():
                     self._failures.errors.append(found)
+
+    def _note_outcome(self, execution: Execution, failed: IdxflowError) -> None:
+        """Keep the error of an execution with which the run goes on, and say it."""
+        stage, name = execution.stage.stage, execution.name
+        self._outcomes[stage, name] = failed
+        emit(StageFailed(stage, name, str(failed), optional=True))
+        logger.warning("%s failed: %s", execution.subject, failed)
 
     def _interrupt(self, event: Event) -> None:
         if CURRENT.get(None) is self:

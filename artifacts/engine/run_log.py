@@ -55,10 +55,10 @@ class RunLog:
         self.warnings: list[str] = []
         self.record: Record | None = None
         self._facts: dict[str, Any] = {}
-        self._rows: dict[tuple[str, str], StageRecord] = {}
+        self._rows: dict[tuple[str, str, str], StageRecord] = {}
         self._order: dict[tuple[str, str], int] = {}
         self._taking, self._taken = threading.RLock(), set[int]()
-        self._unnoted: list[tuple[str, str]] = []
+        self._unnoted: list[tuple[str, str, str]] = []
         self._saving, self._sequence = threading.Lock(), 0
         self._state: State = "running"
         self._error: BaseException | None = None
@@ -86,7 +86,7 @@ class RunLog:
 
     def take(self, done: Done) -> None:
         """Note what a stage did, wherever it did it."""
-        key = (done.row.stage, done.row.version)
+        key = (done.row.stage, done.row.version, done.called)  # two trials may come to one artifact
         with self._taking:
             self._taken.add(id(done))
             # A later attempt finds cached what an earlier one computed: the run did compute it.
@@ -118,8 +118,8 @@ class RunLog:
     def retract(self, *refs: Ref) -> None:
         """Take artifacts out of the record: the run does not stand by them, and is about to make others."""
         with self._taking:
-            for ref in refs:
-                self._rows.pop((ref.stage, ref.version), None)
+            gone = {(ref.stage, ref.version) for ref in refs}
+            self._rows = {key: row for key, row in self._rows.items() if key[:2] not in gone}
 
     def publish(self, **facts: Any) -> None:
         """Put facts into the record, beside its own fields; see `CurrentRun`."""

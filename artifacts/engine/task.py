@@ -22,16 +22,25 @@ from artifacts.stage import Stage
 from artifacts.store.store import Store
 
 
-def make_task(stage: Stage, store: Store, run: str, flow_run: str, rebuild: str | None) -> Task[..., Any]:
+def make_task(  # noqa: PLR0917 - as of an execution
+    stage: Stage,
+    store: Store,
+    run: str,
+    flow_run: str,
+    rebuild: str | None,
+    called: str = "",
+    *,
+    optional: bool = False,
+) -> Task[..., Any]:
     """
     Make the Prefect task of a stage; it can be pickled. Its arguments may be what other tasks returned.
 
-    Args: run, flow_run, rebuild: as for `Execution`.
+    Args: run, flow_run, rebuild, called, optional: as for `Execution`.
     """
 
     def work(*args: Any, **kwargs: Any) -> State[Done]:
         arguments = {name: as_references(value) for name, value in stage.bind(*args, **kwargs).items()}
-        done = perform(Execution(store, run, flow_run, stage, arguments, rebuild))
+        done = perform(Execution(store, run, flow_run, stage, arguments, rebuild, called, optional))
         return Completed(name="Cached" if done.row.cached else "Completed", data=done)
 
     work.__name__ = work.__qualname__ = stage.stage
@@ -40,10 +49,15 @@ def make_task(stage: Stage, store: Store, run: str, flow_run: str, rebuild: str 
     return Task(
         work,
         name=stage.stage,
-        task_run_name=f"{stage.stage} {stage.name}".strip(),
+        task_run_name=f"{stage.stage} {_literal(called) or stage.name}".strip(),
         cache_policy=NO_CACHE,
         persist_result=False,
     )
+
+
+def _literal(word: str) -> str:
+    """Return a word as a format that gives it."""
+    return word.replace("{", "{{").replace("}", "}}")
 
 
 def perform(execution: Execution) -> Done:
@@ -53,5 +67,5 @@ def perform(execution: Execution) -> Done:
     try:
         return execution()
     except Exception as error:
-        failed = own_error(f"{execution.stage.stage} {execution.name}".strip(), error)
+        failed = own_error(execution.subject, error)
     raise failed  # out here it has no context: Prefect would log that as well

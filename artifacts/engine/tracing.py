@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from artifacts.current import CURRENT
+from artifacts.current import CURRENT, Call
 from artifacts.engine.execution import Done, Execution
 from artifacts.refresh import Refresh
 from artifacts.stage import Stage
@@ -31,6 +31,13 @@ class Tracing:
         """Note a stage, and of what it is called."""
         self.stages.setdefault(stage.stage, stage)
         self.calls.append((stage.stage, stage.name_of(arguments)))
+
+    def try_all(self, calls: Sequence[Call]) -> list[None]:
+        """Note stages, and what the run calls them."""
+        for call in calls:
+            self.stages.setdefault(call.stage.stage, call.stage)
+            self.calls.append((call.stage.stage, call.called))
+        return [None] * len(calls)
 
     def perform(self, execution: Execution) -> Done:
         """Compute nothing. Raises: RuntimeError."""

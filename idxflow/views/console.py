@@ -199,7 +199,8 @@ class Console:
                 case StageFailed():
                     if self._board:
                         self._board.finish(event)
-                    self.fail(event.message)
+                    if not event.optional:  # of such a one there is a warning
+                        self.fail(event.message)
                 case Progress():
                     self._advance(event)
 

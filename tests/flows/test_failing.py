@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from artifacts.current import CURRENT
+from artifacts.current import CURRENT, Call
 from artifacts.engine.execution import Done, Execution
 from artifacts.refresh import Refresh
 from artifacts.stage import Stage
@@ -40,6 +41,10 @@ class Noted:
         """Note a stage."""
         self.asked.append(f"{stage.stage} {stage.name_of(arguments)}".strip())
         return self.asked[-1]
+
+    def try_all(self, calls: Sequence[Call]) -> list[str]:
+        """Note stages."""
+        return [self.submit(call.stage, call.stage.bind(**call.arguments)) for call in calls]
 
     def perform(self, execution: Execution) -> Done:
         """Compute nothing."""

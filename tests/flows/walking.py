@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from artifacts.current import CURRENT
+from artifacts.current import CURRENT, Call
 from artifacts.engine.execution import Done, Execution
 from artifacts.ref import Ref
 from artifacts.refresh import Refresh
@@ -42,6 +43,10 @@ class Walk:
         done = self.perform(Execution(self.store, self.id, self.flow_run, stage, arguments))
         self.rows.append(stage_record(done.ref, cached=done.row.cached))
         return done.ref.at(self.store.folder(done.ref.stage, done.ref.version))
+
+    def try_all(self, calls: Sequence[Call]) -> list[Ref]:
+        """Do what each call asks for; a failure is none that is an outcome."""
+        return [self.submit(call.stage, call.stage.bind(**call.arguments)) for call in calls]
 
     def perform(self, execution: Execution) -> Done:
         """Do the work of a stage."""
