@@ -1,9 +1,9 @@
 """
 The sweep as an ordinary user writes it: Optuna around Keras's `fit`, one trial after the other.
 
-A script and nothing else: it knows no part of idxflow. `python benchmarks/optuna_keras.py DIR TRIALS.json EPOCHS`, where
-DIR has the four `.gz` files of MNIST and TRIALS.json is a list of `{"hidden": [50, 50], "learning_rate": ..., ...}`:
-the trials of another sweep, so that both train the same.
+It knows no part of idxflow. `python -m benchmarks.optuna_keras DIR TRIALS.json EPOCHS`, where DIR has the four `.gz`
+files of MNIST and TRIALS.json is a list of `{"hidden": [50, 50], "learning_rate": ..., ...}`: the trials of another
+sweep, so that both train the same.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any
 
 import keras
 import optuna
-from tutorial import SEED, load_and_normalize
+
+from benchmarks.tutorial import SEED, load_and_normalize
 
 
 def build(features: int, classes: int, values: dict[str, Any]) -> Any:

@@ -42,8 +42,8 @@ class Outcome:
 class Prepared:
     """Data that passed every check: what the calls of its stages returned, tables and profiles by split."""
 
-    tables: dict[str, Any]
-    profiles: dict[str, Any]
+    tables: Mapping[Any, Any]
+    profiles: Mapping[Any, Any]
     normalizer: Any
     groups: Any
     packed: Any

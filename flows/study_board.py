@@ -1,4 +1,4 @@
-"""A sweep in Prefect's dashboard: its name, a bar of its trials, bars of those at work, and the study's page at the end."""
+"""A sweep in Prefect's dashboard: its name, a bar of its trials, bars of those at work, and the study's page."""
 
 from __future__ import annotations
 

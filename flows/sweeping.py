@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from artifacts.current import Call
 from artifacts.engine.execution import Done
+from artifacts.engine.plan import Planning
 from artifacts.ref import Ref
+from artifacts.refresh import Refresh
 from flows.admit import Admission
 from flows.choose import choose_dataset
 from flows.dag import Prepared, prepare
@@ -28,9 +31,7 @@ from schemas.text import share
 from schemas.training import HISTORY, History, Training
 from schemas.tuning import (
     REDUCTION,
-    TRIAL,
     Rules,
-    Sweep,
     Told,
     TrialEnded,
     Trials,
@@ -133,6 +134,7 @@ class Sweeping:
         run.dataset_id = f"{run.dataset_id or run.dataset}{SUFFIX}"
         admission = Admission(run.store, data, largest(self.space, job.training), (), force=job.force)
         admission.check()
+        self._start_workers()
         self.had = prepare(data, partial(confirm, run.store, data), admission.sized)
         sweep, training = job.sweep, job.training
         self.rules = Rules(
@@ -152,6 +154,15 @@ class Sweeping:
                 while len(ended) < sweep.trials:
                     ended += self._round(ended)
             return Swept(self.identity, self.rules, tuple(ended), self._conclude(ended))
+
+    def _start_workers(self) -> None:
+        """Start those who will train while the data is brought in; where it is there, whoever first has work does."""
+        planning = Planning(self.run.store, Refresh(), self.data.name)
+        planning.dataset_id = self.data.identity
+        with planning.walking():
+            prepare(self.data)
+        if any(row.state != "cached" for row in planning.plan.stages):
+            self.run.workers.start([train.imports])
 
     @property
     def identity(self) -> str:
@@ -200,7 +211,7 @@ class Sweeping:
             training = configured(self.job.training, told.values)
             stage, more = (begin, {"until": until}) if until else (train, {})
             bound = self._bound(stage, training, begun=begun.get(told.number), **more)
-            calls.append((stage, bound, told.words))
+            calls.append(Call(stage, bound, told.words))
         outcomes = self.run.try_all(calls)
         return [
             self._ended(told, outcome, pruned=until is not None) for told, outcome in zip(alive, outcomes, strict=True)
@@ -258,12 +269,14 @@ class Sweeping:
     def _rank(self, ended: Ended) -> tuple[float, float, int, int]:
         if ended.history is None:
             raise RuntimeError("a trial that failed has no rank")
-        weights = self._weights(configured(self.job.training, ended.told.values))
+        weights = count_weights(configured(self.job.training, ended.told.values), self.ends)
         return rank(ended.told.number, ended.history, self.rules.objective, weights)
 
-    def _weights(self, training: Training) -> int:
+    @property
+    def ends(self) -> tuple[int, int]:
+        """Values of an image, and classes."""
         spec = self.data.splits["train"].spec
-        return count_weights(training, (spec.pixels, len(spec.classes)))
+        return spec.pixels, len(spec.classes)
 
     def _conclude(self, ended: Sequence[Ended]) -> Done:
         """Train the winner and the own configuration with every seed, test both, and leave the study."""
@@ -277,7 +290,7 @@ class Sweeping:
         best = configured(own, min(complete, key=self._rank).told.values)
         seeds = tuple(own.seed + place for place in range(self.job.sweep.seeds))
         calls = [
-            (train, self._bound(train, training.model_copy(update={"seed": seed})), f"{name} seed {seed}")
+            Call(train, self._bound(train, training.model_copy(update={"seed": seed})), f"{name} seed {seed}")
             for name, training in (("winner", best), ("own", own))
             for seed in seeds
         ]
@@ -286,27 +299,25 @@ class Sweeping:
             if isinstance(each, IdxflowError):
                 raise each
         tables, profiles = self.had.tables, self.had.profiles
-        scores = run.try_all(
-            [
-                (evaluate, evaluate.bind(model, tables["train"], tables["test"], profiles), called)
-                for model, (_, _, called) in zip(trained, calls, strict=True)
-            ]
-        )
+        tested = [evaluate.bind(model, tables["train"], tables["test"], profiles) for model in trained]
+        scores = run.try_all([Call(evaluate, bound, call.called) for bound, call in zip(tested, calls, strict=True)])
         half = len(seeds)
-        return run.submit(
+        concluded: Done = run.submit(
             study,
             study.bind(
                 self.rules,
                 own,
                 Trials(told=tuple(each.told for each in ended)),
+                self.ends,
                 [each.trained for each in ended if each.trained],
-                seeds,
+                list(seeds),
                 trained[:half],
                 scores[:half],
                 trained[half:],
                 scores[half:],
             ),
-        )
+        ).result()
+        return concluded
 
     def _bound(self, stage: Any, training: Training, **more: Any) -> dict[str, Any]:
         tables, normalizer = self.had.tables, self.had.normalizer

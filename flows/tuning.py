@@ -69,10 +69,11 @@ def work(job: TuningJob) -> RunRecord:
     Raises:  UsageError: a wrong space, or nothing is held out.  The first error of any stage but a trial's training.
     """
     from artifacts.engine.recorder import recording
+    from flows.executor import executor_of
     from flows.study_board import showing
     from flows.sweeping import Sweeping, asked, found
 
-    with recording(workers=job.workers, **asked(job)) as run, showing(run) as board:
+    with recording(workers=executor_of(job.workers), **asked(job)) as run, showing(run) as board:
         swept = run.attempt(Sweeping(job, run).walk)
         run.publish(**found(run, swept))
         board.close(swept)

@@ -202,7 +202,7 @@ class RunOptions:
     force: Force = None
     pack: PackOptions = PackOptions()
 
-    def settings(self, **others: str | float | bool | None) -> Settings:
+    def settings(self, **others: str | float | bool | dict[str, Any] | None) -> Settings:
         """
         Return the settings of the run.
 

@@ -176,7 +176,7 @@ class Settings(BaseSettings):
             way_out = f"Set `profile`, or give --profile. {NOTHING_RAN}"
             raise UsageError("training.profile", expected="no such name", found=training["profile"], way_out=way_out)
         profile = given.get("profile")  # an unknown one is refused once, in its place
-        if is_profile_file(profile):
+        if profile is not None and is_profile_file(profile):
             training = {**(values := read_profile(profile)), **training}
             given, profile = {**given, "profile": values["profile"]}, values["profile"]
         return {**given, "training": {**training, "profile": profile if profile in PROFILES else "tutorial"}}

@@ -88,7 +88,8 @@ def run_sweep(
     def flow(**_: Any) -> RunRecord:
         from flows.tuning import tuning
 
-        return tuning(**sweep_job(settings, retry=retry).parameters)
+        record: RunRecord = tuning(**sweep_job(settings, retry=retry).parameters)
+        return record
 
     sweep_job(settings, retry=retry)  # a wrong space is refused before anything is started
     record = run_pipeline(settings, console, json=json, flow=flow)
@@ -117,3 +118,7 @@ def sweep_job(settings: Settings, *, retry: bool) -> TuningJob:
     )
     space_of(job)
     return job
+
+
+def _wrong(expected: str, found: str) -> UsageError:
+    return UsageError("--space", expected=expected, found=found, way_out=NOTHING)

@@ -29,7 +29,7 @@ from idxflow.cli.interrupts import end_at_once, held_back, interruptible
 from idxflow.cli.options import Home, Json, RunOptions, Verbose, count, flag, several
 
 
-def tune(  # noqa: PLR0914 - an option each
+def tune(
     *,
     options: RunOptions = RunOptions(),  # noqa: B008 - immutable
     space: Annotated[
