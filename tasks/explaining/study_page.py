@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,13 @@ from tasks.explaining import study_figures as figures
 from tasks.explaining.profiles import nearest_profile
 from tasks.explaining.style import shared_style
 
+FIGURES: dict[str, Callable[[Study], str]] = {
+    "history": figures.draw_history,
+    "importance": figures.draw_importance,
+    "parallel": figures.draw_parallel,
+    "curves": figures.draw_curves,
+}
+"""What draws each figure; empty where there is nothing to draw."""
 TEMPLATE, STYLE = (Path(__file__).with_suffix(suffix) for suffix in (".html", ".css"))
 SORTING = """
 for (const table of document.querySelectorAll("table.sortable")) {
@@ -109,18 +117,26 @@ def render_study(study: Study) -> str:
         "changed": changed(study),
         "as_profile": as_profile(study),
         "level": LEVEL,
-        "figures": {
-            "history": figures.draw_history(study),
-            "curves": figures.draw_curves(study),
-            "parallel": figures.draw_parallel(study),
-            "importance": figures.draw_importance(study),
-        },
+        "figures": {name: draw(study) for name, draw in FIGURES.items()},
         "style": f"{shared_style()}{STYLE.read_text(encoding='utf-8')}",
         "script": SORTING,
         "script_hash": base64.b64encode(hashlib.sha256(SORTING.encode()).digest()).decode(),
         "epochs_of": _epochs,
     }
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(facts) + "\n"
+
+
+def standalone(figure: str) -> str:
+    """Return a figure as SVG that stands alone, with the colours that it takes from the page's style."""
+    colours = shared_style().partition("* {")[0]
+    style = f"{colours}{STYLE.read_text(encoding='utf-8')}"
+    head, body = figure.split(">", 1)
+    return f'{head} xmlns="http://www.w3.org/2000/svg"><style>{style}</style>{body}'
+
+
+def address(figure: str) -> str:
+    """Return a figure as a `data:` address."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(standalone(figure).encode()).decode()}"
 
 
 def _value(value: Any) -> str:
