@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from artifacts.ref import Ref
 from artifacts.run_record import Record
 from schemas.calibration import FEWEST_ROWS
+from schemas.counts import counted
 from schemas.held_out import HeldOut
 from schemas.model import MODEL
 from schemas.results import METRICS, REPORT, Caveat, Metrics, SplitMetrics, find_caveats
 from schemas.scoring import Scored
+from schemas.text import share
 from schemas.training import HISTORY, History, Training
+from schemas.tuning import BEST, PAGE, STUDY, Objective, Study
 from schemas.verdict import Promotion
 
 if TYPE_CHECKING:
@@ -38,6 +42,62 @@ class Score(BaseModel):
     interval: tuple[float, float] | None = Field(default=None, description="95 % interval of the accuracy (Wilson)")
     calibration_error: float | None = Field(default=None, description="expected calibration error, in [0, 1]")
     calibration: str | None = Field(default=None, description="how far the probabilities can be believed, in words")
+
+
+class StudyFacts(BaseModel):
+    """What a sweep found, as a run's record keeps it; all of it is in the artifact of the stage study."""
+
+    model_config = ConfigDict(frozen=True)
+    id: str = Field(
+        default="", description="what tells the sweep from others: those that go on with it have it as well"
+    )
+    version: str = Field(description="of the study")
+    objective: Objective
+    trials: int
+    complete: int
+    pruned: int
+    failed: int
+    winner: int | None = Field(description="number of the best trial; None: none completed")
+    values: dict[str, Any] = Field(default_factory=dict, description="what was tried, as the winner has it")
+    accuracy: float | None = Field(default=None, description="of the winner's held-out rows, in [0, 1]")
+    loss: float | None = Field(default=None, description="the same, in nats")
+    tested: tuple[float, float] | None = Field(
+        default=None, description="mean test accuracy over the seeds: the winner's, the profile's own"
+    )
+    verdict: str = Field(default="", description="whether the winner is better, in words; empty: nothing was tested")
+    page: str = Field(description="path of study.html")
+    best: str = Field(description="path of best.toml, the winner's configuration")
+
+    @classmethod
+    def of(cls, ref: Ref, id: str = "") -> Self:  # noqa: A002 - as in the record
+        """Read a study that is in the store. Args: id: of the sweep."""
+        study = Study.model_validate_json(ref.file(STUDY).read_bytes())
+        winner = study.winner
+        return cls(
+            id=id,
+            version=ref.version,
+            objective=study.rules.objective,
+            trials=len(study.trials),
+            complete=study.count("complete"),
+            pruned=study.count("pruned"),
+            failed=study.count("failed"),
+            winner=study.best,
+            values=winner.values if winner else {},
+            accuracy=winner.accuracy if winner else None,
+            loss=winner.loss if winner else None,
+            tested=study.means,
+            verdict=study.verdict,
+            page=str(ref.file(PAGE)),
+            best=str(ref.file(BEST)),
+        )
+
+    @property
+    def brief(self) -> str:
+        """Say it in a few words: `tune, 24 trials, best 98.12 % held-out`."""
+        if self.accuracy is None or self.loss is None:
+            return f"tune, {counted(self.trials, 'trial')}, none completed"
+        best = share(self.accuracy) if self.objective == "accuracy" else f"loss {self.loss:.4f}"
+        return f"tune, {counted(self.trials, 'trial')}, best {best} held-out"
 
 
 def _score(split: SplitMetrics, propose: bool | None = None) -> Score:
@@ -69,9 +129,20 @@ class RunRecord(Record):
     folds: int = Field(default=0, description="of such a run: how many networks were trained, each without one fold")
     scored_by: str = Field(default="", description="of a run that named new images: the run whose model did")
     scored: dict[str, Scored] = Field(default_factory=dict, description="of such a run: what was named, by place")
+    sweep: dict[str, Any] = Field(
+        default_factory=dict, description="of a run that tuned: what was asked for, as `schemas.tuning.Sweep`"
+    )
+    study: StudyFacts | None = Field(default=None, description="of a run that tuned: what was found, once it completed")
     training: Annotated[dict[str, Any], BeforeValidator(_plain)] = Field(
         default_factory=dict, description="configuration, as `schemas.training.Training`; another version's as it was"
     )
+
+    @property
+    def tuned(self) -> str:
+        """What a run that tuned did, in a few words; empty of any other run."""
+        if self.study:
+            return self.study.brief
+        return f"tune, {counted(self.sweep.get('trials', 0), 'trial')} asked for" if self.sweep else ""
 
     @classmethod
     def of(cls, record: Record) -> Self:

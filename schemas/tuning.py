@@ -23,6 +23,8 @@ RUNGS = 3
 """Rungs at most, the last of which is the whole training."""
 TRIAL = "trial "
 """How a run calls a training of a sweep, with the trial's number, from 1."""
+LEVEL = 0.05
+"""A winner is better with a seed where the paired test's p-value is below it."""
 Objective = Literal["accuracy", "loss"]
 
 
@@ -196,6 +198,22 @@ class Study(BaseModel, frozen=True, extra="forbid"):
             return None
         winner, own = zip(*(each.accuracies for each in self.tested), strict=True)
         return sum(winner) / len(winner), sum(own) / len(own)
+
+    @property
+    def verdict(self) -> str:
+        """Say whether the winner is better than the profile's own settings; empty where nothing was tested."""
+        if not self.tested:
+            return ""
+        if all(each.winner == each.own for each in self.tested):
+            return "the winner is the profile's own settings"
+        apart = [each for each in self.tested if each.p_value < LEVEL]
+        ahead = sum(each.better > each.worse for each in apart)
+        of = f"of {len(self.tested)} seeds" if len(self.tested) > 1 else "of 1 seed"
+        if not apart:
+            return f"chance explains the difference to the profile's own settings with each {of}"
+        said = {"better": ahead, "worse": len(apart) - ahead}
+        told = [f"{word} by more than chance with {count} {of}" for word, count in said.items() if count]
+        return f"the winner is {' and '.join(told)} than the profile's own settings"
 
     def count(self, state: Literal["complete", "pruned", "failed"]) -> int:
         """Count the trials that ended so."""

@@ -243,7 +243,7 @@ def study(  # noqa: PLR0917 - what a sweep leaves is as much
         for seed, model, score, own_model, own_score in zip(seeds, models, scores, own_models, own_scores, strict=True)
     )
     found = find_out(rules, training, tuple(read_trials(trials, trained, training, ends)), tested)
-    (out / STUDY).write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    (out / STUDY).write_text(found.model_dump_json() + "\n", encoding="utf-8")
     write_trials(out / TRIALS, found)
     (out / BEST).write_text(best_configuration(found), encoding="utf-8", newline="\n")
     (out / PAGE).write_text(render_study(found), encoding="utf-8", newline="\n")

@@ -20,12 +20,13 @@ from schemas.results import LISTED, Caveat, ClassMetrics, Metrics, Statistics, f
 from schemas.training import EpochRow, History, Training
 from schemas.verdict import Verdict
 from schemas.visible import in_a_line
+from tasks.explaining.style import shared_style
 from tasks.formats.packed import Origins
 from tasks.quality.hints import Hints
 from tasks.quality.near_pairs import NearLeaks
 from tasks.quality.projection import THRESHOLD
 
-TEMPLATE, STYLE = (Path(__file__).with_suffix(suffix) for suffix in (".html", ".css"))
+TEMPLATE = Path(__file__).with_suffix(".html")
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ def thousands(number: int) -> str:
 
 
 def render(page: Page) -> str:
-    """Fill the template `page.html` and put `page.css` into it; every value of the page is escaped."""
+    """Fill the template `page.html` and put the shared style into it; every value of the page is escaped."""
     from jinja2 import Environment, StrictUndefined  # no sooner: of the page's facts alone nobody needs it
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -206,6 +207,6 @@ def render(page: Page) -> str:
         "wilson_interval": wilson_interval,
         "near_levels": THRESHOLD,
         "fewest_rows": FEWEST_ROWS,
-        "style": STYLE.read_text(encoding="utf-8"),
+        "style": shared_style(),
     }
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(page=page) + "\n"
