@@ -11,7 +11,7 @@ from schemas.held_out import HeldOut, Way
 from schemas.parameters import Parameters
 
 HISTORY, CURVE = "history.json", "curve.csv"
-"""What train leaves beside the model: its `History`, and that as CSV, a row per epoch."""
+"""What train leaves beside the model: its `History`, which begin leaves too, and that as CSV, a row per epoch."""
 ProfileName = Literal["tutorial", "tuned"]
 
 

@@ -25,6 +25,8 @@ TRIAL = "trial "
 """How a run calls a training of a sweep, with the trial's number, from 1."""
 LEVEL = 0.05
 """A winner is better with a seed where the paired test's p-value is below it."""
+WINNER = "winner "
+"""How a run calls a training of the winner's settings, with the seed."""
 Objective = Literal["accuracy", "loss"]
 
 

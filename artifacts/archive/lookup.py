@@ -2,7 +2,8 @@
 What a person's word stands for.
 
 A word is the beginning of a run's id or of a version, `stage/` and the beginning of a version, an alias, an alias, `@`
-and a data set, `latest`, or `latest@` and a data set.
+and a data set, `latest`, or `latest@` and a data set. Of a run that tuned, or of its study, such a word, `:` and a
+number is that trial: its training, or the first epochs of it.
 An alias wins over beginnings, a whole id or version over what merely begins so. Beginnings are looked for among the
 names of files: nothing is read for them.
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -21,18 +23,23 @@ from artifacts.archive.aliases import the_alias
 from artifacts.archive.index import RunIndex
 from artifacts.archive.name_records import LATEST, alias_files
 from artifacts.archive.runs import ENDED, read_run, run_ids, state_of, subject_of
-from artifacts.run_record import Record
+from artifacts.run_record import Record, StageRecord
 from artifacts.store.disk import disk
 from artifacts.store.integrity import Damage, Stored
 from artifacts.store.publishing import settle
 from artifacts.store.store import Store
 from schemas.errors import ArtifactDamaged, StoreError, UsageError
+from schemas.tuning import TRIAL, WINNER
 
 logger = logging.getLogger("idxflow.lookup")
 MODEL = "train"
 """The stage whose artifact a run stands for."""
-OTHER_JOBS = ("-scores", "-hints", "-promotions")
-"""How the identities end under which runs are counted that train no model of their own."""
+TRAININGS = (MODEL, "begin")
+"""The stages that leave what a trial has come to; the first one counts where there are both."""
+OTHER_JOBS = ("-scores", "-hints", "-promotions", "-tune")
+"""How the identities end under which runs are counted that are none of the pipeline."""
+OF = ":"
+"""What stands between a sweep and the number of a trial."""
 SHOWN = 5
 """Candidates that a message names at most."""
 REBUILDS = "A run of the same code, data and configuration rebuilds it"
@@ -151,7 +158,10 @@ def find_stored(store: Store, stage: str, version: str, *, fully: bool = False) 
 
 def _model(store: Store, record: Record) -> Stored:
     """Return the model of a run."""
-    models = [Found(row.stage, row.version) for row in record.stages if row.stage == MODEL]
+    trained = [row for row in record.stages if row.stage == MODEL]
+    # A run that tuned has trained many: it stands for the best of them.
+    chosen = [row for row in trained if row.name.startswith(WINNER)][:1] or trained
+    models = [Found(row.stage, row.version) for row in chosen]
     if not models:
         raise UsageError(
             subject_of(store, record),
@@ -211,7 +221,8 @@ def _latest(store: Store, dataset: str, *, completed: bool) -> Record:
 
 
 def _has_model(record: Record) -> bool:
-    return any(row.stage == MODEL for row in record.stages)
+    """Tell whether a run trained a model, and not one for each trial of a sweep."""
+    return any(row.stage == MODEL for row in record.stages) and not _trials(record)
 
 
 def _run(store: Store, run: str) -> Record:
@@ -226,8 +237,43 @@ def _run(store: Store, run: str) -> Record:
     return record
 
 
+def is_trial(word: str) -> bool:
+    """Tell whether a word is that of a trial: `43be:12`."""
+    return OF in word
+
+
+def _trial(store: Store, word: str) -> Found:
+    """Find the training of a trial, by the record of the run that made it."""
+    sweep, _, number = word.rpartition(OF)
+    found = find(store, sweep, completed=True)
+    if isinstance(found, Record):
+        records = [found]
+    else:
+        with RunIndex(store) as index:
+            users = index.users(found.ref.stage, found.ref.version)
+        records = list(_records(store, [each.id for each in users if each.state == "completed"][:1]))
+    rows = [row for record in records for row in _trials(record)]
+    named = {row.stage: row for row in rows if row.name == f"{TRIAL}{number}"}
+    if row := next((named[stage] for stage in TRAININGS if stage in named), None):
+        return Found(row.stage, row.version)
+    numbers = sorted(int(row.name.removeprefix(TRIAL)) for row in rows)
+    raise UsageError(
+        repr(word),
+        expected=f"a trial that was trained, of {numbers[0]} to {numbers[-1]}" if numbers else "a run that tuned",
+        found=(number or "no number") if numbers else "one without trials",
+        way_out=f"`idxflow show {sweep}` lists its trials." if numbers else LISTS,
+    )
+
+
+def _trials(record: Record) -> list[StageRecord]:
+    """Return the rows of a run's trials; none of a run that did not tune."""
+    return [row for row in record.stages if re.fullmatch(rf"{TRIAL}\d+", row.name)]
+
+
 def _resolve(store: Store, word: str) -> Found:
     """Find the one thing that a word stands for."""
+    if is_trial(word):
+        return _trial(store, word)
     if alias := the_alias(store, word):
         if alias.artifact:
             return Found(*alias.artifact)

@@ -38,13 +38,19 @@ from tests.tasks.small_split import MEAN, SHAPE, STD, normalizer_artifact, small
 
 RUN = "0" * 12
 BRISK = Training(hidden=(5, 4), learning_rate=0.05, batch_size=16, epochs=6, validation_fraction=0.2)
-HASTY = Training(
-    hidden=(5, 4), learning_rate=0.5, batch_size=16, epochs=60, patience=3, calibrate=True, validation_fraction=0.2
-)
+HASTY = Training(hidden=(5, 4), learning_rate=0.5, batch_size=16, epochs=60, patience=3, validation_fraction=0.2)
 TUTORIAL = Training(epochs=5)
 TUNED = Training(
-    profile="tuned", hidden=(40, 20), batch_size=64, epochs=5, patience=2, learning_rate=0.02, weight_decay=0.1
+    profile="tuned",
+    hidden=(40, 20),
+    batch_size=64,
+    epochs=5,
+    patience=2,
+    learning_rate=0.02,
+    weight_decay=0.1,
+    validation_fraction=0.2,
 )
+"""Of the digits it holds out as many rows as a temperature takes."""
 
 
 def one_go(inputs: tuple[Ref, Ref], training: Training, out: Path, begun: Ref | None = None) -> TrainSummary:
@@ -84,11 +90,23 @@ def same(one: Path, other: Path) -> bool:
     return all((one / name).read_bytes() == (other / name).read_bytes() for name in ("history.json", "curve.csv"))
 
 
-@pytest.fixture
-def inputs(tmp_path: Path) -> tuple[Ref, Ref]:
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ref, Ref]:
     """A table and a normaliser, bound as the engine binds them."""
-    data = small_split(150)
-    return table_artifact(tmp_path / "parse", "train", data), normalizer_artifact(tmp_path / "normalize")
+    folder = tmp_path_factory.mktemp("inputs")
+    return table_artifact(folder / "parse", "train", small_split(150)), normalizer_artifact(folder / "normalize")
+
+
+@pytest.fixture(scope="module")
+def two_epochs(inputs: tuple[Ref, Ref], tmp_path_factory: pytest.TempPathFactory) -> Ref:
+    """What begin leaves of two epochs."""
+    return first(inputs, BRISK, 2, tmp_path_factory.mktemp("begun") / "two")[0]
+
+
+@pytest.fixture(scope="module")
+def in_one_go(inputs: tuple[Ref, Ref], tmp_path_factory: pytest.TempPathFactory) -> TrainSummary:
+    """What train says without any of that."""
+    return one_go(inputs, BRISK, tmp_path_factory.mktemp("trained") / "whole")
 
 
 @pytest.fixture
@@ -109,6 +127,7 @@ def test_a_training_in_stretches_leaves_the_bits_of_one_in_one_go(
 ) -> None:
     """Weights, history, curve and summary are the same through one begin and two, and no epoch is done twice."""
     expected = one_go(digits, training, tmp_path / "expected")
+    assert (expected.temperature is not None) == training.calibrate
     training = training.model_copy(update={"memory": memory})
     with counted() as seen:
         short, _ = first(digits, training, 1, tmp_path / "short")
@@ -152,13 +171,13 @@ def test_what_patience_has_ended_is_only_picked_up(inputs: tuple[Ref, Ref], tmp_
 @pytest.mark.parametrize("spoil", ["another training", "other numerics", "another table", "more epochs", "damaged"])
 def test_a_state_of_something_else_is_not_gone_on_from(
     inputs: tuple[Ref, Ref],
+    two_epochs: Ref,
     tmp_path: Path,
     spoil: str,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """What was begun otherwise is named in a warning, and the training begins at its beginning, to the same bits."""
-    expected, _ = first(inputs, BRISK, 2, tmp_path / "expected")
     training, epochs, table = BRISK, 1, inputs[0]
     match spoil:
         case "another training":
@@ -166,7 +185,7 @@ def test_a_state_of_something_else_is_not_gone_on_from(
         case "other numerics":
             monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
         case "another table":
-            table = bind("parse", tmp_path / "parse", digest="1" * 64)
+            table = bind("parse", table.file().parent, digest="1" * 64)
         case "more epochs":
             epochs = 3
     begun, _ = first((table, inputs[1]), training, epochs, tmp_path / "begun")
@@ -178,19 +197,22 @@ def test_a_state_of_something_else_is_not_gone_on_from(
     with counted() as seen:
         found, _ = first(inputs, BRISK, 2, tmp_path / "found", begun)
     assert [done for _, done, _ in seen] == [1, 2]
-    assert found.file("checkpoint").read_bytes() == expected.file("checkpoint").read_bytes()
+    assert found.file("checkpoint").read_bytes() == two_epochs.file("checkpoint").read_bytes()
     assert [(each.name, each.levelno) for each in caplog.records] == [("idxflow.train", logging.WARNING)]
     assert "what was begun of this training" in caplog.text
     assert "training does not go on from it" in caplog.text
 
 
-@pytest.mark.parametrize(("broken_after", "begun_epochs", "next_epoch"), [(4, 2, 5), (2, 4, 5), (3, 3, 4)])
+@pytest.mark.parametrize(("broken_after", "next_epoch"), [(4, 5), (1, 3)])
 def test_the_state_with_the_most_epochs_is_taken(
-    inputs: tuple[Ref, Ref], tmp_path: Path, broken_after: int, begun_epochs: int, next_epoch: int
+    inputs: tuple[Ref, Ref],
+    two_epochs: Ref,
+    in_one_go: TrainSummary,
+    tmp_path: Path,
+    broken_after: int,
+    next_epoch: int,
 ) -> None:
     """Of the checkpoint of an interrupted training and of what was begun, the one that is further on."""
-    expected = one_go(inputs, BRISK, tmp_path / "expected")
-    begun, _ = first(inputs, BRISK, begun_epochs, tmp_path / "begun")
 
     def interrupt(event: Event) -> None:
         if isinstance(event, Progress) and event.done == broken_after:
@@ -200,9 +222,9 @@ def test_the_state_with_the_most_epochs_is_taken(
         one_go(inputs, BRISK, tmp_path / "found")
     (tmp_path / "found").rmdir()
     with counted() as seen:
-        found = one_go(inputs, BRISK, tmp_path / "found", begun)
+        found = one_go(inputs, BRISK, tmp_path / "found", two_epochs)
     assert [done for _, done, _ in seen] == list(range(next_epoch, 7))
-    assert found.content == expected.content
+    assert found.content == in_one_go.content
 
 
 @pytest.mark.parametrize("epochs", [0, -1, 6, 7])

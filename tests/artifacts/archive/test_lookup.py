@@ -14,6 +14,7 @@ from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
 from schemas.errors import ArtifactDamaged, StoreError, UsageError
 from tests.artifacts.archive.history import stage_record, write_run
+from tests.artifacts.archive.sweeps import write_sweep
 from tests.artifacts.building import build, publish
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -264,3 +265,48 @@ def test_latest_is_a_run_with_a_model(store: Store, model: Ref, caplog: pytest.L
     assert version_of(find_artifact(store, "latest")) == model.version
     assert not caplog.records
     assert version_of(find(store, "latest")) == other.id
+
+
+def test_a_trial_is_found_by_its_number(store: Store) -> None:
+    """Of a sweep, its study or an alias of it a number is that trial: trained to its end, or as far as it came."""
+    record, study = write_sweep(store, trials=8, pruned=2, failed=1)
+    rows = {row.name: row for row in record.stages if row.name.startswith("trial ")}  # the last one of each
+    for name, row in rows.items():
+        number = name.removeprefix("trial ")
+        for sweep in (record.id[:5], study.version, f"study/{study.version[:6]}"):
+            found = find(store, f"{sweep}:{number}")
+            assert isinstance(found, Stored)
+            assert (found.ref.stage, found.ref.version) == (row.stage, row.version)
+    assert {row.stage for row in rows.values()} == {"begin", "train"}
+    Names(store).set_alias("sweep", "study", study.version, NOW)
+    assert version_of(find_artifact(store, "sweep:1")) == rows["trial 1"].version
+
+
+@pytest.mark.parametrize("number", ["0", "10", "99", "", "x", "1x"])
+def test_what_is_no_trial_says_which_there_are(store: Store, number: str) -> None:
+    """A trial that failed, or never was, is an error that says how far the numbers go."""
+    record, _ = write_sweep(store, trials=9, pruned=0, failed=1)
+    failed = next(at for at in range(1, 10) if f"trial {at}" not in {row.name for row in record.stages})
+    for word in (number, str(failed)) if number == "0" else (number,):
+        with pytest.raises(UsageError, match=r"expected a trial that was trained, of 1 to 9, found"):
+            find(store, f"{record.id}:{word}")
+
+
+def test_a_run_that_did_not_tune_has_no_trials(store: Store, model: Ref) -> None:
+    """A number behind another run, or behind nothing, is an error and no trial."""
+    write_run(store, "a" * 12, [stage_record(model)])
+    with pytest.raises(UsageError, match="expected a run that tuned, found one without trials"):
+        find(store, "aa:1")
+    with pytest.raises(UsageError, match="found nothing of that name"):
+        find(store, ":1")
+
+
+def test_a_run_that_tuned_stands_for_its_winner(store: Store, model: Ref) -> None:
+    """Where a model is wanted it is the winner's; latest is a run of the pipeline, however new a sweep is."""
+    write_run(store, "a" * 12, [stage_record(model)])
+    record, study = write_sweep(store, minute=5)
+    winner = next(row for row in record.stages if row.name.startswith("winner "))
+    assert version_of(find_artifact(store, record.id)) == winner.version
+    assert version_of(find_artifact(store, "latest")) == model.version
+    assert find_run(store, "latest").id == "a" * 12
+    assert find_run(store, study.version).id == record.id

@@ -11,6 +11,7 @@ from artifacts.store.store import Store
 from schemas.errors import StoreError
 from tests.artifacts.archive.history import stage_record, write_run
 from tests.artifacts.archive.making import clean_up, make
+from tests.artifacts.archive.sweeps import write_sweep
 from tests.artifacts.building import publish
 from tests.faults.scenarios import NOW
 
@@ -209,3 +210,29 @@ def test_a_held_artifact_whose_manifest_does_not_read_stops_everything(store: St
             assert roots(store, keep=1) == of(one)
     with pytest.raises(StoreError, match=rf"artifact parse/{one.version}: expected its manifest.*verify --repair"):
         roots(store, keep=1)
+
+
+def test_a_kept_sweep_keeps_all_that_it_used(store: Store) -> None:
+    """Its trials stay, those that were pruned too, with the tests of the winner, the study and the data."""
+    record, study = write_sweep(store, trials=6, pruned=2, tests=2)
+    used = {(row.stage, row.version) for row in record.stages}
+    assert {stage for stage, _ in used} == {"parse", "begin", "train", "evaluate", "study"}
+    assert roots(store, keep=1) == used == set(read_graph(store))
+    assert roots(store) == set()
+    Names(store).pin_artifact("study", study.version, "", NOW)
+    begun = {each for each in used if each[0] == "begin"}
+    taken = {(each.stage, each.version) for each in read_graph(store)["study", study.version].inputs}
+    assert roots(store) == used - (begun - taken)
+
+
+def test_what_only_a_sweep_used_goes_with_it(store: Store) -> None:
+    """A later sweep holds its own trials, and a run of the pipeline what it shares; the earlier sweep's others go."""
+    old, _ = write_sweep(store, "a" * 12, trials=4, pruned=1, seed=7)
+    new, _ = write_sweep(store, "b" * 12, trials=4, pruned=1, seed=8, minute=1)
+    shared = next(row for row in old.stages if row.stage == "train")
+    write_run(store, "c" * 12, [shared], dataset="digits", minute=2)
+    mine = {(row.stage, row.version) for row in new.stages}
+    table = next((row.stage, row.version) for row in old.stages if row.stage == "parse")
+    assert roots(store, keep=1) == mine | {(shared.stage, shared.version), table}
+    gone = set(read_graph(store)) - roots(store, keep=1)
+    assert {stage for stage, _ in gone} == {"begin", "train", "study"}  # both have tested models of the same weights
