@@ -283,7 +283,7 @@ class Sweeping:
         run, own = self.run, self.job.training
         complete = [each for each in ended if each.told.state == "complete"]
         if not complete:
-            first = next(each.told.reason for each in ended if each.told.state == "failed")
+            first = next(each.told.reason for each in ended if each.told.state == "failed").rstrip(".")
             raise StageError(
                 "tune", expected="a trial that completes", found=f"none: {first}", way_out="Narrow the space."
             )

@@ -77,7 +77,7 @@ def test_winner_is_taken_everywhere_as_a_profile(home: Path) -> None:
 
 def test_trial_that_fails_is_an_outcome(home: Path) -> None:
     """It is told with its reason and not trained again, until somebody asks for that; the others are as ever."""
-    record = tune(training=RELU, space=WILD, trials=4, round=4)
+    record = tune(training=RELU, space=WILD, trials=6, round=6)
     study = study_of(record)
     failed = [each for each in study.trials if each.state == "failed"]
     assert failed
@@ -86,10 +86,10 @@ def test_trial_that_fails_is_an_outcome(home: Path) -> None:
     assert record.state == "completed"
     again: list[Event] = []
     with listening(again.append):
-        assert study_of(tune(training=RELU, space=WILD, trials=4, round=4)) == study
+        assert study_of(tune(training=RELU, space=WILD, trials=6, round=6)) == study
     assert not any(isinstance(event, Progress) and event.unit == "epochs" for event in again)
     with listening(again.append):
-        assert study_of(tune(training=RELU, space=WILD, trials=4, round=4, retry=True)) == study
+        assert study_of(tune(training=RELU, space=WILD, trials=6, round=6, retry=True)) == study
     assert any(isinstance(event, StageChanged) and event.state == "started" for event in again)
 
 
