@@ -8,9 +8,10 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artifacts.current import Call
+from artifacts.current import CURRENT, Call
 from artifacts.engine.execution import Done
 from artifacts.engine.plan import Planning
 from artifacts.ref import Ref
@@ -19,6 +20,7 @@ from flows.admit import Admission
 from flows.choose import choose_dataset
 from flows.dag import Prepared, prepare
 from flows.identify import confirm, take_unknown
+from flows.revalidate import ask_mirrors
 from flows.run_record import StudyFacts
 from flows.study_log import StudyLog, opened
 from flows.suggesting import Known, suggest
@@ -130,9 +132,12 @@ class Sweeping:
     def walk(self) -> Swept:
         """Bring the data in, try, and test the winner. Raises: as `flows.tuning.work`."""
         job, run = self.job, self.run
+        self.best = -math.inf
         data = self.data = take_unknown(run.store, choose_dataset(job.dataset, job.mirrors, job.pack))
         run.dataset_id = f"{run.dataset_id or run.dataset}{SUFFIX}"
-        admission = Admission(run.store, data, largest(self.space, job.training), (), force=job.force)
+        if job.revalidate:
+            ask_mirrors(data)
+        admission = Admission(run.store, data, largest(self.space, job.training), job.refresh, force=job.force)
         admission.check()
         self._start_workers()
         self.had = prepare(data, partial(confirm, run.store, data), admission.sized)
@@ -157,7 +162,7 @@ class Sweeping:
 
     def _start_workers(self) -> None:
         """Start those who will train while the data is brought in; where it is there, whoever first has work does."""
-        planning = Planning(self.run.store, Refresh(), self.data.name)
+        planning = Planning(self.run.store, Refresh(self.job.refresh), self.data.name)
         planning.dataset_id = self.data.identity
         with planning.walking():
             prepare(self.data)
@@ -206,16 +211,16 @@ class Sweeping:
 
     def _train(self, alive: Sequence[Told], until: int | None, begun: dict[int, Done]) -> list[Ended]:
         """Train some trials, all of their epochs or `until` so many, each from where it is."""
+        # The longest first: at the end of a round no worker waits long for another.
+        order = sorted(alive, key=lambda told: (-self._weights(told), told.number))
         calls = []
-        for told in alive:
+        for told in order:
             training = configured(self.job.training, told.values)
             stage, more = (begin, {"until": until}) if until else (train, {})
             bound = self._bound(stage, training, begun=begun.get(told.number), **more)
             calls.append(Call(stage, bound, told.words))
-        outcomes = self.run.try_all(calls)
-        return [
-            self._ended(told, outcome, pruned=until is not None) for told, outcome in zip(alive, outcomes, strict=True)
-        ]
+        outcomes = dict(zip((told.number for told in order), self.run.try_all(calls), strict=True))
+        return [self._ended(told, outcomes[told.number], pruned=until is not None) for told in alive]
 
     def _ended(self, told: Told, outcome: Done | IdxflowError, *, pruned: bool) -> Ended:
         if isinstance(outcome, IdxflowError):
@@ -227,18 +232,16 @@ class Sweeping:
 
     def _tell(self, event: Event) -> None:
         """Say of each training of a trial what came of it, as it ends."""
-        if not isinstance(event, StageChanged) or event.state == "started" or event.name not in self.asked:
+        if not isinstance(event, StageChanged) or isinstance(event, TrialEnded) or event.state == "started":
             return
-        if isinstance(event, TrialEnded):
+        if event.name not in self.asked or CURRENT.get(self.run) is not self.run:
             return
-        file = self.run.store.folder(event.stage, event.version) / HISTORY
-        history = History.model_validate_json(file.read_bytes())
+        history = self._read(self.run.store.folder(event.stage, event.version) / HISTORY)
         row, value = history.epochs[history.kept - 1], measure(history, self.rules.objective)
         whole = event.stage == train.stage
         best = whole and value > self.best
         self.best = value if best else self.best
-        said = "" if row.validation_accuracy is None else f"held-out {share(row.validation_accuracy)}"
-        said += "" if row.validation_loss is None else f", loss {row.validation_loss:.4f}"
+        said = f"held-out {share(row.validation_accuracy or 0.0)}, loss {row.validation_loss:.4f}"
         said += "" if whole else f" after {counted(len(history.epochs), 'epoch')}"
         emit(self._told(self.asked[event.name], event.state, said, event=event, best=best))
 
@@ -269,8 +272,10 @@ class Sweeping:
     def _rank(self, ended: Ended) -> tuple[float, float, int, int]:
         if ended.history is None:
             raise RuntimeError("a trial that failed has no rank")
-        weights = count_weights(configured(self.job.training, ended.told.values), self.ends)
-        return rank(ended.told.number, ended.history, self.rules.objective, weights)
+        return rank(ended.told.number, ended.history, self.rules.objective, self._weights(ended.told))
+
+    def _weights(self, told: Told) -> int:
+        return count_weights(configured(self.job.training, told.values), self.ends)
 
     @property
     def ends(self) -> tuple[int, int]:
@@ -332,7 +337,16 @@ class Sweeping:
         return self.run.reference(result)
 
     def _history(self, done: Done) -> History:
-        return History.model_validate_json(self._ref(done).file(HISTORY).read_bytes())
+        return self._read(self._ref(done).file(HISTORY))
+
+    @staticmethod
+    def _read(file: Path) -> History:
+        """Read a history. Raises: StageError: nothing was held out, by which trials could be compared."""
+        history = History.model_validate_json(file.read_bytes())
+        if not history.validation_rows:
+            way_out = "Set a larger training.validation_fraction, or bring more images."
+            raise StageError("tune", expected="held-out rows to compare trials by", found="none", way_out=way_out)
+        return history
 
 
 def asked(job: TuningJob) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field
 
 from artifacts.engine.threads import StageThreads
-from flows.job import DatasetName, FormTraining, taking
+from flows.job import DatasetName, FormTraining, StageName, taking
 from flows.run_record import RunRecord
 from schemas.addresses import MirrorAddress
 from schemas.source import Choices
@@ -35,6 +35,8 @@ class TuningJob(BaseModel):
     sweep: Sweep = Field(default=Sweep(), description="What is tried, and how often.")
     retry: bool = Field(default=False, description="Try once more what has failed in this sweep before.")
     mirrors: tuple[MirrorAddress, ...] = Field(default=(), description="As of a run.")
+    refresh: tuple[StageName, ...] = Field(default=(), description="As of a run.")
+    revalidate: bool = Field(default=False, description="As of a run.")
     force: bool = Field(
         default=False, description="Go on, with a warning, where more memory or disk is needed than is free."
     )
@@ -73,7 +75,7 @@ def work(job: TuningJob) -> RunRecord:
     from flows.study_board import showing
     from flows.sweeping import Sweeping, asked, found
 
-    with recording(workers=executor_of(job.workers), **asked(job)) as run, showing(run) as board:
+    with recording(workers=executor_of(job.workers), refresh=job.refresh, **asked(job)) as run, showing(run) as board:
         swept = run.attempt(Sweeping(job, run).walk)
         run.publish(**found(run, swept))
         board.close(swept)

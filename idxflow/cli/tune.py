@@ -112,6 +112,8 @@ def sweep_job(settings: Settings, *, retry: bool) -> TuningJob:
         sweep=settings.tune,
         retry=retry,
         mirrors=settings.mirror,
+        refresh=settings.refresh,
+        revalidate=settings.revalidate,
         force=settings.force,
         pack=settings.pack,
         workers=settings.workers,

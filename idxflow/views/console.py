@@ -33,6 +33,8 @@ from schemas.visible import visible
 
 PLAIN_SECONDS = 5.0
 """Seconds between two progress lines, without a terminal."""
+SWEEP_SECONDS = 60.0
+"""Seconds between two lines of one trial: many are trained at once."""
 CAVEAT = "Caveat"
 """Label of what voids or weakens the figure above it."""
 VIEW = 20
@@ -221,7 +223,8 @@ class Console:
             self._board.advance(event, facts)
             return
         now = self._clock()
-        if now - self._last.setdefault(event.subject, now) >= PLAIN_SECONDS and event.done != event.total:
+        wait = SWEEP_SECONDS if event.subject.startswith(TRIAL) else PLAIN_SECONDS
+        if now - self._last.setdefault(event.subject, now) >= wait and event.done != event.total:
             self._last[event.subject] = now
             how_far = progress_of(event.done, event.total, event.unit)
             self.line(f"{event.subject:10} {': '.join(filter(None, [how_far, facts]))}")

@@ -27,6 +27,7 @@ from cyclopts import Parameter
 from idxflow.cli.ending import DONE, report_error
 from idxflow.cli.interrupts import end_at_once, held_back, interruptible
 from idxflow.cli.options import Home, Json, RunOptions, Verbose, count, flag, several
+from schemas.errors import UsageError
 
 
 def tune(
@@ -61,6 +62,9 @@ def tune(
     """Try settings."""
     from idxflow.cli.tune import refuse_foreign, run_sweep, sweep_options
 
+    if options.promote is not None:
+        way_out = "Then: idxflow run --profile best.toml --promote ALIAS. Nothing has run."
+        raise UsageError("--promote", expected="no promotion by a sweep", found=options.promote, way_out=way_out)
     refuse_foreign(best)
     asked = sweep_options(space=space, trials=trials, round=round, prune=prune, objective=objective, seeds=seeds)
     settings = options.settings(tune=asked or None, home=home, ephemeral=ephemeral, verbose=verbose)
