@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from idxflow.comparing.comparison import Comparison
     from idxflow.comparing.history import TrainingHistory
     from idxflow.comparing.images import Classifier, Predictions
+    from idxflow.comparing.studies import FoundStudy
+    from idxflow.comparing.trainings import TrainingComparison
     from idxflow.exporting.export import Exported
     from idxflow.hinting.hints import LabelHints
     from idxflow.predicting.document import Answers
@@ -291,6 +293,26 @@ class Archive:
         from artifacts.archive.lineage import trace
 
         return trace(self.store, self.artifact(word))
+
+    def study(self, word: str) -> FoundStudy:
+        """
+        Return what a sweep found: of a run that tuned, or of its study. `to_pandas()` makes a table of its trials.
+
+        Raises: UsageError: it is none, or no longer stored; ArtifactDamaged.
+        """
+        from idxflow.comparing.studies import find_study
+
+        return find_study(self.store, find(self.store, word, completed=True))
+
+    def compare_trainings(self, a: str, b: str) -> TrainingComparison:
+        """
+        Compare two trainings by their held-out rows, as two trials of a sweep, `43be:12`; nobody need have tested them.
+
+        Raises: UsageError; ArtifactDamaged.
+        """
+        from idxflow.comparing.trainings import compare_trainings
+
+        return compare_trainings(self.store, self.artifact(a), self.artifact(b))
 
     def compare(self, a: str, b: str) -> Comparison:
         """Compare two runs."""

@@ -119,6 +119,25 @@ def find_artifact(store: Store, word: str) -> Stored:
     return stored_artifact(store, found.stage, found.id) if found.stage else _model(store, _run(store, found.id))
 
 
+def is_untested(store: Store, word: str) -> bool:
+    """
+    Tell whether a word stands for a training that no run of the pipeline has completed with, or for a run that tuned.
+
+    Raises: as `find`.
+    """
+    found = find(store, word, completed=True)
+    if isinstance(found, Record):
+        return bool(_trials(found))
+    ref = found.ref
+    if ref.stage not in TRAININGS:
+        return False
+    with RunIndex(store) as index:
+        users = [each.id for each in index.users(ref.stage, ref.version)]
+    records = list(_records(store, users))
+    # Where no record is left, whoever looks for the run says so.
+    return ref.stage != MODEL or (bool(records) and all(_trials(each) for each in records))
+
+
 def stored_artifact(store: Store, stage: str, version: str, *, fully: bool = False) -> Stored:
     """
     Check an artifact that has to be there; see `find_stored`.

@@ -208,10 +208,10 @@ def compare_runs(store: Store, a: RunRecord, b: RunRecord) -> Comparison:
     comparison = Comparison(
         a=_side(one),
         b=_side(other),
-        parameters=_differences(one.parameters(common), other.parameters(common)),
-        data=_differences(one.data(both), other.data(both)),
-        code=_differences(one.code(both), other.code(both)),
-        environment=_differences(one.environment(both), other.environment(both)),
+        parameters=differences(one.parameters(common), other.parameters(common)),
+        data=differences(one.data(both), other.data(both)),
+        code=differences(one.code(both), other.code(both)),
+        environment=differences(one.environment(both), other.environment(both)),
         untold=tuple(
             name
             for name in {**one.versions, **other.versions}
@@ -232,7 +232,7 @@ def _side(evidence: Evidence) -> Side:
     return Side.model_validate(evidence.record.model_dump() | own)
 
 
-def _differences(a: Facts, b: Facts) -> tuple[Difference, ...]:
+def differences(a: Facts, b: Facts) -> tuple[Difference, ...]:
     """Compare value by value; the same difference in several stages is one."""
     found: dict[bytes, Difference] = {}
     for stage in {**a, **b}:

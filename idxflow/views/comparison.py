@@ -9,6 +9,7 @@ from rich.text import Text
 
 from idxflow.comparing.comparison import Change, ClassChange, Comparison, Difference
 from idxflow.comparing.significance import Image
+from idxflow.comparing.trainings import Trained, TrainingComparison
 from idxflow.views.console import Console
 from idxflow.views.layout import few, local_time, table_lines
 from schemas.counts import counted
@@ -27,6 +28,8 @@ FIGURES = ("A", "B", "B - A")
 ENVIRONMENT = "Environment of the training"
 SPELT = "Is the difference in test accuracy significant?"
 """What the exact McNemar test answers."""
+HELD_OUT = "Is the difference in held-out accuracy significant?"
+"""The same, of two trainings that nobody has tested."""
 
 
 def print_comparison(console: Console, comparison: Comparison, images: int) -> None:
@@ -47,6 +50,48 @@ def print_comparison(console: Console, comparison: Comparison, images: int) -> N
         console.line(title)
         console.lines(Text.assemble("  ", line) for line in lines)
         apart = bool(lines)
+
+
+def print_trainings(console: Console, comparison: TrainingComparison) -> None:
+    """Print two trainings side by side, section by section."""
+    sides = [
+        (name, f"{each.stage}/{each.version}", each.run, each.dataset, f"{each.kept} of {each.epochs}", _weights(each))
+        for name, each in (("A", comparison.a), ("B", comparison.b))
+    ]
+    console.table(("", "training", "run", "data set", "epoch kept", "weights"), sides, ("epoch kept", "weights"))
+    figures = [(f"held-out {each.metric}", *figures_of(each, each.metric != "loss")) for each in comparison.figures]
+    for title, found in (
+        ("Parameters", _difference_lines(comparison.parameters, beginnings)),
+        ("Data", _difference_lines(comparison.data, beginnings)),
+        ("Code", _difference_lines(comparison.code, _presence)),
+        ("Held-out rows", _table(("", *FIGURES), figures, FIGURES)),
+    ):
+        lines = list(found)
+        same = ": none in one of them" if title == "Held-out rows" else ": the same"
+        console.line()
+        console.line(Text.assemble((title, "bold"), "" if lines else same))
+        console.lines(Text.assemble("  ", line) for line in lines)
+    console.line()
+    console.line(Text(HELD_OUT, "bold"))
+    said, why = verdict_on_trainings(comparison)
+    console.line(Text.assemble("  ", (said, "bold"), f": {why}"))
+
+
+def verdict_on_trainings(comparison: TrainingComparison) -> tuple[str, str]:
+    """Return whether chance explains the difference on held-out rows, and how that is known or why it is not."""
+    if (found := comparison.test) is None:
+        return "Not tested", f"{comparison.no_test}."
+    which = f"of {counted(found.rows, 'row', ',')} only A gets {found.b:,} right, only B {found.c:,}"
+    return _significant(found.p_value, found.more_than_chance), f"Exact McNemar test, level {found.level}: {which}"
+
+
+def _significant(p_value: float, more_than_chance: bool) -> str:
+    shown = f"p = {p_value:.3g}" if p_value >= SMALLEST_P else f"p < {SMALLEST_P}"
+    return f"{'Yes' if more_than_chance else 'No'} ({shown})"
+
+
+def _weights(side: Trained) -> str:
+    return "-" if side.weights is None else f"{side.weights:,}"
 
 
 def _sections(comparison: Comparison, images: int) -> Iterator[tuple[Text, list[str | Text]]]:
@@ -103,10 +148,8 @@ def verdict(comparison: Comparison) -> tuple[str, str]:
     """Return whether chance explains the difference in test accuracy, and how that is known or why it is not."""
     if (found := comparison.disagreement) is None:
         return "Not tested", f"{comparison.no_disagreement}."
-    p_value = f"p = {found.p_value:.3g}" if found.p_value >= SMALLEST_P else f"p < {SMALLEST_P}"
     which = f"only A gets {counted(found.b, 'image')} right, only B {found.c}"
-    said = f"{'Yes' if found.more_than_chance else 'No'} ({p_value})"
-    return said, f"Exact McNemar test, level {found.level}: {which}"
+    return _significant(found.p_value, found.more_than_chance), f"Exact McNemar test, level {found.level}: {which}"
 
 
 def _verdict_lines(comparison: Comparison) -> Iterator[str | Text]:

@@ -21,15 +21,18 @@ from urllib.parse import quote, urlsplit
 
 from artifacts.store.disk import disk
 from flows.run_record import RunRecord
+from idxflow.comparing.studies import FoundStudy, find_study
 from idxflow.views.answers import EACH, least_sure, listed
-from idxflow.views.comparison import SPELT, beginnings, figures_of, verdict
+from idxflow.views.comparison import HELD_OUT, SPELT, beginnings, figures_of, verdict, verdict_on_trainings
 from idxflow.views.layout import few, local_time
 from idxflow.views.run import place_of, row_of, time_taken
+from idxflow.views.study import tested_rows, trial_rows
 from schemas.calibration import points
 from schemas.counts import counted
 from schemas.errors import IdxflowError
 from schemas.image_table import TABLE, ImageTable
 from schemas.results import PREDICTIONS, REPORT, unsaid
+from schemas.space import compact
 from schemas.text import duration, share, span
 from schemas.training import History
 from schemas.visible import in_a_line
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from idxflow.comparing.comparison import Comparison
     from idxflow.comparing.images import Images, Predictions
     from idxflow.comparing.significance import Disagreement
+    from idxflow.comparing.trainings import TrainingComparison
     from idxflow.hinting.hints import LabelHints
     from idxflow.predicting.document import Answers
     from schemas.scoring import Scored
@@ -180,6 +184,13 @@ def run_html(run: ArchivedRun) -> str:
             figures = tuple(_stored_figures(run, LARGEST - taken))
         except IdxflowError as error:  # cleaned up, or damaged since: the run did complete
             notes.append(str(error))
+    if record.study:
+        try:
+            took_so_far = f"{about}: {run.state}{took}, {local_time(record.started)}."
+            study = find_study(run.store, record)
+            return render(_study_piece(study, f"Run {run.id}", took_so_far, tuple(notes)))
+        except IdxflowError as error:  # as above
+            notes.append(str(error))
     links = []
     if (report := place_of(run.store, record, "report", REPORT)) and run.state == "completed":
         links.append(Link("report", _address(report)))
@@ -315,6 +326,57 @@ def comparison_html(comparison: Comparison, test: Stored | None = None) -> str:
             notes.append(str(error))
     said, why = verdict(comparison)
     return render(Piece(f"{SPELT} {said}", why, notes=tuple(notes), tables=tuple(tables), galleries=galleries))
+
+
+def study_html(study: FoundStudy) -> str:
+    """Return what a sweep found: the winner, its tests, the best trials, what mattered, and the figures."""
+    return render(_study_piece(study, f"Study of {study.rules.dataset}"))
+
+
+def _study_piece(study: FoundStudy, title: str, about: str = "", notes: tuple[str, ...] = ()) -> Piece:
+    from tasks.explaining.study_page import FIGURES, address
+
+    winner, headline = study.winner, list[tuple[str, str, str]]()
+    if winner and winner.accuracy is not None and winner.loss is not None:
+        values = ", ".join(f"{name} {compact(value)}" for name, value in winner.values.items())
+        headline.append(("held-out accuracy", share(winner.accuracy), f"trial {winner.number}: {values}"))
+    if study.means:
+        headline.append(("test accuracy", share(study.means[0]), f"mean of {counted(len(study.tested), 'seed')}"))
+        headline.append(("the profile's own", share(study.means[1]), "the same seeds"))
+    counts = ", ".join(f"{study.count(state)} {state}" for state in ("complete", "pruned", "failed"))
+    told = [f"{counted(len(study.trials), 'trial')}: {counts}."] + ([f"{study.verdict}."] if study.verdict else [])
+    tables = []
+    if study.tested:
+        header, rows, right = tested_rows(study)
+        tables.append(Table(header, tuple(rows), "On the test images", frozenset(right)))
+    if ranked := study.ranked[:ROWS]:
+        header, rows, right = trial_rows(study, ranked)
+        tables.append(Table(header, tuple(rows), "The best trials", frozenset(right)))
+    room, figures = LARGEST, list[tuple[Figure, ...]]()
+    for name in ("history", "parallel", "importance"):
+        if (drawn := FIGURES[name](study)) and len(where := address(drawn)) <= room:
+            room -= len(where)
+            figures.append((Figure(where, name),))
+    links = (Link("page", _address(study.page)),)
+    said = " ".join(filter(None, [about, *told]))
+    return Piece(title, said, tuple(headline), notes, tuple(tables), tuple(figures), links=links)
+
+
+def trainings_html(comparison: TrainingComparison) -> str:
+    """Return two trainings side by side: whether chance explains the difference, figures and settings."""
+    sides = tuple(
+        (name, f"{each.stage}/{each.version}", each.run, each.dataset, f"{each.kept} of {each.epochs}")
+        for name, each in (("A", comparison.a), ("B", comparison.b))
+    )
+    tables = [Table(("", "training", "run", "data set", "epoch kept"), sides)]
+    figures = ("A", "B", "B - A")
+    rows = tuple((f"held-out {each.metric}", *figures_of(each, each.metric != "loss")) for each in comparison.figures)
+    if rows:
+        tables.append(Table(("", *figures), rows, right=frozenset(figures)))
+    if changed := tuple((each.name, *beginnings(each)) for each in comparison.parameters[:LISTED]):
+        tables.append(Table(("setting", "A", "B"), changed, "What was set differently"))
+    said, why = verdict_on_trainings(comparison)
+    return render(Piece(f"{HELD_OUT} {said}", why, tables=tuple(tables)))
 
 
 def _disputed(found: Disagreement, table: Path) -> Iterator[Gallery]:

@@ -19,11 +19,14 @@ from artifacts.manifest import Manifest
 from artifacts.run_record import StageRecord
 from artifacts.store.integrity import Damage
 from artifacts.store.store import Store
-from flows.run_record import RunRecord, Score
+from flows.run_record import RunRecord, Score, StudyFacts
+from idxflow.comparing.studies import STAGE, FoundStudy, find_study
 from idxflow.views.console import CAVEAT, Console
 from idxflow.views.layout import below, local_time, present, shown_version, table_lines
 from idxflow.views.stages import STYLES
+from idxflow.views.study import print_trials, study_rows
 from schemas.counts import counted
+from schemas.errors import IdxflowError
 from schemas.held_out import HeldOut
 from schemas.image_spec import ImageSpec
 from schemas.model import MODEL
@@ -32,6 +35,7 @@ from schemas.scoring import Scored
 from schemas.source import FILES
 from schemas.text import amount, duration, share, span
 from schemas.training import PROFILES, Training
+from schemas.tuning import BEST, PAGE, TRIAL
 from schemas.verdict import Promotion
 
 INDENT = 12
@@ -64,6 +68,7 @@ class Row(BaseModel):
     test_accuracy: float | None
     interval: tuple[float, float] | None = Field(default=None, description="95 % interval of the test accuracy")
     caveats: tuple[str, ...] = Field(default=(), description="what voids or weakens the test accuracy, a sentence each")
+    tuned: str = Field(default="", description="of a run that tuned: what it did, in a few words")
 
 
 class StageFacts(BaseModel):
@@ -125,6 +130,8 @@ class RunFacts(BaseModel):
     report: Path | None = Field(description="None where it is not in the store")
     scored_by: str = Field(default="", description="of a run that named new images: the run whose model did")
     scored: dict[str, Scored] = Field(default_factory=dict, description="of such a run: what was named, by place")
+    study: StudyFacts | None = Field(default=None, description="of a run that tuned: what was found")
+    best_trials: FoundStudy | None = Field(default=None, exclude=True, description="that study, where it is stored")
     corrected: tuple[str, ...] = Field(
         description="how many labels a person has corrected, and in which file, by split"
     )
@@ -151,6 +158,7 @@ def run_facts(store: Store, record: RunRecord, now: datetime) -> RunFacts:
         "stages": [_stage_facts(store, row) for row in record.stages],
         "model": place_of(store, record, "train", MODEL),
         "report": place_of(store, record, "report", REPORT),
+        **_study(store, record),
         "corrected": tuple(_corrected([store.folder(row.stage, row.version) for row in _tables(record)])),
         "record": store.runs / f"{record.id}.json",
         "aliases": [
@@ -165,6 +173,18 @@ def run_facts(store: Store, record: RunRecord, now: datetime) -> RunFacts:
         ],
     }
     return RunFacts.model_validate(record.model_dump() | own | {"unknown": record.model_extra or {}})
+
+
+def _study(store: Store, record: RunRecord) -> dict[str, Any]:
+    """Return what a run that tuned found: its facts with the paths of now, and the study where it is stored."""
+    if record.study is None:
+        return {}
+    moved = {"page": PAGE, "best": BEST}
+    here = {field: str(place_of(store, record, STAGE, file) or "") for field, file in moved.items()}
+    found = None
+    with suppress(IdxflowError, ValidationError):  # cleaned up, or damaged since: the facts are there
+        found = find_study(store, record)
+    return {"study": record.study.model_copy(update=here), "best_trials": found}
 
 
 def time_taken(record: RunRecord, state: RunState, now: datetime) -> float | None:
@@ -197,6 +217,7 @@ def row_of(store: Store, record: RunRecord, now: datetime) -> Row:
         test_accuracy=test.accuracy if test else None,
         interval=test.interval if test else None,
         caveats=tuple(caveat.message for caveat in record.caveats),
+        tuned=record.tuned,
     )
 
 
@@ -234,7 +255,13 @@ def run_lines(rows: Sequence[Row], width: int | None = None) -> Iterator[Text]:
 
 
 def computed(row: Row) -> str:
-    """Return what a run computed: `nothing`, `all 20`, `train evaluate report`, `parse to report`, `download x 2`."""
+    """
+    Return what a run computed: `nothing`, `all 20`, `train evaluate report`, `parse to report`, `download x 2`.
+
+    Of a sweep that would be long: it is `tune, 24 trials, best 98.12 % held-out`.
+    """
+    if row.tuned:
+        return row.tuned
     if row.state in ("running", "killed") and not row.stages:
         return "-"
     if not row.computed:
@@ -262,6 +289,7 @@ def print_run(console: Console, facts: RunFacts) -> None:
         *(("Corrected", told) for told in facts.corrected),
         ("Model", facts.model),
         ("Report", facts.report),
+        *(study_rows(facts.study) if facts.study else ()),
         ("Record", facts.record),
         ("Dashboard", facts.dashboard),
         *(("Alias", alias) for alias in facts.aliases),
@@ -279,13 +307,18 @@ def print_run(console: Console, facts: RunFacts) -> None:
         mark = f"  in the profile: {_value(setting.profile)}" if setting.changed else ""
         line = Text(f"  {setting.name:20} {_value(setting.value):{wide}}{mark}".rstrip())
         console.line(Text.assemble(line, style="yellow") if setting.changed else line)
+    if facts.best_trials:
+        print_trials(console, facts.best_trials)
     if facts.stages:
         cached = sum(stage.cached for stage in facts.stages)
         states = Counter(stage.store for stage in facts.stages if stage.store != "there")
         rest = ", ".join(f"{count} {state}" for state, count in states.items()) or "all in the store"
         counts = f"{cached} cached, {len(facts.stages) - cached} computed; {rest}"
         console.line(Text(f"\nStages: {counts}", "bold"))
+        trials = sum(stage.name.startswith(TRIAL) for stage in facts.stages)
         console.lines(_stage_lines(facts, console.width))
+        if trials:
+            console.line(Text(f"{counted(trials, 'training')} of trials not listed: --json has them", "dim"))
 
 
 def print_summary(console: Console, record: RunRecord, home: Path, stop_server: str | None = None) -> None:
@@ -317,6 +350,7 @@ def print_summary(console: Console, record: RunRecord, home: Path, stop_server: 
         *(_figures(record) if done or record.promotion else ()),
         ("Model", record.model and Path(record.model)),
         ("Report", record.report and Path(record.report)),
+        *(study_rows(record.study) if record.study else ()),
         ("Record", home / "runs" / f"{record.id}.json"),
         ("Dashboard", record.dashboard),
         ("Stop the server", stop_server),
@@ -403,7 +437,12 @@ def place_of(store: Store, record: RunRecord, stage: str, file: str) -> Path | N
 
 
 def _stage_lines(facts: RunFacts, width: int | None) -> Iterator[Text]:
-    """Yield the table of stages; below a stage, why it was computed, and whether its artifact is gone or damaged."""
+    """
+    Yield the table of stages; below a stage, why it was computed, and whether its artifact is gone or damaged.
+
+    Those of a sweep's trials, which are many, are left out.
+    """
+    shown = [stage for stage in facts.stages if not stage.name.startswith(TRIAL)]
     header, *lines = table_lines(
         ("stage", "of", "state", "time", "size", "version"),
         [
@@ -415,12 +454,12 @@ def _stage_lines(facts: RunFacts, width: int | None) -> Iterator[Text]:
                 amount(stage.bytes, "bytes"),
                 Text(shown_version(stage.version, width), "dim"),
             )
-            for stage in facts.stages
+            for stage in shown
         ],
         right=("time", "size"),
     )
     yield header
-    for line, stage in zip(lines, facts.stages, strict=True):
+    for line, stage in zip(lines, shown, strict=True):
         yield line
         yield from below(stage.reason, INDENT, width)
         if stage.store != "there":

@@ -23,6 +23,8 @@ LEVELS = 7
 """Colours of complete trials, by their rank: `q0`, the worst, to `q6`."""
 CURVE_POINTS = 20_000
 """Points of all learning curves together, at most; each has twelve at least."""
+CROWD = 60
+"""Trials beyond which lines are drawn fainter."""
 LETTER = 6.3
 """Width of a letter, about: labels that would touch are left out."""
 
@@ -175,7 +177,7 @@ def draw_curves(study: Study) -> str:
         # Beyond the figure a line ends at its edge: a scale goes no further.
         points = " ".join(f"{_n(across(epoch))},{_n(up(value))}" for epoch, value in _thinned(curve, most))
         drawn.append(f'<polyline class="{kind}" points="{points}">{said}</polyline>')
-    marks += [f'<g class="curves{" many" if len(curves) > 60 else ""}">', *drawn, "</g>"]
+    marks += [f'<g class="curves{" many" if len(curves) > CROWD else ""}">', *drawn, "</g>"]
     if (winner := study.winner) and winner.kept and (value := measured(winner, objective)) is not None:
         marks.append(f'<path class="winner" d="{_star(across(winner.kept), up(value), 7)}"/>')
     marks += _key(study, 14, curves=True)
@@ -278,8 +280,8 @@ def draw_parallel(study: Study) -> str:
     told = f"Each line is a trial: its value of {', '.join(names)}, and the held-out {objective} that came of it."
     if winner:
         told += f" The winner: {', '.join(f'{name} {compact(value)}' for name, value in winner.values.items())}."
-    height = (last if known else last - row) + 26
-    return _svg("parallel", "Values and what came of them", told, height, ['<g class="lines">', *marks, "</g>"])
+    height, crowd = (last if known else last - row) + 26, " many" if len(study.trials) > CROWD else ""
+    return _svg("parallel", "Values and what came of them", told, height, [f'<g class="lines{crowd}">', *marks, "</g>"])
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,15 @@ Compare two runs: what they were made from, and what came of it.
 
 Whether one model is better than the other by more than chance is tested with
 the exact McNemar test, over the test images that exactly one of them gets right.
-A model stands for the run that made it, or the newest that completed with it.
+A model stands for the run that made it, or the newest that completed with it;
+where only a sweep has it, both are compared by their held-out rows.
 
 Examples:
   idxflow compare 1d54 43be
   idxflow compare champion latest    what the newest completed run changes
   idxflow compare champion latest --images 20
   idxflow compare champion latest --json > comparison.json
+  idxflow compare 43be:12 43be:3     two trials of a sweep, on held-out rows
 """
 
 from __future__ import annotations
@@ -18,11 +20,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from artifacts.archive.lookup import is_untested
 from idxflow.api import open_store
 from idxflow.cli.ending import DONE
 from idxflow.cli.options import Home, Json, count
 from idxflow.cli.output import put_json
-from idxflow.views.comparison import print_comparison
+from idxflow.views.comparison import print_comparison, print_trainings
 from idxflow.views.console import open_console
 
 
@@ -38,6 +41,11 @@ def compare(
     json: Json = False,
 ) -> int:
     """Compare two runs."""
-    comparison = open_store(home).compare(run_a, run_b)
+    archive = open_store(home)
+    if any(is_untested(archive.store, word) for word in (run_a, run_b)):
+        trainings = archive.compare_trainings(run_a, run_b)
+        put_json(trainings) if json else print_trainings(open_console(), trainings)
+        return DONE
+    comparison = archive.compare(run_a, run_b)
     put_json(comparison) if json else print_comparison(open_console(), comparison, images)
     return DONE

@@ -40,12 +40,15 @@ def write_sweep(
                 made = make(store, stage, inputs={"table": table}, parameters=values, files=files)
                 rows.append(stage_record(made).model_copy(update={"name": f"{TRIAL}{each.number}"}))
             trained.append(made)
-        refs = dict[str, list[Ref]]()
+        refs, history = dict[str, list[Ref]](), files[HISTORY]
         for kind, called in (("", WINNER), ("own_", "own ")):
             refs[f"{kind}models"] = [
-                make(store, "train", inputs={"table": table}, parameters={"of": called, "at": at, "seed": seed})
+                make(
+                    store, "train", inputs={"table": table}, parameters={"of": called, "at": at, "seed": seed},
+                    files={"model.keras": f"{called} {at} {seed}".encode(), HISTORY: history},
+                )
                 for at in range(tests)
-            ]
+            ]  # fmt: skip
             refs[f"{kind}scores"] = [
                 make(
                     store, "evaluate", inputs={"model": model},
