@@ -7,14 +7,16 @@ A page whose name was made to point here is refused by the Host of its requests,
 Prefect sees them. Allowed are the addresses of PREFECT_SERVER_CORS_ALLOWED_ORIGINS,
 PREFECT_SERVER_UI_API_URL and PREFECT_API_URL, and 127.0.0.1 and localhost.
 
-With --listener it is a home folder's own server, and deletes what that folder's dashboard has no use for; see
-`idxflow.server.forgetting`. It is started as a file, so that it needs no idxflow on the path.
+With --listener it is a home folder's own server: it makes that folder's database, and deletes what its dashboard has no
+use for; see `idxflow.server.database` and `idxflow.server.forgetting`. It is started as a file, so that it needs no
+idxflow on the path.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import os
 import socket
 import sys
 from collections.abc import Iterable
@@ -72,6 +74,10 @@ def main() -> None:
     given = parser.parse_args()
 
     gc.disable()  # until it serves: hundreds of thousands of objects last, and would be searched again and again
+    if given.listener is not None:
+        from idxflow.server.database import prepare_database
+
+        prepare_database(os.environ)
     import uvicorn
     from prefect.server.api.server import create_app
     from prefect.settings import get_current_settings
@@ -96,7 +102,7 @@ def main() -> None:
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)  # migrates a new home's database
+            await super().startup(sockets)  # migrates a database
             gc.enable()
 
     gc.freeze()
