@@ -79,8 +79,12 @@ def main() -> None:
 
         prepare_database(os.environ)
     import uvicorn
-    from prefect.server.api.server import create_app
-    from prefect.settings import get_current_settings
+
+    from idxflow.later import grammar_later
+
+    with grammar_later():
+        from prefect.server.api.server import create_app
+        from prefect.settings import get_current_settings
 
     settings = get_current_settings()
     api, origins = settings.server.api, settings.server.api.cors_allowed_origins.split(",")
