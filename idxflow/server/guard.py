@@ -89,7 +89,8 @@ def main() -> None:
     settings = get_current_settings()
     api, origins = settings.server.api, settings.server.api.cors_allowed_origins.split(",")
     addresses = [*(each for each in origins if each != "*"), settings.server.ui.api_url, settings.api.url]
-    app = guarded(create_app(final=True), given.port, filter(None, addresses))
+    # Not `final`, which only collects garbage: a quarter of a second for 7,000 of 290,000 objects.
+    app = guarded(create_app(), given.port, filter(None, addresses))
     if given.listener is not None:
         from idxflow.server.forgetting import WhenIdle, forget_one
 
