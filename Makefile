@@ -14,7 +14,7 @@ MNIST ?= ../shared/mnist
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-postgres test-dashboard bench bench-scale lint format install lock clean
+.PHONY: help run test test-all test-postgres test-dashboard bench bench-scale lint format install lock schema clean
 
 help:  ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -76,6 +76,9 @@ $(INSTALLED): requirements.lock pyproject.toml | $(BIN)/uv
 lock: | $(BIN)/uv  ## Rebuild requirements.lock, with the newest versions that pyproject.toml allows.
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --generate-hashes \
 	  --no-emit-index-url --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+
+schema: $(INSTALLED)  ## Write down what the migrations of the lock's Prefect come to; after make lock has changed it.
+	$(BIN)/python -m tests.idxflow.migrating
 
 clean:  ## Delete .venv and the tools' caches; artifacts and runs in .idxflow stay.
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

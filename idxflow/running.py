@@ -122,8 +122,9 @@ class Runner:
 def _main_job(home: Path, job: Callable[[], Job]) -> Flow:
     """Import the main job, and with it Prefect; then, while the run works, what its stages will need."""
     from flows.garbage import lasting
+    from idxflow.later import grammar_later
 
-    with lasting():
+    with lasting(), grammar_later():
         from flows.ahead import import_ahead
         from flows.pipeline import pipeline
     atexit.register(gc.freeze)  # or the interpreter's exit would collect once more

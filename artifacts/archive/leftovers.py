@@ -99,7 +99,10 @@ def _half_written(store: Store, now: datetime) -> Iterator[Leftover]:
         if now - touched(path) > SETTLED and ((record := read_run(store, run)) is None or record.state != "running"):
             yield Leftover("temporary", path, "its run's record says all of it")
     # Hidden names below an artifact are the store's own business: they go with it.
-    for folder in (store.runs, *(store.home / name for name in ("aliases", "pins", "trust", "own", "index"))):
+    for folder in (
+        store.runs,
+        *(store.home / name for name in ("aliases", "pins", "trust", "own", "index", "prefect")),
+    ):
         for path in sorted(folder.glob(".*")):
             if TEMPORARY.fullmatch(path.name) and now - touched(path) > SETTLED:
                 yield Leftover("temporary", path, "a file that was not written to its end")

@@ -7,13 +7,8 @@ import tomllib
 from pathlib import Path
 
 from artifacts.store.links import refuse_links
+from idxflow.server.database import CHOSEN, OTHERS, database_url
 from idxflow.server.password import private_folder
-
-_DATABASE = (
-    "PREFECT_SERVER_DATABASE_CONNECTION_URL",
-    "PREFECT_API_DATABASE_CONNECTION_URL",
-    "PREFECT_SERVER_DATABASE_HOST",
-)
 
 
 def prepare_environment(home: Path, *, verbose: bool = False, ephemeral: bool = False) -> None:
@@ -51,8 +46,8 @@ def prepare_environment(home: Path, *, verbose: bool = False, ephemeral: bool = 
     # A Prefect profile that names an API stays active, with its keys: Prefect reads it from its own home.
     if ephemeral or profile_api_url() is None:
         defaults["PREFECT_HOME"] = str(prefect)
-    if not any(name in os.environ for name in _DATABASE):
-        defaults[_DATABASE[0]] = f"sqlite+aiosqlite:///{prefect / 'prefect.db'}"
+    if not any(name in os.environ for name in (CHOSEN, *OTHERS)):
+        defaults[CHOSEN] = database_url(home)
     if not verbose:
         defaults["TF_CPP_MIN_LOG_LEVEL"] = "3"
     if password := os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from idxflow.server.connection import enter
+from idxflow.server.database import database_file
 from idxflow.server.environment import prepare_environment, user_api_url
 from idxflow.server.forgetting import ENDED
 from idxflow.server.local import api_answers, find_server
@@ -48,7 +49,7 @@ def trim_history(home: Path, age: timedelta, *, really: bool) -> Trimmed | None:
 
     Returns: None where there is no history, or it is on another server.
     """
-    if not (home / "prefect" / "prefect.db").exists():
+    if not database_file(home).exists():
         return None
     days = age / timedelta(days=1)
     server = find_server(home)

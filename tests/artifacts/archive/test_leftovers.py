@@ -23,6 +23,7 @@ PLACES: dict[str, Callable[[Store], Path]] = {
     "an alias": lambda store: store.home / "aliases" / "champion.json",
     "a pin": lambda store: store.home / "pins" / f"run-{'a' * 12}.json",
     "a first use": lambda store: store.home / "trust" / "0123456789abcdef.json",
+    "a server's database": lambda store: store.home / "prefect" / "prefect.db",
 }
 
 
