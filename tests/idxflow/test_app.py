@@ -28,6 +28,7 @@ from schemas.catalog import dataset_names
 from schemas.errors import UsageError
 from schemas.source import Choices
 from schemas.training import PROFILES, Training
+from schemas.tuning import Sweep
 from tests.processes import PROJECT, bare_environment, run_python
 
 NAMES = [file.stem for file in COMMANDS]
@@ -56,7 +57,7 @@ def test_there_are_the_commands_that_the_project_promises() -> None:
     assert {" ".join(words) for words in commands()} == {
         "", "run", "server", "server start", "server stop", "server status", "server password",
         "plan", "runs", "show", "lineage", "compare", "hints", "verify", "gc", "alias", "pin", "export", "trust", "up",
-        "describe", "predict", "promote",
+        "describe", "predict", "promote", "tune",
     }  # fmt: skip
 
 
@@ -119,11 +120,12 @@ def test_the_help_names_every_allowed_value(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_each_setting_has_an_option(capsys: pytest.CaptureFixture[str]) -> None:
-    """The page of `run` has an option for each setting, beside those that no file may set."""
-    main(["run", "--help"])
-    options = set(re.findall(r"^\W*(--[\w-]+)", capsys.readouterr().out, flags=re.MULTILINE))
-    settings = (set(Settings.model_fields) | set(Choices.model_fields)) - {"training", "pack", "pad"}
-    assert {f"--{name.replace('_', '-')}" for name in settings} <= options
+    """The page of `run` has an option for each setting, and that of `tune` for each of a sweep."""
+    settings = (set(Settings.model_fields) | set(Choices.model_fields)) - {"training", "pack", "pad", "tune"}
+    for command, names in (("run", settings), ("tune", set(Sweep.model_fields))):
+        main([command, "--help"])
+        options = set(re.findall(r"^\W*(--[\w-]+)", capsys.readouterr().out, flags=re.MULTILINE))
+        assert {f"--{name.replace('_', '-')}" for name in names} <= options
 
 
 def test_the_home_folder_comes_from_the_strongest_source(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,7 +147,7 @@ def test_a_file_is_no_home(desk: Path) -> None:
 
 COMMANDS = (
     "server, alias, compare, describe, export, gc, hints, lineage, pin, plan, predict, promote, run, runs, show, "
-    "trust, up, verify"
+    "trust, tune, up, verify"
 )
 
 
