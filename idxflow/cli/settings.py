@@ -39,6 +39,7 @@ from schemas.catalog.places import load_place
 from schemas.errors import UsageError
 from schemas.source import Choices
 from schemas.training import PROFILES, ProfileName, Training
+from schemas.workers import Workers
 
 if TYPE_CHECKING:
     from flows.job import Job
@@ -134,6 +135,7 @@ class Settings(BaseSettings):
     fail_below: float | None = Field(
         default=None, ge=0, le=1, description="test accuracy below which the command of a completed run exits with 3"
     )
+    workers: Workers = Field(default=Workers(), description="who computes; the artifacts are the same")
     home: Path = Field(
         default=Path(".idxflow"), validate_default=True, description="absolute folder of all run-time data"
     )

@@ -28,6 +28,7 @@ from schemas.catalog import dataset_names
 from schemas.errors import UsageError
 from schemas.source import Choices
 from schemas.training import PROFILES, Training
+from schemas.workers import Workers
 from tests.processes import PROJECT, bare_environment, run_python
 
 NAMES = [file.stem for file in COMMANDS]
@@ -123,6 +124,7 @@ def test_each_setting_has_an_option(capsys: pytest.CaptureFixture[str]) -> None:
     main(["run", "--help"])
     options = set(re.findall(r"^\W*(--[\w-]+)", capsys.readouterr().out, flags=re.MULTILINE))
     settings = (set(Settings.model_fields) | set(Choices.model_fields)) - {"training", "pack", "pad"}
+    settings |= set(Workers.model_fields) - {"count"}  # which is called --workers
     assert {f"--{name.replace('_', '-')}" for name in settings} <= options
 
 
@@ -159,7 +161,7 @@ def test_a_wrong_setting_is_told_by_every_command(desk: Path, monkeypatch: pytes
 def test_a_plan_takes_the_options_of_a_run() -> None:
     """Whatever decides what a run does can be given to `plan` as well, and nothing that `run` does not know."""
     of_run, of_plan = (get_type_hints(function, include_extras=True) for function in (run, plan))
-    assert set(of_run) - set(of_plan) == {"alert_below", "fail_below", "ephemeral", "verbose"}
+    assert set(of_run) - set(of_plan) == {"alert_below", "fail_below", "ephemeral", "verbose", "workers"}
     assert of_plan.items() <= of_run.items()
 
 
