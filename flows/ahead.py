@@ -11,12 +11,14 @@ import importlib
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import copy_context
 from functools import cache
 from pathlib import Path
 
 from artifacts.engine.plan import Plan, Planning
+from artifacts.engine.workers import Executor
 from artifacts.refresh import Refresh
 from artifacts.store.store import Store
 from flows.choose import find_dataset
@@ -32,6 +34,25 @@ def imports_of(plan: Plan) -> Iterator[str]:
     """Yield, each once, the heaviest of what the stages import that will run whatever those before them find."""
     wanted = {row.stage for row in plan.stages if row.state == "will run"}
     yield from dict.fromkeys(stage.imports for name, stage in GRAPH.items() if name in wanted and stage.imports)
+
+
+def begin_ahead(home: Path, job: Job, workers: Executor) -> None:
+    """
+    Get ready for what a run will compute: here, or on its workers, which are started only where something will be.
+
+    Args: home: the folder of all run-time data.
+    """
+    if job.workers.runner == "threads":
+        import_ahead(home, job)
+        return
+
+    def work() -> None:
+        with _only_noted():
+            plan = _plan(home, job)
+            if any(row.state == "will run" for row in plan.stages):
+                workers.start(tuple(imports_of(plan)))
+
+    _in_background(work)
 
 
 def import_ahead(home: Path, job: Job) -> threading.Thread:
@@ -50,18 +71,33 @@ def import_ahead(home: Path, job: Job) -> threading.Thread:
 @cache  # who starts a flow begins before the flow does, and the flow finds that begun
 def _begun(home: Path, job: Job) -> threading.Thread:
     def work() -> None:
-        try:
-            store = Store(home, create=False)
-            planning = Planning(store, Refresh(job.refresh), job.dataset or "")
-            with planning.walking():
-                dag(find_dataset(store, job.dataset, job.mirrors, job.pack), job.training)
-            if missing := [module for module in imports_of(planning.plan) if module not in sys.modules]:
+        with _only_noted():
+            if missing := [module for module in imports_of(_plan(home, job)) if module not in sys.modules]:
                 with lasting():
                     for module in missing:
                         importlib.import_module(module)
-        except Exception as error:
-            logger.info("Not imported ahead: %s: %s", type(error).__name__, conceal_all(str(error)))
 
+    return _in_background(work)
+
+
+def _plan(home: Path, job: Job) -> Plan:
+    store = Store(home, create=False)
+    planning = Planning(store, Refresh(job.refresh), job.dataset or "")
+    with planning.walking():
+        dag(find_dataset(store, job.dataset, job.mirrors, job.pack), job.training)
+    return planning.plan
+
+
+@contextmanager
+def _only_noted() -> Iterator[None]:
+    """Put what goes wrong into the log."""
+    try:
+        yield
+    except Exception as error:
+        logger.info("Not imported ahead: %s: %s", type(error).__name__, conceal_all(str(error)))
+
+
+def _in_background(work: Callable[[], None]) -> threading.Thread:
     context = copy_context()  # that of the flow run, if it has begun: the log's lines are its
     thread = threading.Thread(target=lambda: context.run(work), name="ahead")
     thread.start()

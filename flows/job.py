@@ -19,6 +19,7 @@ from schemas.addresses import MirrorAddress, below_home
 from schemas.catalog import dataset_names, is_place
 from schemas.source import Choices
 from schemas.training import ProfileName, Training
+from schemas.workers import Workers
 
 R = TypeVar("R")
 
@@ -135,6 +136,12 @@ class Job(BaseModel):
     )
     pack: Choices = Field(
         default=Choices(), description="What is said of a folder, archive, table or file of arrays that is packed."
+    )
+
+    workers: Workers = Field(
+        default=Workers(),
+        description="Who computes: threads of the run's process, processes of this machine, or those of a Dask "
+        "cluster. The artifacts are the same, to the bit.",
     )
 
     @property

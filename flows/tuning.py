@@ -71,9 +71,9 @@ def work(job: TuningJob) -> RunRecord:
     Raises:  UsageError: a wrong space, or nothing is held out.  The first error of any stage but a trial's training.
     """
     from artifacts.engine.recorder import recording
-    from flows.executor import executor_of
     from flows.study_board import showing
     from flows.sweeping import Sweeping, asked, found
+    from flows.workers import executor_of
 
     with recording(workers=executor_of(job.workers), refresh=job.refresh, **asked(job)) as run, showing(run) as board:
         swept = run.attempt(Sweeping(job, run).walk)

@@ -6,7 +6,7 @@ from functools import partial
 
 from artifacts.engine.recorder import Recorder, recording
 from flows.admit import Admission
-from flows.ahead import import_ahead
+from flows.ahead import begin_ahead
 from flows.choose import choose_dataset
 from flows.dag import Outcome, dag
 from flows.dashboard import shown
@@ -15,6 +15,7 @@ from flows.identify import confirm, take_unknown
 from flows.job import Job
 from flows.revalidate import ask_mirrors
 from flows.run_record import RunRecord, asked, found
+from flows.workers import executor_of
 
 
 def work(job: Job) -> RunRecord:
@@ -24,8 +25,9 @@ def work(job: Job) -> RunRecord:
     Returns: the run's record.
     Raises:  the first error of any stage, after the record has been written.
     """
-    with shown(job.training.profile, job.alert_below), recording(**asked(job)) as run:
-        import_ahead(run.store.home, job)
+    workers = executor_of(job.workers)
+    with shown(job.training.profile, job.alert_below), recording(workers=workers, **asked(job)) as run:
+        begin_ahead(run.store.home, job, workers)
         if job.promote is None:
             run.publish(**found(run, run.attempt(partial(_walk, job, run)), job))
         else:

@@ -38,6 +38,7 @@ from schemas.model import MODEL
 from schemas.results import METRICS, PREDICTIONS
 from schemas.source import Choices
 from schemas.training import HISTORY, Training
+from schemas.workers import Workers
 
 if TYPE_CHECKING:
     import keras
@@ -456,6 +457,7 @@ def run(
     alert_below: float | None = None,
     force: bool = False,
     pack: Choices | None = None,
+    workers: Workers | None = None,
     home: Path | str | None = None,
     ephemeral: bool = False,
     **values: Unpack[TrainingValues],
@@ -481,6 +483,7 @@ def run(
         alert_below: test accuracy, in [0, 1], below which the run warns and emits an event.
         force:       go on where more memory or disk is needed than is free.
         pack:        what is said of a folder, archive, table or file of arrays.
+        workers:     who computes; None: threads of this process. See `schemas.workers.Workers`.
         home:        as for `open_store`; it is made where there is none.
         ephemeral:   use a temporary server, which ends with this process.
         values:      of the configuration, by name: `profile`, `epochs`, `hidden`, `seed` and so on; what is not named
@@ -491,11 +494,13 @@ def run(
         ServerError:       Prefect's server cannot be started, or does not answer.
         KeyboardInterrupt: Ctrl-C.
     """
+    from flows.workers import require_workers
     from idxflow.calling import carried_out
     from idxflow.cli.options import home_of
 
     others = {"mirrors": mirrors, "revalidate": revalidate, "alert_below": alert_below, "force": force}
-    job = ask(dataset, training, values, refresh, pack=pack or Choices(), **others)
+    job = ask(dataset, training, values, refresh, pack=pack or Choices(), workers=workers or Workers(), **others)
+    require_workers(job.workers)
     check_dataset(job)
     folder = home_of(None if home is None else str(home))
     record = carried_out(job, folder, ephemeral=ephemeral)

@@ -128,7 +128,8 @@ def _main_job(home: Path, job: Callable[[], Job]) -> Flow:
         from flows.ahead import import_ahead
         from flows.pipeline import pipeline
     atexit.register(gc.freeze)  # or the interpreter's exit would collect once more
-    import_ahead(home, job())
+    if (asked := job()).workers.runner == "threads":
+        import_ahead(home, asked)
     return pipeline
 
 

@@ -31,6 +31,7 @@ class Workers(BaseModel):
     cluster: str | None = Field(
         default=None,
         pattern=CLUSTER,
+        examples=["tcp://HOST:8786"],
         description="Address of a Dask scheduler, tcp://HOST:PORT or tls://HOST:PORT, whose workers see the same home "
         "folder under the same path. Empty: processes of this machine, started for the run.",
     )

@@ -22,7 +22,6 @@ import warnings
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,7 +31,7 @@ from artifacts.engine.remote import Terms, event_of, import_early, software, unl
 from artifacts.engine.remote import work as work_there
 from artifacts.engine.stopping import Stopped
 from artifacts.engine.workers import TICK
-from schemas.errors import ClusterError, UsageError, WorkerLost
+from schemas.errors import ClusterError, WorkerLost
 from schemas.events import emit
 
 if TYPE_CHECKING:
@@ -61,18 +60,6 @@ logger = logging.getLogger("idxflow.workers")
 Kind = Literal["ended", "lost", "begun", "started", "progress"]
 
 
-def require_dask() -> None:
-    """See that Dask is there. Raises: UsageError: it is not."""
-    if find_spec("distributed") is None:
-        raise UsageError(
-            "--runner dask",
-            expected="distributed to be installed",
-            found="no distributed",
-            way_out="Install idxflow with its extra `tune`: `pip install 'idxflow[tune]'`, or `make install` in a "
-            "checkout. Nothing has run.",
-        )
-
-
 class Local:
     """
     A cluster of this machine: one process that keeps it, and its workers.
@@ -81,22 +68,14 @@ class Local:
     """
 
     def __init__(self, count: int, memory: int) -> None:
-        from distributed.security import Security
-
         self._folder = Path(tempfile.mkdtemp(prefix="idxflow-workers-"))
-        made = Security.temporary()
-        asked = Asked(count, memory // count, str(self._folder), made.tls_ca_file, made.tls_client_key)
-        self.security = security_of(asked)
         self._said = self._folder / "said"
+        paths = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
         try:
             with self._said.open("wb") as said:
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", "artifacts.engine.host"],
-                    env={
-                        **os.environ,
-                        **ENVIRONMENT,
-                        "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
-                    },
+                    env={**os.environ, **ENVIRONMENT, "PYTHONPATH": paths},
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=said,
@@ -105,10 +84,17 @@ class Local:
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
-        self._write(asked.line)
+        self.security: Security | None = None
+        self._asked = count, memory // count, str(self._folder)
 
     def address(self) -> str:
         """Return the scheduler's address, once it has its workers. Raises: ClusterError: it has none."""
+        from distributed.security import Security  # both ends import Dask at the same time
+
+        made = Security.temporary()
+        asked = Asked(*self._asked, made.tls_ca_file, made.tls_client_key)
+        self.security = security_of(asked)
+        self._write(asked.line)
         timer = threading.Timer(START, self._kill)
         timer.daemon = True
         timer.start()
@@ -166,11 +152,9 @@ class Cluster:
         free:    tells how many bytes of memory are free; asked when local workers are started.
         count:   of local workers; None: as many as cores, as far as memory allows.
         address: of a scheduler; None: local workers.
-    Raises: UsageError: Dask is not installed.
     """
 
     def __init__(self, free: Callable[[], int], *, count: int | None = None, address: str | None = None) -> None:
-        require_dask()
         self._free, self._count, self._address = free, count, address
         self._topic = f"idxflow-{secrets.token_hex(8)}"
         self._lock = threading.Lock()

@@ -31,8 +31,11 @@ from artifacts.store.holds import hold
 from artifacts.store.integrity import Damage, Stored
 from artifacts.store.publishing import commit, publish, restore, seal_entries, staging
 from artifacts.store.store import Store
-from schemas.errors import StageError, StoreError
+from schemas.errors import StoreError, TrainingDiverged, UnforeseenError, WorkerLost
 from schemas.events import StageChanged, about, emit
+
+OUTCOMES = (TrainingDiverged, WorkerLost, UnforeseenError)
+"""Errors that tell of what was tried. Others, as of code that was edited meanwhile, would strike any other as well."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ class Execution:
 
     def takes(self, error: Exception) -> bool:
         """Tell whether an error is an outcome of it, with which the run goes on."""
-        return self.optional and isinstance(error, StageError)
+        return self.optional and isinstance(error, OUTCOMES)
 
     def stored(self) -> Done | None:
         """

@@ -69,12 +69,12 @@ def security_of(asked: Asked) -> Security:
 
 def main() -> None:
     """Keep the cluster until the input ends."""
-    asked = Asked(**json.loads(sys.stdin.buffer.readline()))
     import dask
 
     dask.config.set(CONFIG)
     from distributed import LocalCluster
 
+    asked = Asked(**json.loads(sys.stdin.buffer.readline() or b"{}"))
     cluster = LocalCluster(
         n_workers=asked.workers,
         threads_per_worker=1,

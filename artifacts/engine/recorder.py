@@ -119,7 +119,7 @@ class Recorder(RunLog):
         return [self._came_of(call, future) for call, future in zip(calls, futures, strict=True)]
 
     def _came_of(self, call: Call, future: PrefectFuture[Any]) -> Done | IdxflowError:
-        future.wait()  # of one that was not waited for the API is asked, which may not know yet
+        future.wait()  # it has ended, and takes its state from there
         if future.state.is_completed():
             done: Done = future.result()
             return done

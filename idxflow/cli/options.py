@@ -202,7 +202,7 @@ class RunOptions:
     force: Force = None
     pack: PackOptions = PackOptions()
 
-    def settings(self, **others: str | float | bool | dict[str, Any] | None) -> Settings:
+    def settings(self, **others: Any) -> Settings:
         """
         Return the settings of the run.
 
@@ -214,6 +214,45 @@ class RunOptions:
         flags = asdict(self) | {"pack": self.pack.given or None}
         assignments = flags.pop("assign") or ()
         return load_settings({**flags, **others}, assignments)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class WorkerOptions:
+    """Who computes: the same for every command that does."""
+
+    runner: Annotated[
+        str | None,
+        Parameter(
+            metavar="HOW",
+            help="Who computes: threads of this process, or dask: processes of this machine, for which idxflow's "
+            "extra `tune` is needed. [threads]",
+        ),
+    ] = None
+    workers: Annotated[
+        int | None,
+        count(1, "How many at once: processes, or threads. [of processes one a core, of threads one that trains]"),
+    ] = None
+    cluster: Annotated[
+        str | None,
+        Parameter(
+            metavar="ADDRESS",
+            help="Scheduler of a Dask cluster whose workers see the same home folder, as tcp://HOST:PORT. [none]",
+        ),
+    ] = None
+
+    @property
+    def given(self) -> dict[str, Any] | None:
+        """What was given, by the field of `schemas.workers.Workers`; None: nothing. Raises: UsageError."""
+        if self.cluster is not None and self.workers is not None:
+            raise UsageError(
+                "--workers",
+                expected="no number beside --cluster, which has its own workers",
+                found=str(self.workers),
+                way_out="Leave one of them out. Nothing has run.",
+            )
+        named = {"runner": self.runner, "count": self.workers, "cluster": self.cluster}
+        return {name: value for name, value in named.items() if value is not None} or None
 
 
 def home_of(option: str | None) -> Path:

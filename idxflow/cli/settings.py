@@ -41,6 +41,7 @@ from schemas.profile_file import is_profile_file, read_profile
 from schemas.source import Choices
 from schemas.training import PROFILES, ProfileName, Training
 from schemas.tuning import Sweep
+from schemas.workers import Workers
 
 if TYPE_CHECKING:
     from flows.job import Job
@@ -137,6 +138,7 @@ class Settings(BaseSettings):
     fail_below: float | None = Field(
         default=None, ge=0, le=1, description="test accuracy below which the command of a completed run exits with 3"
     )
+    workers: Workers = Field(default=Workers(), description="who computes; the artifacts are the same")
     home: Path = Field(
         default=Path(".idxflow"), validate_default=True, description="absolute folder of all run-time data"
     )

@@ -105,7 +105,9 @@ def sweep_job(settings: Settings, *, retry: bool) -> TuningJob:
     """Return what a sweep with these settings is asked for. Raises: UsageError: a wrong space."""
     from flows.sweeping import space_of
     from flows.tuning import TuningJob
+    from flows.workers import require_workers
 
+    who = settings.workers
     job = TuningJob(
         dataset=settings.dataset,
         training=settings.training,
@@ -116,9 +118,10 @@ def sweep_job(settings: Settings, *, retry: bool) -> TuningJob:
         revalidate=settings.revalidate,
         force=settings.force,
         pack=settings.pack,
-        workers=settings.workers,
+        workers=who if "runner" in who.model_fields_set else who.model_copy(update={"runner": "dask"}),
     )
     space_of(job)
+    require_workers(job.workers)
     return job
 
 

@@ -26,6 +26,8 @@ from schemas.errors import UsageError
 FILES = ("idxflow.toml", "pyproject.toml")
 """Settings files of the working folder, the stronger first."""
 NOTHING_RAN = "Nothing has run."
+FLAGS = {"workers.count": "workers", "workers.runner": "runner", "workers.cluster": "cluster"}
+"""Options that are called otherwise than their settings."""
 
 
 def explain(
@@ -186,7 +188,7 @@ def _origin(path: tuple[str, ...], flags: Mapping[str, Any], assigned: Mapping[s
     """Return where a value comes from: the strongest source that has it."""
     dotted = ".".join(path)
     if path[0] in flags:
-        own = dotted.removeprefix("pack.")  # its flags stand beside those of the run
+        own = FLAGS.get(dotted, dotted).removeprefix("pack.")  # its flags stand beside those of the run
         return f"--{own.replace('_', '-')}"
     if _holds(assigned, path):
         return f"--set {dotted}"

@@ -29,6 +29,7 @@ from schemas.errors import UsageError
 from schemas.source import Choices
 from schemas.training import PROFILES, Training
 from schemas.tuning import Sweep
+from schemas.workers import Workers
 from tests.processes import PROJECT, bare_environment, run_python
 
 NAMES = [file.stem for file in COMMANDS]
@@ -122,6 +123,7 @@ def test_the_help_names_every_allowed_value(capsys: pytest.CaptureFixture[str]) 
 def test_each_setting_has_an_option(capsys: pytest.CaptureFixture[str]) -> None:
     """The page of `run` has an option for each setting, and that of `tune` for each of a sweep."""
     settings = (set(Settings.model_fields) | set(Choices.model_fields)) - {"training", "pack", "pad", "tune"}
+    settings |= set(Workers.model_fields) - {"count"}  # which is called --workers
     for command, names in (("run", settings), ("tune", set(Sweep.model_fields))):
         main([command, "--help"])
         options = set(re.findall(r"^\W*(--[\w-]+)", capsys.readouterr().out, flags=re.MULTILINE))
@@ -161,7 +163,7 @@ def test_a_wrong_setting_is_told_by_every_command(desk: Path, monkeypatch: pytes
 def test_a_plan_takes_the_options_of_a_run() -> None:
     """Whatever decides what a run does can be given to `plan` as well, and nothing that `run` does not know."""
     of_run, of_plan = (get_type_hints(function, include_extras=True) for function in (run, plan))
-    assert set(of_run) - set(of_plan) == {"alert_below", "fail_below", "ephemeral", "verbose"}
+    assert set(of_run) - set(of_plan) == {"alert_below", "fail_below", "ephemeral", "verbose", "workers"}
     assert of_plan.items() <= of_run.items()
 
 

@@ -12,6 +12,7 @@ Examples:
   idxflow run --dataset mnist --mirror http://HOST/mnist/
   idxflow run --set training.epochs=10 training.hidden=[100,50]
   idxflow run --refresh train --json > record.json
+  idxflow run --runner dask --workers 4
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from cyclopts import Parameter
 
 from idxflow.cli.ending import BELOW, DONE, report_error
 from idxflow.cli.interrupts import end_at_once, held_back, interruptible
-from idxflow.cli.options import Home, Json, RunOptions, Verbose, flag
+from idxflow.cli.options import Home, Json, RunOptions, Verbose, WorkerOptions, flag
 
 
 def run(
     *,
     options: RunOptions = RunOptions(),  # noqa: B008 - immutable
+    workers: WorkerOptions = WorkerOptions(),  # noqa: B008 - immutable
     alert_below: Annotated[
         float | None,
         Parameter(metavar="ACCURACY", help="Warn, and emit an event, where the test accuracy is lower: 0 to 1."),
@@ -43,8 +45,17 @@ def run(
 ) -> int:
     """Run the pipeline."""
     settings = options.settings(
-        alert_below=alert_below, fail_below=fail_below, home=home, ephemeral=ephemeral, verbose=verbose
+        alert_below=alert_below,
+        fail_below=fail_below,
+        home=home,
+        ephemeral=ephemeral,
+        verbose=verbose,
+        workers=workers.given,
     )
+    if settings.workers.runner == "dask":
+        from flows.workers import require_workers
+
+        require_workers(settings.workers)
 
     from idxflow.cli.run import is_below, run_pipeline
     from idxflow.views.console import open_console

@@ -26,13 +26,14 @@ from cyclopts import Parameter
 
 from idxflow.cli.ending import DONE, report_error
 from idxflow.cli.interrupts import end_at_once, held_back, interruptible
-from idxflow.cli.options import Home, Json, RunOptions, Verbose, count, flag, several
+from idxflow.cli.options import Home, Json, RunOptions, Verbose, WorkerOptions, count, flag, several
 from schemas.errors import UsageError
 
 
 def tune(
     *,
     options: RunOptions = RunOptions(),  # noqa: B008 - immutable
+    workers: WorkerOptions = WorkerOptions(),  # noqa: B008 - immutable
     space: Annotated[
         list[str] | None,
         several("NAME=DOMAIN", "What to try, and within which bounds; or a TOML. [step size, momentum, decay, hidden]"),
@@ -67,7 +68,9 @@ def tune(
         raise UsageError("--promote", expected="no promotion by a sweep", found=options.promote, way_out=way_out)
     refuse_foreign(best)
     asked = sweep_options(space=space, trials=trials, round=round, prune=prune, objective=objective, seeds=seeds)
-    settings = options.settings(tune=asked or None, home=home, ephemeral=ephemeral, verbose=verbose)
+    settings = options.settings(
+        tune=asked or None, workers=workers.given, home=home, ephemeral=ephemeral, verbose=verbose
+    )
 
     from idxflow.views.console import open_console
 

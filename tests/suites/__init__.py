@@ -1,0 +1,1 @@
+"""What several things of one kind have to pass, each in its own test file."""
