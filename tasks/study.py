@@ -157,11 +157,12 @@ def _cell(value: object) -> str:
 def best_configuration(study: Study) -> str:
     """Return the winner's configuration as TOML: the profile, and every value that differs from the profile's."""
     winner = study.winner
-    lines = [HEADER, f"# on {in_a_line(study.rules.dataset)}: {study.count('complete')} of {len(study.trials)} trials"]
+    counts = f"{len(study.trials)} trials, {study.count('complete')} of which completed"
+    lines = [HEADER, f"# on {in_a_line(study.rules.dataset)}, of {counts}:"]
     if winner is None or winner.accuracy is None or winner.loss is None:
-        return "\n".join([*lines, "# completed: there is none.", ""])
+        return "\n".join([*lines, "# there is none.", ""])
     figures = f"held-out accuracy {share(winner.accuracy)}, loss {winner.loss:.4f}"
-    lines[1] += f" completed; trial {winner.number},\n# {figures}, trained as {winner.stage}/{winner.version}."
+    lines.append(f"# trial {winner.number}, {figures}; trained as {winner.stage}/{winner.version}.")
     found = configured(study.training, winner.values)
     profile, _ = nearest_profile(study.training)
     usual = Training.model_validate({"profile": profile})

@@ -35,7 +35,7 @@ from schemas.scoring import Scored
 from schemas.source import FILES
 from schemas.text import amount, duration, share, span
 from schemas.training import PROFILES, Training
-from schemas.tuning import BEST, PAGE, TRIAL
+from schemas.tuning import BEST, PAGE, TRIAL, WINNER
 from schemas.verdict import Promotion
 
 INDENT = 12
@@ -156,7 +156,7 @@ def run_facts(store: Store, record: RunRecord, now: datetime) -> RunFacts:
         "seconds": time_taken(record, state, now),
         "configuration": sorted(settings, key=lambda setting: not setting.changed),
         "stages": [_stage_facts(store, row) for row in record.stages],
-        "model": place_of(store, record, "train", MODEL),
+        "model": place_of(store, record, "train", MODEL, WINNER if record.tuned else ""),
         "report": place_of(store, record, "report", REPORT),
         **_study(store, record),
         "corrected": tuple(_corrected([store.folder(row.stage, row.version) for row in _tables(record)])),
@@ -430,10 +430,15 @@ def _stage_facts(store: Store, row: StageRecord) -> StageFacts:
     )
 
 
-def place_of(store: Store, record: RunRecord, stage: str, file: str) -> Path | None:
-    """Return the path of a file of a completed run, if it is there. (The record's own path is of its time.)"""
-    paths = [store.folder(stage, row.version) / file for row in record.stages if row.stage == stage]
-    return paths[-1] if paths and paths[-1].is_file() else None
+def place_of(store: Store, record: RunRecord, stage: str, file: str, of: str = "") -> Path | None:
+    """
+    Return the path of a file of a completed run, if it is there. (The record's own path is of its time.)
+
+    Args: of: how the name begins of the first one that is meant, where the run has several.
+    """
+    rows = [row for row in record.stages if row.stage == stage and row.name.startswith(of)]
+    paths = [store.folder(stage, row.version) / file for row in (rows[:1] if of else rows[-1:])]
+    return paths[0] if paths and paths[0].is_file() else None
 
 
 def _stage_lines(facts: RunFacts, width: int | None) -> Iterator[Text]:

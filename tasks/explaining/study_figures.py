@@ -58,7 +58,7 @@ class Scale:
             return inside
         rough = (self.high - self.low) / about
         power = 10.0 ** math.floor(math.log10(rough))
-        step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+        step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.7)
         first = math.ceil(self.low / step - 1e-9)
         return [round(at * step, 12) for at in range(first, math.floor(self.high / step + 1e-9) + 1)]
 
@@ -105,9 +105,7 @@ def draw_history(study: Study) -> str:
     height, bottom = 250, 205
     if not known:
         return ""
-    # What was pruned had fewer epochs, and does not say how far the figure has to reach.
-    judged = [value for each, value in known if each.state == "complete"] or [value for _, value in known]
-    low, high = shown_range(judged, objective)
+    low, high = shown_range([value for _, value in known], objective)
     across, up = Scale(0.5, len(trials) + 0.5, 44, WIDTH - 8), Scale(low, high, bottom, 30)
     marks = list(_frame(up, objective, across, counted_by="trial"))
     best: float | None = None
@@ -160,9 +158,13 @@ def draw_curves(study: Study) -> str:
         return ""
     longest = max(each.history.epochs[-1].epoch for each, _ in curves if each.history)
     most = max(12, CURVE_POINTS // len(curves))
-    low, high = shown_range([value for _, curve in curves for _, value in curve], objective)
-    whole = [value for each, curve in curves if each.number == study.best for _, value in curve]
-    low, high = min(low, *whole, low), max(high, *whole, high)  # the winner's curve is seen from its beginning
+    values = [value for _, curve in curves for _, value in curve]
+    low, high = shown_range(values, objective)
+    if objective == "accuracy":
+        low = min(low, *values, low)  # it is bounded, and what was pruned early is to be seen; a loss may be any figure
+    else:
+        first = [value for each, curve in curves if each.number == study.best for _, value in curve]
+        high = max(high, *first, high)  # the winner's curve is seen from its beginning
     height, bottom = 250, 205
     across, up = Scale(1, max(longest, 2), 44, WIDTH - 10), Scale(low, high, bottom, 30)
     marks = list(_frame(up, objective, across, counted_by="epoch"))

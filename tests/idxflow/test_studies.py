@@ -57,6 +57,8 @@ def test_a_run_that_tuned_is_shown(swept: tuple[RunRecord, Ref], capsys: pytest.
     assert "The best 10 trials, of 14" in page
     assert "its loss is no number" in page
     assert re.search(r"\d+ trainings of trials not listed", page)
+    winner = next(row.version for row in swept[0].stages if (row.stage, row.name.split()[0]) == ("train", "winner"))
+    assert f"train/{winner}/model.keras" in page
     assert "Unknown" not in page
 
 
