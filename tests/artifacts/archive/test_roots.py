@@ -235,4 +235,4 @@ def test_what_only_a_sweep_used_goes_with_it(store: Store) -> None:
     table = next((row.stage, row.version) for row in old.stages if row.stage == "parse")
     assert roots(store, keep=1) == mine | {(shared.stage, shared.version), table}
     gone = set(read_graph(store)) - roots(store, keep=1)
-    assert {stage for stage, _ in gone} == {"begin", "train", "study"}  # both have tested models of the same weights
+    assert {stage for stage, _ in gone} == {"begin", "train", "evaluate", "study"}
