@@ -14,7 +14,7 @@ Examples:
   idxflow tune --dataset mnist --set training.epochs=20
   idxflow tune --trials 30 --prune --space learning_rate=log:1e-4..1e-1 'hidden=[50,50]|[300,100]'
   idxflow tune --space space.toml --workers 4
-  idxflow run --profile best.toml
+  idxflow tune --cluster tcp://HOST:8786 --trials 200 --best mnist.toml
 """
 
 from __future__ import annotations
