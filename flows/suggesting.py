@@ -10,17 +10,14 @@ Source: J. Bergstra, R. Bardenet, Y. Bengio, B. Kegl (2011): Algorithms for hype
 
 from __future__ import annotations
 
-import json
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from schemas.errors import UsageError
-from schemas.space import Choice, Domain, Space
+from schemas.space import Domain, Space
 from schemas.training import Training
 from schemas.tuning import Rules
+from tasks.quality.search_space import distribution_of, quiet_optuna, read, written
 
 FIRST = 8
 """Trials that are drawn at random, before the estimator has something to go by."""
@@ -59,53 +56,21 @@ def suggest(rules: Rules, own: Training, told: Sequence[Known], count: int) -> t
             seed=(rules.seed + 1_000_003 * len(told)) % 2**32, n_startup_trials=FIRST, multivariate=True
         )
         study = optuna.create_study(direction="maximize", sampler=sampler)
-        space = {name: _distribution(optuna, domain) for name, domain in rules.space.domains.items()}
+        space = {name: distribution_of(optuna, domain) for name, domain in rules.space.domains.items()}
         study.add_trials([_frozen(optuna, rules.space, space, trial) for trial in told])
         if not told and rules.space.has(own):
-            study.enqueue_trial({name: _written(domain, getattr(own, name)) for name, domain in _fields(rules.space)})
+            study.enqueue_trial({name: written(domain, getattr(own, name)) for name, domain in _fields(rules.space)})
         asked = [study.ask(space).params for _ in range(count)]
-    return tuple({name: _read(domain, each[name]) for name, domain in _fields(rules.space)} for each in asked)
-
-
-@contextmanager
-def quiet_optuna() -> Iterator[Any]:
-    """
-    Import Optuna, and keep it from printing while the block runs.
-
-    Raises: UsageError: it is not installed.
-    """
-    try:
-        import optuna
-    except ImportError as error:
-        way_out = "Install it: pip install 'idxflow[tune]'. Nothing has run."
-        raise UsageError(
-            "tune", expected="the packages of the extra tune", found="no optuna", way_out=way_out
-        ) from error
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of what is experimental in it
-            yield optuna
-    finally:
-        optuna.logging.set_verbosity(before)
+    return tuple({name: read(domain, each[name]) for name, domain in _fields(rules.space)} for each in asked)
 
 
 def _fields(space: Space) -> Iterator[tuple[str, Domain]]:
     yield from space.domains.items()
 
 
-def _distribution(optuna: Any, domain: Domain) -> Any:
-    kinds = optuna.distributions
-    if isinstance(domain, Choice):
-        return kinds.CategoricalDistribution([_written(domain, value) for value in domain.values])
-    if domain.whole:
-        return kinds.IntDistribution(int(domain.low), int(domain.high), log=domain.log)
-    return kinds.FloatDistribution(domain.low, domain.high, log=domain.log)
-
-
 def _frozen(optuna: Any, space: Space, distributions: Mapping[str, Any], trial: Known) -> Any:
     states = optuna.trial.TrialState
-    params = {name: _written(domain, trial.values[name]) for name, domain in _fields(space)}
+    params = {name: written(domain, trial.values[name]) for name, domain in _fields(space)}
     if trial.objective is None:
         return optuna.trial.create_trial(state=states.FAIL, params=params, distributions=distributions)
     if trial.pruned:
@@ -114,14 +79,3 @@ def _frozen(optuna: Any, space: Space, distributions: Mapping[str, Any], trial: 
             state=states.PRUNED, params=params, distributions=distributions, intermediate_values=told
         )
     return optuna.trial.create_trial(value=trial.objective, params=params, distributions=distributions)
-
-
-def _written(domain: Domain, value: Any) -> Any:
-    """Return a value as Optuna takes it: of a choice its text, as lists are none of its categories."""
-    return json.dumps(value) if isinstance(domain, Choice) else value
-
-
-def _read(domain: Domain, value: Any) -> Any:
-    if isinstance(domain, Choice):
-        return next(each for each in domain.values if _written(domain, each) == value)
-    return value

@@ -213,7 +213,7 @@ class StudySummary(Summary):
     looks: int
 
 
-@stage(packages=("optuna", "scikit-learn", "numpy", "scipy"))
+@stage(packages=("optuna", "numpy", "scipy"))
 def study(  # noqa: PLR0917 - what a sweep leaves is as much
     rules: Rules,
     training: Training,

@@ -3,7 +3,7 @@ What a person's word stands for.
 
 A word is the beginning of a run's id or of a version, `stage/` and the beginning of a version, an alias, an alias, `@`
 and a data set, `latest`, or `latest@` and a data set. Of a run that tuned, or of its study, such a word, `:` and a
-number is that trial: its training, or the first epochs of it.
+number is that trial: its training, or the first epochs of it; `latest:12` is one of the newest completed sweep.
 An alias wins over beginnings, a whole id or version over what merely begins so. Beginnings are looked for among the
 names of files: nothing is read for them.
 
@@ -81,8 +81,8 @@ def find_run(store: Store, word: str) -> Record:
     """
     Find the run that a word stands for; `latest` is the newest that completed.
 
-    For an artifact and its alias that is the run that made it; where that did not complete, the newest that completed
-    with it.
+    For an artifact and its alias that is the run that made it; where that did not complete, or was a sweep, the newest
+    that completed with it, of the pipeline if there is one.
 
     Raises: UsageError: nothing, or more than one thing.  ArtifactDamaged.  StoreError: a record does not read.
     """
@@ -93,10 +93,12 @@ def find_run(store: Store, word: str) -> Record:
         return _run(store, found.id)
     maker = stored_artifact(store, found.stage, found.id).manifest.run
     record = read_run(store, maker)
-    if record is None or record.state != "completed":
+    if record is None or record.state != "completed" or _trials(record):
         with RunIndex(store) as index:
             completed = [each.id for each in index.users(found.stage, found.id) if each.state == "completed"]
-        record = next((each for each in _records(store, completed) if each.state == "completed"), record)
+        users = [each for each in _records(store, completed) if each.state == "completed"]
+        # What a sweep has made, a run of the pipeline may have tested as well: that one tells more.
+        record = next((each for each in users if not _trials(each)), next(iter(users), record))
     if record is None:
         raise UsageError(
             str(found),
@@ -200,6 +202,8 @@ def _records(store: Store, runs: Iterable[str]) -> Iterator[Record]:
 def _latest_of(word: str) -> str | None:
     """Return the data set of `latest@SET`, nothing of `latest`; None of any other word."""
     first, at, dataset = word.partition("@")
+    if is_trial(word):
+        return None
     return dataset if first == LATEST and (dataset or not at) else None
 
 
@@ -264,9 +268,15 @@ def is_trial(word: str) -> bool:
 def _trial(store: Store, word: str) -> Found:
     """Find the training of a trial, by the record of the run that made it."""
     sweep, _, number = word.rpartition(OF)
-    found = find(store, sweep, completed=True)
-    if isinstance(found, Record):
-        records = [found]
+    if (dataset := _latest_of(sweep)) is not None:
+        with RunIndex(store) as index:
+            known = [each for each in index.runs() if each.state == "completed"]
+        ids = [each.id for each in known if not dataset or dataset in {each.dataset, each.identity}]
+        found: Record | Stored | None = next(filter(_trials, _records(store, ids)), None)
+    else:
+        found = find(store, sweep)
+    if found is None or isinstance(found, Record):
+        records = [found] if found else []
     else:
         with RunIndex(store) as index:
             users = index.users(found.ref.stage, found.ref.version)

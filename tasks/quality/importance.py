@@ -1,25 +1,30 @@
-"""Which fields of a sweep mattered: their shares in the spread of what the trials came to, by Optuna's evaluators."""
+"""
+Which fields of a sweep mattered, by Optuna's PED-ANOVA: by how much the best trials differ from all in each field.
+
+Its other evaluator, fANOVA, needs scikit-learn, and where that is installed Keras imports it as well, a second more.
+
+Source: S. Watanabe, A. Bansal, F. Hutter (2023): PED-ANOVA: Efficiently quantifying hyperparameter importance in
+arbitrary subspaces. IJCAI 32.
+"""
 
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from schemas.counts import counted
-from schemas.space import Domain, Range, Space
-
-if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
+from schemas.space import Range, Space
+from tasks.quality.search_space import distribution_of, quiet_optuna, written
 
 FEWEST = 6
 """Complete trials without which nothing is said: of fewer any field may look important."""
-LARGEST_FOREST = 100
-"""Complete trials up to which fANOVA is asked, which fits a forest: 3 s for so many, 20 s for 1,000."""
+SHARE, BEST = 0.1, 6
+"""Of the complete trials the best that the others are compared with: such a share, and at least so many."""
+EVALUATOR = "PED-ANOVA"
 DIGITS = 6
-"""Decimals of a share: more of them the forest's sums do not promise."""
+"""Decimals of a share: more of them sums do not promise."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Importance:
 
     Args:
         shares:    of each field, the largest first; they add up to 1.
-        evaluator: fANOVA or PED-ANOVA.
+        evaluator: which of Optuna's said so.
         unsaid:    why there are none.
     """
 
@@ -48,62 +53,37 @@ def find_importance(space: Space, values: Sequence[Mapping[str, Any]], measures:
     """
     known = [pair for pair in zip(values, measures, strict=True) if _lies_in(space, pair[0])]
     varied = [
-        name for name in space.domains if len({_category(of_trial[name]) for of_trial, _ in known}) > 1
-    ]  # a field that was never varied explains nothing, and Optuna's forest refuses it
+        name for name in space.domains if len({_text(of_trial[name]) for of_trial, _ in known}) > 1
+    ]  # a field that was never varied explains nothing
     if len(known) < FEWEST:
         of = f"{counted(len(known), 'trial')} {'is' if len(known) == 1 else 'are'} complete"
         return Importance(unsaid=f"{of}, and fewer than {FEWEST} tell nothing")
     if not varied or max(of for _, of in known) == min(of for _, of in known):
         return Importance(unsaid="all complete trials came to the same")
-    shares, evaluator = _ask(space, known, varied)
+    shares = _ask(space, known, varied)
     total = sum(shares.values())
     if not total > 0:
         return Importance(unsaid="no field explains how the trials differ")
     order = sorted(varied, key=lambda name: (-shares.get(name, 0.0), name))
-    return Importance({name: round(shares.get(name, 0.0) / total, DIGITS) for name in order}, evaluator)
+    return Importance({name: round(shares.get(name, 0.0) / total, DIGITS) for name in order}, EVALUATOR)
 
 
-def _ask(
-    space: Space, known: Sequence[tuple[Mapping[str, Any], float]], varied: Sequence[str]
-) -> tuple[dict[str, float], str]:
-    import optuna
-    from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
-
-    forest = len(known) <= LARGEST_FOREST
-    said = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that an evaluator is experimental, and where its forest sees one leaf
-            study = optuna.create_study(direction="maximize")
-            domains = {name: _distribution(space.domains[name]) for name in varied}
-            for values, of in known:
-                told = {name: _value(space.domains[name], values[name]) for name in varied}
-                study.add_trial(optuna.trial.create_trial(params=told, distributions=domains, value=of))
-            evaluator = FanovaImportanceEvaluator(seed=0) if forest else PedAnovaImportanceEvaluator()
-            found = get_param_importances(study, evaluator=evaluator, params=list(varied), normalize=False)
-    except RuntimeError:  # no tree of the forest has a spread
-        return {}, ""
-    finally:
-        optuna.logging.set_verbosity(said)
-    return {name: float(of) for name, of in found.items()}, "fANOVA" if forest else "PED-ANOVA"
+def _ask(space: Space, known: Sequence[tuple[Mapping[str, Any], float]], varied: Sequence[str]) -> dict[str, float]:
+    best = min(max(SHARE, BEST / len(known)), 0.5)
+    with quiet_optuna() as optuna:
+        study = optuna.create_study(direction="maximize")
+        domains = {name: distribution_of(optuna, space.domains[name]) for name in varied}
+        for values, of in known:
+            told = {name: written(space.domains[name], values[name]) for name in varied}
+            study.add_trial(optuna.trial.create_trial(params=told, distributions=domains, value=of))
+        evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=best)
+        found = optuna.importance.get_param_importances(
+            study, evaluator=evaluator, params=list(varied), normalize=False
+        )
+    return {name: float(of) for name, of in found.items()}
 
 
-def _distribution(domain: Domain) -> BaseDistribution:
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-    if isinstance(domain, Range):
-        if domain.whole:
-            return IntDistribution(int(domain.low), int(domain.high), log=domain.log)
-        return FloatDistribution(domain.low, domain.high, log=domain.log)
-    return CategoricalDistribution([_category(value) for value in domain.values])
-
-
-def _value(domain: Domain, value: Any) -> Any:
-    return value if isinstance(domain, Range) else _category(value)
-
-
-def _category(value: Any) -> str:
+def _text(value: Any) -> str:
     return json.dumps(value)
 
 
@@ -114,7 +94,7 @@ def _lies_in(space: Space, values: Mapping[str, Any]) -> bool:
         and (
             domain.has(values[name])
             if isinstance(domain, Range)
-            else _category(values[name]) in {_category(each) for each in domain.values}
+            else _text(values[name]) in {_text(each) for each in domain.values}
         )
         for name, domain in space.domains.items()
     )

@@ -185,11 +185,11 @@ def test_what_matters_is_found(tmp_path: Path) -> None:
     assert next(iter(found.importance)) == "learning_rate"
     assert sum(found.importance.values()) == pytest.approx(1, abs=1e-5)
     assert found.importance["learning_rate"] > 0.6
-    assert (found.evaluator, found.unsaid) == ("fANOVA", "")
+    assert (found.evaluator, found.unsaid) == ("PED-ANOVA", "")
 
 
-def test_many_trials_have_another_evaluator() -> None:
-    """Beyond a hundred complete trials the quick evaluator is asked, and says so."""
+def test_what_matters_is_found_among_many() -> None:
+    """A field that decides is told from one that does not, and the evaluator is named."""
     space = read_space({"learning_rate": "log:1e-4..1e-1", "batch_size": "16..256"}, Training())
     values = [{"learning_rate": 10 ** -(1 + 3 * at / 150), "batch_size": 16 + at % 7} for at in range(150)]
     found = find_importance(space, values, [0.9 - 0.2 * (each["learning_rate"] - 0.01) ** 2 for each in values])

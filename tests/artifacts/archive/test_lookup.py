@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from artifacts.archive.lookup import find, find_artifact, find_run, stored_artifact
+from artifacts.archive.lookup import find, find_artifact, find_run, is_untested, stored_artifact
 from artifacts.archive.names import Names
 from artifacts.ref import Ref
 from artifacts.run_record import Record
@@ -310,3 +310,29 @@ def test_a_run_that_tuned_stands_for_its_winner(store: Store, model: Ref) -> Non
     assert version_of(find_artifact(store, "latest")) == model.version
     assert find_run(store, "latest").id == "a" * 12
     assert find_run(store, study.version).id == record.id
+
+
+def test_latest_of_trials_is_the_newest_sweep(store: Store, model: Ref) -> None:
+    """Before a number `latest` is the newest completed sweep, of all data sets or of one, whatever ran since."""
+    with pytest.raises(UsageError, match="expected a run that tuned"):
+        find(store, "latest:1")
+    old, _ = write_sweep(store, "a" * 12, trials=3, pruned=0, failed=0, dataset="mnist", seed=3)
+    new, _ = write_sweep(store, "b" * 12, trials=3, pruned=0, failed=0, minute=1)
+    write_run(store, "c" * 12, [stage_record(model)], minute=2)
+    for word, record in (("latest:2", new), ("latest@mnist:2", old), ("latest@digits:2", new)):
+        row = next(row for row in record.stages if row.name == "trial 2")
+        assert version_of(find(store, word)) == version_of(find_artifact(store, word)) == row.version
+
+
+def test_a_run_of_the_pipeline_tells_more_of_a_model_than_a_sweep(store: Store) -> None:
+    """Where both have a model, its run is the newest of the pipeline; where only a sweep has, it is untested."""
+    record, _ = write_sweep(store, trials=3, pruned=0, failed=0)
+    rows = {row.name: row for row in record.stages}
+    words = [rows[f"trial {number}"].version for number in (1, 2)]
+    assert [is_untested(store, word) for word in words] == [True, True]
+    assert [find_run(store, word).id for word in words] == [record.id] * 2
+    run = write_run(store, "c" * 12, [rows["trial 1"].model_copy(update={"name": ""})], minute=2)
+    assert [is_untested(store, word) for word in words] == [False, True]
+    assert [find_run(store, word).id for word in words] == [run.id, record.id]
+    assert is_untested(store, record.id)
+    assert not is_untested(store, run.id)
