@@ -1,7 +1,8 @@
 """
 Which fields of a sweep mattered, by Optuna's PED-ANOVA: by how much the best trials differ from all in each field.
 
-Its other evaluator, fANOVA, needs scikit-learn, and where that is installed Keras imports it as well, a second more.
+Its other evaluator, fANOVA, needs scikit-learn, and where that is installed Keras imports it as well
+(findings/keras-imports-scikit-learn.sh).
 
 Source: S. Watanabe, A. Bansal, F. Hutter (2023): PED-ANOVA: Efficiently quantifying hyperparameter importance in
 arbitrary subspaces. IJCAI 32.
