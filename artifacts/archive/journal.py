@@ -83,8 +83,8 @@ def with_noted(store: Store, record: Record) -> Record:
     lines = [line for line in map(_read, text.splitlines()) if line]
     if not lines:
         return record
-    rows = {(row.stage, row.version): row for row in record.stages}
-    rows |= {(line.stage.stage, line.stage.version): line.stage for line in sorted(lines, key=lambda line: line.place)}
+    rows = {_key(row): row for row in record.stages}
+    rows |= {_key(line.stage): line.stage for line in sorted(lines, key=lambda line: line.place)}
     known = lines[-1].model_dump(include={"dataset", "dataset_id", "seconds", "warnings"})
     return record.model_copy(update={**known, "stages": tuple(rows.values())})
 
@@ -94,3 +94,8 @@ def _read(line: str) -> Line | None:
         return Line.model_validate_json(line)
     except ValidationError:
         return None
+
+
+def _key(row: StageRecord) -> tuple[str, str, str]:
+    """Return what tells a row from others; two trials of a sweep may come to one artifact."""
+    return row.stage, row.name, row.version

@@ -29,6 +29,8 @@ CONFIG = {
     "distributed.worker.daemon": False,  # a stage may start processes
     "distributed.scheduler.allowed-failures": 3,
     "distributed.admin.system-monitor.gil.enabled": False,
+    "distributed.scheduler.http.routes": [],  # pages have no key
+    "distributed.worker.http.routes": [],
     "distributed.nanny.pre-spawn-environ": {},  # the environment of this process says it
 }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -20,8 +22,10 @@ from idxflow.cli.settings import load_settings
 from schemas.catalog import load_dataset
 from schemas.errors import UsageError
 from schemas.workers import Workers
-from tests.flows.walking import TRAINING, Walk, digits_home
+from tests.flows.walking import RUN, TRAINING, Walk, digits_home
+from tests.processes import until
 from tests.suites.processes import below
+from tests.suites.stages import call_of, make, trial
 
 
 class Elsewhere(Walk):
@@ -81,6 +85,20 @@ def test_a_job_of_threads_has_threads() -> None:
     """Without a runner nothing of Dask is needed, and the number is how many work at once."""
     assert isinstance(executor_of(Workers()), Threads)
     assert isinstance(executor_of(Workers(count=3)), Threads)
+
+
+@pytest.mark.parametrize(("count", "begun"), [(None, 1), (2, 2)])
+def test_threads_train_so_many_at_once(tmp_path: Path, count: int | None, begun: int) -> None:
+    """Of trainings one is at work at a time, or as many as were asked for; all of them are done in the end."""
+    store, notes, executor = Store(tmp_path / "home"), tmp_path / "notes", executor_of(Workers(count=count))
+    table = Execution(store, RUN, RUN, make, {"name": "one"})().ref
+    wanted = [Execution(store, RUN, RUN, trial, call_of(table, each, "slow", str(notes))) for each in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        futures = [pool.submit(executor.carry_out, each, lambda: None) for each in wanted]
+        until(notes.exists)
+        time.sleep(0.5)
+        assert len(notes.read_text().splitlines()) == begun
+    assert not any(future.result().row.cached for future in futures)
 
 
 def test_without_dask_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
