@@ -1,7 +1,8 @@
 """
 What a study remembers beside its artifacts: `<home>/studies/<id>.jsonl`, what was asked, and what failed and why.
 
-Whatever completed is found again as an artifact, by its configuration. A line is flushed before a trial of it begins,
+Whatever completed is found again as an artifact, by its configuration. Only what fails each time is remembered: a loss
+that is no number. A line is flushed before a trial of it begins,
 so that a sweep that was killed goes on with the trials that it had asked for.
 """
 
@@ -35,11 +36,12 @@ class Asked(BaseModel):
 
 
 class Failed(BaseModel):
-    """A trial that failed, by its number from 1, and why."""
+    """A trial that failed, by its number from 1, and why; `until`: in its first so many epochs; None: in the rest."""
 
     model_config = ConfigDict(frozen=True)
     kind: Literal["failed"] = "failed"
     number: int
+    until: int | None
     reason: str
 
 
@@ -63,14 +65,13 @@ class StudyLog:
     def __init__(self, path: Path, lines: Sequence[Asked | Failed | Retried]) -> None:
         self._path = path
         self._asked: dict[int, Asked] = {}
-        self._failed: dict[int, str] = {}
+        self._failed: dict[tuple[int, int | None], str] = {}
         for line in lines:
             self._take(line)
 
-    @property
-    def failed(self) -> dict[int, str]:
-        """Why trials failed, by number."""
-        return dict(self._failed)
+    def failed(self, number: int, until: int | None) -> str:
+        """Return why a trial failed in its first so many epochs, or in the rest; empty: it did not, or nobody knows."""
+        return self._failed.get((number, until), "")
 
     def asked(self, after: int) -> tuple[dict[str, Any], ...]:
         """Return what was asked for after so many trials; nothing, if nothing was."""
@@ -80,9 +81,9 @@ class StudyLog:
         """Note what is asked for. Raises: StoreError: the disk."""
         self._write(Asked(after=after, values=tuple(values)))
 
-    def fail(self, number: int, reason: str) -> None:
-        """Note that a trial failed. Raises: StoreError: the disk."""
-        self._write(Failed(number=number, reason=reason))
+    def fail(self, number: int, until: int | None, reason: str) -> None:
+        """Note that a trial failed; see `failed`. Raises: StoreError: the disk."""
+        self._write(Failed(number=number, until=until, reason=reason))
 
     def retry(self) -> None:
         """Forget what failed. Raises: StoreError: the disk."""
@@ -94,7 +95,7 @@ class StudyLog:
             case Asked():
                 self._asked[line.after] = line
             case Failed():
-                self._failed[line.number] = line.reason
+                self._failed[line.number, line.until] = line.reason
             case Retried():
                 self._failed.clear()
 

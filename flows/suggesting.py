@@ -49,7 +49,6 @@ def suggest(rules: Rules, own: Training, told: Sequence[Known], count: int) -> t
         own:   the configuration that the trials differ from.
         told:  all trials of the rounds before, in the order of asking.
         count: how many are asked for.
-    Raises: UsageError: Optuna is not installed.
     """
     with quiet_optuna() as optuna:
         sampler = optuna.samplers.TPESampler(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from artifacts.current import CURRENT, Call
 from artifacts.engine.execution import Done
 from artifacts.engine.plan import Planning
+from artifacts.environment import package_versions
 from artifacts.ref import Ref
 from artifacts.refresh import Refresh
 from flows.admit import Admission
@@ -26,7 +27,7 @@ from flows.study_log import StudyLog, opened
 from flows.suggesting import Known, suggest
 from schemas.counts import counted
 from schemas.datasets import Dataset
-from schemas.errors import IdxflowError, StageError, UsageError
+from schemas.errors import IdxflowError, StageError, TrainingDiverged, UsageError
 from schemas.events import Event, StageChanged, emit, listening
 from schemas.space import Choice, Space, compact, configured, default_space, read_space
 from schemas.text import share
@@ -44,14 +45,19 @@ from schemas.tuning import (
 )
 from tasks.begin import begin
 from tasks.evaluate import evaluate
+from tasks.quality.search_space import require_optuna
 from tasks.study import study
 from tasks.train import train
 
 if TYPE_CHECKING:
     from artifacts.engine.recorder import Recorder
-    from flows.tuning import TuningJob
+    from flows.tuning_job import TuningJob
 
 logger = logging.getLogger("idxflow.tune")
+ASKING = 1
+"""Raise it where `flows.suggesting` comes to ask otherwise: a study is not to be asked in two ways."""
+LARGEST_SEED = 2**31 - 1
+"""As of a training."""
 SUFFIX = "-tune"
 """Of the identity under which such runs are counted: what a clean-up keeps for a data set's own runs stays."""
 
@@ -75,15 +81,26 @@ def space_of(job: TuningJob) -> Space:
     if sweep.prune and "epochs" in space.domains:
         found = "both --prune and training.epochs in the space"
         raise UsageError("tune", expected="trials of one length, where some end early", found=found, way_out=way_out)
+    if sweep.prune and min(sweep.round, sweep.trials) < REDUCTION:
+        expected = f"rounds of {REDUCTION} trials at least, of which one goes on"
+        raise UsageError("--prune", expected=expected, found=str(min(sweep.round, sweep.trials)), way_out=way_out)
+    if training.seed + sweep.seeds - 1 > LARGEST_SEED:
+        found = f"{sweep.seeds} from {training.seed} on"
+        raise UsageError("--seeds", expected=f"seeds up to {LARGEST_SEED}", found=found, way_out=way_out)
     return space
 
 
-def largest(space: Space, training: Training) -> Training:
-    """Return a configuration of a space that takes the most memory: the largest of its layers and batches."""
+def largest(space: Space, training: Training, ends: tuple[int, int]) -> Training:
+    """
+    Return a configuration of a space that takes the most memory: the largest of its networks and batches.
+
+    Args: ends: values of an image, and classes.
+    """
     units, batches = space.domains.get("hidden"), space.domains.get("batch_size")
-    hidden = max(units.values, key=sum) if isinstance(units, Choice) else training.hidden
+    tried = units.values if isinstance(units, Choice) else (training.hidden,)
     batch = max(batches.ends) if batches else training.batch_size
-    return configured(training, {"hidden": hidden, "batch_size": batch})
+    each = (configured(training, {"hidden": hidden, "batch_size": batch}) for hidden in tried)
+    return max(each, key=lambda training: count_weights(training, ends))
 
 
 @dataclass(frozen=True)
@@ -125,8 +142,10 @@ class Sweeping:
     data: Dataset = field(init=False)
     asked: dict[str, Told] = field(default_factory=dict)
     best: float = -math.inf
+    retried: bool = False
 
     def __post_init__(self) -> None:
+        require_optuna()
         self.space = space_of(self.job)
 
     def walk(self) -> Swept:
@@ -137,7 +156,9 @@ class Sweeping:
         run.dataset_id = f"{run.dataset_id or run.dataset}{SUFFIX}"
         if job.revalidate:
             ask_mirrors(data)
-        admission = Admission(run.store, data, largest(self.space, job.training), job.refresh, force=job.force)
+        admission = Admission(
+            run.store, data, largest(self.space, job.training, self.ends), job.refresh, force=job.force
+        )
         admission.check()
         self._start_workers()
         self.had = prepare(data, partial(confirm, run.store, data), admission.sized)
@@ -152,8 +173,9 @@ class Sweeping:
             seed=training.seed,
         )
         with opened(run.store, self.identity) as self.log:
-            if job.retry:
+            if job.retry and not self.retried:  # once, however often the run is attempted
                 self.log.retry()
+                self.retried = True
             ended: list[Ended] = []
             with listening(self._tell):
                 while len(ended) < sweep.trials:
@@ -174,7 +196,8 @@ class Sweeping:
         """What tells this study from others: the rules, the data, the code of training; not how many trials."""
         parts = train.parts(self._bound(train, self.job.training), self.run.store.scans)
         rules = self.rules.model_dump_json(exclude={"dataset"})
-        return hashlib.sha256(f"{parts.key}\n{rules}".encode()).hexdigest()[:16]
+        asking = f"{ASKING} {package_versions(('optuna',))}"
+        return hashlib.sha256(f"{parts.key}\n{rules}\n{asking}".encode()).hexdigest()[:16]
 
     def _round(self, before: Sequence[Ended]) -> list[Ended]:
         """Ask for the trials of a round, and see how they end; of the last one as many as are wanted."""
@@ -193,12 +216,8 @@ class Sweeping:
 
     def _try(self, asked: Sequence[Told]) -> list[Ended]:
         """Train the trials of a round, from rung to rung; what was left behind on the way is pruned."""
-        rules, ended = self.rules, dict[int, Ended]()
-        for told in asked:
-            if reason := self.log.failed.get(told.number):
-                ended[told.number] = Ended(told.model_copy(update={"reason": reason}))
-        alive = [told for told in asked if told.number not in ended]
-        begun: dict[int, Done] = {}
+        rules, ended, begun = self.rules, dict[int, Ended](), dict[int, Done]()
+        alive = list(asked)
         for until in rules.rungs[:-1]:
             for each in self._train(alive, until, begun):
                 ended[each.told.number] = each
@@ -211,8 +230,9 @@ class Sweeping:
 
     def _train(self, alive: Sequence[Told], until: int | None, begun: dict[int, Done]) -> list[Ended]:
         """Train some trials, all of their epochs or `until` so many, each from where it is."""
+        known = {told.number: self.log.failed(told.number, until) for told in alive}
         # The longest first: at the end of a round no worker waits long for another.
-        order = sorted(alive, key=lambda told: (-self._weights(told), told.number))
+        order = sorted((told for told in alive if not known[told.number]), key=lambda told: -self._weights(told))
         calls = []
         for told in order:
             training = configured(self.job.training, told.values)
@@ -220,53 +240,56 @@ class Sweeping:
             bound = self._bound(stage, training, begun=begun.get(told.number), **more)
             calls.append(Call(stage, bound, told.words))
         outcomes = dict(zip((told.number for told in order), self.run.try_all(calls), strict=True))
-        return [self._ended(told, outcomes[told.number], pruned=until is not None) for told in alive]
+        return [self._ended(told, outcomes.get(told.number), known[told.number], until) for told in alive]
 
-    def _ended(self, told: Told, outcome: Done | IdxflowError, *, pruned: bool) -> Ended:
-        if isinstance(outcome, IdxflowError):
-            self.log.fail(told.number, str(outcome))
-            emit(self._told(told, "failed", str(outcome)))
-            return Ended(told.model_copy(update={"reason": str(outcome)}))
-        state = "pruned" if pruned else "complete"
-        return Ended(told.model_copy(update={"state": state}), outcome, self._history(outcome))
+    def _ended(self, told: Told, outcome: Done | IdxflowError | None, reason: str, until: int | None) -> Ended:
+        """Return how a trial ended in its first `until` epochs, or in all. Args: reason: why it is known to fail."""
+        if isinstance(outcome, Done):
+            state = "complete" if until is None else "pruned"
+            return Ended(told.model_copy(update={"state": state}), outcome, self._history(outcome))
+        if isinstance(outcome, TrainingDiverged):  # so it does each time; a lost worker may be another day's luck
+            self.log.fail(told.number, until, str(outcome))
+        ended = told.model_copy(update={"state": "failed", "reason": str(outcome) if outcome else reason})
+        emit(self._end(ended, ended.reason))
+        return Ended(ended)
 
     def _tell(self, event: Event) -> None:
-        """Say of each training of a trial what came of it, as it ends."""
+        """Say of each whole training of a trial what came of it, as it ends."""
         if not isinstance(event, StageChanged) or isinstance(event, TrialEnded) or event.state == "started":
             return
-        if event.name not in self.asked or CURRENT.get(self.run) is not self.run:
+        if event.stage != train.stage or event.name not in self.asked or CURRENT.get(self.run) is not self.run:
             return
         history = self._read(self.run.store.folder(event.stage, event.version) / HISTORY)
-        row, value = history.epochs[history.kept - 1], measure(history, self.rules.objective)
-        whole = event.stage == train.stage
-        best = whole and value > self.best
-        self.best = value if best else self.best
-        said = f"held-out {share(row.validation_accuracy or 0.0)}, loss {row.validation_loss:.4f}"
-        said += "" if whole else f" after {counted(len(history.epochs), 'epoch')}"
-        emit(self._told(self.asked[event.name], event.state, said, event=event, best=best))
+        value = measure(history, self.rules.objective)
+        best = value > self.best
+        self.best = max(value, self.best)
+        told = self.asked[event.name].model_copy(update={"state": "complete"})
+        emit(self._end(told, _figures(history), event=event, best=best))
 
-    def _told(
-        self, told: Told, state: str, said: str, *, event: StageChanged | None = None, best: bool = False
-    ) -> Event:
+    def _end(self, told: Told, said: str, *, event: StageChanged | None = None, best: bool = False) -> TrialEnded:
         values = " ".join(f"{name}={compact(value)}" for name, value in told.values.items())
         return TrialEnded(
             train.stage,
             told.words,
-            "cached" if state == "cached" else "computed",
+            "cached" if event and event.state == "cached" else "computed",
             event.version if event else "",
             event.seconds if event else 0.0,
             number=told.number,
             of=self.job.sweep.trials,
             values=values,
             said=said,
-            failed=state == "failed",
+            outcome=told.state,
             best=best,
         )
 
     def _best_of(self, tried: Iterable[Ended]) -> list[Told]:
-        """Return the third of some trials that goes on, in the order of asking."""
+        """Return the third of some trials that goes on, in the order of asking; the others are pruned."""
         ranked = sorted((each for each in tried if each.history), key=self._rank)
         going = {each.told.number for each in ranked[: -(-len(ranked) // REDUCTION)]}
+        for each in ranked:
+            if each.history and each.told.number not in going:
+                after = counted(len(each.history.epochs), "epoch")
+                emit(self._end(each.told, f"{_figures(each.history)} after {after}"))
         return [each.told for each in sorted(ranked, key=lambda each: each.told.number) if each.told.number in going]
 
     def _rank(self, ended: Ended) -> tuple[float, float, int, int]:
@@ -289,24 +312,34 @@ class Sweeping:
         complete = [each for each in ended if each.told.state == "complete"]
         if not complete:
             first = next(each.told.reason for each in ended if each.told.state == "failed").rstrip(".")
-            raise StageError(
-                "tune", expected="a trial that completes", found=f"none: {first}", way_out="Narrow the space."
-            )
+            way_out = "Narrow the space; what failed for another reason than its loss is tried again."
+            raise StageError("tune", expected="a trial that completes", found=f"none: {first}", way_out=way_out)
         best = configured(own, min(complete, key=self._rank).told.values)
         seeds = tuple(own.seed + place for place in range(self.job.sweep.seeds))
-        calls = [
-            Call(train, self._bound(train, training.model_copy(update={"seed": seed})), f"{name} seed {seed}")
+        calls = {
+            (name, seed): Call(train, self._bound(train, configured(training, {"seed": seed})), f"{name} seed {seed}")
             for name, training in (("winner", best), ("own", own))
             for seed in seeds
-        ]
-        trained = run.try_all(calls)
-        for each in trained:
-            if isinstance(each, IdxflowError):
-                raise each
+        }
+        trained = dict(zip(calls, run.try_all([*calls.values()]), strict=True))
+        failed = {key: outcome for key, outcome in trained.items() if isinstance(outcome, IdxflowError)}
+        untested = tuple(
+            f"{name} settings with seed {seed} were not tested: {str(outcome).rstrip('.')}"
+            for (name, seed), outcome in failed.items()
+        )
+        for said in untested:
+            logger.warning("%s", said)
+        seeds = tuple(seed for seed in seeds if not {("winner", seed), ("own", seed)} & failed.keys())
+        models = {key: trained[key] for key in calls if key[1] in seeds}
         tables, profiles = self.had.tables, self.had.profiles
-        tested = [evaluate.bind(model, tables["train"], tables["test"], profiles) for model in trained]
-        scores = run.try_all([Call(evaluate, bound, call.called) for bound, call in zip(tested, calls, strict=True)])
-        half = len(seeds)
+        tested = [
+            Call(evaluate, evaluate.bind(model, tables["train"], tables["test"], profiles), calls[key].called)
+            for key, model in models.items()
+        ]
+        scores = dict(zip(models, run.try_all(tested), strict=True))
+        for outcome in scores.values():
+            if isinstance(outcome, IdxflowError):
+                raise outcome
         concluded: Done = run.submit(
             study,
             study.bind(
@@ -316,10 +349,8 @@ class Sweeping:
                 self.ends,
                 [each.trained for each in ended if each.trained],
                 list(seeds),
-                trained[:half],
-                scores[:half],
-                trained[half:],
-                scores[half:],
+                *([of[name, seed] for seed in seeds] for name in ("winner", "own") for of in (models, scores)),
+                untested,
             ),
         ).result()
         return concluded
@@ -347,6 +378,12 @@ class Sweeping:
             way_out = "Set a larger training.validation_fraction, or bring more images."
             raise StageError("tune", expected="held-out rows to compare trials by", found="none", way_out=way_out)
         return history
+
+
+def _figures(history: History) -> str:
+    """Say what came of the held-out rows."""
+    row = history.epochs[history.kept - 1]
+    return f"held-out {share(row.validation_accuracy or 0.0)}, loss {row.validation_loss or 0.0:.4f}"
 
 
 def asked(job: TuningJob) -> dict[str, Any]:

@@ -7,54 +7,17 @@ rounds (`flows.suggesting`), so that any number of workers, and any number of in
 
 from __future__ import annotations
 
-from typing import Any
-
 from prefect import flow
-from pydantic import BaseModel, ConfigDict, Field
 
 from artifacts.engine.threads import StageThreads
-from flows.job import DatasetName, FormTraining, StageName, taking
+from flows.job import taking
 from flows.run_record import RunRecord
-from schemas.addresses import MirrorAddress
-from schemas.source import Choices
-from schemas.training import Training
-from schemas.tuning import Sweep
-from schemas.workers import Workers
+from flows.tuning_job import TuningJob
 
 FLOW = "idxflow-tune"
 
 
-class TuningJob(BaseModel):
-    """What one sweep is asked for."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    dataset: DatasetName | None = Field(default=None, description="As of a run.")
-    training: FormTraining = Field(
-        default=Training(), description="What all trials share: the values that are tried take their place."
-    )
-    sweep: Sweep = Field(default=Sweep(), description="What is tried, and how often.")
-    retry: bool = Field(default=False, description="Try once more what has failed in this sweep before.")
-    mirrors: tuple[MirrorAddress, ...] = Field(default=(), description="As of a run.")
-    refresh: tuple[StageName, ...] = Field(default=(), description="As of a run.")
-    revalidate: bool = Field(default=False, description="As of a run.")
-    force: bool = Field(
-        default=False, description="Go on, with a warning, where more memory or disk is needed than is free."
-    )
-    pack: Choices = Field(
-        default=Choices(), description="What is said of a folder, archive, table or file of arrays that is packed."
-    )
-    workers: Workers = Field(
-        default=Workers(runner="dask"),
-        description="Who trains: processes of this machine, one for each core, unless told otherwise.",
-    )
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The fields by name, as the flow takes them."""
-        return {name: getattr(self, name) for name in type(self).model_fields}
-
-
-@flow(name=FLOW, task_runner=StageThreads(max_workers=16))  # type: ignore[arg-type]  # as of the pipeline
+@flow(name=FLOW, task_runner=StageThreads(max_workers=256))  # type: ignore[arg-type]  # as of the pipeline; a trial each, most of which wait
 @taking(TuningJob)
 def tuning(job: TuningJob) -> RunRecord:
     """Try settings of the training on held-out rows, in rounds, and hold the best against the profile's own on test."""

@@ -56,7 +56,8 @@ class Range(Parameters):
     @property
     def words(self) -> str:
         """As it is written in an option."""
-        return f"{'log:' if self.log else ''}{self.low:g}..{self.high:g}"
+        low, high = (repr(end).removesuffix(".0") for end in self.ends)
+        return f"{'log:' if self.log else ''}{low}..{high}"
 
 
 class Choice(Parameters):
@@ -84,7 +85,7 @@ class Choice(Parameters):
     @property
     def words(self) -> str:
         """As it is written in an option."""
-        return "|".join(compact(each) for each in self.values)
+        return "|".join(json.dumps(each, separators=(",", ":")).strip('"') for each in self.values)
 
 
 Domain = Range | Choice
@@ -126,7 +127,7 @@ def default_space(training: Training) -> dict[str, str]:
         "learning_rate": steps,
         "momentum": "0.5..0.99",
         **decay,
-        "hidden": "[50,50]|[100,50]|[100,100]|[200,100]|[300,100]",
+        "hidden": "[25,25]|[50,50]|[100,50]|[100,100]",
     }
 
 
@@ -141,18 +142,31 @@ def read_space(given: Mapping[str, Any], training: Training) -> Space:
             configuration refuses.
     """
     domains: dict[str, Domain] = {}
-    for written, domain in given.items():
+    for written, domain in flat(given).items():
         name = _field(written)
         if name in domains:
             raise _wrong(name, "each field once", "it twice")
-        domains[name] = _domain(name, domain)
-        for value in domains[name].ends:
-            _try(name, value, training)
+        domains[name] = _valid(name, _domain(name, domain), training)
     if not domains:
         raise _wrong("space", "one field at least", "none")
     if "patience" in domains and not training.validation_fraction:
         raise _wrong("space", "held-out rows", "validation_fraction 0")
     return Space(domains=dict(sorted(domains.items())))
+
+
+def flat(given: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return a space by the names of its fields as a person wrote them, those of a table `training` among them.
+
+    Raises: UsageError: a field stands both in that table and beside it.
+    """
+    inner = given.get("training")
+    if not isinstance(inner, Mapping):
+        return dict(given)
+    outer = {name: domain for name, domain in given.items() if name != "training"}
+    if twice := {name.removeprefix(PREFIX) for name in outer} & inner.keys():
+        raise _wrong(min(twice), "each field once", "it twice")
+    return outer | dict(inner)
 
 
 def configured(training: Training, values: Mapping[str, Any]) -> Training:
@@ -195,8 +209,6 @@ def _domain(name: str, given: Any) -> Domain:
 def _choice(name: str, values: list[Any]) -> Choice:
     if not values or len(values) > LARGEST_CHOICE:
         raise _wrong(name, f"1 to {LARGEST_CHOICE} values", str(len(values)))
-    if len({json.dumps(each) for each in values}) < len(values):
-        raise _wrong(name, "each value once", compact(values))
     return Choice(values=tuple(values))
 
 
@@ -207,9 +219,23 @@ def _value(text: str) -> Any:
         return text
 
 
-def _try(name: str, value: Any, training: Training) -> None:
+def _valid(name: str, domain: Domain, training: Training) -> Domain:
+    """Return a domain whose values are as a configuration has them: of 64.0 the 64, of a list the tuple."""
+    found = [_try(name, value, training) for value in domain.ends]
+    if isinstance(domain, Range):
+        return domain
+    if len({json.dumps(each) for each in found}) < len(found):
+        raise _wrong(name, "each value once", compact([*domain.values]))
+    return Choice(values=tuple(found))
+
+
+def _try(name: str, value: Any, training: Training) -> Any:
+    number = Training.model_fields[name].annotation in (int, float) or name == "hidden"
+    flat_values = value if isinstance(value, tuple) else (value,)
+    if number and any(isinstance(each, bool) for each in flat_values):
+        raise _wrong(name, "numbers", compact(value))
     try:
-        configured(training, {name: value})
+        return getattr(configured(training, {name: value}), name)
     except ValidationError as error:
         first = error.errors()[0]
         words = first["msg"].removeprefix("Value error, ")

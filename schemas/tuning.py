@@ -34,7 +34,7 @@ class Sweep(BaseModel):
     """What a sweep is asked for, beside the data and the configuration that all its trials share."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    space: dict[str, str | tuple[Any, ...]] = Field(
+    space: dict[str, str | tuple[Any, ...] | dict[str, Any]] = Field(
         default_factory=dict,
         description="What is tried, by the field of training: LOW..HIGH, log:LOW..HIGH, or VALUE|VALUE|... Empty: step "
         "size, momentum, decay and hidden units.",
@@ -163,6 +163,7 @@ class Study(BaseModel, frozen=True, extra="forbid"):
         evaluator:   which of Optuna's evaluators said so.
         unsaid:      why no evaluator said anything.
         tested:      by seed; empty where nothing was tested.
+        untested:    why seeds were not tested, a sentence each.
     """
 
     format: int = 1
@@ -174,6 +175,7 @@ class Study(BaseModel, frozen=True, extra="forbid"):
     evaluator: str = ""
     unsaid: str = ""
     tested: tuple[Tested, ...] = ()
+    untested: tuple[str, ...] = ()
 
     @property
     def winner(self) -> Trial | None:
@@ -203,7 +205,11 @@ class Study(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def verdict(self) -> str:
-        """Say whether the winner is better than the profile's own settings; empty where nothing was tested."""
+        """Say whether the winner is better than the profile's own settings; empty where nothing was to be tested."""
+        return "; ".join(filter(None, [self._comparison, *self.untested]))
+
+    @property
+    def _comparison(self) -> str:
         if not self.tested:
             return ""
         if all(each.winner == each.own for each in self.tested):
@@ -260,19 +266,19 @@ class _More:
     of: int
     values: str
     said: str
-    failed: bool = False
+    outcome: Literal["complete", "pruned", "failed"] = "complete"
     best: bool = False
 
 
 @dataclass(frozen=True)
 class TrialEnded(_More, StageChanged):
     """
-    A training of a trial has ended: it was found, computed, or failed.
+    A trial has ended.
 
     Args:
         number, of: which trial, of how many.
         values:     what it tries, in words.
         said:       what came of it, in words.
-        failed:     whether it failed: then it has no version.
+        outcome:    complete, found or computed; pruned; or failed: then it has no version.
         best:       whether it is the best whole training that has ended so far.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +226,7 @@ def study(  # noqa: PLR0917 - what a sweep leaves is as much
     own_models: list[Ref],
     own_scores: list[Ref],
     out: Path,
+    untested: Sequence[str] = (),
 ) -> StudySummary:
     """
     Write what a sweep found, as JSON, as a page, as a table, and the winner's configuration as TOML.
@@ -237,6 +238,7 @@ def study(  # noqa: PLR0917 - what a sweep leaves is as much
         seeds:                  those of the following; all of them empty: nothing is tested.
         models, scores:         the winner, trained with each seed, and evaluated.
         own_models, own_scores: the profile's own settings.
+        untested:               why seeds were not tested, a sentence each.
     Raises: ValueError: lists that do not belong together.
     """
     tested = tuple(
@@ -244,6 +246,7 @@ def study(  # noqa: PLR0917 - what a sweep leaves is as much
         for seed, model, score, own_model, own_score in zip(seeds, models, scores, own_models, own_scores, strict=True)
     )
     found = find_out(rules, training, tuple(read_trials(trials, trained, training, ends)), tested)
+    found = found.model_copy(update={"untested": tuple(untested)})
     (out / STUDY).write_text(found.model_dump_json() + "\n", encoding="utf-8")
     write_trials(out / TRIALS, found)
     (out / BEST).write_text(best_configuration(found), encoding="utf-8", newline="\n")

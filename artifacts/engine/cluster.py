@@ -33,6 +33,7 @@ from artifacts.engine.stopping import Stopped
 from artifacts.engine.workers import TICK
 from schemas.errors import ClusterError, WorkerLost
 from schemas.events import emit
+from schemas.text import amount
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -51,7 +52,7 @@ CLOSE = 1.0
 ATTEMPTS = 4
 """How many workers an execution may cost: Dask's own bound, and that of what was only waiting on one that died."""
 LEAST_MEMORY = 2**30
-"""Bytes that each worker should have; where fewer are free, a cluster whose size nobody has said is smaller."""
+"""Bytes that each worker has at the least; a cluster whose size nobody has said is as large as that allows."""
 QUIET = {"distributed": "critical", "distributed.client": "critical", "tornado": "critical", "asyncio": "critical"}
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 ENVIRONMENT = dict.fromkeys(THREADS, "1") | {"TF_CPP_MIN_LOG_LEVEL": "3", "MALLOC_TRIM_THRESHOLD_": "65536"}
@@ -74,7 +75,7 @@ class Local:
         try:
             with self._said.open("wb") as said:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "artifacts.engine.host"],
+                    [sys.executable, "-m", "artifacts.engine.host", str(self._folder)],
                     env={**os.environ, **ENVIRONMENT, "PYTHONPATH": paths},
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
@@ -85,7 +86,7 @@ class Local:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
         self.security: Security | None = None
-        self._asked = count, memory // count, str(self._folder)
+        self._asked = count, memory // count
 
     def address(self) -> str:
         """Return the scheduler's address, once it has its workers. Raises: ClusterError: it has none."""
@@ -255,8 +256,16 @@ class Cluster:
         try:
             address, security = self._address, None
             if address is None:
-                count = self._count or _fitting(self._free())
-                local = Local(count, self._free())
+                free = self._free()
+                count = self._count or _fitting(free)
+                if count > 1 and free // count < LEAST_MEMORY:
+                    raise ClusterError(
+                        "--workers",
+                        expected=f"{amount(LEAST_MEMORY, 'bytes')} of memory for each",
+                        found=f"{amount(free // count, 'bytes')}: {amount(free, 'bytes')} are free for {count}",
+                        way_out="Start fewer workers.",
+                    )
+                local = Local(count, free)
                 with self._lock:
                     self._local = local
                 if self._closed.is_set():

@@ -43,13 +43,11 @@ class Asked:
     Args:
         workers: how many.
         memory:  bytes that each may take before it is killed.
-        folder:  for what Dask writes; it goes at the end.
         certificate, key: of TLS, as PEM: who has them is let in, and nobody else of this machine.
     """
 
     workers: int
     memory: int
-    folder: str
     certificate: str
     key: str
 
@@ -70,13 +68,19 @@ def security_of(asked: Asked) -> Security:
 
 
 def main() -> None:
-    """Keep the cluster until the input ends."""
+    """Keep the cluster until the input ends. The only argument is the folder for what Dask writes, which goes then."""
+    folder = Path(sys.argv[1])
+    # Whoever prints in a worker prints beside the address, and fills no pipe that nobody reads.
+    said = os.dup(1)
+    os.dup2(2, 1)
     import dask
 
     dask.config.set(CONFIG)
     from distributed import LocalCluster
 
-    asked = Asked(**json.loads(sys.stdin.buffer.readline() or b"{}"))
+    if not (line := sys.stdin.buffer.readline()):  # the run has ended before it could say what it wants
+        end(folder)
+    asked = Asked(**json.loads(line))
     cluster = LocalCluster(
         n_workers=asked.workers,
         threads_per_worker=1,
@@ -86,13 +90,18 @@ def main() -> None:
         security=security_of(asked),
         dashboard_address=None,
         memory_limit=asked.memory,
-        local_directory=asked.folder,
+        local_directory=str(folder),
         silence_logs=logging.CRITICAL,
     )
-    sys.stdout.write(f"{cluster.scheduler_address}\n")
-    sys.stdout.flush()
+    os.write(said, f"{cluster.scheduler_address}\n".encode())
+    os.close(said)
     sys.stdin.buffer.read()
-    shutil.rmtree(Path(asked.folder), ignore_errors=True)
+    end(folder)
+
+
+def end(folder: Path) -> None:
+    """End all processes of the cluster, and delete their folder."""
+    shutil.rmtree(folder, ignore_errors=True)
     os.killpg(0, signal.SIGKILL)
 
 

@@ -25,6 +25,7 @@ OWN = (
     "index",
     "aliases",
     "pins",
+    "studies",
     "trash",
     "prefect",
 )

@@ -226,7 +226,7 @@ class WorkerOptions:
         Parameter(
             metavar="HOW",
             help="Who computes: threads of this process, or dask: processes of this machine, for which idxflow's "
-            "extra `tune` is needed. [threads]",
+            "extra `tune` is needed. [threads; of tune: dask]",
         ),
     ] = None
     workers: Annotated[

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from artifacts.store.files import write_atomically
 from flows.run_record import RunRecord
 from idxflow.cli.run import run_pipeline
 from idxflow.cli.settings import Settings
 from idxflow.views.console import Console
-from schemas.errors import UsageError
+from idxflow.views.layout import short_path
+from schemas.errors import IdxflowError, UsageError
+from schemas.profile_file import is_profile_file
+from schemas.space import flat
 from schemas.tuning import HEADER
+from tasks.quality.search_space import require_optuna
 
 if TYPE_CHECKING:
-    from flows.tuning import TuningJob
+    from flows.tuning_job import TuningJob
 
 NOTHING = "Nothing has run."
 
@@ -55,32 +61,42 @@ def _of_file(path: str) -> dict[str, Any]:
     space = document.get("space")
     if not isinstance(space, dict) or document.keys() != {"space"}:
         raise _wrong("one table, [space]", f"{path}: {', '.join(document) or 'nothing'}")
-    # [space.training] with bare names, or "training.x" in quotes, or bare names: all the same.
-    nested = space.pop("training", {}) if isinstance(space.get("training"), dict) else {}
-    return {**space, **nested}
+    return flat(space)
 
 
-def refuse_foreign(best: Path) -> None:
-    """See that a file of another kind is not replaced. Raises: UsageError: there is one."""
-    if not best.exists():
-        if not best.absolute().parent.is_dir():
-            raise UsageError("--best", expected="a file in a folder that is there", found=str(best), way_out=NOTHING)
-        return
-    try:
-        ours = best.is_file() and best.read_text("utf-8").startswith(HEADER)
-    except (OSError, UnicodeDecodeError):
-        ours = False
-    if not ours:
+def target_of(best: Path, profile: str | None) -> Path:
+    """
+    Return where the winner's settings go, absolute and without links.
+
+    Args:   profile: what was given as the profile.
+    Raises: UsageError: a file of another kind is there, or the very profile; nothing can be written there.
+    """
+    target = best.expanduser().resolve()
+    if profile is not None and is_profile_file(profile) and Path(profile).expanduser().resolve() == target:
+        way_out = f"Name another file with --best. {NOTHING}"
+        raise UsageError(str(best), expected="another file than the profile", found="the profile", way_out=way_out)
+    if not (target.parent.is_dir() and os.access(target.parent, os.W_OK)):
+        found = "one that cannot be written to" if target.parent.is_dir() else "none"
+        raise UsageError(f"--best {best}", expected="a folder to write to", found=found, way_out=NOTHING)
+    if target.exists() and not is_ours(target):
         way_out = f"Name another file with --best. {NOTHING}"
         raise UsageError(str(best), expected="no file, or one of an earlier sweep", found="another", way_out=way_out)
+    return target
 
 
-def run_sweep(
-    settings: Settings, console: Console, best: Path, *, retry: bool = False, json: bool = False
-) -> RunRecord:
+def is_ours(file: Path) -> bool:
+    """Tell whether a file is one that a sweep has written."""
+    try:
+        return file.is_file() and file.read_text("utf-8").startswith(HEADER)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def run_sweep(job: TuningJob, settings: Settings, console: Console, best: Path, *, json: bool = False) -> RunRecord:
     """
     Run the sweep, show it, and write the winner's settings.
 
+    Args:    best: as `target_of` returns it.
     Returns: the record of the run, which has completed.
     Raises:  what ended the run.
     """
@@ -88,37 +104,50 @@ def run_sweep(
     def flow(**_: Any) -> RunRecord:
         from flows.tuning import tuning
 
-        record: RunRecord = tuning(**sweep_job(settings, retry=retry).parameters)
+        record: RunRecord = tuning(**job.parameters)
         return record
 
-    sweep_job(settings, retry=retry)  # a wrong space is refused before anything is started
     record = run_pipeline(settings, console, json=json, flow=flow)
     if record.study:
-        from artifacts.store.files import write_atomically
-
-        write_atomically(best.absolute(), Path(record.study.best).read_bytes())
-        console.fact("Profile", f"{best}: idxflow run --profile {best}")
+        written, kept = write_best(best, Path(record.study.best))
+        console.fact("Profile", f"{written}: idxflow run --profile {written}") if written else console.warn(kept)
     return record
 
 
-def sweep_job(settings: Settings, *, retry: bool) -> TuningJob:
-    """Return what a sweep with these settings is asked for. Raises: UsageError: a wrong space."""
+def write_best(best: Path, stored: Path) -> tuple[str, str]:
+    """Write the winner's settings. Returns: where, as it is named from here; or why not, and where they are."""
+    try:
+        if best.exists() and not is_ours(best):
+            return "", f"{best} is there by now, and of another kind; the winner's settings: {stored}"
+        write_atomically(best, stored.read_bytes())
+    except (OSError, IdxflowError) as error:
+        return "", f"{best} cannot be written ({error}); the winner's settings: {stored}"
+    return short_path(best), ""
+
+
+def sweep_job(settings: Settings, space: dict[str, Any] | None, *, retry: bool) -> TuningJob:
+    """
+    Return what a sweep with these settings is asked for.
+
+    Args:   space: as it was given on the command line: it takes the place of that of a file.
+    Raises: UsageError: a wrong space; a package that is not installed.
+    """
     from flows.sweeping import space_of
-    from flows.tuning import TuningJob
+    from flows.tuning_job import TuningJob
     from flows.workers import require_workers
 
-    who = settings.workers
+    require_optuna()
     job = TuningJob(
         dataset=settings.dataset,
         training=settings.training,
-        sweep=settings.tune,
+        sweep=settings.tune.model_copy(update={"space": space}) if space else settings.tune,
         retry=retry,
         mirrors=settings.mirror,
         refresh=settings.refresh,
         revalidate=settings.revalidate,
         force=settings.force,
         pack=settings.pack,
-        workers=who if "runner" in who.model_fields_set else who.model_copy(update={"runner": "dask"}),
+        workers=settings.workers,
     )
     space_of(job)
     require_workers(job.workers)

@@ -58,13 +58,14 @@ def trial_lines(event: TrialEnded, width: int | None = None) -> Iterator[Text]:
 
     Args: width: columns of the terminal.
     """
-    state = "failed" if event.failed else event.state
-    said = "" if event.failed else event.said
+    failed = event.outcome == "failed"
+    state = event.state if event.outcome == "complete" else event.outcome
+    said = "" if failed else event.said
     line = Text.assemble(
         (f"{'trial':10} ", "bold"),
         f"{f'{event.number} of {event.of}':27} ",
-        (f"{state:8} ", STYLES.get(state, "red")),
-        f"{duration(event.seconds):>9}" if not event.failed else "",
+        (f"{state:8} ", STYLES.get(state, "red" if failed else "yellow")),
+        f"{duration(event.seconds):>9}" if event.outcome == "complete" else f"{'':9}",
         f"  {said}",
     )
     if event.best:
@@ -72,7 +73,7 @@ def trial_lines(event: TrialEnded, width: int | None = None) -> Iterator[Text]:
     line.rstrip()
     yield line
     yield from below(event.values, INDENT, width)
-    if event.failed:
+    if failed:
         yield from below(event.said, INDENT, width)
 
 

@@ -6,26 +6,25 @@ import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 from schemas.errors import UsageError
 from schemas.space import Choice, Domain
 
 
+def require_optuna() -> None:
+    """See that Optuna is there. Raises: UsageError: it is not."""
+    if find_spec("optuna") is None:
+        way_out = "Install it: `pip install 'idxflow[tune]'`, or `make install` in a checkout. Nothing has run."
+        raise UsageError("tune", expected="Optuna to be installed", found="no optuna", way_out=way_out)
+
+
 @contextmanager
 def quiet_optuna() -> Iterator[Any]:
-    """
-    Import Optuna, and keep it from printing while the block runs.
+    """Import Optuna, and keep it from printing while the block runs."""
+    import optuna
 
-    Raises: UsageError: it is not installed.
-    """
-    try:
-        import optuna
-    except ImportError as error:
-        way_out = "Install it: pip install 'idxflow[tune]'. Nothing has run."
-        raise UsageError(
-            "tune", expected="the packages of the extra tune", found="no optuna", way_out=way_out
-        ) from error
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:

@@ -44,6 +44,7 @@ FOLDERS = (
     "own",
     "aliases",
     "pins",
+    "studies",
     "prefect",
 )
 FILES = (

@@ -99,4 +99,5 @@ def test_kills_cost_a_sweep_no_epoch(
             assert not gone([*processes, *family(process)])
         assert study(home) == wanted
         assert_sound(Store(home))
+    assert kills == KILLS
     record_testsuite_property(f"kills_{kind}", kills)

@@ -24,11 +24,13 @@ def test_log_keeps_what_was_asked_and_what_failed(tmp_path: Path) -> None:
     with opened(store, STUDY) as log:
         assert log.asked(0) == ()
         log.ask(0, ROUND)
-        log.fail(2, "the loss is no number")
+        log.fail(2, 3, "the loss is no number")
     with opened(store, STUDY) as log:
         assert log.asked(0) == ROUND
         assert log.asked(2) == ()
-        assert log.failed == {2: "the loss is no number"}
+        assert log.failed(2, 3) == "the loss is no number"
+        assert not log.failed(2, None)
+        assert not log.failed(1, 3)
     with opened(store, STUDY[::-1]) as log:
         assert log.asked(0) == ()
 
@@ -38,12 +40,12 @@ def test_retry_forgets_what_failed_and_no_round(tmp_path: Path) -> None:
     store = Store(tmp_path)
     with opened(store, STUDY) as log:
         log.ask(0, ROUND)
-        log.fail(1, "once")
+        log.fail(1, None, "once")
         log.retry()
-        assert log.failed == {}
-        log.fail(2, "again")
+        assert not log.failed(1, None)
+        log.fail(2, None, "again")
     with opened(store, STUDY) as log:
-        assert log.failed == {2: "again"}
+        assert (log.failed(1, None), log.failed(2, None)) == ("", "again")
         assert log.asked(0) == ROUND
 
 
@@ -58,9 +60,9 @@ def test_torn_line_takes_no_other_with_it(tmp_path: Path) -> None:
         with opened(store, STUDY) as log:
             if not log.asked(0):
                 log.ask(0, ROUND)
-            log.fail(1, "later")
+            log.fail(1, None, "later")
         with opened(store, STUDY) as log:
-            assert (log.asked(0), log.failed) == (ROUND, {1: "later"})
+            assert (log.asked(0), log.failed(1, None)) == (ROUND, "later")
 
 
 def test_second_sweep_of_a_study_waits(tmp_path: Path) -> None:
@@ -69,13 +71,13 @@ def test_second_sweep_of_a_study_waits(tmp_path: Path) -> None:
 
     def second() -> None:
         with opened(Store(tmp_path), STUDY) as log:
-            order.append(f"second: {log.failed}")
+            order.append(f"second: {log.failed(1, None)}")
 
     with opened(store, STUDY) as log:
         thread = threading.Thread(target=second)
         thread.start()
         time.sleep(0.1)
-        log.fail(1, "first")
+        log.fail(1, None, "the first's")
         order.append("first")
     thread.join(10)
-    assert order == ["first", "second: {1: 'first'}"]
+    assert order == ["first", "second: the first's"]

@@ -16,7 +16,7 @@ from schemas.profile_file import read_profile
 from schemas.training import HISTORY, Training
 from schemas.tuning import TrialEnded
 from schemas.workers import Workers
-from tests.flows.sweeps import THREADS, TRAINING, facts, study_of, trained, tune
+from tests.flows.sweeps import TRAINING, facts, study_of, trained, tune
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 WILD: dict[str, str | tuple[Any, ...]] = {"learning_rate": (10.0, 0.01), "momentum": (0.9, 0.5)}
@@ -144,22 +144,54 @@ def test_sweep_that_makes_no_sense_is_refused(
     assert not list(home.glob("artifacts/*/*"))
 
 
+LATE: dict[str, str | tuple[Any, ...]] = {"learning_rate": (2.0, 0.5, 0.001), "momentum": (0.9, 0.95)}
+WARMED = Training(epochs=9, hidden=(50, 50, 50), activation="relu", schedule="cosine", warmup=0.8)
+"""As the step size grows slowly, one of 2.0 is among the best after an epoch, and diverges after it."""
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_sweep_is_the_same_table_for_any_number_of_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With 1, 2 and 4 threads and Dask workers the study is the same to the byte, and so are all weights."""
-    found = set()
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("prune", [False, True], ids=["whole", "pruned"])
+def test_sweep_is_the_same_table_for_any_number_of_workers(
+    prune: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With 1, 2 and 4 threads and Dask workers, and asked again, the study is the same to the byte, and all weights."""
+    sweep = {"training": WARMED, "space": LATE, "trials": 9, "round": 6, "prune": prune}
+    found, states = set(), set()
     for runner in ("threads", "dask"):
         for count in (1, 2, 4):
             home = tmp_path / f"{runner}-{count}"
             monkeypatch.setenv("IDXFLOW_HOME", str(home))
-            record = tune(workers=Workers.model_validate({"runner": runner, "count": count}), prune=count == 9)
+            workers = Workers.model_validate({"runner": runner, "count": count})
+            record = tune(workers=workers, **sweep)  # type: ignore[arg-type]
+            states |= {each.state for each in study_of(record).trials}
+            again = tune(workers=workers, **sweep)  # type: ignore[arg-type]
+            assert (trained(again), facts(again).version) == ([], facts(record).version)
             manifests = sorted(home.glob("artifacts/train/*/manifest.json"))
             digests = tuple(json.loads(each.read_text("utf-8"))["digest"] for each in manifests)
             found.add((Path(facts(record).page).with_name("study.json").read_bytes(), digests))
     assert len(found) == 1
+    assert states == {"complete", "failed", *(["pruned"] if prune else [])}
 
 
-def test_threads_are_the_runner_of_these_tests() -> None:
-    """The quick tests start no processes."""
-    assert THREADS.runner == "threads"
+def test_trial_that_fails_on_its_way_is_told_so_again(home: Path) -> None:
+    """A trial that went on from a rung and then diverged has failed, keeps its place, and nobody moves up for it."""
+    found = [tune(training=WARMED, space=LATE, trials=9, round=9, prune=True) for _ in range(2)]
+    study = study_of(found[0])
+    assert study_of(found[1]) == study
+    assert trained(found[1]) == []
+    failed = [each for each in study.trials if each.state == "failed"]
+    assert failed
+    assert any(not each.reason.startswith("epoch 1 ") for each in failed)
+    assert len(failed) + sum(len(each.history.epochs) > 1 for each in study.trials if each.history) == 3
+
+
+def test_winner_that_fails_with_another_seed_keeps_its_study(home: Path) -> None:
+    """What cannot be tested is said, and the study, its page and the winner's settings are there."""
+    training = Training(epochs=3, hidden=(20,), activation="relu", learning_rate=10)  # the own settings diverge
+    record = tune(training=training, space={"learning_rate": (0.01, 0.02)}, trials=2)
+    study = study_of(record)
+    assert (study.best is not None, study.tested, study.looks) == (True, (), 0)
+    assert "own settings with seed 123 were not tested" in study.verdict
+    assert any("were not tested" in said for said in record.warnings)
+    assert Path(facts(record).best).is_file()

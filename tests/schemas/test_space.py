@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas.errors import UsageError
 from schemas.space import Choice, Range, configured, default_space, read_space
@@ -23,7 +25,9 @@ OWN = Training()
         ({"hidden": [[50, 50], [100]]}, Choice(values=((50, 50), (100,)))),
         ({"activation": "relu|tanh"}, Choice(values=("relu", "tanh"))),
         ({"calibrate": "true|false"}, Choice(values=(True, False))),
-        ({"dropout": "0.1|0.2"}, Choice(values=(0.1, 0.2))),
+        ({"dropout": "0|0.2"}, Choice(values=(0.0, 0.2))),
+        ({"batch_size": [64.0, 128]}, Choice(values=(64, 128))),
+        ({"training": {"momentum": "0..0.9"}}, Range(low=0.0, high=0.9)),
     ],
 )
 def test_domain_is_read_as_written(written: dict[str, Any], domain: Range | Choice) -> None:
@@ -46,9 +50,16 @@ def test_default_space_is_valid_for_each_profile(profile: str) -> None:
     assert names == {"learning_rate", "momentum", decay, "hidden"}
 
 
-def test_written_words_read_again() -> None:
-    """What a space says of itself is how it is written."""
-    space = read_space(default_space(OWN), OWN)
+@given(low=st.floats(1e-9, 4), high=st.floats(5, 10), log=st.booleans(), rows=st.integers(1, 65535))
+def test_written_words_read_again(low: float, high: float, log: bool, rows: int) -> None:
+    """What a space says of itself is how it is written, every digit of it."""
+    written = {
+        **default_space(OWN),
+        "learning_rate": f"{'log:' if log else ''}{low!r}..{high!r}",
+        "shuffle_window": f"{rows}..{rows + 1_234_567}",
+        "dropout": (0, 0.1, low / 10),
+    }
+    space = read_space(written, OWN)
     assert read_space(space.words, OWN) == space
 
 
@@ -67,6 +78,10 @@ def test_written_words_read_again() -> None:
         ({"hidden": "10..20"}, "VALUE|VALUE"),
         ({"activation": "relu|foo"}, "'tanh', 'relu'"),
         ({"activation": "relu|relu"}, "each value once"),
+        ({"dropout": "0|0.0"}, "each value once"),
+        ({"hidden": "[50]|[50.0]"}, "each value once"),
+        ({"batch_size": [True, 64]}, "numbers"),
+        ({"momentum": "0..0.5", "training": {"momentum": "0..0.9"}}, "each field once"),
         ({"learning_rate": "log:0.1"}, "LOW..HIGH"),
         ({"learning_rate": ""}, "LOW..HIGH"),
         ({"hidden": []}, "1 to 64 values"),

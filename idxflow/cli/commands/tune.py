@@ -61,23 +61,25 @@ def tune(
     verbose: Verbose = None,
 ) -> int:
     """Try settings."""
-    from idxflow.cli.tune import refuse_foreign, run_sweep, sweep_options
+    from idxflow.cli.tune import run_sweep, sweep_job, sweep_options, target_of
 
     if options.promote is not None:
         way_out = "Then: idxflow run --profile best.toml --promote ALIAS. Nothing has run."
         raise UsageError("--promote", expected="no promotion by a sweep", found=options.promote, way_out=way_out)
-    refuse_foreign(best)
+    target = target_of(best, options.profile)
     asked = sweep_options(space=space, trials=trials, round=round, prune=prune, objective=objective, seeds=seeds)
     settings = options.settings(
         tune=asked or None, workers=workers.given, home=home, ephemeral=ephemeral, verbose=verbose
     )
+
+    job = sweep_job(settings, asked.get("space"), retry=retry)
 
     from idxflow.views.console import open_console
 
     console = open_console(json=json, plain=settings.verbose)
     try:
         with interruptible():
-            run_sweep(settings, console, best, retry=retry, json=json)
+            run_sweep(job, settings, console, target, json=json)
     except (Exception, KeyboardInterrupt) as error:
         end_at_once()  # for good: this process has nothing else to do
         with held_back():
