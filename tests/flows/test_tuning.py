@@ -144,9 +144,9 @@ def test_sweep_that_makes_no_sense_is_refused(
     assert not list(home.glob("artifacts/*/*"))
 
 
-LATE: dict[str, str | tuple[Any, ...]] = {"learning_rate": (2.0, 0.5, 0.001), "momentum": (0.9, 0.95)}
-WARMED = Training(epochs=9, hidden=(50, 50, 50), activation="relu", schedule="cosine", warmup=0.8)
-"""As the step size grows slowly, one of 2.0 is among the best after an epoch, and diverges after it."""
+LATE: dict[str, str | tuple[Any, ...]] = {"learning_rate": (2.0, 0.5), "dropout": "0..0.1"}
+WARMED = Training(epochs=9, hidden=(50, 50, 50), activation="relu", schedule="cosine", warmup=0.8, seed=2)
+"""Of nine trials two have a step size of 0.5, three go on, and what grows to 2.0 diverges after the first epoch."""
 
 
 @pytest.mark.slow
@@ -156,7 +156,7 @@ def test_sweep_is_the_same_table_for_any_number_of_workers(
     prune: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With 1, 2 and 4 threads and Dask workers, and asked again, the study is the same to the byte, and all weights."""
-    sweep = {"training": WARMED, "space": LATE, "trials": 9, "round": 6, "prune": prune}
+    sweep = {"training": WARMED, "space": LATE, "trials": 12, "round": 9, "prune": prune}
     found, states = set(), set()
     for runner in ("threads", "dask"):
         for count in (1, 2, 4):
