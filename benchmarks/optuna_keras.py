@@ -39,6 +39,8 @@ def main(folder: Path, trials: list[dict[str, Any]], epochs: int) -> None:
     onehot, classes = keras.utils.to_categorical(y_train), int(y_train.max()) + 1
     hidden = sorted({json.dumps(each["hidden"]) for each in trials})
 
+    kept: list[tuple[float, Any]] = []
+
     def objective(trial: optuna.Trial) -> float:
         values = {
             "learning_rate": trial.suggest_float("learning_rate", 3e-4, 1e-1, log=True),
@@ -49,6 +51,8 @@ def main(folder: Path, trials: list[dict[str, Any]], epochs: int) -> None:
         model = build(x_train.shape[1], classes, values)
         told = model.fit(x_train, onehot, batch_size=64, epochs=epochs, verbose=0, validation_split=0.1)
         found = float(told.history["val_accuracy"][-1])
+        if not kept or found > kept[0][0]:
+            kept[:] = [(found, model)]
         sys.stdout.write(f"{trial.number + 1}: {found:.4f} after {time.perf_counter() - began:.1f} s\n")
         sys.stdout.flush()
         return found
@@ -58,11 +62,9 @@ def main(folder: Path, trials: list[dict[str, Any]], epochs: int) -> None:
     for each in trials:
         study.enqueue_trial({**each, "hidden": json.dumps(each["hidden"])})
     study.optimize(objective, n_trials=len(trials))
-    best = {**study.best_params, "hidden": json.loads(study.best_params["hidden"])}
-    model = build(x_train.shape[1], classes, best)
-    model.fit(x_train, onehot, batch_size=64, epochs=epochs, verbose=0, validation_split=0.1)
+    _, model = kept[0]
     _, accuracy = model.evaluate(x_test, keras.utils.to_categorical(y_test, classes), verbose=0)
-    sys.stdout.write(f"best {best}: held-out {study.best_value:.4f}, test {accuracy:.4f}\n")
+    sys.stdout.write(f"best {study.best_params}: held-out {study.best_value:.4f}, test {accuracy:.4f}\n")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ artifact is an error. The commands are thin layers over this module.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -38,6 +38,7 @@ from schemas.model import MODEL
 from schemas.results import METRICS, PREDICTIONS
 from schemas.source import Choices
 from schemas.training import HISTORY, Training
+from schemas.tuning import Sweep
 from schemas.workers import Workers
 
 if TYPE_CHECKING:
@@ -505,3 +506,91 @@ def run(
     folder = home_of(None if home is None else str(home))
     record = carried_out(job, folder, ephemeral=ephemeral)
     return ArchivedRun(existing_store(folder), record)
+
+
+def tune(
+    dataset: str | Path | None = None,
+    training: Training | None = None,
+    *,
+    space: Mapping[str, Any] | None = None,
+    trials: int = 24,
+    round: int = 8,  # noqa: A002 - as the option is called
+    prune: bool = False,
+    objective: Literal["accuracy", "loss"] = "accuracy",
+    seeds: int = 3,
+    retry: bool = False,
+    mirrors: tuple[str, ...] = (),
+    refresh: tuple[str, ...] = (),
+    revalidate: bool = False,
+    force: bool = False,
+    pack: Choices | None = None,
+    workers: Workers | None = None,
+    home: Path | str | None = None,
+    ephemeral: bool = False,
+    **values: Unpack[TrainingValues],
+) -> FoundStudy:
+    """
+    Try settings of the training, as `idxflow tune` does, and return the study: what is stored is not trained again.
+
+        found = tune("mnist", epochs=20, space={"learning_rate": "log:1e-3..1e-1", "hidden": [[50, 50], [100, 50]]})
+        run("mnist", profile=str(found.best_toml))
+
+    Args:
+        space:     what is tried, by field; None: step size, momentum, decay and hidden units. See docs/tuning.md.
+        trials:    in all; those that are stored count.
+        round:     trials that are asked for at once.
+        prune:     end trials early that are behind.
+        objective: what is compared, of the held-out rows.
+        seeds:     trainings of the winner, and of the settings that the trials differ from, for the test.
+        retry:     try once more what has failed in this sweep before.
+        workers:   who trains; None: processes of this machine, one for each core.
+    All else is as of `run`, and so are the errors.
+    """
+    from flows.sweeping import space_of
+    from flows.tuning_job import TuningJob
+    from flows.workers import require_workers
+    from idxflow.calling import carried_out
+    from idxflow.cli.options import home_of
+    from tasks.quality.search_space import require_optuna
+
+    require_optuna()
+    common = {"mirrors": mirrors, "revalidate": revalidate, "force": force}
+    job = ask(dataset, training, values, refresh, pack=pack or Choices(), **common)
+    try:
+        sweep = Sweep.model_validate(
+            {
+                "space": dict(space or {}),
+                "trials": trials,
+                "round": round,
+                "prune": prune,
+                "objective": objective,
+                "seeds": seeds,
+            }
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        subject = ".".join(map(str, first["loc"]))
+        found, way_out = repr(first["input"]), "Nothing has run."
+        raise UsageError(subject, expected=first["msg"], found=found, way_out=way_out) from error
+    shared = {name: getattr(job, name) for name in ("dataset", "training", "mirrors", "refresh", "pack")}
+    asked = TuningJob(
+        sweep=sweep,
+        retry=retry,
+        revalidate=revalidate,
+        force=force,
+        workers=workers or Workers(runner="dask"),
+        **shared,
+    )
+    space_of(asked)
+    require_workers(asked.workers)
+    check_dataset(job)
+
+    def flow(**_: Any) -> RunRecord:
+        from flows.tuning import tuning
+
+        done: RunRecord = tuning(**asked.parameters)
+        return done
+
+    folder = home_of(None if home is None else str(home))
+    record = carried_out(job, folder, ephemeral=ephemeral, flow=flow)
+    return Archive(existing_store(folder)).study(record.id)

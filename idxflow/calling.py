@@ -13,7 +13,7 @@ from pathlib import Path
 from flows.job import Job
 from flows.run_record import RunRecord
 from idxflow.cli.interrupts import KINDS, Interrupted, interruptible
-from idxflow.running import Runner
+from idxflow.running import Flow, Runner
 from idxflow.views.brief import Brief
 
 OURS = ("IDXFLOW_", "PREFECT_")
@@ -22,17 +22,17 @@ _ALONE = threading.Lock()
 """The environment belongs to the whole process: one run at a time."""
 
 
-def carried_out(job: Job, home: Path, *, ephemeral: bool = False) -> RunRecord:
+def carried_out(job: Job, home: Path, *, ephemeral: bool = False, flow: Flow | None = None) -> RunRecord:
     """
     Run a job in this process, and leave signals and environment as they were.
 
-    Args:    home: absolute path.
+    Args:    home: absolute path.  flow: the main job, unless another one is given.
     Returns: the record of the run, which has completed.
     Raises:  what ended the run: an error of `schemas.errors`, or KeyboardInterrupt.
     """
     try:
         with _ALONE, _environment_kept(), _interruptible():
-            return Runner(home, Brief(sys.stdout), ephemeral=ephemeral).run(lambda: job)
+            return Runner(home, Brief(sys.stdout), ephemeral=ephemeral).run(lambda: job, flow)
     except Interrupted as error:
         # The run is recorded, and the program's own handlers are back: what ends a process ends this one as it would.
         for number, kind in KINDS.items():

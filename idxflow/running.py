@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gc
+import importlib
 import logging
 import os
 import shutil
@@ -78,7 +79,10 @@ class Runner:
                 with contextlib.ExitStack() as settled:
                     with self.console.doing("Prefect"):
                         with held_back():  # an import drops Ctrl-C, or is left half done by it
-                            flow = flow or _main_job(self.home, job)
+                            if flow is None:
+                                flow = _main_job(self.home, job)
+                            else:
+                                _import_engine()
                         if not fresh:
                             settled.enter_context(_environment_read(verbose=self.verbose))
                         connection.wait()
@@ -131,6 +135,16 @@ def _main_job(home: Path, job: Callable[[], Job]) -> Flow:
     if (asked := job()).workers.runner == "threads":
         import_ahead(home, asked)
     return pipeline
+
+
+def _import_engine() -> None:
+    """Import what every flow needs, and with it Prefect, for a flow that is imported when it is called."""
+    from flows.garbage import lasting
+    from idxflow.later import grammar_later
+
+    with lasting(), grammar_later():
+        importlib.import_module("artifacts.engine.recorder")
+    atexit.register(gc.freeze)  # as of the main job
 
 
 @contextlib.contextmanager
