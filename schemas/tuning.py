@@ -221,7 +221,7 @@ class Study(BaseModel, frozen=True, extra="forbid"):
             return f"chance explains the difference to the profile's own settings with each {of}"
         said = {"better": ahead, "worse": len(apart) - ahead}
         told = [f"{word} by more than chance with {count} {of}" for word, count in said.items() if count]
-        return f"the winner is {' and '.join(told)} than the profile's own settings"
+        return f"against the profile's own settings the winner is {' and '.join(told)}"
 
     def count(self, state: Literal["complete", "pruned", "failed"]) -> int:
         """Count the trials that ended so."""

@@ -369,7 +369,7 @@ class _Sent:
 
         future = self._future
         if future is None or future.status in {"cancelled", "lost"}:
-            raise self._cluster.lost_touch()
+            return self._left_behind()
         error: BaseException | None = future.exception(timeout=CONNECT) if future.status == "error" else None
         if isinstance(error, KilledWorker):
             self._refused += 1
@@ -381,13 +381,27 @@ class _Sent:
                 found=f"{max(self._started, ATTEMPTS)} workers killed (memory limit?)",
                 way_out="Take a smaller batch or network, set training.memory, or start fewer workers.",
             )
-        if error is not None:
-            raise error if isinstance(error, Exception) else RuntimeError(str(error))
-        found = future.result(timeout=CONNECT)
+        if error is not None:  # of Dask, or of a worker that cannot read what it is sent: no fault of what is tried
+            raise ClusterError(
+                self._execution.subject,
+                expected="a worker that can begin it",
+                found=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}",
+                way_out="See that each worker has the same idxflow and the same packages, then run again.",
+            )
+        try:
+            found = future.result(timeout=CONNECT)
+        except Exception:  # Dask's own: what a stage raises comes back as a value
+            return self._left_behind()
         if isinstance(found, Exception):
             raise found
         done: Done = found
         return done
+
+    def _left_behind(self) -> Done:
+        """Return what a worker had committed before it was gone with its answer. Raises: ClusterError: nothing."""
+        if done := self._execution.stored():
+            return done
+        raise self._cluster.lost_touch()
 
     def _settled(self, done: Done) -> Done:
         """Return what was done; of what a worker had finished before it died, that it was computed."""

@@ -52,7 +52,7 @@ def test_a_run_that_tuned_is_shown(swept: tuple[RunRecord, Ref], capsys: pytest.
     assert facts
     assert "Trials: 14: 11 complete, 2 pruned, 1 failed; compared by held-out accuracy" in page
     assert f"Winner: trial {facts.winner}: held-out accuracy {100 * (facts.accuracy or 0):.2f} %" in page
-    assert "the winner is better by more than chance with 2 of 2 seeds than the profile's own settings" in page
+    assert "against the profile's own settings the winner is better by more than chance with 2 of 2 seeds" in page
     assert f"study/{swept[1].version}/study.html" in page
     assert "The best 10 trials, of 14" in page
     assert "its loss is no number" in page

@@ -70,7 +70,7 @@ def test_the_answer_comes_first(tmp_path: Path) -> None:
     assert found.winner is not None
     assert f"trial {found.best} did best" in header
     assert f"{100 * (found.winner.accuracy or 0):.2f} %" in header.replace("\N{NO-BREAK SPACE}", " ")
-    assert "the winner is better by more than chance with 3 of 3 seeds than the profile's own settings" in header
+    assert "against the profile's own settings the winner is better by more than chance with 3 of 3 seeds" in header
     assert "20 complete, 3 pruned, 1 failed" in header
     assert "by 6 models of this study" in header
 
