@@ -34,7 +34,7 @@ from schemas.visible import visible
 PLAIN_SECONDS = 5.0
 """Seconds between two progress lines, without a terminal."""
 SWEEP_SECONDS = 60.0
-"""Seconds between two lines of one trial: many are trained at once."""
+"""Seconds between two lines of one training of many, as `trial 12` or `winner seed 124`."""
 CAVEAT = "Caveat"
 """Label of what voids or weakens the figure above it."""
 VIEW = 20
@@ -223,7 +223,7 @@ class Console:
             self._board.advance(event, facts)
             return
         now = self._clock()
-        wait = SWEEP_SECONDS if event.subject.startswith(TRIAL) else PLAIN_SECONDS
+        wait = SWEEP_SECONDS if event.unit == "epochs" and " " in event.subject else PLAIN_SECONDS
         if now - self._last.setdefault(event.subject, now) >= wait and event.done != event.total:
             self._last[event.subject] = now
             how_far = progress_of(event.done, event.total, event.unit)
