@@ -61,6 +61,7 @@ class StudyFacts(BaseModel):
     values: dict[str, Any] = Field(default_factory=dict, description="what was tried, as the winner has it")
     accuracy: float | None = Field(default=None, description="of the winner's held-out rows, in [0, 1]")
     loss: float | None = Field(default=None, description="the same, in nats")
+    held_out: int | None = Field(default=None, description="how many rows these are of")
     tested: tuple[float, float] | None = Field(
         default=None, description="mean test accuracy over the seeds: the winner's, the profile's own"
     )
@@ -85,6 +86,7 @@ class StudyFacts(BaseModel):
             values=winner.values if winner else {},
             accuracy=winner.accuracy if winner else None,
             loss=winner.loss if winner else None,
+            held_out=winner.history.validation_rows if winner and winner.history else None,
             tested=study.means,
             verdict=study.verdict,
             page=str(ref.file(PAGE)),

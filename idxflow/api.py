@@ -554,6 +554,8 @@ def tune(
     from tasks.quality.search_space import require_optuna
 
     require_optuna()
+    if space is not None and not isinstance(space, Mapping):
+        raise UsageError("space", expected="a mapping of fields", found=repr(space), way_out="Nothing has run.")
     common = {"mirrors": mirrors, "revalidate": revalidate, "force": force}
     job = ask(dataset, training, values, refresh, pack=pack or Choices(), **common)
     try:

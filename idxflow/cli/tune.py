@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,20 +110,36 @@ def run_sweep(job: TuningJob, settings: Settings, console: Console, best: Path, 
 
     record = run_pipeline(settings, console, json=json, flow=flow)
     if record.study:
-        written, kept = write_best(best, Path(record.study.best))
-        console.fact("Profile", f"{written}: idxflow run --profile {written}") if written else console.warn(kept)
+        if (means := record.study.tested) and means[0] < means[1]:
+            console.warn("On the test split the winner is behind the profile's own settings: keep those.")
+        if before := write_best(best, Path(record.study.best), console):
+            console.fact("Before", f"{before}: what stood in {best.name}")
+        dataset = settings.dataset or record.dataset
+        console.fact(
+            "Profile", f"{best.name}: idxflow run --dataset {shlex.quote(dataset)} --profile {short_path(best)}"
+        )
     return record
 
 
-def write_best(best: Path, stored: Path) -> tuple[str, str]:
-    """Write the winner's settings. Returns: where, as it is named from here; or why not, and where they are."""
+def write_best(best: Path, stored: Path, console: Console) -> str:
+    """
+    Write the winner's settings; another sweep's that stand there are kept beside.
+
+    Returns: where those are kept; empty: there were none. What goes wrong is a warning, as the store has them.
+    """
+    aside = ""
     try:
-        if best.exists() and not is_ours(best):
-            return "", f"{best} is there by now, and of another kind; the winner's settings: {stored}"
-        write_atomically(best, stored.read_bytes())
+        content = stored.read_bytes()
+        if best.exists() and (there := best.read_bytes()) != content:
+            if not is_ours(best):
+                console.warn(f"{best} is there by now, and of another kind; the winner's settings: {stored}")
+                return ""
+            write_atomically(before := best.with_name(f"{best.stem}.before{best.suffix}"), there)
+            aside = short_path(before)
+        write_atomically(best, content)
     except (OSError, IdxflowError) as error:
-        return "", f"{best} cannot be written ({error}); the winner's settings: {stored}"
-    return short_path(best), ""
+        console.warn(f"{best} cannot be written ({error}); the winner's settings: {stored}")
+    return aside
 
 
 def sweep_job(settings: Settings, space: dict[str, Any] | None, *, retry: bool) -> TuningJob:

@@ -50,6 +50,7 @@ def facts_of(study: FoundStudy) -> dict[str, object]:
         "values": winner.values if winner else {},
         "accuracy": winner.accuracy if winner else None,
         "loss": winner.loss if winner else None,
+        "held_out": winner.history.validation_rows if winner and winner.history else None,
         "tested": study.means,
         "verdict": study.verdict,
         "page": str(study.page),
@@ -64,7 +65,8 @@ def study_rows(facts: StudyFacts) -> Iterator[tuple[str, str]]:
     if facts.winner is None or facts.accuracy is None or facts.loss is None:
         yield "Winner", "none: no trial completed"
     else:
-        yield "Winner", f"trial {facts.winner}: held-out accuracy {share(facts.accuracy)}, loss {facts.loss:.4f}"
+        of = f" of {counted(facts.held_out, 'row', ',')}" if facts.held_out else ""
+        yield "Winner", f"trial {facts.winner}: held-out accuracy {share(facts.accuracy)}{of}, loss {facts.loss:.4f}"
         yield "Settings", ", ".join(f"{name} {compact(value)}" for name, value in facts.values.items())
     if facts.tested:
         own = f"the profile's own settings {share(facts.tested[1])} (means over the seeds)"

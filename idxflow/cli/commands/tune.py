@@ -12,7 +12,7 @@ LOW..HIGH, log:LOW..HIGH, or VALUE|VALUE|...; a file is a TOML with a table
 
 Examples:
   idxflow tune --dataset mnist --set training.epochs=20
-  idxflow tune --trials 30 --prune --space learning_rate=log:1e-4..1e-1 'hidden=[50,50]|[300,100]'
+  idxflow tune --trials 30 --prune --space 'hidden=[50]|[99,50]' dropout=0..0.5
   idxflow tune --space space.toml --workers 4
   idxflow tune --cluster tcp://HOST:8786 --trials 200 --best mnist.toml
 """
