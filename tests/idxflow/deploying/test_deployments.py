@@ -42,7 +42,7 @@ def test_the_package_has_the_very_file() -> None:
 def test_what_is_described_fits_the_package() -> None:
     """Each deployment has this version, an entrypoint that exists, the one pool, and heartbeats as often as served."""
     found = described()
-    assert {each.name for each in found} == {"nightly", "on-demand", "scoring"}
+    assert {each.name for each in found} == {"nightly", "on-demand", "scoring", "tune"}
     assert len({each.work_pool.name for each in found}) == 1
     for each in found:
         assert each.version == version("idxflow")
@@ -84,7 +84,7 @@ def test_what_a_person_paused_is_deployed_so(prefect_server: None) -> None:
         on_demand = client.read_deployment_by_name(f"{FLOW}/on-demand")
         assert not on_demand.paused
         scoring = client.read_deployment_by_name("idxflow-scoring/scoring")
-        for found in (nightly, on_demand, scoring):
+        for found in (nightly, on_demand, scoring, client.read_deployment_by_name("idxflow-tune/tune")):
             client.delete_deployment(found.id)
 
 
