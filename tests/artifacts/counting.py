@@ -26,6 +26,7 @@ from schemas.events import Progress, emit
 from schemas.parameters import Summary
 from schemas.results import Metrics, SplitMetrics
 from schemas.training import EpochRow, History, Training
+from tests.processes import until
 
 SLOW = 3.0
 """Seconds that it takes to fetch what is slow."""
@@ -54,6 +55,10 @@ def fetch(name: str, out: Path) -> Summary:
     if name.startswith("bad"):
         if name.endswith("together"):
             MEETING.wait(60)
+        if name.endswith("meanwhile"):
+            until(lambda: len(Path(os.environ["IDXFLOW_HOME"] + ".count").read_text().splitlines()) > 1, 60)
+        if name.endswith("late"):
+            until(lambda: list(Path(os.environ["IDXFLOW_HOME"]).glob("runs/*.stages")), 60)
         raise BadIdx(name, expected="good", found="bad", way_out="Do not ask for it.")
     if name.startswith("foreign"):
         word = os.environ["COUNTING_SECRET"]

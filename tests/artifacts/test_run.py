@@ -238,12 +238,12 @@ def test_the_record_says_what_voids_the_accuracy(home: Path) -> None:
 
 def test_the_first_error_is_raised_and_recorded(home: Path) -> None:
     """A stage's own error comes out, not that of the stages that wait for it, and the record says failed."""
-    with pytest.raises(BadIdx, match="bad: expected good"):
-        run(names=("one", "bad"))
+    with pytest.raises(BadIdx, match="bad, late: expected good"):
+        run(names=("one", "bad, late"))  # it fails once the other one has been noted
     record = RunRecord.model_validate_json(next(home.glob("runs/*.json")).read_bytes())
     assert record.state == "failed"
     assert record.error is not None
-    assert record.error.startswith("bad: expected good")
+    assert record.error.startswith("bad, late: expected good")
     assert [stage.name for stage in record.stages] == ["one"]
     assert not list(home.glob("artifacts/*/.staging*"))
 
@@ -264,14 +264,15 @@ def test_a_run_that_has_failed_waits_for_nothing(home: Path) -> None:
     shown: list[Event] = []
     begun = time.monotonic()
     with listening(shown.append), pytest.raises(BadIdx):
-        run(names=("slow", "bad"), copied=True)
+        run(names=("slow", "bad meanwhile"), copied=True)  # it fails once the other one is at work
     assert time.monotonic() - begun < SLOW
-    assert [(event.stage, event.name) for event in shown if isinstance(event, StageFailed)] == [("download", "bad")]
+    failed = [(event.stage, event.name) for event in shown if isinstance(event, StageFailed)]
+    assert failed == [("download", "bad meanwhile")]
     path = next(home.glob("runs/*.json"))
     until(lambda: RunRecord.model_validate_json(path.read_bytes()).stages, 10)
     record = RunRecord.model_validate_json(path.read_bytes())
     assert (record.state, [stage.name for stage in record.stages]) == ("failed", ["slow"])
-    assert counted(home) == ["download bad", "download slow"]
+    assert counted(home) == ["download bad meanwhile", "download slow"]
 
 
 def test_what_tells_how_far_it_is_stops_when_the_run_has_failed(home: Path) -> None:
