@@ -12,17 +12,22 @@ from pathlib import Path
 import cloudpickle
 import pytest
 
+from artifacts.current import CURRENT
 from artifacts.engine.execution import Done, Execution
 from artifacts.engine.stopping import Stopped
 from artifacts.engine.task import make_task
 from artifacts.ref import Ref
 from artifacts.stage import stage
 from artifacts.store.store import Store
-from flows.dag import GRAPH
+from flows.choose import find_dataset
+from flows.dag import GRAPH, dag
 from schemas.errors import ArtifactDamaged
 from schemas.events import Event, StageChanged, listening
 from schemas.parameters import Summary
+from schemas.verdict import Terms
+from tasks.promote import promote
 from tests.artifacts.building import build, flip_unseen
+from tests.flows.packed_sets import TRAINING, make_folder
 from tests.flows.walking import RUN, Walk, walk
 from tests.processes import PROJECT
 
@@ -199,9 +204,20 @@ def test_a_task_can_be_pickled(tmp_path: Path) -> None:
         assert cloudpickle.loads(cloudpickle.dumps(task)).name == each.stage
 
 
+def walk_all(store: Store, pictures: Path) -> None:
+    """Call every stage: those of IDX files, and those of a folder of pictures whose model is judged."""
+    walk(store, RUN)
+    token = CURRENT.set(Walk(store, RUN))
+    try:
+        data = find_dataset(store, str(pictures), ())
+        dag(data, TRAINING, judge=lambda _, scores, test: promote(scores, test, Terms()))
+    finally:
+        CURRENT.reset(token)
+
+
 @pytest.mark.slow
 def test_every_stage_runs_in_a_fresh_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of the nine stages, pickled to another process, leaves there the artifact that it leaves here."""
+    """Each stage of the graph, pickled to another process, leaves there the artifact that it leaves here."""
     here: list[Event] = []
     ran: list[Done] = []
 
@@ -209,11 +225,12 @@ def test_every_stage_runs_in_a_fresh_interpreter(tmp_path: Path, monkeypatch: py
         ran.append(elsewhere(execution))
         return ran[-1]
 
+    pictures = make_folder(tmp_path / "leaves")
     monkeypatch.setattr(Walk, "perform", perform)
     with listening(here.append):
-        walk(Store(tmp_path / "one"), RUN)
+        walk_all(Store(tmp_path / "one"), pictures)
     assert {done.row.stage for done in ran if not done.row.cached} == set(GRAPH)
     assert not [event for event in here if isinstance(event, StageChanged)]  # nothing was computed in this process
     monkeypatch.undo()
-    walk(Store(tmp_path / "two"), RUN)
+    walk_all(Store(tmp_path / "two"), pictures)
     assert {done.ref.digest for done in ran} == {manifest.digest for manifest in Store(tmp_path / "two").manifests()}
