@@ -43,10 +43,6 @@ PRIVATE = {
         {"_client", "_state_proposer"},
         "tests/idxflow/deploying/test_runs.py::test_who_takes_a_run_puts_its_name_on_it",
     ),
-    "tasks/fitting/optimizer.py": (
-        {"_get_variable_index", "_momentums", "_velocities"},
-        "tests/tasks/test_optimizer.py::test_it_is_keras_own_optimizer",
-    ),
     "tests/benchmarks/test_walk.py": (
         {"_max_workers"},
         "tests/benchmarks/test_walk.py::test_as_many_stages_run_at_once_as_in_a_flow",

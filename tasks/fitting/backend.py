@@ -81,7 +81,19 @@ if not verbose:
 keras.config.set_floatx("float32")
 keras.config.set_dtype_policy("float32")
 
-__all__ = ["keras", "numerics", "tf"]
+__all__ = ["keras", "numerics", "tf", "use_threads"]
+
+
+def use_threads(count: int) -> None:
+    """
+    Have TensorFlow use so many threads inside of one operation; 0: one per core. Bits do not depend on it.
+
+    A number that the environment or a program has set stays, as does the one with which this process has begun.
+    """
+    said = os.environ.get("TF_NUM_INTRAOP_THREADS", "").isdecimal()
+    if not said and not tf.config.threading.get_intra_op_parallelism_threads():
+        with suppress(RuntimeError):  # it has begun
+            tf.config.threading.set_intra_op_parallelism_threads(count)
 
 
 def numerics() -> Numerics:

@@ -140,7 +140,6 @@ class Course:
 
     def _go_on(self, state: Checkpoint) -> None:
         optimizer = self._trainee.optimizer
-        optimizer.build(self._trainee.trainable_variables)
         self._trainee.set_weights(state.weights)
         for variable, value in zip(optimizer.variables, state.optimizer, strict=True):
             variable.assign(value)

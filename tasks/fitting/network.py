@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,15 +21,18 @@ import numpy.typing as npt
 
 from schemas.image_table import rows_within
 from schemas.training import Training
-from tasks.fitting.backend import keras, tf
-from tasks.fitting.noise import Dropout, draw_key, draw_shifts, move
-from tasks.fitting.optimizer import build_optimizer
+from tasks.fitting.backend import keras, tf, use_threads
+from tasks.fitting.optimizer import Steps, build_optimizer, slots_of
+from tasks.fitting.updates import Numbers, Recipe, State, update_all
 
 BLOCK = 4_000
 """Rows that are validated at once; fewer of large images, or of many classes (see `schemas.image_table`)."""
 
 PLAIN = 65_536
 """Pixels up to which the mean image is text in the model's configuration; of more, that text takes gigabytes."""
+
+LIGHT = 10**7
+"""Weights times rows of an update below which a second thread costs more than it does (measured: 3 and 17 million)."""
 
 CACHED = 500
 """Rows that are normalised at once: few enough to stay in the processor's cache."""
@@ -39,32 +44,22 @@ class EpochModel(keras.Model):  # type: ignore[misc]
 
     Either gets one element: features, float32 (n, inputs), and labels, int32 (n,); the train step also their order,
     int32 (m,), indexes of rows, where they do not lie in it. An element is a whole epoch, or a part of one that ends
-    with a mini-batch. The loop over it is inside one graph, which saves Keras's work around each update; callbacks of
+    with a mini-batch. The updates of it are one compiled program, which saves Keras's work around each; callbacks of
     an epoch, history and validation are Keras's own. Loss and accuracy are means over the rows, as `fit` reports them,
     and the same to the bit however an epoch is cut into elements; the loss is the cross-entropy with the labels as they
     are, also where smoothed ones are learned from.
 
     Args:
-        batch_size: rows per update; the last one of an element takes what is left.
-        block:      rows that are scored at once.
-        smoothing:  share of a label that is spread evenly over all classes, in [0, 1) (C. Szegedy et al., 2016).
-        prepare:    makes features of a mini-batch, after so many updates, where the train step gets something else.
+        recipe:  which operations an update is made of. Where it moves images, the train step gets raw pixels, uint8.
+        numbers: those of the configuration.
+        block:   rows that are scored at once.
     """
 
-    def __init__(
-        self,
-        *args: Any,
-        batch_size: int,
-        block: int,
-        smoothing: float,
-        prepare: Callable[[Any, Any], Any] | None,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *args: Any, recipe: Recipe, numbers: Numbers, block: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.batch_size = batch_size
+        self.recipe = recipe
+        self.numbers = numbers
         self.block = block
-        self.smoothing = smoothing
-        self.prepare = prepare
         # Sums in float64: an epoch may have a hundred thousand updates.
         self.loss_mean = keras.metrics.Mean(name="loss", dtype="float64")
         self.accuracy_mean = keras.metrics.Mean(name="accuracy", dtype="float64")
@@ -77,25 +72,22 @@ class EpochModel(keras.Model):  # type: ignore[misc]
     def train_step(self, data: tuple[Any, ...]) -> dict[str, Any]:
         """Update the weights once per mini-batch, over all rows; return the epoch's metrics so far."""
         images, labels, *lying = data
-        order = lying[0] if lying else None
-        weights = self.trainable_variables
-
-        def update(start: Any) -> tuple[Any, Any]:
-            batch = slice(start, start + self.batch_size)
-            if order is None:
-                features, target = images[batch], labels[batch]
-            else:
-                features, target = tf.gather(images, order[batch]), tf.gather(labels, order[batch])
-            if self.prepare:
-                features = self.prepare(features, self.optimizer.iterations)
-            with tf.GradientTape() as tape:
-                logits = self(features, training=True)
-                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(target, logits)
-                mean = tf.reduce_mean(self._smoothed(target, logits) if self.smoothing else losses)
-            self.optimizer.apply_gradients(zip(tape.gradient(mean, weights), weights, strict=True))
-            return losses, _hits(logits, target)
-
-        return self._mean_over(tf.shape(labels if order is None else order)[0], self.batch_size, update)
+        order = lying[0] if lying else tf.range(tf.shape(labels)[0])
+        weights, optimizer, rows = self.trainable_variables, self.optimizer, tf.shape(order)[0]
+        slots = slots_of(optimizer, len(weights))
+        before = State(
+            tuple(tf.convert_to_tensor(weight) for weight in weights),
+            tuple(tuple(tf.convert_to_tensor(each) for each in kept) for kept in slots),
+            tf.convert_to_tensor(optimizer.iterations),
+            tf.convert_to_tensor(self.loss_mean.total),
+            tf.constant(0),
+        )
+        after = update_all(images, labels, order, before, self.recipe, self.numbers)
+        for variables, values in ((weights, after.weights), *zip(slots, after.slots, strict=True)):
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+        optimizer.iterations.assign(after.update)
+        return self._told(after.loss, after.right, rows)
 
     def test_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
         """Score all rows, in blocks; return the metrics so far."""
@@ -108,13 +100,6 @@ class EpochModel(keras.Model):  # type: ignore[misc]
 
         return self._mean_over(tf.shape(labels)[0], self.block, score)
 
-    def _smoothed(self, labels: Any, logits: Any) -> Any:
-        """Return the cross-entropy of each row with its smoothed label, float32 (n,)."""
-        classes = logits.shape[-1]
-        spread = self.smoothing / classes
-        target = tf.one_hot(labels, classes, on_value=1 - self.smoothing + spread, off_value=spread)
-        return tf.nn.softmax_cross_entropy_with_logits(target, logits)
-
     def _mean_over(self, rows: Any, size: int, score: Callable[[Any], tuple[Any, Any]]) -> dict[str, Any]:
         """Call `score` with the start of each `size` rows; it returns their losses and whether they were right."""
 
@@ -123,9 +108,16 @@ class EpochModel(keras.Model):  # type: ignore[misc]
             loss += tf.cast(tf.reduce_sum(losses), tf.float64)
             return start + size, loss, right + tf.reduce_sum(tf.cast(hits, tf.int32))
 
-        # From the sums of the elements before: one added up alone would be rounded differently.
         zero = tf.constant(0), tf.convert_to_tensor(self.loss_mean.total), tf.constant(0)
         _, loss, right = tf.while_loop(lambda start, *_: start < rows, add, zero)
+        return self._told(loss, right, rows)
+
+    def _told(self, loss: Any, right: Any, rows: Any) -> dict[str, Any]:
+        """
+        Take note of the sum of the losses so far, and of how many of the last `rows` rows were right.
+
+        That sum goes on from the one before: one of the element alone, added to it, would be rounded differently.
+        """
         count = tf.cast(rows, tf.float64)
         self.loss_mean.total.assign(loss)
         self.loss_mean.count.assign_add(count)
@@ -191,41 +183,48 @@ def build_network(
         std:        their global standard deviation, on the same scale.
         train_rows: how many rows it will be fitted to, which says how many updates there will be.
     """
-    count = len(training.hidden)
+    count, batch_size = len(training.hidden), min(training.batch_size, train_rows)
+    widths = (mean.size, *training.hidden, classes)
+    use_threads(1 if batch_size * sum(map(math.prod, pairwise(widths))) < LIGHT else 0)
     # The first words stay the same however many are taken: what is drawn later changes nothing that is drawn before.
     seeds = np.random.SeedSequence(training.seed).generate_state(2 * count + 3).tolist()
     (shuffle_seed, shift_seed), dropout_seeds = seeds[count + 1 : count + 3], seeds[count + 3 :]
-    optimizer = build_optimizer(training, training.count_updates(train_rows))
+    updates = training.count_updates(train_rows)
     hidden = [
         _dense(units, training.activation, seed, f"hidden_{i}")
         for i, (units, seed) in enumerate(zip(training.hidden, seeds[:count], strict=True), start=1)
     ]
     logits = _dense(classes, None, seeds[count], "logits")
-    dropouts = [Dropout(training.dropout, seed, lambda: optimizer.iterations) for seed in dropout_seeds]
-    noisy = [layer for pair in zip(hidden, dropouts, strict=True) for layer in pair] if training.dropout else hidden
     # (2 x / 255 - 1 - mean) / std with the scale taken into its two constants: one subtraction, one division per pixel.
     normalize = _normalization((mean.ravel() + 1) * 127.5, (std * 127.5) ** 2)
-
-    def shift(pixels: Any, update: Any) -> Any:
-        shifts = draw_shifts(tf.shape(pixels)[0], training.shift, draw_key(shift_seed, update))
-        moved = move(tf.reshape(pixels, [-1, *mean.shape]), shifts, training.shift)
-        return normalize(tf.reshape(moved, [-1, mean.size]))
 
     pixels = keras.Input((mean.size,), dtype="uint8", name="pixels")
     features = keras.Input((mean.size,), dtype="float32", name="features")
     probabilities = keras.layers.Softmax(name="probabilities")
+    classifier = keras.Model(pixels, probabilities(logits(_through(hidden, normalize(pixels)))), name="classifier")
     trainee = EpochModel(
         features,
-        logits(_through(noisy, features)),
-        batch_size=training.batch_size,
+        logits(_through(hidden, features)),
+        recipe=Recipe(
+            activation=training.activation,
+            optimizer=training.optimizer,
+            batch_size=batch_size,
+            schedule=training.schedule,
+            momentum=training.momentum > 0,
+            weight_decay=training.weight_decay > 0,
+            smoothing=training.label_smoothing > 0,
+            dropout=training.dropout > 0,
+            reach=training.shift,
+            shape=mean.shape if training.shift else (),
+        ),
+        numbers=_numbers(training, updates, shift_seed, dropout_seeds, normalize if training.shift else None),
         # Validation takes ten values for each row and class.
         block=rows_within(BLOCK, 4 * max(mean.size, *training.hidden, 8 * classes)),
-        smoothing=training.label_smoothing,
-        prepare=shift if training.shift else None,
         name="trainee",
     )
+    optimizer = build_optimizer(training, updates)
+    optimizer.build(trainee.trainable_variables)  # the train step takes its state from it
     trainee.compile(optimizer=optimizer, jit_compile=False)
-    classifier = keras.Model(pixels, probabilities(logits(_through(hidden, normalize(pixels)))), name="classifier")
     return Network(classifier, normalize, trainee, shifting=training.shift > 0, shuffle_seed=shuffle_seed)
 
 
@@ -258,6 +257,26 @@ def _normalization(mean: npt.NDArray[np.float64], variance: float) -> Any:
     layer.adapt_variance.assign(np.full(mean.shape, variance, np.float32))
     layer.finalize_state()
     return layer
+
+
+def _numbers(training: Training, updates: int, shift_seed: int, drop_seeds: Sequence[int], normalize: Any) -> Numbers:
+    """Return the numbers of a configuration. Args: normalize: the layer; None where rows are features already."""
+    momentum, weight_decay, smoothing, dropout = (
+        tf.constant(number, tf.float32)
+        for number in (training.momentum, training.weight_decay, training.label_smoothing, training.dropout)
+    )
+    nothing = tf.zeros(0)
+    return Numbers(
+        Steps(*(tf.constant(number, tf.float32) for number in Steps.of(training, updates))),
+        momentum,
+        weight_decay,
+        smoothing,
+        dropout,
+        shift_seed=tf.constant(shift_seed, tf.int64),
+        drop_seeds=tf.constant(drop_seeds, tf.int64),
+        mean=nothing if normalize is None else tf.reshape(normalize.mean, [-1]),
+        std=nothing if normalize is None else tf.reshape(tf.sqrt(normalize.variance), [-1]),
+    )
 
 
 def _dense(units: int, activation: str | None, seed: int, name: str) -> Any:

@@ -2,26 +2,29 @@
 The noise of training: images that are moved, and units that are dropped.
 
 Every draw is a function of a seed and of the number of updates before it, never of a generator's state: runs repeat
-bit for bit, and one that resumes from a saved epoch draws what it would have drawn without the break.
+bit for bit, and one that resumes from a saved epoch draws what it would have drawn without the break. Draws are made in
+what XLA compiles (`tasks.fitting.updates`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from tasks.fitting.backend import keras, tf
+from tasks.fitting.backend import tf
+
+GENERATOR = "threefry"
+"""Of the draws (J. K. Salmon et al., 2011). Only what XLA compiles has it; Philox takes ten times as long there."""
 
 
-def draw_key(seed: int, update: Any) -> Any:
+def draw_key(seed: Any, update: Any) -> Any:
     """Return the key of TensorFlow's stateless draws after `update` updates, int64 (2,)."""
-    return tf.stack([tf.constant(seed, tf.int64), tf.cast(update, tf.int64)])
+    return tf.stack([tf.cast(seed, tf.int64), tf.cast(update, tf.int64)])
 
 
 def draw_shifts(count: Any, reach: int, key: Any) -> Any:
     """Return how far each of `count` images goes down and to the right: int32 (count, 2), evenly in [-reach, reach]."""
     shape = tf.stack([count, 2])
-    return tf.random.stateless_uniform(shape, key, -reach, reach + 1, tf.int32, alg="philox")
+    return tf.random.stateless_uniform(shape, key, -reach, reach + 1, tf.int32, alg=GENERATOR)
 
 
 def move(images: Any, shifts: Any, reach: int) -> Any:
@@ -43,27 +46,14 @@ def move(images: Any, shifts: Any, reach: int) -> Any:
     return tf.reshape(tf.gather(pixels, begins[:, tf.newaxis] + pattern, batch_dims=1), [-1, rows, columns, *channels])
 
 
-class Dropout(keras.layers.Layer):  # type: ignore[misc]
+def drop(units: Any, rate: Any, key: Any) -> Any:
     """
-    Dropout (N. Srivastava et al., 2014), in training only: units become 0, and those that stay are scaled to make up.
+    Return units of which some are dropped: those become 0, and those that stay are scaled to make up.
 
-    Keras's own layer draws from a counter that lives in the layer and that no optimizer's state restores.
+    Dropout (N. Srivastava et al., 2014).
 
     Args:
-        rate:    share of the units that are dropped, in (0, 1).
-        seed:    of this layer's draws.
-        updates: returns the number of updates so far.
+        units: float32, any shape.
+        rate:  share that is dropped, in (0, 1).
     """
-
-    def __init__(self, rate: float, seed: int, updates: Callable[[], Any], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.rate = rate
-        self.seed = seed
-        self.updates = updates
-
-    def call(self, units: Any, training: bool = False) -> Any:
-        """Return the units, some dropped if `training`: float32 (n, units)."""
-        if not training:
-            return units
-        key = draw_key(self.seed, self.updates())
-        return tf.nn.experimental.stateless_dropout(units, self.rate, seed=key, rng_alg="philox")
+    return tf.nn.experimental.stateless_dropout(units, rate, seed=key, rng_alg=GENERATOR)

@@ -2,84 +2,86 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, Literal, NamedTuple
 
 from schemas.training import Training
 from tasks.fitting.backend import keras, tf
 
+Schedule = Literal["inverse_time", "cosine"]
 
-class FusedSGD(keras.optimizers.SGD):  # type: ignore[misc]
+
+class Steps(NamedTuple):
     """
-    Keras's SGD with momentum, an update of a weight done by TensorFlow's one kernel for it; see `FusedAdam`.
-    """
+    What step sizes follow from, float32 or numbers.
 
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Update one weight, a variable of TensorFlow's, and its momentum."""
-        if not self.momentum:
-            super().update_step(gradient, variable, learning_rate)
-            return
-        tf.raw_ops.ResourceApplyKerasMomentum(
-            var=variable.handle,
-            accum=self.momentums[self._get_variable_index(variable)].value.handle,
-            lr=tf.cast(learning_rate, tf.float32),
-            grad=gradient,
-            momentum=self.momentum,
-        )
-
-
-class FusedAdam(keras.optimizers.Adam):  # type: ignore[misc]
-    """
-    Keras's Adam, an update of a weight done by TensorFlow's one kernel for it instead of a dozen operations.
-
-    The formula is the same, to float32 rounding. Each operation is a pass over all weights, which for a wide network
-    takes as much time as a large part of its gradients.
+    Args:
+        peak:    the learning rate.
+        decay:   of "inverse_time".
+        rising:  updates of "cosine" in which they grow from 0.
+        falling: updates of "cosine" after those.
     """
 
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Update one weight, a variable of TensorFlow's, and its two moments."""
-        index = self._get_variable_index(variable)
-        updates = tf.cast(self.iterations + 1, tf.float32)
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=self._momentums[index].value.handle,
-            v=self._velocities[index].value.handle,
-            beta1_power=tf.pow(tf.constant(self.beta_1, tf.float32), updates),
-            beta2_power=tf.pow(tf.constant(self.beta_2, tf.float32), updates),
-            lr=tf.cast(learning_rate, tf.float32),
-            beta1=self.beta_1,
-            beta2=self.beta_2,
-            epsilon=self.epsilon,
-            grad=gradient,
-        )
+    peak: Any
+    decay: Any
+    rising: Any
+    falling: Any
+
+    @classmethod
+    def of(cls, training: Training, updates: int) -> Steps:
+        """Return those of a training of so many updates."""
+        rising = float(int(training.warmup * updates))
+        return cls(training.learning_rate, training.decay, rising, updates - rising)
+
+
+def step_sizes(schedule: Schedule, steps: Steps, update: Any) -> Any:
+    """Return the step sizes of updates, from 0: float32 of the shape of `update`."""
+    at = tf.cast(update, tf.float32)
+    if schedule == "inverse_time":
+        return steps.peak / (1 + steps.decay * at)
+    done = tf.clip_by_value((at - steps.rising) / steps.falling, 0, 1)
+    down = steps.peak * (1 + tf.cos(math.pi * done)) / 2
+    return tf.where(at < steps.rising, steps.peak * at / tf.maximum(steps.rising, 1.0), down)
+
+
+class StepSizes(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    """The schedule of a training of `updates` updates, as Keras has one."""
+
+    def __init__(self, training: Training, updates: int) -> None:
+        self._schedule, self._steps = training.schedule, Steps.of(training, updates)
+
+    def __call__(self, update: Any) -> Any:
+        """Return the step size of an update, from 0."""
+        return step_sizes(self._schedule, self._steps, update)
 
 
 def build_optimizer(training: Training, updates: int) -> Any:
     """
     Build Keras's optimizer for a training of `updates` updates.
 
-    Weight decay is decoupled (I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", ICLR 2019): just
-    before its update a kernel is scaled by 1 - step size * weight decay, and no gradient or moment knows of it. Biases
-    are left alone: they are few, and to keep them small would only tie the units to the origin.
+    It keeps the state; `tasks.fitting.updates` updates by the same rule, many times at once. Weight decay is decoupled
+    (I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", ICLR 2019): just before its update a kernel
+    is scaled by 1 - step size * weight decay, and no gradient or moment knows of it. Biases are left alone: they are
+    few, and to keep them small would only tie the units to the origin.
     """
-    schedule, momentum = _schedule(training, updates), float(training.momentum)
+    schedule, momentum = StepSizes(training, updates), float(training.momentum)
     weight_decay = training.weight_decay or None
     match training.optimizer:
         case "sgd":
-            optimizer = FusedSGD(schedule, momentum=momentum, weight_decay=weight_decay)
+            optimizer = keras.optimizers.SGD(schedule, momentum=momentum, weight_decay=weight_decay)
         case "adamw":
             # Adam with a weight decay is AdamW; Keras's AdamW requires one.
-            optimizer = FusedAdam(schedule, beta_1=momentum, weight_decay=weight_decay)
+            optimizer = keras.optimizers.Adam(schedule, beta_1=momentum, weight_decay=weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     return optimizer
 
 
-def _schedule(training: Training, updates: int) -> Any:
-    schedules, peak = keras.optimizers.schedules, training.learning_rate
-    match training.schedule:
-        case "inverse_time":
-            return schedules.InverseTimeDecay(peak, decay_steps=1, decay_rate=training.decay)
-        case "cosine":
-            rising = int(training.warmup * updates)
-            if not rising:
-                return schedules.CosineDecay(peak, updates)
-            return schedules.CosineDecay(0.0, updates - rising, warmup_target=peak, warmup_steps=rising)
+def slots_of(optimizer: Any, weights: int) -> tuple[tuple[Any, ...], ...]:
+    """
+    Return what an optimizer that was built keeps of each of its weights: nothing, its momentum, or its two moments.
+
+    Args: weights: how many there are.
+    """
+    kept = [variable for variable in optimizer.variables if variable is not optimizer.iterations]
+    each = len(kept) // weights  # Keras lists them weight by weight
+    return tuple(tuple(kept[each * index : each * (index + 1)]) for index in range(weights))

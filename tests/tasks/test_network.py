@@ -12,7 +12,6 @@ import pytest
 from schemas.training import Training
 from tasks.fitting.backend import keras
 from tasks.fitting.network import Network, build_network, content_digest
-from tasks.fitting.noise import Dropout
 from tests.tasks.by_hand import features
 
 RANDOM = np.random.default_rng(5)
@@ -100,30 +99,11 @@ def test_the_digest_tells_content_apart() -> None:
     assert len(digests) == 3
 
 
-def test_the_trainee_learns_from_raw_images_that_are_moved() -> None:
-    """What it makes of raw pixels is what the saved model makes of the moved image: no edge, no difference of scale."""
-    moving = network(shift=1)
-    assert moving.shifting
-    assert moving.trainee.prepare
-    found = np.asarray(moving.trainee.prepare(IMAGE, 5))
-    moved = np.zeros((9, *IMAGE.shape), np.uint8)
-    for choice, (down, right) in enumerate(np.ndindex(3, 3)):
-        framed = np.pad(IMAGE.reshape(-1, 2, 3), ((0, 0), (1, 1), (1, 1)))
-        moved[choice] = framed[:, 2 - down : 4 - down, 2 - right : 5 - right].reshape(IMAGE.shape)
-    matches = np.array([(found == features(moving, images)).all(axis=1) for images in moved])
-    assert matches.any(axis=0).all()
-    assert (matches.sum(axis=1) > len(IMAGE) / 18).all()
-    np.testing.assert_array_equal(np.asarray(moving.trainee.prepare(IMAGE, 5)), found)
-    for other, update in ((moving, 6), (network(shift=1, seed=124), 5)):
-        assert other.trainee.prepare
-        assert not np.array_equal(np.asarray(other.trainee.prepare(IMAGE, update)), found)
-
-
 def test_without_noise_the_trainee_takes_features() -> None:
     """Where nothing is moved, images are normalised once, before training, and no layer drops anything."""
     plain = network()
     assert not plain.shifting
-    assert plain.trainee.prepare is None
+    assert plain.trainee.recipe.reach == 0
     assert [layer.name for layer in plain.trainee.layers] == ["features", "hidden_1", "hidden_2", "logits"]
 
 
@@ -133,17 +113,3 @@ def test_noise_changes_neither_first_weights_nor_order_nor_what_is_saved() -> No
     assert content_digest(plain.classifier) == content_digest(noisy.classifier)
     assert noisy.shuffle_seed == plain.shuffle_seed
     np.testing.assert_array_equal(np.asarray(noisy.classifier(IMAGE)), np.asarray(plain.classifier(IMAGE)))
-
-
-def test_dropped_units_are_others_in_each_layer_and_update() -> None:
-    """In training each hidden layer drops its own units, others after each update; otherwise none is dropped."""
-    trainee = network(hidden=(50, 50), dropout=0.5).trainee
-    dropouts = [layer for layer in trainee.layers if isinstance(layer, Dropout)]
-    ones = np.ones((20, 50), np.float32)
-    draws = []
-    for update in (0, 1):
-        trainee.optimizer.iterations.assign(update)
-        draws += [np.asarray(layer(ones, training=True)).tobytes() for layer in dropouts]
-    assert len(set(draws)) == 4
-    features = np.ones((3, 6), np.float32)
-    np.testing.assert_array_equal(np.asarray(trainee(features)), np.asarray(network(hidden=(50, 50)).trainee(features)))

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from tasks.fitting.backend import tf
-from tasks.fitting.noise import Dropout, draw_key, draw_shifts, move
+from tasks.fitting.noise import draw_key, draw_shifts, drop, move
+
+
+@tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
+def shifts(seed: int, update: int) -> Any:
+    """How far 25,000 images go, by up to two pixels; what XLA compiles has the generator."""
+    return draw_shifts(25_000, 2, draw_key(seed, update))
+
+
+@tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
+def dropped(units: Any, seed: int, update: int) -> Any:
+    """Units of which a quarter is dropped."""
+    return drop(units, tf.constant(0.25), draw_key(seed, update))
+
 
 IMAGES = np.random.default_rng(3).integers(1, 256, (5, 4, 3), np.uint8)
 
@@ -45,25 +60,22 @@ def test_each_image_moves_by_its_own_shift() -> None:
 
 def test_shifts_are_even_and_repeat_with_their_key() -> None:
     """Every pair of shifts within reach is as frequent as any other; seed and update together say which are drawn."""
-    draws = [np.asarray(draw_shifts(25_000, 2, draw_key(seed, update))) for seed, update in [(1, 0), (1, 1), (2, 0)]]
+    draws = [np.asarray(shifts(seed, update)) for seed, update in [(1, 0), (1, 1), (2, 0)]]
     pairs, counts = np.unique(draws[0], axis=0, return_counts=True)
     assert pairs.tolist() == [[down - 2, right - 2] for down, right in np.ndindex(5, 5)]
     assert counts.min() > 850
     assert counts.max() < 1150
     assert len({draw.tobytes() for draw in draws}) == 3
-    np.testing.assert_array_equal(np.asarray(draw_shifts(25_000, 2, draw_key(1, 0))), draws[0])
+    np.testing.assert_array_equal(np.asarray(shifts(1, 0)), draws[0])
 
 
 def test_dropout_keeps_the_mean_and_repeats_with_seed_and_update() -> None:
     """The share of units that become 0 is the rate, the others grow to make up; a draw repeats and is no other's."""
-    updates = 0
-    layers = [Dropout(0.25, seed, lambda: updates) for seed in (1, 1, 2)]
     ones = np.ones((400, 100), np.float32)
-    first, again, other = (np.asarray(layer(ones, training=True)) for layer in layers)
+    first, again, other, later = (
+        np.asarray(dropped(ones, seed, update)) for seed, update in [(1, 0), (1, 0), (2, 0), (1, 1)]
+    )
     assert set(np.unique(first).tolist()) == {0.0, float(np.float32(1 / 0.75))}
     assert (first == 0).mean() == pytest.approx(0.25, abs=0.01)
     np.testing.assert_array_equal(first, again)
-    updates = 1
-    later = np.asarray(layers[0](ones, training=True))
     assert len({draw.tobytes() for draw in (first, other, later)}) == 3
-    np.testing.assert_array_equal(np.asarray(layers[0](ones)), ones)

@@ -48,17 +48,3 @@ def test_weight_decay_scales_kernels_and_leaves_biases(optimizer: str) -> None:
     kernel, bias = (weight.numpy() for weight in layer.trainable_variables)
     np.testing.assert_allclose(kernel, 0.9 * before[0], rtol=1e-6)
     np.testing.assert_array_equal(bias, before[1])
-
-
-@pytest.mark.parametrize(("name", "plain"), [("sgd", keras.optimizers.SGD), ("adamw", keras.optimizers.AdamW)])
-def test_it_is_keras_own_optimizer(name: str, plain: type) -> None:
-    """Updates are those of Keras's optimizer of that name, to float32 rounding; the momentum of AdamW is its beta_1."""
-    first, momentum = {"sgd": ("momentum", 0.5), "adamw": ("beta_1", 0.5)}[name]
-    fields = {"optimizer": name, "learning_rate": 0.1, "decay": 0, "momentum": 0.5, "weight_decay": 0.01}
-    weights = [keras.Variable([1.0, -2.0, 3.0], name="kernel") for _ in range(2)]
-    both = build_optimizer(Training.model_validate(fields), 5), plain(0.1, weight_decay=0.01, **{first: momentum})
-    for slope in ([0.1, -1.0, 0.0], [0.3, 1.0, 2.0], [-0.2, 0.1, 0.0]):
-        for optimizer, weight in zip(both, weights, strict=True):
-            optimizer.apply([tf.constant(slope)], [weight])
-    found, expected = (weight.numpy() for weight in weights)
-    np.testing.assert_allclose(found, expected, rtol=5e-6)  # 1 - 0.999 ** t loses digits

@@ -16,11 +16,11 @@ from schemas.errors import TrainingDiverged
 from schemas.events import Event, Progress, listening
 from schemas.image_table import Batch, ImageTable
 from schemas.training import History, Training
-from tasks.fitting.backend import keras, tf
+from tasks.fitting.backend import keras
 from tasks.fitting.network import content_digest
 from tasks.train import TrainSummary, train
 from tests.processes import PROJECT, bare_environment, run_python
-from tests.tasks.by_hand import features, fit, fresh, learned_order, train_by_hand
+from tests.tasks.by_hand import features, fit, fresh, train_by_hand
 from tests.tasks.small_split import CLASSES, normalizer_artifact, small_split, table_artifact
 
 DATA = small_split(150)
@@ -51,29 +51,6 @@ def test_an_epoch_is_a_plain_loop_of_updates(table: ImageTable, batch_size: int,
     np.testing.assert_allclose([(row.loss, row.accuracy) for row in history.epochs], epochs, rtol=3e-6)
     assert (history.train_rows, history.validation_rows) == (120, 30)
     assert history.updates == int(network.trainee.optimizer.iterations) == 3 * -(-120 // batch_size)
-
-
-def test_noise_is_that_of_a_plain_loop_of_keras_updates(table: ImageTable) -> None:
-    """With moved images and dropped units too, the weights are those of Keras's AdamW, called once per mini-batch."""
-    training = changed(NOISY, schedule="inverse_time", decay=0)
-    network, other = fresh(training), fresh(training)
-    fit(network, table, training)
-    plain, trainee = keras.optimizers.AdamW(training.learning_rate, weight_decay=training.weight_decay), other.trainee
-    plain.exclude_from_weight_decay(var_names=["bias"])
-    smoothed = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=training.label_smoothing)
-    labels = keras.utils.to_categorical(DATA.label, len(CLASSES))
-    for epoch in range(training.epochs):
-        order = learned_order(other, table, training, epoch)
-        for start in range(0, 120, training.batch_size):
-            batch = order[start : start + training.batch_size]
-            trainee.optimizer.iterations.assign(plain.iterations)  # dropout draws by it
-            assert trainee.prepare
-            features = trainee.prepare(DATA.image[batch], plain.iterations)
-            with tf.GradientTape() as tape:
-                loss = smoothed(labels[batch], trainee(features, training=True))
-            plain.apply(tape.gradient(loss, trainee.trainable_variables), trainee.trainable_variables)
-    for found, right in zip(network.trainee.get_weights(), trainee.get_weights(), strict=True):
-        np.testing.assert_allclose(found, right, atol=3e-6)
 
 
 def test_figures_are_those_of_plain_fit(table: ImageTable) -> None:
