@@ -173,7 +173,8 @@ def _find_scores(material: Material, wanted: Sequence[Format]) -> tuple[StoredSc
     The Keras file is the stored one, byte for byte; whatever is converted from it is exported only if it was proved.
     """
     if material.scores and material.test:
-        return read_stored(material.test.ref.file(TABLE), material.scores.ref.file(PREDICTIONS)), ""
+        stored = material.test.ref.file(TABLE), material.scores.ref.file(PREDICTIONS), material.model.ref.file(MODEL)
+        return read_stored(*stored), ""
     missing = "its test table" if material.scores else "its evaluation"
     if others := [form.name for form in wanted if form.name != "keras"]:
         raise StoreError(
@@ -207,6 +208,7 @@ def _tell(material: Material, proofs: tuple[FormatProof, ...]) -> Proofs:
         model=artifact_id(model),
         content=model.manifest.digest,
         evaluation=artifact_id(scores) if scores else "",
+        tolerance=max(proof.tolerance for proof in proofs),
         formats=proofs,
     )
 

@@ -111,7 +111,7 @@ def render(card: Card) -> str:
         layers=(card.spec.pixels, *card.training.hidden, len(card.spec.classes)),
         interval=wilson_interval(card.metrics.test.accuracy, card.metrics.test.samples) if card.metrics else None,
         sure=found.words(propose=False) if found else "",
-        tolerance=TOLERANCE,
+        tolerance=max((proof.tolerance for proof in card.proofs), default=TOLERANCE),
         batches=BATCHES,
         caveats=find_caveats(card.metrics) if card.metrics else (),
         confusions=most_confused(card.metrics.test, CONFUSIONS) if card.metrics else (),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +24,12 @@ from schemas.counts import counted
 from schemas.errors import BadTable, IdxflowError
 from schemas.image_table import Batch, ImageTable, rows_within
 from schemas.text import share
+from tasks.inference.perceptron import Perceptron
 
 TOLERANCE = 5e-6
 """How far a probability may be off: four times what other orders of summation were measured to cost (1.3e-6)."""
+ROUNDED = 4
+"""How many times its own rounding a probability may be off, where that is more: of a network with large logits."""
 BATCHES = (1, 7, 64, 1_000)
 """Images of a batch, in turn."""
 NAMED = 5
@@ -50,6 +54,7 @@ class FormatProof(BaseModel, frozen=True):
     largest_difference: float = Field(
         description="of a probability, of the predicted and of the true class, from the stored one"
     )
+    tolerance: float = Field(default=TOLERANCE, description="how far a probability may be off: another order of sums")
     accuracy: float = Field(description="share of right predictions of the file, in [0, 1]")
     stored_accuracy: float = Field(description="share of right ones of the stored predictions, in [0, 1]")
     exact: bool = Field(description="whether equality was asked for; if not, its accuracy is what counts")
@@ -87,19 +92,29 @@ class StoredScores:
         predicted:   uint16 (n,), the stored class.
         probability: float32 (n,), of it.
         true:        float32 (n,), the probability of the true class, out of its loss.
+        model:       the stored model, by whose rounding a probability may be off where that is more than the tolerance.
     """
 
     table: ImageTable
     predicted: npt.NDArray[np.uint16]
     probability: npt.NDArray[np.float32]
     true: npt.NDArray[np.float32]
+    model: Path | None = None
+
+    @cached_property
+    def tolerance(self) -> float:
+        """How far a probability may be off, of this network; read only where one is off by more than usual."""
+        if self.model is None:
+            return TOLERANCE
+        network = Perceptron.read(self.model)
+        return max(TOLERANCE, ROUNDED * max(network.rounding(batch.image) for batch in self.table.batches()))
 
 
-def read_stored(table: Path, predictions: Path) -> StoredScores:
+def read_stored(table: Path, predictions: Path, model: Path) -> StoredScores:
     """
     Read the test table and the predictions that were made of it.
 
-    Args:   table, predictions: what parse and evaluate left, hashed.
+    Args:   table, predictions, model: what parse, evaluate and train left, hashed.
     Raises: BadTable: they are not of the same rows.
     """
     import pyarrow.parquet as pq
@@ -115,7 +130,7 @@ def read_stored(table: Path, predictions: Path) -> StoredScores:
             found=f"{counted(len(label), 'row', ',')} of other images",
             way_out="Run `idxflow run --refresh evaluate` to score them again. Nothing was exported.",
         )
-    return StoredScores(images, predicted, probability, np.exp(-loss))
+    return StoredScores(images, predicted, probability, np.exp(-loss), model)
 
 
 def prove(form: Format, predict: Predictor, stored: StoredScores) -> FormatProof:
@@ -128,7 +143,7 @@ def prove(form: Format, predict: Predictor, stored: StoredScores) -> FormatProof
     classes, count = len(stored.table.metadata.classes), stored.table.samples
     differs: list[int] = []
     equal = ties = right = 0
-    largest = 0.0
+    largest, tolerance = 0.0, TOLERANCE
     for batch in _in_turn(stored.table):
         at = batch.sample_id
         found = predict(np.ascontiguousarray(batch.image))
@@ -144,13 +159,16 @@ def prove(form: Format, predict: Predictor, stored: StoredScores) -> FormatProof
         off = np.abs(kept - stored.probability[at])
         largest = max(largest, float(off.max()), float(np.abs(found[rows, batch.label] - stored.true[at]).max()))
         same = chosen == stored.predicted[at]
-        tie = ~same & (off <= TOLERANCE) & (found.max(axis=1) - kept <= TOLERANCE)
+        if largest > TOLERANCE or not same.all():
+            tolerance = stored.tolerance
+        tie = ~same & (off <= tolerance) & (found.max(axis=1) - kept <= tolerance)
         equal, ties, right = equal + int(same.sum()), ties + int(tie.sum()), right + int((chosen == batch.label).sum())
         differs += at[~same & ~tie].tolist()
-    if form.exact and (differs or largest > TOLERANCE):
+    if form.exact and (differs or largest > tolerance):
         raise NotProved(
             f"format {form.name}",
-            expected=f"the stored class of {counted(count, 'test image', ',')}, and probabilities within {TOLERANCE:g}",
+            expected=f"the stored class of {counted(count, 'test image', ',')}, and probabilities within"
+            f" {tolerance:.2g}",
             found=f"{_named(differs)}probabilities up to {largest:.1e} off",
             way_out=_way_out(form),
         )
@@ -161,6 +179,7 @@ def prove(form: Format, predict: Predictor, stored: StoredScores) -> FormatProof
         equal=equal,
         ties=ties,
         largest_difference=largest,
+        tolerance=tolerance,
         accuracy=right / count,
         stored_accuracy=float(np.mean(stored.predicted == stored.table.labels())),
         exact=form.exact,

@@ -16,7 +16,7 @@ from schemas.model import MODEL
 from schemas.training import Training
 from tasks.fitting.backend import keras
 from tasks.fitting.network import Network, build_network
-from tasks.fitting.proving import prove
+from tasks.fitting.proving import TOLERANCE, prove
 from tasks.inference import perceptron as module
 from tasks.inference.perceptron import Perceptron
 
@@ -27,7 +27,7 @@ IMAGES = np.random.default_rng(3).integers(0, 256, (157, 12), np.uint8)
 def network(**chosen: Any) -> Network:
     """Build a network of random weights for images of 3 x 4 pixels and five classes."""
     mean = np.random.default_rng(5).uniform(-1, 1, (3, 4))
-    return build_network(Training(hidden=(7, 6), **chosen), mean, 0.6, 5, 100)
+    return build_network(Training.model_validate({"hidden": (7, 6), **chosen}), mean, 0.6, 5, 100)
 
 
 def saved(classifier: Any, folder: Path) -> Perceptron:
@@ -130,6 +130,34 @@ def test_a_file_that_gives_other_probabilities_is_refused(tmp_path: Path) -> Non
     network(seed=4).classifier.save(tmp_path / MODEL)
     with pytest.raises(StageError, match="the probabilities that Keras computes"):
         prove(trained, tmp_path / MODEL, image)
+
+
+def with_large_logits(**chosen: Any) -> Any:
+    """Build a network all of whose logits are larger by the same large number: sums of it have fewer places."""
+    classifier = network(hidden=(64, 64), **chosen).classifier
+    kernel = classifier.get_layer("logits").kernel
+    kernel.assign_add(np.repeat(np.random.default_rng(2).normal(0, 5_000, (64, 1)), 5, axis=1))
+    return classifier
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_rounding_grows_with_the_logits(activation: str, tmp_path: Path) -> None:
+    """Where logits are large, probabilities are off by more, as sums in float64 by the same network tell."""
+    classifiers = network(activation=activation).classifier, with_large_logits(activation=activation)
+    small, large = (saved(each, tmp_path).rounding(IMAGES) for each in classifiers)
+    assert 0 < small < 1e-6
+    assert 1e-4 < large < 0.1
+
+
+def test_large_logits_are_proved_within_their_rounding(tmp_path: Path) -> None:
+    """Keras rounds them as well: what it gives otherwise is no other network, and another one is still told."""
+    trained = with_large_logits()
+    read = saved(trained, tmp_path)
+    assert np.abs(read(IMAGES) - np.asarray(trained(IMAGES))).max() > TOLERANCE
+    prove(trained, tmp_path / MODEL, IMAGES)
+    with_large_logits(seed=4).save(tmp_path / MODEL)
+    with pytest.raises(StageError, match="the probabilities that Keras computes"):
+        prove(trained, tmp_path / MODEL, IMAGES)
 
 
 def test_rows_stay_in_their_order(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def laid_out(real: RealModel, folder: Path, shape: tuple[int, ...] = (8, 8)) -> 
     out.mkdir()
     for name, content in vars(real).items():
         (scratch / f"{name}.keras").write_bytes(content)
-    stored = read_stored(scratch / "table.keras", scratch / "predictions.keras")
+    stored = read_stored(scratch / "table.keras", scratch / "predictions.keras", scratch / "model.keras")
     spec = TableSpec(split="train", shape=ImageSpec.model_validate(list(shape)), classes=stored.table.metadata.classes)
     return Trained(scratch / "model.keras", scratch, spec, "train/0123456789abcdef"), stored, out
 
