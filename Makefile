@@ -14,7 +14,7 @@ MNIST ?= ../shared/mnist
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-postgres test-dashboard bench bench-scale lint format install lock schema clean
+.PHONY: help run test test-all test-postgres test-dashboard bench bench-scale bench-sweep lint format install lock schema clean
 
 help:  ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -44,6 +44,9 @@ bench: $(INSTALLED)  ## Compare idxflow with the plain tutorial: make bench MNIS
 
 bench-scale: $(INSTALLED)  ## Measure the growth to 100 times MNIST; needs 10 GB below .idxflow/benchmarks.
 	$(BIN)/python -m benchmarks scale --mnist "$(MNIST)" $(ARGS)
+
+bench-sweep: $(INSTALLED)  ## Compare a sweep with Optuna around plain fit, half an hour: make bench-sweep MNIST=DIR
+	$(BIN)/python -m benchmarks sweep --mnist "$(MNIST)" $(ARGS)
 
 lint: $(INSTALLED)  ## Run the checks that only read the code; the pre-commit hook is this.
 	$(BIN)/ruff format --check

@@ -1,4 +1,4 @@
-"""The benchmarks' command line: `python -m benchmarks speed --mnist DIR`, `scale`, `page`."""
+"""The benchmarks' command line: `python -m benchmarks speed --mnist DIR`, `scale`, `sweep`, `page`."""
 
 from __future__ import annotations
 
@@ -91,6 +91,24 @@ def scale(
         name: bench for name, bench in benches.items() if not only or name in only
     }
     _run(wanted, _target(work, "scale", only), {"repeats": repeats, "largest": sets.sizes[-1]})
+
+
+@app.command
+def sweep(
+    *,
+    mnist: Mnist,
+    work: Work = WORK,
+    repeats: Annotated[int, Parameter(help="Turns, each of half an hour.")] = 1,
+    trials: Annotated[int, Parameter(help="Of the default space.")] = 24,
+    epochs: Annotated[int, Parameter(help="Of a trial.")] = 20,
+    dataset: Annotated[str, Parameter(help="What the files are, in idxflow's catalog.")] = "mnist",
+) -> None:
+    """Measure `idxflow tune` beside Optuna around plain `fit`, with the same trials; write WORK/sweep.json."""
+    from benchmarks.sweeps import measure_sweep
+
+    setting = _prepare(Setting(mnist, work, dataset, repeats, epochs, _tell))
+    settings = {"repeats": repeats, "epochs": epochs, "trials": trials}
+    _run({"sweep": partial(measure_sweep, setting, trials)}, work / "sweep.json", settings)
 
 
 @app.command

@@ -7,7 +7,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from benchmarks.__main__ import page, speed
+from benchmarks.__main__ import page, speed, sweep
 from benchmarks.harness import Report
 from benchmarks.mnist import FILES, mirror, open_folder
 from benchmarks.processes import PYTHON, run_process
@@ -54,6 +54,17 @@ def test_everything_is_measured(tmp_path: Path) -> None:
     assert bars == [0.55, 0.55, 1.2, 0.4, 0.5, 0.33, 1.5, 99.0, 1.0]
     assert all(min(seconds) > 0 for times in report.times.values() for seconds in times.values())
     assert [path.name for path in tmp_path.iterdir()] == ["speed.json"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_sweep_is_measured(tmp_path: Path) -> None:
+    """Two workers, one, and Optuna around plain fit train the same trials; the second call trains none."""
+    sweep(mnist=DIGITS, work=tmp_path, trials=3, epochs=2, dataset="digits")
+    report = Report.model_validate_json((tmp_path / "sweep.json").read_bytes())
+    assert [figure.goal.bar for figure in report.figures] == [0.15, 0.6, 4.0]
+    assert all(len(seconds) == 1 and seconds[0] > 0 for seconds in report.times["sweep"].values())
+    assert [path.name for path in tmp_path.iterdir()] == ["sweep.json"]
 
 
 def test_a_missing_file_is_named_with_a_way_out(tmp_path: Path) -> None:
