@@ -45,9 +45,6 @@ def speed(
     only: Annotated[list[Bench] | None, Parameter(negative="", consume_multiple=True, help="These, not all.")] = None,
 ) -> None:
     """Measure idxflow beside the plain tutorial script and beside floors; write WORK/speed.json, or speed-PART.json."""
-    # Before NumPy is loaded. Two threads that share a product of 64 rows wait for each other: on a busy machine the
-    # NumPy trainer takes thirty times as long with them, and a floor has to be as fast as it can be.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from benchmarks.data import measure_data, measure_evaluation
     from benchmarks.fits import measure_fit, measure_tuned
     from benchmarks.processes import measure_cold, measure_warm
