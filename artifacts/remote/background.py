@@ -8,8 +8,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 
+from artifacts.archive.name_records import Alias
+from artifacts.archive.names import GATE, Names
+from artifacts.remote.backend import Backend, RemoteOdd
 from artifacts.remote.crew import Crew
+from artifacts.remote.layout import Unbelievable
 from artifacts.remote.link import Link
+from artifacts.remote.travelling import push_alias, push_run
+from artifacts.run_record import Record
 from artifacts.store.store import Store
 from schemas.counts import counted
 
@@ -68,12 +74,38 @@ class Background:
         )
         if left:
             logger.warning(
-                "remote %s: %s of this run not pushed; `idxflow remote push` does it later.",
+                "remote %s: %s of this run %s not pushed; `idxflow remote push` does it later.",
                 self._link.place,
-                f"{counted(left, 'artifact')} {'is' if left == 1 else 'are'}",
+                counted(left, "artifact"),
+                "is" if left == 1 else "are",
             )
         return left
+
+    def send(self, record: Record) -> None:
+        """Put the run's record, and the aliases that it has moved; wait for that, as long as for the answers."""
+        aliases = [alias for alias in Names(self._store).aliases() if _moved_by(alias, record)]
+
+        def work(backend: Backend) -> None:
+            try:
+                push_run(backend, record)
+                for alias in aliases:
+                    if push_alias(backend, alias) in ("behind", "apart"):
+                        logger.warning(
+                            "remote %s: the alias %s has gone another way there; `idxflow remote status` shows both.",
+                            self._link.place,
+                            alias.name,
+                        )
+            except (Unbelievable, RemoteOdd) as error:
+                logger.warning("remote %s: the record of this run is not pushed: %s.", self._link.place, error)
+
+        self._link.use(self._run, work)
 
     def close(self) -> None:
         """Begin nothing more."""
         self._crew.close()
+
+
+def _moved_by(alias: Alias, record: Record) -> bool:
+    """Tell whether an alias stands for what it does by a verdict of a run."""
+    verdict = alias.history[-1].verdict
+    return verdict is not None and any((row.stage, row.version) == (GATE, verdict) for row in record.stages)

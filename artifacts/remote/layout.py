@@ -3,14 +3,15 @@ What lies in a remote, under which names.
 
     idxflow.json                        that this is one, and of which format
     artifacts/<stage>/<version>.json    the record of an artifact, put last and by create: the commit
-    blobs/<sha256>                      bytes of artifacts: a piece of a large file, or a pack of small ones
+    blobs/<sha256>                      a pack of small files, called by its content
+    blobs/<sha256>-<first>-<size>       a piece of a large file, called by the content of that, and how it is cut
     runs/<id>.json  aliases/<name>.json the records of runs and names, replaced on condition of their last state
     roots/<home>.json                   what a home folder holds, dated by the server
     lease.json                          who collects garbage
     probe/ clock/                       what asks the server how it behaves and what time it is
 
-A record has the manifest in it, and files of some kilobytes; so what is small is one object. A blob is called by its
-content, so whoever reads it can tell whether it is what was put, and it is there once for all artifacts.
+A record has the manifest in it, and files of some kilobytes; so what is small is one object. A blob is called by what
+is in it, so it is there once for all artifacts, and whoever puts it a second time puts the same.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from artifacts.manifest import Manifest
-from artifacts.ref import RESERVED, StageWord, Version
+from artifacts.ref import RESERVED, STAGE_WORD, StageWord, Version
 from artifacts.remote.backend import PIECE
 from schemas.file_name import LONGEST, printable
 
@@ -49,16 +50,25 @@ class Unbelievable(Exception):
 
 
 class Blob(BaseModel):
-    """A blob that an artifact has."""
+    """
+    A blob that an artifact has.
+
+    Args: called: the SHA-256 of a pack; of a piece the SHA-256 of its file, where it begins, and the size of pieces.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
-    sha256: Digest
+    called: str = Field(pattern=r"^[0-9a-f]{64}(-[0-9]{1,15}-[0-9]{1,10})?$")
     bytes: int = Field(ge=1, le=PIECE)
 
     @property
     def name(self) -> str:
         """Of its object."""
-        return f"{BLOBS}{self.sha256}"
+        return f"{BLOBS}{self.called}"
+
+    @property
+    def is_piece(self) -> bool:
+        """Whether it is a part of a file: only all of them together tell whether they are what they were."""
+        return "-" in self.called
 
 
 class Packed(BaseModel):
@@ -103,6 +113,12 @@ class ArtifactRecord(BaseModel):
 def record_name(stage: str, version: str) -> str:
     """Return the name of an artifact's record."""
     return f"{ARTIFACTS}{stage}/{version}.json"
+
+
+def artifact_of(name: str) -> tuple[str, str] | None:
+    """Return stage and version of the artifact whose record an object is; None where it is none."""
+    match = re.fullmatch(rf"{ARTIFACTS}({STAGE_WORD.pattern})/([0-9a-f]{{16}})\.json", name)
+    return (match[1], match[2]) if match else None
 
 
 def read_record(content: bytes | memoryview, stage: str, version: str) -> tuple[ArtifactRecord, Manifest]:
@@ -189,11 +205,12 @@ def cut(manifest: Manifest) -> tuple[list[str], list[list[str]], list[str]]:
     return sorted(inline), packs, sorted(name for name in small if manifest.files[name].bytes >= PACKED)
 
 
-def pieces_of(size: int) -> Iterator[tuple[int, int]]:
-    """Yield first byte and length of each piece of a file."""
-    yield from ((first, min(PIECE, size - first)) for first in range(0, size, PIECE))
+def pieces_of(sha256: str, size: int) -> Iterator[Blob]:
+    """Yield the pieces of a file, in order."""
+    for first in range(0, size, PIECE):
+        yield Blob(called=f"{sha256}-{first}-{PIECE}", bytes=min(PIECE, size - first))
 
 
-def sha256(content: bytes | memoryview) -> str:
+def digest_of_bytes(content: bytes | memoryview) -> str:
     """Return the SHA-256 of bytes, as 64 hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()

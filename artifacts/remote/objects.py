@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 class Objects(Backend):
-    """A bucket as a remote; see `Backend`. Raises: UsageError: obstore is not installed, or refuses the settings."""
+    """A bucket as a remote; see `Backend`. Raises: UsageError: obstore refuses the settings."""
 
     def __init__(self, place: RemotePlace) -> None:
         self._place = place
@@ -124,10 +124,10 @@ class Objects(Backend):
         except FileNotFoundError:
             return
 
-    def _ask(self, request: Callable[[], Awaitable[T]], size: int, seconds: float = ANSWER) -> T:
+    def _ask(self, request: Callable[[], Awaitable[T]], size: int, seconds: float | None = None) -> T:
         """Wait for a request. Args: size: bytes that may travel."""
         with self._errors():
-            return within(seconds + size / RATE, request)
+            return within((seconds or ANSWER) + size / RATE, request)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -171,15 +171,8 @@ class Objects(Backend):
 
 
 def _open(place: RemotePlace) -> S3Store | GCSStore | AzureStore:
-    try:
-        from obstore.store import AzureStore, GCSStore, S3Store
-    except ImportError as error:
-        raise UsageError(
-            f"remote {place}",
-            expected="obstore to be installed",
-            found="no obstore",
-            way_out="Install idxflow with its extra `remote`: `pip install 'idxflow[remote]'`.",
-        ) from error
+    from obstore.store import AzureStore, GCSStore, S3Store
+
     known_secrets()
     bucket, _, prefix = str(place.url).partition("://")[2].partition("/")
     options: dict[str, Any] = {

@@ -80,13 +80,12 @@ def probe(backend: Backend) -> str:
     Raises:  RemoteError: as the backend.
     """
     name, other = (f"{PROBES}{secrets.token_hex(16)}" for _ in range(2))
-    try:
-        if flaw := next(_flaws(backend, name, other), ""):
-            return flaw
-    finally:
-        for each in (name, other):
-            with suppress(RemoteError):
-                backend.delete(each)
+    flaw = next(_flaws(backend, name, other), "")  # after an error nothing is deleted: it would be waited for again
+    for each in (name, other):
+        with suppress(RemoteError):
+            backend.delete(each)
+    if flaw:
+        return flaw
     return _mark(backend)
 
 

@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from artifacts.manifest import Manifest
+from artifacts.manifest import FileEntry, Manifest
 from artifacts.remote.backend import LARGEST_DOCUMENT, PIECE, Backend
 from artifacts.remote.crew import Crew
 from artifacts.remote.layout import (
@@ -22,11 +23,11 @@ from artifacts.remote.layout import (
     Packed,
     Unbelievable,
     cut,
+    digest_of_bytes,
     is_file_name,
     pieces_of,
     read_record,
     record_name,
-    sha256,
 )
 from artifacts.store.integrity import Damage, Stored
 from artifacts.store.store import Store
@@ -142,7 +143,7 @@ class Pushing:
 
         def whole(name: str) -> bytes:
             content = (stored.folder / name).read_bytes()
-            _compare(name, sha256(content), manifest)
+            _compare(name, digest_of_bytes(content), manifest)
             return content
 
         for name in inline:
@@ -153,17 +154,22 @@ class Pushing:
                 part = whole(name)
                 files[name] = Packed(spans=((len(blobs), len(content), len(part)),))
                 content += part
-            blobs.append(self._put_blob(bytes(content)))
+            blobs.append(self._put_pack(bytes(content)))
             progress(len(content))
         for name in large:
             first, digest = len(blobs), hashlib.sha256()
-            for blob in self._crew.each(self._put_blob, _pieces(stored.folder / name, digest.update), AHEAD):
+            read = _pieces(stored.folder / name, manifest.files[name], digest.update)
+            new = list[Blob]()
+            for blob in self._crew.each(partial(self._put_piece, new), read, AHEAD):
                 blobs.append(blob)
                 progress(blob.bytes)
+            if digest.hexdigest() != manifest.files[name].sha256:
+                for piece in new:  # others would take them for pieces of the file that they are called by
+                    self._backend.delete(piece.name)
             _compare(name, digest.hexdigest(), manifest)
             files[name] = Packed(spans=tuple((place, 0, blobs[place].bytes) for place in range(first, len(blobs))))
         text = (stored.folder / "manifest.json").read_bytes()
-        if sha256(text) != stored.ref.manifest:
+        if digest_of_bytes(text) != stored.ref.manifest:
             raise Damage("manifest.json is not the one that was committed")
         return ArtifactRecord(
             stage=manifest.stage,
@@ -174,25 +180,41 @@ class Pushing:
             files=files,
         )
 
-    def _put_blob(self, content: bytes) -> Blob:
-        """Put a blob; one that is there and old gets a new date, one that is not what its name says is mended."""
-        blob = Blob(sha256=sha256(content), bytes=len(content))
+    def _put_pack(self, content: bytes) -> Blob:
+        return self._put_blob(Blob(called=digest_of_bytes(content), bytes=len(content)), content, [])
+
+    def _put_piece(self, new: list[Blob], piece: tuple[Blob, bytes]) -> Blob:
+        return self._put_blob(*piece, new)
+
+    def _put_blob(self, blob: Blob, content: bytes, new: list[Blob]) -> Blob:
+        """
+        Put a blob; one that is there and old gets a new date, one of another size is mended.
+
+        Args: new: takes it, if it was not there.
+        """
         while not self._backend.put_new(blob.name, content):
             if (there := self._backend.stat(blob.name)) is None:
                 continue  # it went meanwhile
-            if there.bytes == len(content) and self._clock.now() - there.modified < FRESH:
-                break
-            if (got := self._backend.get(blob.name, PIECE)) and self._backend.replace(blob.name, content, got.tag):
-                break
+            fits = there.bytes == len(content)
+            if fits and self._clock.now() - there.modified < FRESH:
+                return blob
+            got = self._backend.get(blob.name, PIECE)
+            # What others have put is put again: of a piece nobody has compared the file yet.
+            if got and self._backend.replace(blob.name, bytes(got.content) if fits else content, got.tag):
+                return blob
+        new.append(blob)
         return blob
 
 
-def _pieces(path: Path, seen: Callable[[bytes], None]) -> Iterator[bytes]:
+def _pieces(path: Path, entry: FileEntry, seen: Callable[[bytes], None]) -> Iterator[tuple[Blob, bytes]]:
+    """Yield the pieces of a file as they are read. Raises: Damage: it has another size than its manifest says."""
     with path.open("rb", buffering=0) as file:
-        for _, length in pieces_of(path.stat().st_size):
-            piece = file.read(length)
-            seen(piece)
-            yield piece
+        for blob in pieces_of(entry.sha256, entry.bytes):
+            content = file.read(blob.bytes)
+            if len(content) != blob.bytes:
+                raise Damage(f"{path.name}: {entry.bytes} bytes were expected, and there are fewer")
+            seen(content)
+            yield blob, content
 
 
 def _compare(name: str, found: str, manifest: Manifest) -> None:
