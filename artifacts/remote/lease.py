@@ -41,7 +41,7 @@ class Lease:
 
     Args:
         holder: who, for others to read.
-        lasts:  seconds, see `LASTS`.
+        lasts:  seconds; None: `LASTS`.
         clock:  seconds that only go on.  sleep: waits.
     Raises: RemoteError: somebody else has it and gives signs of life; it was lost.
     """
@@ -51,11 +51,11 @@ class Lease:
         backend: Backend,
         holder: str,
         *,
-        lasts: float = LASTS,
+        lasts: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._backend, self._holder, self._lasts = backend, holder, lasts
+        self._backend, self._holder, self._lasts = backend, holder, LASTS if lasts is None else lasts
         self._clock, self._sleep = clock, sleep
         self._tag, self._renewed = "", 0.0
 

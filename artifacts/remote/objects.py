@@ -52,6 +52,14 @@ class Objects(Backend):
             return None
 
     async def _get(self, name: str, most: int) -> Got:
+        from obstore.exceptions import GenericError
+
+        try:
+            return await self._get_once(name, most)
+        except GenericError:  # a body that was cut off: the engine would go on in the middle, which not all servers do
+            return await self._get_once(name, most)
+
+    async def _get_once(self, name: str, most: int) -> Got:
         from obstore import get_async
 
         async with asyncio.timeout(ANSWER):

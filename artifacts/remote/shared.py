@@ -17,7 +17,7 @@ from artifacts.archive.name_records import Alias
 from artifacts.archive.names import Names
 from artifacts.archive.roots import Artifact
 from artifacts.archive.runs import list_runs
-from artifacts.remote.backend import RemoteOdd
+from artifacts.remote.backend import Backend, RemoteOdd
 from artifacts.remote.checking import RemoteAudit, RemoteAuditor
 from artifacts.remote.collecting import Collected, collect_remote
 from artifacts.remote.crew import Crew
@@ -103,11 +103,12 @@ class Shared:
     """
     A remote and a store, for a person's commands: errors are raised.
 
+    Args:   backend: of the remote; None: what its address says.
     Raises: UsageError: there is no remote, or what it needs is not installed.  RemoteError: it is away, or refuses, or
             is refused by the probe.
     """
 
-    def __init__(self, place: RemotePlace, store: Store) -> None:
+    def __init__(self, place: RemotePlace, store: Store, backend: Backend | None = None) -> None:
         if not place:
             raise UsageError(
                 "remote.url",
@@ -117,7 +118,7 @@ class Shared:
                 "give it as --url. Nothing has run.",
             )
         self.place, self._store = place, store
-        self._backend = open_backend(place)
+        self._backend = backend or open_backend(place)
         self._requests, self._crew = Crew(AT_ONCE), Crew(AT_ONCE)
         ensure_sound(self._backend, place, store.home)
 
