@@ -53,8 +53,7 @@ class Background:
 
     def _pushing(self, stage: str, version: str) -> Callable[[], bool]:
         def work() -> bool:
-            pushed = self._link.push(self._store, stage, version, self._run)
-            return pushed is not None and pushed.state in ("pushed", "there")
+            return self._link.push(self._store, stage, version, self._run) is not None  # what is odd has been said
 
         return work
 
@@ -67,11 +66,12 @@ class Background:
         end = time.monotonic() + seconds
         with self._lock:
             asked = dict(self._asked)
+        wait(asked.values(), timeout=seconds)
+        for artifact, future in asked.items():
+            if future.done() and not _has_done(future):  # the remote may be back: once more
+                asked[artifact] = self._crew.submit(self._pushing(*artifact))
         wait(asked.values(), timeout=max(0.0, end - time.monotonic()))
-        left = sum(
-            not (future.done() and not future.cancelled() and future.exception() is None and future.result())
-            for future in asked.values()
-        )
+        left = sum(not _has_done(future) for future in asked.values())
         if left:
             logger.warning(
                 "remote %s: %s of this run %s not pushed; `idxflow remote push` does it later.",
@@ -103,6 +103,10 @@ class Background:
     def close(self) -> None:
         """Begin nothing more."""
         self._crew.close()
+
+
+def _has_done(future: Future[bool]) -> bool:
+    return future.done() and not future.cancelled() and future.exception() is None and future.result()
 
 
 def _moved_by(alias: Alias, record: Record) -> bool:

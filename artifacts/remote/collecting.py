@@ -1,13 +1,15 @@
 """
 Clean-up of a remote: what nobody who shares it holds any more goes, once it is old enough by the server's own clock.
 
-Held is what each home folder says (`roots/`), what the remote's aliases stand for, and what all that was made from. A
-record goes before its blobs. Right before each deletion the object is looked at again: one that was put again since is
-left. What is younger than the grace stays whatever anybody says: it may be part of a push under way.
+Held is what each home folder says (`roots/`), what the last runs used whose records are there, what the aliases of the
+remote stand for, and what all that was made from. A record goes before its blobs. Right before each deletion the object
+is looked at again: one that was put again since is left. What is younger than the grace stays whatever anybody says: it
+may be part of a push under way.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -23,6 +25,7 @@ from artifacts.remote.layout import (
     ALIASES,
     ARTIFACTS,
     BLOBS,
+    RUNS,
     ArtifactRecord,
     Unbelievable,
     artifact_of,
@@ -32,7 +35,8 @@ from artifacts.remote.lease import Lease
 from artifacts.remote.probing import PROBES
 from artifacts.remote.pushing import CLOCK, ServerClock
 from artifacts.remote.roots import Home, home_id, put_roots, read_roots
-from artifacts.remote.travelling import look_at_alias
+from artifacts.remote.travelling import look_at_alias, look_at_run
+from artifacts.run_record import Record
 from artifacts.store.store import Store
 
 GRACE = timedelta(days=1)
@@ -87,7 +91,7 @@ def collect_remote(
     """
     Find what nobody holds, and with `really` take it away.
 
-    Args:   keep: completed runs of each data set of this home folder that hold what they used.
+    Args:   keep: completed runs of each data set that hold what they used: those of this home folder, and those there.
     Raises: Unbelievable: something does not read, so that nobody knows what it holds; nothing was taken away.
             RemoteError: as the backend, or another clean-up is under way.  StoreError.
     """
@@ -99,6 +103,7 @@ def collect_remote(
         known = _read_all(backend, crew, lease)
         roots = read_roots(backend)
         held = {artifact for each, _ in roots for artifact in each.artifacts} | _named(backend)
+        held |= _recent(backend, crew, keep, lease)
         kept = _closed(held, known)
         young = {artifact for artifact, each in known.items() if now - each.entry.modified < grace} - kept
         stays = _closed(kept | young, known)
@@ -152,6 +157,22 @@ def _read_all(backend: Backend, crew: Crew, lease: Lease) -> dict[Artifact, _Kno
         lease.renew()
         if each:
             found[each[0]] = each[1]
+    return found
+
+
+def _recent(backend: Backend, crew: Crew, keep: int, lease: Lease) -> set[Artifact]:
+    """Return what the runs used that ended last, by the server's dates, as `idxflow gc` counts them in one home."""
+    entries = list(backend.list(RUNS))
+    found, completed = set[Artifact](), Counter[str]()
+
+    def read(entry: Entry) -> Record | None:
+        return look_at_run(backend, entry.name.removeprefix(RUNS).removesuffix(".json"))
+
+    for record in crew.each(read, sorted(entries, key=lambda entry: entry.modified, reverse=True), AHEAD):
+        lease.renew()
+        if record and completed[record.identity] < keep:
+            found |= {(row.stage, row.version) for row in record.stages}
+            completed[record.identity] += record.state == "completed"
     return found
 
 

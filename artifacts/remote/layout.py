@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from artifacts.manifest import Manifest
 from artifacts.ref import RESERVED, STAGE_WORD, StageWord, Version
 from artifacts.remote.backend import PIECE
-from schemas.file_name import LONGEST, printable
+from schemas.file_name import LONGEST, LONGEST_PATH, printable
 
 FORMAT = 1
 """Number of the form of all this. A remote of another number is left alone."""
@@ -140,6 +140,8 @@ def read_record(content: bytes | memoryview, stage: str, version: str) -> tuple[
         raise Unbelievable(flaw)
     if not (stage, version) == (record.stage, record.version) == (manifest.stage, manifest.version):
         raise Unbelievable("its record is that of another artifact")
+    if len(manifest.name) > LONGEST_PATH or not printable(manifest.name):
+        raise Unbelievable("what it is called cannot be shown")
     if record.digest != manifest.digest or record.files.keys() != manifest.files.keys():
         raise Unbelievable("its record and its manifest do not fit")
     for name, packed in record.files.items():

@@ -44,8 +44,8 @@ class Link:
         self.crew = Crew(REQUESTS)
         self._opening, self._saying = threading.Lock(), threading.Lock()
         self._backend: Backend | None = None
-        self._refused = False
-        self._away_until = 0.0
+        self._refused = ""
+        self._away_until, self._away_for = 0.0, ""
         self._said: set[tuple[str, str]] = set()
 
     def fetch(self, store: Store, stage: str, version: str, run: str) -> Stored | None:
@@ -60,7 +60,7 @@ class Link:
     def _fetch(self, backend: Backend, store: Store, stage: str, version: str, run: str) -> Stored | None:
         try:
             return Pulling(backend, store, self.crew).pull(stage, version)
-        except (Unbelievable, RemoteOdd) as error:
+        except (Unbelievable, RemoteOdd, OSError) as error:  # the last of what was to be written here
             text = error.found if isinstance(error, RemoteOdd) else str(error)
             looks = "`idxflow remote verify` looks at it."
             self._warn(run, f"remote {self.place}: {stage} {version} is not taken: {text}. {looks}")
@@ -73,8 +73,8 @@ class Link:
     def _push(self, backend: Backend, store: Store, stage: str, version: str, run: str) -> Pushed | None:
         try:
             pushed = Pushing(backend, store, self.crew).push(stage, version)
-        except Damage as damage:
-            self._warn(run, f"{stage} {version} is not pushed: {damage}.")
+        except (Damage, Unbelievable, RemoteOdd) as damage:
+            self._warn(run, f"{stage} {version} is not pushed: {damage}")
             return None
         if text := told(self.place, stage, version, pushed):
             self._warn(run, text)
@@ -84,38 +84,39 @@ class Link:
         """Do something with the remote. Returns: None where it is away or refuses."""
         return self._trying(work, run)
 
-    @property
-    def is_away(self) -> bool:
-        """Whether the remote is left alone for the moment, or for good."""
-        return self._refused or time.monotonic() < self._away_until
-
     def _trying(self, work: Callable[[Backend], T], run: str) -> T | None:
-        if self.is_away:
-            return None
+        """Do something, unless the remote is left alone. Args: run: a refusal holds for it, and for no other."""
         try:
-            return work(self._ready())
+            if (backend := self._ready(run)) is not None:
+                return work(backend)
         except RemoteAway as error:
-            self._away_until = time.monotonic() + AWAY
-            self._warn(run, f"{error} {GOES_ON}", kind="away")
+            self._leave_alone(error)
         except (RemoteError, UsageError) as error:  # the latter of a worker without obstore, in a run that others began
-            self._refused = True
+            self._refused = run
             self._warn(run, f"{error} {GOES_ON}", kind="refused")
+            return None
+        if self._away_for:
+            self._warn(run, f"{self._away_for} {GOES_ON}", kind="away")
         return None
 
-    def _ready(self) -> Backend:
-        """Return the backend, once it is known to be sound."""
+    def _leave_alone(self, error: RemoteAway) -> None:
+        self._away_until, self._away_for = time.monotonic() + AWAY, str(error)
+
+    def _ready(self, run: str) -> Backend | None:
+        """Return the backend, once it is known to be sound; None while it is left alone."""
         with self._opening:
+            if run == self._refused or time.monotonic() < self._away_until:
+                return None
+            self._away_for = ""
             if self._backend is None:
-                if self.is_away:  # whoever had the lock has found that out
-                    raise RemoteAway(f"remote {self.place}", expected="an answer", found="none", way_out=GOES_ON)
                 backend = open_backend(self.place)
                 try:
                     ensure_sound(backend, self.place, self._home)
-                except RemoteAway:
-                    self._away_until = time.monotonic() + AWAY
+                except RemoteAway as error:
+                    self._leave_alone(error)  # before whoever waits for the lock asks as well
                     raise
                 except RemoteError:
-                    self._refused = True
+                    self._refused = run
                     raise
                 self._backend = backend
             return self._backend

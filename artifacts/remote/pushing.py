@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from artifacts.manifest import FileEntry, Manifest
-from artifacts.remote.backend import LARGEST_DOCUMENT, PIECE, Backend
+from artifacts.remote.backend import LARGEST_DOCUMENT, PIECE, Backend, RemoteOdd
 from artifacts.remote.crew import Crew
 from artifacts.remote.layout import (
     ArtifactRecord,
@@ -37,6 +37,7 @@ FRESH = timedelta(hours=12)
 AHEAD = 4
 """Pieces of one artifact under way at once."""
 CLOCK = "clock/"
+TRIES = 10
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,10 @@ class Pushing:
 
         Args: new: takes it, if it was not there.
         """
-        while not self._backend.put_new(blob.name, content):
+        for _ in range(TRIES):
+            if self._backend.put_new(blob.name, content):
+                new.append(blob)
+                return blob
             if (there := self._backend.stat(blob.name)) is None:
                 continue  # it went meanwhile
             fits = there.bytes == len(content)
@@ -202,8 +206,9 @@ class Pushing:
             # What others have put is put again: of a piece nobody has compared the file yet.
             if got and self._backend.replace(blob.name, bytes(got.content) if fits else content, got.tag):
                 return blob
-        new.append(blob)
-        return blob
+        raise RemoteOdd(
+            f"remote, {blob.name}", expected="to be put", found="it changes all the time", way_out="Push again later."
+        )
 
 
 def _pieces(path: Path, entry: FileEntry, seen: Callable[[bytes], None]) -> Iterator[tuple[Blob, bytes]]:

@@ -157,7 +157,7 @@ class Shared:
         """
         with self._believing():
             artifacts, runs, aliases = self._everything() if word is None else self._named(word)
-            moved = self._push_artifacts(artifacts)
+            moved = self._push_artifacts(artifacts, compare=word is not None)
             # A name or a record speaks of artifacts: it follows them, and only if they are there.
             lost = {each.subject for each in moved if each.is_wrong}
             for record in runs:
@@ -246,7 +246,8 @@ class Shared:
                 waiting += [made for made in inputs_of(found[1]) if made not in waiting]
         return there or waiting[:1]
 
-    def _push_artifacts(self, artifacts: Iterable[Artifact]) -> list[Moved]:
+    def _push_artifacts(self, artifacts: Iterable[Artifact], *, compare: bool) -> list[Moved]:
+        """Put artifacts. Args: compare: look whether what is there is the same; all of a store would take long."""
         wanted = list(dict.fromkeys(artifacts))
         pushing = Pushing(self._backend, self._store, self._requests)
         listed = {artifact for entry in self._backend.list(ARTIFACTS) if (artifact := artifact_of(entry.name))}
@@ -255,7 +256,7 @@ class Shared:
 
         def push(artifact: Artifact) -> Moved:
             subject = "/".join(artifact)
-            if artifact in listed and not self._has_other(artifact):
+            if artifact in listed and not (compare and self._has_other(artifact)):
                 return Moved(kind="artifact", subject=subject, state="there")
             try:
                 pushed = pushing.push(*artifact, progress)

@@ -200,3 +200,40 @@ def test_a_run_waits_for_its_pushes_and_not_too_long(
     assert time.monotonic() - started < 2
     assert [text for text in record.warnings if "1 artifact of this run is not pushed" in text]
     assert record.state == "completed"
+
+
+def test_a_remote_that_comes_back_gets_all_in_the_end(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be pushed while the server was away is tried once more at the run's end, and then is there."""
+    use(bucket.place, monkeypatch)
+    run(tmp_path / "a", "tea")
+    monkeypatch.setattr(link, "AWAY", 0.2)
+    fault = Fault(lambda method, name: True, "error", 503)
+    with recording_directly(Store(tmp_path / "a"), dataset="words") as current:
+        bucket.faults.append(fault)
+        brew("coffee")
+        time.sleep(1.5)
+        bucket.faults.clear()
+    record = current.saved
+    assert f"artifacts/validate/{only(record).version}.json" in bucket.named()
+    assert len(record.warnings) == 1
+    assert "The run goes on without it." in record.warnings[0]
+
+
+def test_each_run_is_told_of_a_remote_that_is_left_alone(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second run asks nobody within the minute, and says so all the same; a refusal is its run's own."""
+    use(bucket.place, monkeypatch)
+    bucket.faults.append(Fault(lambda method, name: True, "error", 503))
+    first = run(tmp_path / "a", "tea")
+    asked = len(bucket.seen)
+    second = run(tmp_path / "a", "coffee")
+    assert len(bucket.seen) == asked
+    assert first.warnings[0] == second.warnings[0]
+    bucket.faults[:] = [Fault(lambda method, name: True, "error", 403)]
+    refused = run(tmp_path / "b", "tea")
+    assert "credentials" in refused.warnings[0]
+    bucket.faults.clear()
+    assert not run(tmp_path / "b", "tea", "milk").warnings

@@ -290,7 +290,7 @@ class TestCollect:
         assert shared(bucket, there).verify(fix=False).problems == ()
 
     def test_an_alias_of_the_remote_holds_though_no_home_does(self, bucket: Bucket, here: Store, there: Store) -> None:
-        """A model with an alias there stays, with its table and its scores, also when its home is gone."""
+        """A model with an alias there stays, as do the last runs, with table and scores, also when its home is gone."""
         refs = pipeline(here, "a" * 12)
         Names(here).set_alias("champion", "train", refs["model"].version, NOW)
         shared(bucket, here).push()
@@ -299,6 +299,8 @@ class TestCollect:
         bucket.age(2 * DAY.total_seconds())
         assert self.collect(bucket, there) == []
         bucket.drop("aliases/champion.json")
+        assert self.collect(bucket, there) == []
+        bucket.drop("runs/" + "a" * 12 + ".json")
         assert len(self.collect(bucket, there)) == 4
         assert not bucket.named("blobs/")
 
@@ -308,7 +310,7 @@ class TestCollect:
         bucket.ahead = ahead
         pipeline(here, "a" * 12)
         shared(bucket, here).push()
-        for name in bucket.named("roots/"):
+        for name in (*bucket.named("roots/"), *bucket.named("runs/")):
             bucket.drop(name)
         assert self.collect(bucket, there) == []
         bucket.age(DAY.total_seconds() - 60)
