@@ -25,6 +25,7 @@ class StageRecord(BaseModel):
     bytes: int = Field(ge=0, lt=2**63)
     path: str = Field(description="the artifact's folder")
     reason: str = Field(default="", description="why it was computed; empty when cached")
+    fetched: str = Field(default="", description="address of the remote that this run took it from; empty: of none")
 
 
 class Record(BaseModel):

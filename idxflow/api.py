@@ -35,6 +35,7 @@ from idxflow.asking import TrainingValues, ask, check_dataset
 from idxflow.comparing.images import Images, Kind, load_images
 from schemas.errors import IdxflowError, UsageError
 from schemas.model import MODEL
+from schemas.remote import RemotePlace
 from schemas.results import METRICS, PREDICTIONS
 from schemas.source import Choices
 from schemas.training import HISTORY, Training
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from artifacts.archive.lineage import Lineage
     from artifacts.engine.direct import DirectRun
     from artifacts.engine.plan import Plan
+    from artifacts.remote.shared import Shared
     from flows.answers import Answered
     from idxflow.comparing.comparison import Comparison
     from idxflow.comparing.history import TrainingHistory
@@ -242,9 +244,10 @@ class ArchivedRun:
 
 @dataclass(frozen=True, repr=False)
 class Archive:
-    """An open store; see `open_store`."""
+    """An open store; see `open_store`. Args: remote: where runs of this store share their artifacts."""
 
     store: Store
+    remote: RemotePlace | None = None
 
     def __repr__(self) -> str:
         return f"<store {self.store.home}>"
@@ -374,7 +377,7 @@ class Archive:
             raise UsageError(where, expected=expected, found=found_there, way_out=way_out) from error
         network = trained(self.store, word)
         asked = ask_about(network, [str(path) for path in paths], said, label)
-        with recording_directly(self.store) as run:
+        with recording_directly(self.store, remote=self.remote) as run:
             found = answer(run, network, asked, only_new=only_new)
         _show_answers(self.store, run, found.answers)
         return Answers.of(run.id, self.store, network, found)
@@ -420,9 +423,27 @@ def open_store(home: Path | str | None = None) -> Archive:
     Args:   home: None: what IDXFLOW_HOME or the settings files name, else `.idxflow` in the working folder.
     Raises: UsageError: there is none.
     """
-    from idxflow.cli.options import home_of
+    from idxflow.cli.settings import load_settings
 
-    return Archive(existing_store(home_of(None if home is None else str(home))))
+    settings = load_settings({"home": None if home is None else str(home)})
+    return Archive(existing_store(settings.home), settings.remote)
+
+
+def open_remote(
+    home: Path | str | None = None, *, url: str | None = None, endpoint: str | None = None, region: str | None = None
+) -> Shared:
+    """
+    Open the remote of a home folder, which is created if it is not there: to push, pull, check and clean up.
+
+    Args:   home: as of `open_store`.  url, endpoint, region: instead of what the settings name.
+    Raises: UsageError: there is no remote, or what it needs is not installed.  RemoteError: it is away, or is refused.
+    """
+    from artifacts.remote.shared import Shared
+    from idxflow.cli.settings import load_settings
+
+    given = {name: value for name, value in (("url", url), ("endpoint", endpoint), ("region", region)) if value}
+    settings = load_settings({"home": None if home is None else str(home), "remote": given or None})
+    return Shared(settings.remote, Store(settings.home))
 
 
 def plan(

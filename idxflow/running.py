@@ -24,6 +24,7 @@ from idxflow.server.environment import prepare_environment
 from idxflow.server.faithful import is_gone
 from idxflow.views.console import Console
 from schemas.errors import IdxflowError, ServerError, StoreError, UnforeseenError
+from schemas.remote import RemotePlace
 from schemas.text import amount
 
 if TYPE_CHECKING:
@@ -50,13 +51,23 @@ class Runner:
     Args:
         verbose:   show what libraries log and warn of.
         ephemeral: use a server that ends with this process.
+        remote:    of the run; None: the one that the environment names, if any.
     Attributes:
         record: of the run, also of one that failed; None as long as none was written.
         stop:   the command that ends the server, if this run started one that stays.
     """
 
-    def __init__(self, home: Path, console: Console, *, verbose: bool = False, ephemeral: bool = False) -> None:
+    def __init__(
+        self,
+        home: Path,
+        console: Console,
+        *,
+        verbose: bool = False,
+        ephemeral: bool = False,
+        remote: RemotePlace | None = None,
+    ) -> None:
         self.home, self.console, self.verbose, self.ephemeral = home, console, verbose, ephemeral
+        self._remote = remote
         self.record: RunRecord | None = None
         self.stop: str | None = None
 
@@ -69,7 +80,7 @@ class Runner:
         Returns: the record of the run, which has completed.
         Raises:  what ended the run.
         """
-        prepare_environment(self.home, verbose=self.verbose, ephemeral=self.ephemeral)
+        prepare_environment(self.home, verbose=self.verbose, ephemeral=self.ephemeral, remote=self._remote)
         fresh = "prefect" not in sys.modules
         try:
             with self._without_warnings(), self.console.watching(verbose=self.verbose):

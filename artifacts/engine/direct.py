@@ -18,9 +18,11 @@ from artifacts.engine.foreign import own_error
 from artifacts.engine.run_log import ATTEMPTS, RunLog, logging_run
 from artifacts.ref import Ref
 from artifacts.refresh import Refresh
+from artifacts.remote.opening import remote_place
 from artifacts.stage import Stage
 from artifacts.store.store import Store
 from schemas.errors import ArtifactDamaged, IdxflowError, StageError, StoreError
+from schemas.remote import RemotePlace
 
 logger = logging.getLogger("idxflow.run")
 T = TypeVar("T")
@@ -35,7 +37,7 @@ class DirectRun(RunLog):
         self.place(stage.stage, name)
         bound = {each: as_references(value) for each, value in arguments.items()}
         rebuild = self.refresh.reason(stage.stage, name)
-        return self.perform(Execution(self.store, self.id, self.flow_run, stage, bound, rebuild))
+        return self.perform(Execution(self.store, self.id, self.flow_run, stage, bound, rebuild, remote=self.remote))
 
     def try_all(self, calls: Sequence[Call]) -> list[Done | IdxflowError]:
         """Do executions one after the other whose failure is an outcome; see `artifacts.current.CurrentRun`."""
@@ -48,7 +50,15 @@ class DirectRun(RunLog):
         try:
             return self.perform(
                 Execution(
-                    self.store, self.id, self.flow_run, call.stage, bound, rebuild, called=call.called, optional=True
+                    self.store,
+                    self.id,
+                    self.flow_run,
+                    call.stage,
+                    bound,
+                    rebuild,
+                    called=call.called,
+                    optional=True,
+                    remote=self.remote,
                 )
             )
         except StageError as error:
@@ -96,17 +106,20 @@ class DirectRun(RunLog):
 
 
 @contextmanager
-def recording_directly(store: Store, *, dataset: str = "", dataset_id: str = "", **facts: Any) -> Iterator[DirectRun]:
+def recording_directly(
+    store: Store, *, dataset: str = "", dataset_id: str = "", remote: RemotePlace | None = None, **facts: Any
+) -> Iterator[DirectRun]:
     """
     Record what the block around which it stands does, without Prefect.
 
     Args:
         dataset, dataset_id: as in the record.
+        remote:              None: the one that the environment names, if any.
         facts:               what the record holds from its beginning.
     Yields: the run; `DirectRun.attempt` runs the body.
     Raises: as `artifacts.engine.recorder.recording`.
     """
-    run = DirectRun(store, secrets.token_hex(6), "", Refresh(), dataset)
+    run = DirectRun(store, secrets.token_hex(6), "", Refresh(), dataset, remote=remote or remote_place())
     run.dataset_id = dataset_id
     run.publish(**facts)
     with logging_run(run):

@@ -23,6 +23,7 @@ from artifacts.keys import KeyParts, content_digest, references
 from artifacts.manifest import Manifest
 from artifacts.ref import Ref
 from artifacts.refresh import ASKED
+from artifacts.remote.link import link_to
 from artifacts.run_record import StageRecord
 from artifacts.stage import Stage
 from artifacts.store.disk import disk
@@ -33,6 +34,7 @@ from artifacts.store.publishing import commit, publish, restore, seal_entries, s
 from artifacts.store.store import Store
 from schemas.errors import StoreError, TrainingDiverged, UnforeseenError, WorkerLost
 from schemas.events import StageChanged, about, emit
+from schemas.remote import RemotePlace
 
 OUTCOMES = (TrainingDiverged, WorkerLost, UnforeseenError)
 """Errors that tell of what was tried. Others, as of code that was edited meanwhile, would strike any other as well."""
@@ -76,6 +78,7 @@ class Execution:
         called:    what the run calls it where that is not the artifact's name: "trial 12". The artifact, which runs
                    share, does not know it.
         optional:  a `StageError` of it is an outcome, and not the end of the run.
+        remote:    where it is asked for, whatever process this is, if the store has not got it; None: nowhere.
     """
 
     store: Store
@@ -86,6 +89,7 @@ class Execution:
     rebuild: str | None = None
     called: str = ""
     optional: bool = False
+    remote: RemotePlace | None = None
 
     @property
     def name(self) -> str:
@@ -103,7 +107,7 @@ class Execution:
 
     def stored(self) -> Done | None:
         """
-        Take the artifact if it is there, checked as a call does, without computing anything.
+        Take the artifact if it is here or in the remote, checked as a call does, without computing anything.
 
         Returns: None where there is none, none that can be believed, or where it is to be rebuilt.
         Raises:  StoreError: the disk.
@@ -112,13 +116,10 @@ class Execution:
             return None
         started = time.perf_counter()
         stage, version = self.stage.stage, self.stage.parts(self.arguments, self.store.scans).version
-        if not self.store.is_committed(stage, version):
+        if not (self.remote or self.store.is_committed(stage, version)):
             return None
         with self.store.waited_for(stage, version), _listening() as warnings:
-            restore(self.store, stage, version)
-            if found := self.store.read(stage, version, locked=True):
-                return self._done(found, time.perf_counter() - started, cached=True, warnings=warnings)
-        return None
+            return self._found(stage, version, started, warnings)
 
     def __call__(self, check: Callable[[], None] = lambda: None) -> Done:
         """
@@ -129,19 +130,38 @@ class Execution:
         """
         parts, stage = self.stage.parts(self.arguments, self.store.scans), self.stage.stage
         with self.store.waited_for(stage, parts.version), _listening() as warnings:
-            started = time.perf_counter()
-            restore(self.store, stage, parts.version)
-            found = None if self.rebuild else self.store.read(stage, parts.version, locked=True)
-            if found:
-                return self._done(found, time.perf_counter() - started, cached=True, warnings=warnings)
+            if done := self._found(stage, parts.version, time.perf_counter(), warnings):
+                return done
             check()
             unfinished = not self.rebuild and self.store.folder(stage, parts.version).exists()
             stored = self._commit(self._compute(parts))
             seconds = stored.manifest.seconds
             return self._done(stored, seconds, cached=False, warnings=warnings, unfinished=unfinished)
 
+    def _found(self, stage: str, version: str, started: float, warnings: list[str]) -> Done | None:
+        """Take the artifact from the store, else from the remote, while its lock is held; not what is to be rebuilt."""
+        restore(self.store, stage, version)
+        if self.rebuild:
+            return None
+        found, fetched = self.store.read(stage, version, locked=True), ""
+        if found is None and self.remote:
+            found, fetched = (
+                link_to(self.remote, self.store.home).fetch(self.store, stage, version, self.run),
+                str(self.remote),
+            )
+        if found is None:
+            return None
+        return self._done(found, time.perf_counter() - started, cached=True, warnings=warnings, fetched=fetched)
+
     def _done(
-        self, stored: Stored, seconds: float, *, cached: bool, warnings: list[str], unfinished: bool = False
+        self,
+        stored: Stored,
+        seconds: float,
+        *,
+        cached: bool,
+        warnings: list[str],
+        unfinished: bool = False,
+        fetched: str = "",
     ) -> Done:
         """Hold the artifact for the run, while its lock is held, and say what was done."""
         manifest = stored.manifest
@@ -154,6 +174,7 @@ class Execution:
             seconds=round(seconds, 4),
             bytes=manifest.bytes,
             path=str(stored.folder),
+            fetched=fetched,
         )
         return Done(stored.ref, row, self.rebuild, unfinished, tuple(dict.fromkeys(warnings)), self.called)
 

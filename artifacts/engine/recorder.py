@@ -25,10 +25,12 @@ from artifacts.engine.task import make_task
 from artifacts.engine.workers import Executor, Threads
 from artifacts.ref import Ref
 from artifacts.refresh import Refresh
+from artifacts.remote.opening import remote_place
 from artifacts.stage import Stage
 from artifacts.store.store import Store
 from schemas.errors import ArtifactDamaged, IdxflowError, StageError, StoreError
 from schemas.events import Event, StageFailed, emit, listening
+from schemas.remote import RemotePlace
 
 logger = logging.getLogger("idxflow.run")
 T = TypeVar("T")
@@ -60,7 +62,8 @@ def recording(
         raise RuntimeError("A recorded flow runs as a Prefect flow; call the decorated one.")
     workers = workers or Threads()
     with closing(workers):
-        run = Recorder(Store(home_folder()), context.flow_run.id, Refresh(refresh), dataset, workers)
+        store, flow_run = Store(home_folder()), context.flow_run.id
+        run = Recorder(store, flow_run, Refresh(refresh), dataset, workers, remote=remote_place())
         run.publish(**facts)
         with logging_run(run):
             yield run
@@ -70,9 +73,16 @@ class Recorder(RunLog):
     """One run of a Prefect flow over one store; see `recording`, and `artifacts.current.CurrentRun`."""
 
     def __init__(
-        self, store: Store, flow_run: UUID, refresh: Refresh, dataset: str, workers: Executor | None = None
+        self,
+        store: Store,
+        flow_run: UUID,
+        refresh: Refresh,
+        dataset: str,
+        workers: Executor | None = None,
+        *,
+        remote: RemotePlace | None = None,
     ) -> None:
-        super().__init__(store, flow_run.hex[-12:], str(flow_run), refresh, dataset)
+        super().__init__(store, flow_run.hex[-12:], str(flow_run), refresh, dataset, remote=remote)
         self.workers = workers or Threads()
         self._failures = Failures()
         self._futures: list[PrefectFuture[Any]] = []
@@ -85,7 +95,7 @@ class Recorder(RunLog):
         self.place(stage.stage, name)
         rebuild = self.refresh.reason(stage.stage, name)
         if (task := self._tasks.get((stage.stage, rebuild))) is None:
-            task = make_task(stage, self.store, self.id, self.flow_run, rebuild)
+            task = make_task(stage, self.store, self.id, self.flow_run, rebuild, remote=self.remote)
             self._tasks[stage.stage, rebuild] = task
         arguments = {key: _unasked(value) for key, value in arguments.items()}
         if stage.on_main_thread:
@@ -108,7 +118,16 @@ class Recorder(RunLog):
             for call in calls:
                 self.place(call.stage.stage, call.called)
                 rebuild = self.refresh.reason(call.stage.stage, call.called)
-                task = make_task(call.stage, self.store, self.id, self.flow_run, rebuild, call.called, optional=True)
+                task = make_task(
+                    call.stage,
+                    self.store,
+                    self.id,
+                    self.flow_run,
+                    rebuild,
+                    call.called,
+                    optional=True,
+                    remote=self.remote,
+                )
                 futures.append(task.submit(**{key: _unasked(value) for key, value in call.arguments.items()}))
                 self._futures.append(futures[-1])
             self._failures.await_ends(futures)

@@ -20,6 +20,8 @@ from artifacts.engine.execution import Done
 from artifacts.engine.foreign import own_error
 from artifacts.ref import Ref
 from artifacts.refresh import Refresh
+from artifacts.remote.background import Background
+from artifacts.remote.link import link_to
 from artifacts.run_record import FORMAT, Record, StageRecord
 from artifacts.store.disk import disk
 from artifacts.store.files import write_atomically
@@ -28,6 +30,7 @@ from artifacts.store.store import Store
 from schemas.addresses import redact
 from schemas.errors import IdxflowError, StoreError
 from schemas.events import RunChanged, StageChanged, emit
+from schemas.remote import RemotePlace
 
 ATTEMPTS = 3
 """How often a flow's body runs when artifacts turn out damaged while they are used."""
@@ -45,9 +48,19 @@ class RunLog:
         flow_run: id of the Prefect flow run; empty where there is none.
         refresh:  what to rebuild.
         dataset:  name of the data set that was asked for, until it is known.
+        remote:   what is asked for artifacts, and what those that are computed are put into; None: no remote.
     """
 
-    def __init__(self, store: Store, id: str, flow_run: str, refresh: Refresh, dataset: str) -> None:  # noqa: A002 - as in the record
+    def __init__(
+        self,
+        store: Store,
+        id: str,  # noqa: A002 - as in the record
+        flow_run: str,
+        refresh: Refresh,
+        dataset: str,
+        *,
+        remote: RemotePlace | None = None,
+    ) -> None:
         self.store, self.refresh, self.dataset = store, refresh, dataset
         self.dataset_id = ""
         self.flow_run, self.id = flow_run, id
@@ -64,6 +77,8 @@ class RunLog:
         self._error: BaseException | None = None
         forget_dead(store.holds, before=self.started.timestamp() - FORGOTTEN_AFTER)
         self._hold = Hold(store.holds, self.id)
+        self.remote = remote or None
+        self._pushes = Background(link_to(remote, store.home), store, self.id) if remote else None
         self._index = RunIndex(store)
 
     def place(self, stage: str, name: str) -> None:
@@ -100,8 +115,24 @@ class RunLog:
         reason = "" if done.row.cached else row.reason
         emit(StageChanged(row.stage, row.name, state, row.version, done.row.seconds, row.bytes, reason))
         if not done.row.cached:
+            if self._pushes:
+                self._pushes.add(row.stage, row.version)
             with suppress(StoreError):  # the record that counts is the one of the end
                 self.note()
+
+    def end_pushes(self) -> None:
+        """Wait for what is being pushed, not too long, say what is not there by then, and put the record there too."""
+        if self._pushes is None or self.record is None:
+            return
+        try:
+            said = len(self.warnings)
+            self._pushes.settle()
+            self._pushes.send(self.record)
+            if len(self.warnings) > said:
+                with suppress(StoreError):
+                    self.record = self.write()
+        finally:
+            self._pushes.close()
 
     @property
     def rows(self) -> tuple[StageRecord, ...]:
@@ -137,6 +168,8 @@ class RunLog:
         """Let go of what the run used; its record holds it from now on."""
         self._hold.release()
         self._index.close()
+        if self._pushes:
+            self._pushes.close()
 
     def _reason(self, done: Done) -> str:
         """Say why a stage was computed; without a reason it was computed as well."""
@@ -247,10 +280,12 @@ def logging_run(run: RunLog) -> Iterator[None]:
     except Exception as error:
         failed = own_error(f"run {run.id}", error)
         run.save("failed", failed)
+        run.end_pushes()
     except BaseException as error:  # Ctrl-C, a cancellation, or the reader of the output has left
         run.save("interrupted", error)
         raise
     else:
+        run.end_pushes()  # the record says completed by now, whatever becomes of that
         return
     finally:
         root.removeHandler(keeper)

@@ -20,6 +20,7 @@ from artifacts.engine.execution import Done, Execution, as_references
 from artifacts.engine.foreign import own_error
 from artifacts.stage import Stage
 from artifacts.store.store import Store
+from schemas.remote import RemotePlace
 
 
 def make_task(  # noqa: PLR0917 - as of an execution
@@ -31,16 +32,17 @@ def make_task(  # noqa: PLR0917 - as of an execution
     called: str = "",
     *,
     optional: bool = False,
+    remote: RemotePlace | None = None,
 ) -> Task[..., Any]:
     """
     Make the Prefect task of a stage; it can be pickled. Its arguments may be what other tasks returned.
 
-    Args: run, flow_run, rebuild, called, optional: as for `Execution`.
+    Args: run, flow_run, rebuild, called, optional, remote: as for `Execution`.
     """
 
     def work(*args: Any, **kwargs: Any) -> State[Done]:
         arguments = {name: as_references(value) for name, value in stage.bind(*args, **kwargs).items()}
-        done = perform(Execution(store, run, flow_run, stage, arguments, rebuild, called, optional))
+        done = perform(Execution(store, run, flow_run, stage, arguments, rebuild, called, optional, remote))
         return Completed(name="Cached" if done.row.cached else "Completed", data=done)
 
     work.__name__ = work.__qualname__ = stage.stage

@@ -19,6 +19,8 @@ from idxflow.cli.output import put, put_json
 from idxflow.cli.usage import refusal
 
 COMMANDS = tuple(sorted((Path(__file__).parent / "commands").glob("[a-z]*.py")))
+GROUPS = frozenset({"remote"})
+"""Files with several commands."""
 EXAMPLES = """Examples:
   idxflow run                    MNIST if it can be had, else the bundled digits
   idxflow run --dataset mnist --mirror http://HOST/mnist/
@@ -55,7 +57,8 @@ app.command(server)
 for file in COMMANDS:
     page, _, examples = file.read_text("utf-8").split('"""', 2)[1].strip().partition("\n\nExamples:\n")
     place = f"idxflow.cli.commands.{file.stem}:{file.stem}"
-    app.command(place, help=page, help_epilogue=f"Examples:\n{examples}")
+    # A group of commands, which is an App itself, says its examples in its file.
+    app.command(place, help=page, **({} if file.stem in GROUPS else {"help_epilogue": f"Examples:\n{examples}"}))
 
 
 @server.command

@@ -109,6 +109,14 @@ Promote = Annotated[
 Force = Annotated[
     bool | None, flag("Continue, with a warning, where more memory or disk is needed than is free. [false]")
 ]
+RemoteUrl = Annotated[
+    str | None,
+    Parameter(
+        name="--remote",
+        metavar="URL",
+        help="Where artifacts are shared: s3://BUCKET/PREFIX, gs://, az:// or file:///FOLDER. [none]",
+    ),
+]
 Home = Annotated[str | None, Parameter(help="Folder of all run-time data. [.idxflow; IDXFLOW_HOME]")]
 Verbose = Annotated[bool | None, flag("Show logs, library messages and tracebacks.")]
 Json = Annotated[bool, flag("Print JSON on standard output, and everything else on standard error.")]

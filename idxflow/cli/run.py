@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 
+from artifacts.remote.opening import require_engine
 from artifacts.store.holds import lasting
 from flows.run_record import RunRecord
 from idxflow.cli.output import put_json
@@ -24,7 +25,10 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
     Returns: the record of the run, which has completed.
     Raises:  what ended the run, after the summary.
     """
-    runner = Runner(settings.home, console, verbose=settings.verbose, ephemeral=settings.ephemeral)
+    require_engine(settings.remote)
+    runner = Runner(
+        settings.home, console, verbose=settings.verbose, ephemeral=settings.ephemeral, remote=settings.remote
+    )
     with lasting():  # the summary reads what the run holds
         try:
             with _stdout_kept(json):

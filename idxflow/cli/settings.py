@@ -38,6 +38,7 @@ from schemas.catalog import is_place, load_dataset
 from schemas.catalog.places import load_place
 from schemas.errors import UsageError
 from schemas.profile_file import is_profile_file, read_profile
+from schemas.remote import RemotePlace
 from schemas.source import Choices
 from schemas.training import PROFILES, ProfileName, Training
 from schemas.tuning import Sweep
@@ -139,6 +140,7 @@ class Settings(BaseSettings):
         default=None, ge=0, le=1, description="test accuracy below which the command of a completed run exits with 3"
     )
     workers: Workers = Field(default=Workers(), description="who computes; the artifacts are the same")
+    remote: RemotePlace = Field(default=RemotePlace(), description="where artifacts are shared with other machines")
     home: Path = Field(
         default=Path(".idxflow"), validate_default=True, description="absolute folder of all run-time data"
     )

@@ -58,7 +58,7 @@ def bring_up(settings: Settings, console: Console, *, serve: bool, limit: int | 
         limit: how many runs at once, of all deployments; None: as many as the deployments allow.
     Raises: UsageError: another one is active for this home folder; ServerError: no server, or one that refuses.
     """
-    prepare_environment(settings.home, verbose=settings.verbose)
+    prepare_environment(settings.home, verbose=settings.verbose, remote=settings.remote)
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
     with contextlib.ExitStack() as stack:

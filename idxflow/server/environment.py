@@ -6,12 +6,16 @@ import os
 import tomllib
 from pathlib import Path
 
+from artifacts.remote.opening import variables_of
 from artifacts.store.links import refuse_links
 from idxflow.server.database import CHOSEN, OTHERS, database_url
 from idxflow.server.password import private_folder
+from schemas.remote import RemotePlace
 
 
-def prepare_environment(home: Path, *, verbose: bool = False, ephemeral: bool = False) -> None:
+def prepare_environment(
+    home: Path, *, verbose: bool = False, ephemeral: bool = False, remote: RemotePlace | None = None
+) -> None:
     """
     Set the environment variables that the lower floors, Prefect and TensorFlow read.
 
@@ -19,10 +23,13 @@ def prepare_environment(home: Path, *, verbose: bool = False, ephemeral: bool = 
         home:      absolute path of the folder of all run-time data.
         verbose:   let the libraries log.
         ephemeral: the run uses a server of its own, whatever API is configured.
+        remote:    of the runs; None: the one that the environment names, if any.
     Raises: StoreError: a folder of the home folder is a link.
     """
     refuse_links(home)
     os.environ["IDXFLOW_HOME"] = str(home)
+    if remote:
+        os.environ.update(variables_of(remote))
     prefect = home / "prefect"
     if ephemeral:
         private_folder(home)  # a server creates its database, but not the folder

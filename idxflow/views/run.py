@@ -86,6 +86,7 @@ class StageFacts(BaseModel):
     name: str
     version: str
     cached: bool
+    fetched: str = Field(description="address of the remote that the run took it from; empty: of none")
     reason: str
     seconds: float
     bytes: int
@@ -313,7 +314,7 @@ def print_run(console: Console, facts: RunFacts) -> None:
         cached = sum(stage.cached for stage in facts.stages)
         states = Counter(stage.store for stage in facts.stages if stage.store != "there")
         rest = ", ".join(f"{count} {state}" for state, count in states.items()) or "all in the store"
-        counts = f"{cached} cached, {len(facts.stages) - cached} computed; {rest}"
+        counts = f"{cached} cached{_from_remote(facts.stages)}, {len(facts.stages) - cached} computed; {rest}"
         console.line(Text(f"\nStages: {counts}", "bold"))
         trials = sum(stage.name.startswith(TRIAL) for stage in facts.stages)
         console.lines(_stage_lines(facts, console.width))
@@ -329,7 +330,7 @@ def print_summary(console: Console, record: RunRecord, home: Path, stop_server: 
     """
     cached = sum(stage.cached for stage in record.stages)
     what = f"{record.dataset}, {record.profile} profile, seed {record.seed}"
-    counts = f"{cached} cached, {len(record.stages) - cached} computed"
+    counts = f"{cached} cached{_from_remote(record.stages)}, {len(record.stages) - cached} computed"
     rows = labels = None
     folders = {(stage.stage, stage.name): Path(stage.path) for stage in record.stages}
     done = record.state == "completed" and ("evaluate", "") in folders
@@ -439,6 +440,12 @@ def place_of(store: Store, record: RunRecord, stage: str, file: str, of: str = "
     rows = [row for row in record.stages if row.stage == stage and row.name.startswith(of)]
     paths = [store.folder(stage, row.version) / file for row in (rows[:1] if of else rows[-1:])]
     return paths[0] if paths and paths[0].is_file() else None
+
+
+def _from_remote(stages: Sequence[StageFacts | StageRecord]) -> str:
+    """Say how many of a run's stages it took from a remote, and from which; nothing where it took none."""
+    fetched = [stage.fetched for stage in stages if stage.fetched]
+    return f" ({len(fetched)} of them from {', '.join(dict.fromkeys(fetched))})" if fetched else ""
 
 
 def _stage_lines(facts: RunFacts, width: int | None) -> Iterator[Text]:

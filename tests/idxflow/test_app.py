@@ -54,11 +54,12 @@ def loaded_by(*words: str) -> set[str]:
 
 
 def test_there_are_the_commands_that_the_project_promises() -> None:
-    """The commands are run, those about what it left, and server with start, stop, status and password."""
+    """The commands are run, those about what it left, server with its four, and remote with its five."""
     assert {" ".join(words) for words in commands()} == {
         "", "run", "server", "server start", "server stop", "server status", "server password",
         "plan", "runs", "show", "lineage", "compare", "hints", "verify", "gc", "alias", "pin", "export", "trust", "up",
         "describe", "predict", "promote", "tune",
+        "remote", "remote status", "remote push", "remote pull", "remote verify", "remote gc",
     }  # fmt: skip
 
 
@@ -163,7 +164,7 @@ def test_a_wrong_setting_is_told_by_every_command(desk: Path, monkeypatch: pytes
 def test_a_plan_takes_the_options_of_a_run() -> None:
     """Whatever decides what a run does can be given to `plan` as well, and nothing that `run` does not know."""
     of_run, of_plan = (get_type_hints(function, include_extras=True) for function in (run, plan))
-    assert set(of_run) - set(of_plan) == {"alert_below", "fail_below", "ephemeral", "verbose", "workers"}
+    assert set(of_run) - set(of_plan) == {"alert_below", "fail_below", "ephemeral", "remote", "verbose", "workers"}
     assert of_plan.items() <= of_run.items()
 
 

@@ -23,7 +23,7 @@ from cyclopts import Parameter
 
 from idxflow.cli.ending import BELOW, DONE, report_error
 from idxflow.cli.interrupts import end_at_once, held_back, interruptible
-from idxflow.cli.options import Home, Json, RunOptions, Verbose, WorkerOptions, flag
+from idxflow.cli.options import Home, Json, RemoteUrl, RunOptions, Verbose, WorkerOptions, flag
 
 
 def run(
@@ -38,6 +38,7 @@ def run(
         float | None,
         Parameter(metavar="ACCURACY", help="Exit with 3 where the test accuracy is lower: 0 to 1."),
     ] = None,
+    remote: RemoteUrl = None,
     home: Home = None,
     ephemeral: Annotated[bool | None, flag("Use a temporary Prefect server, which ends with the run.")] = None,
     json: Json = False,
@@ -51,6 +52,7 @@ def run(
         ephemeral=ephemeral,
         verbose=verbose,
         workers=workers.given,
+        remote=None if remote is None else {"url": remote},
     )
     if settings.workers.runner == "dask":
         from flows.workers import require_workers

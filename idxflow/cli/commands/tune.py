@@ -26,7 +26,7 @@ from cyclopts import Parameter
 
 from idxflow.cli.ending import DONE, report_error
 from idxflow.cli.interrupts import end_at_once, held_back, interruptible
-from idxflow.cli.options import Home, Json, RunOptions, Verbose, WorkerOptions, count, flag, several
+from idxflow.cli.options import Home, Json, RemoteUrl, RunOptions, Verbose, WorkerOptions, count, flag, several
 from schemas.errors import UsageError
 
 
@@ -55,6 +55,7 @@ def tune(
     best: Annotated[
         Path, Parameter(metavar="FILE", help="Where to write the winner's settings. [best.toml]", show_default=False)
     ] = Path("best.toml"),
+    remote: RemoteUrl = None,
     home: Home = None,
     ephemeral: Annotated[bool | None, flag("Use a temporary Prefect server, which ends with the run.")] = None,
     json: Json = False,
@@ -69,7 +70,12 @@ def tune(
     target = target_of(best, options.profile)
     asked = sweep_options(space=space, trials=trials, round=round, prune=prune, objective=objective, seeds=seeds)
     settings = options.settings(
-        tune=asked or None, workers=workers.given, home=home, ephemeral=ephemeral, verbose=verbose
+        tune=asked or None,
+        workers=workers.given,
+        home=home,
+        ephemeral=ephemeral,
+        verbose=verbose,
+        remote=None if remote is None else {"url": remote},
     )
 
     job = sweep_job(settings, asked.get("space"), retry=retry)
