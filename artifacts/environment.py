@@ -16,6 +16,11 @@ NUMERICS = ("TF_ENABLE_ONEDNN_OPTS", "TF_DETERMINISTIC_OPS", "TF_NUM_INTRAOP_THR
 """Variables that decide the bits of a result beside the versions."""
 
 
+def home_folder() -> Path:
+    """Return the folder of all run-time data: IDXFLOW_HOME, or `.idxflow` in the working folder."""
+    return Path(os.environ.get("IDXFLOW_HOME") or ".idxflow").absolute()
+
+
 class Environment(BaseModel):
     """What stands in a manifest about the machine and the software; nothing that tells whose machine it is."""
 

@@ -7,8 +7,9 @@ from functools import partial
 from prefect import flow
 
 from artifacts.archive.lookup import find_run
-from artifacts.engine.recorder import home_folder, recording
+from artifacts.engine.recorder import recording
 from artifacts.engine.threads import StageThreads
+from artifacts.environment import home_folder
 from artifacts.store.store import Store
 from flows.folds import base_of, walk
 from flows.run_record import RunRecord

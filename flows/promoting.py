@@ -11,8 +11,9 @@ from prefect.context import FlowRunContext
 
 from artifacts.archive.lookup import find_run, stored_artifact
 from artifacts.archive.runs import state_of, subject_of
-from artifacts.engine.recorder import home_folder, recording
+from artifacts.engine.recorder import recording
 from artifacts.engine.threads import StageThreads
+from artifacts.environment import home_folder
 from artifacts.ref import Ref
 from artifacts.store.store import Store
 from flows.dashboard import logging_to_api

@@ -59,7 +59,8 @@ def work(job: ScoringJob) -> RunRecord:
     Returns: the run's record.
     Raises:  UsageError: no path, or a wrong file for the answers.  As `flows.answers.answer`.
     """
-    from artifacts.engine.recorder import home_folder, recording
+    from artifacts.engine.recorder import recording
+    from artifacts.environment import home_folder
     from artifacts.store.store import Store
     from flows.answer_files import check_target, joined, write_answers
     from flows.answers import answer, ask, trained

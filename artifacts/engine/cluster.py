@@ -25,12 +25,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from artifacts.engine.apart import needs_this_host, offer, take_over
 from artifacts.engine.execution import Done, Execution
 from artifacts.engine.host import Asked, security_of
 from artifacts.engine.remote import Terms, event_of, import_early, software, unlike
 from artifacts.engine.remote import work as work_there
 from artifacts.engine.stopping import Stopped
 from artifacts.engine.workers import TICK
+from artifacts.ref import Ref
 from schemas.errors import ClusterError, WorkerLost
 from schemas.events import emit
 from schemas.text import amount
@@ -164,6 +166,7 @@ class Cluster:
         self._broken: Exception | None = None
         self._local: Local | None = None
         self._client: Client | None = None
+        self._offered: set[Ref] = set()
         self._boxes: dict[str, queue.SimpleQueue[tuple[Kind, Any]]] = {}
 
     def start(self, imports: Collection[str] = ()) -> None:
@@ -179,14 +182,20 @@ class Cluster:
         if done := execution.stored():
             return done
         begin()
+        shared = bool(self._address and execution.remote)  # its workers may be other hosts, with homes of their own
+        if shared and needs_this_host(execution):
+            return execution(begin)
         self.start([execution.stage.imports] if execution.stage.imports else [])
         while not self._ready.wait(TICK):
             begin()
+        if shared:
+            offer(execution, self._offered)
         sent = _Sent(self, execution)
         try:
-            return sent.done(begin)
+            done = sent.done(begin)
         finally:
             sent.forget()
+        return take_over(execution, done) if done.apart else done
 
     def close(self) -> None:
         """End the workers that were started; let go of others, whose work ends as soon as they notice."""

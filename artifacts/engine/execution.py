@@ -53,6 +53,7 @@ class Done:
         warnings:   what idxflow's loggers said in it from WARNING on, in their order.
         called:     as of the execution.
         again:      how often it was begun anew, as its worker had died.
+        apart:      it was done in a home folder of the worker's own, and lies in the remote.
     """
 
     ref: Ref
@@ -62,6 +63,7 @@ class Done:
     warnings: tuple[str, ...] = ()
     called: str = ""
     again: int = 0
+    apart: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -23,6 +21,7 @@ from artifacts.engine.run_log import ATTEMPTS, RunLog, logging_run
 from artifacts.engine.stopping import Stopped
 from artifacts.engine.task import make_task
 from artifacts.engine.workers import Executor, Threads
+from artifacts.environment import home_folder
 from artifacts.ref import Ref
 from artifacts.refresh import Refresh
 from artifacts.remote.opening import remote_place
@@ -34,11 +33,6 @@ from schemas.remote import RemotePlace
 
 logger = logging.getLogger("idxflow.run")
 T = TypeVar("T")
-
-
-def home_folder() -> Path:
-    """Return the folder of all run-time data: IDXFLOW_HOME, or `.idxflow` in the working folder."""
-    return Path(os.environ.get("IDXFLOW_HOME") or ".idxflow").absolute()
 
 
 @contextmanager

@@ -8,7 +8,6 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib import import_module
@@ -16,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from artifacts.engine.apart import hand_over, settle
 from artifacts.engine.execution import Done, Execution
 from artifacts.engine.foreign import own_error
 from artifacts.engine.stopping import Stopped
@@ -112,8 +112,14 @@ def work(execution: Execution, terms: Terms) -> Done | Exception:
         with _ALONE:
             _refuse_unfit(execution, terms, worker.address)
             fitted = replace(execution, arguments=_within(execution.arguments, worker.memory_manager.memory_limit))
+            shares = (execution.store.holds / execution.run).exists()
+            if not shares:
+                fitted = settle(fitted, _place(worker.address), check)
             with listening(_Forwarding(tell, check)):
-                return fitted(check)
+                done = fitted(check)
+            if not shares:
+                hand_over(fitted, done, _place(worker.address), check)
+            return replace(done, apart=not shares)
     except Exception as error:
         return own_error(execution.subject, error)
 
@@ -161,14 +167,14 @@ def _within(arguments: Mapping[str, Any], limit: int | None) -> Mapping[str, Any
 
 
 def _refuse_unfit(execution: Execution, terms: Terms, address: str) -> None:
-    """Raise ClusterError where this process would do something else, or to another store."""
+    """Raise ClusterError where this process would do something else, or to a store that nobody else reads."""
     if found := unlike(terms.software):
         raise _unfit(address, "the software of the run", found, "Install the same there, and start the workers again.")
     home, note = execution.store.home, execution.store.holds / execution.run
-    if not note.exists():
-        way_out = "Mount it there under the same path, or run on this machine without --cluster."
+    if not note.exists() and not execution.remote:
+        way_out = "Mount it there under the same path, or share a remote (docs/remote.md), or run without --cluster."
         raise _unfit(address, f"the home folder {home} with the run in it", "another folder, or none", way_out)
-    if not is_locked(note):
+    if note.exists() and not is_locked(note):
         raise _unfit(
             address,
             f"locks of the home folder {home} that hold between its hosts",
@@ -193,6 +199,8 @@ def _refuse_unfit(execution: Execution, terms: Terms, address: str) -> None:
 
 
 def _unfit(address: str, expected: str, found: str, way_out: str) -> ClusterError:
-    with suppress(ValueError):
-        address = address.rpartition("://")[2]
-    return ClusterError(f"worker {address}", expected=expected, found=found, way_out=way_out)
+    return ClusterError(f"worker {_place(address)}", expected=expected, found=found, way_out=way_out)
+
+
+def _place(address: str) -> str:
+    return address.rpartition("://")[2]

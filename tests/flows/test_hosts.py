@@ -1,0 +1,154 @@
+"""Several hosts, each with a home folder and an address of its own: a remote carries what they make between them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+
+from artifacts.store.store import Store
+from tests.processes import PROJECT, ending, served_environment, until
+from tests.suites.hosts import Host, Network, needs_hosts, network
+
+pytestmark = [
+    pytest.mark.slow,
+    needs_hosts,
+    pytest.mark.usefixtures("prefect_server"),
+    pytest.mark.timeout(900),
+]
+PORT = 8786
+SWEPT = "tests.faults.sweeper"
+
+
+@dataclass(frozen=True)
+class Team:
+    """A scheduler, two hosts with a worker each, and a bucket that all reach; environments name the bucket."""
+
+    hosts: tuple[Host, Host]
+    cluster: str
+    bucket: dict[str, str]
+    folder: Path
+
+    def sweep(self, home: Path) -> subprocess.Popen[str]:
+        """Start the sweep here, its trials there."""
+        workers = json.dumps({"cluster": self.cluster})
+        command = [sys.executable, "-m", SWEPT, workers]
+        environment = served_environment(IDXFLOW_HOME=str(home), **self.bucket)
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+    def models_of(self, number: int) -> set[str]:
+        """Return the versions of the models that lie in the home folder of a host."""
+        return {
+            path.parent.name for path in (self.folder / f"host{number}").glob(".idxflow/artifacts/train/*/record.json")
+        }
+
+
+@contextmanager
+def bucket(network: Network) -> Iterator[dict[str, str]]:
+    """A bucket on the network. Yields: what names it in the environment."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
+    server = ThreadedMotoServer(ip_address=network.address, port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    requests.put(f"http://{host}:{port}/team", timeout=10).raise_for_status()
+    try:
+        yield {
+            "IDXFLOW_REMOTE__URL": "s3://team/shared",
+            "IDXFLOW_REMOTE__ENDPOINT": f"http://{host}:{port}",
+            "IDXFLOW_REMOTE__REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "AKIATEST",
+            "AWS_SECRET_ACCESS_KEY": "not-a-secret-of-anybody",
+        }
+    finally:
+        server.stop()
+
+
+def _workers_at(cluster: str) -> dict[str, object]:
+    from distributed import Client
+
+    with Client(cluster, set_as_default=False) as client:
+        workers: dict[str, object] = client.scheduler_info(n_workers=-1)["workers"]
+        return workers
+
+
+@pytest.fixture
+def team(tmp_path: Path) -> Iterator[Team]:
+    """Two hosts that see nothing of what this process keeps below `homes`."""
+    (hidden := tmp_path / "homes").mkdir()
+    with ExitStack() as stack:
+        net = stack.enter_context(network())
+        names = stack.enter_context(bucket(net))
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT), "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "15s"}
+        environment = {name: value for name, value in environment.items() if not name.startswith("IDXFLOW_HOME")}
+        third = net.host(hidden)
+        cluster = f"tcp://{third.address}:{PORT}"
+        arguments = ("-m", "dask", "scheduler", "--host", third.address, "--port", str(PORT), "--no-dashboard")
+        stack.enter_context(third.running("scheduler", *arguments, folder=tmp_path, environment=environment))
+        until(lambda: "Scheduler at" in (tmp_path / "scheduler.log").read_text(), 60)
+        hosts = (net.host(hidden), net.host(hidden))
+        for number, host in enumerate(hosts):
+            (folder := tmp_path / f"host{number}").mkdir()
+            worker = ("-m", "dask", "worker", cluster, "--host", host.address, "--nthreads", "1", "--nworkers", "1")
+            more = ("--no-dashboard", "--local-directory", str(folder / "dask"))
+            stack.enter_context(host.running("worker", *worker, *more, folder=folder, environment=environment))
+        until(lambda: len(_workers_at(cluster)) == 2, 60, lambda: [log.read_text() for log in tmp_path.rglob("*.log")])
+        yield Team(hosts, cluster, names, tmp_path)
+
+
+def study(home: Path) -> tuple[bytes, list[str]]:
+    """Return the one study of a home folder, and the content of all models."""
+    (found,) = home.glob("artifacts/study/*/study.json")
+    return found.read_bytes(), sorted(each.digest for each in Store(home).manifests("train"))
+
+
+def alone(home: Path) -> tuple[bytes, list[str]]:
+    """Return the study of the same sweep in threads of one process."""
+    environment = served_environment(IDXFLOW_HOME=str(home))
+    subprocess.run(
+        [sys.executable, "-m", SWEPT, json.dumps({"runner": "threads"})],
+        cwd=PROJECT,
+        env=environment,
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
+    return study(home)
+
+
+def test_hosts_with_homes_of_their_own_make_one_table(team: Team) -> None:
+    """Trials train on two hosts that share a bucket alone: the table and the weights are those of one process."""
+    home = team.folder / "homes" / "run"
+    with ending(team.sweep(home)) as process:
+        said, problems = process.communicate(timeout=400)
+        assert process.returncode == 0, f"{said}\n{problems}"
+    assert study(home) == alone(team.folder / "homes" / "alone")
+    made = [team.models_of(number) for number in range(2)]
+    assert all(made)
+    assert not made[0] & made[1]
+
+
+def test_a_host_that_is_cut_off_and_comes_back_costs_no_trial(team: Team) -> None:
+    """Its cable is out in the middle of a trial, for longer than its scheduler waits: the sweep completes, the same."""
+    home = team.folder / "homes" / "run"
+    with ending(team.sweep(home)) as process:
+        assert process.stdout is not None
+        first = next(line for line in process.stdout if line.startswith("trial"))
+        team.hosts[0].cut()
+        time.sleep(25)
+        team.hosts[0].mend()
+        said, problems = process.communicate(timeout=600)
+        assert process.returncode == 0, f"{first}{said}\n{problems}"
+    assert study(home) == alone(team.folder / "homes" / "alone")
