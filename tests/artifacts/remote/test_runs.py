@@ -23,6 +23,7 @@ from schemas.parameters import Summary
 from schemas.remote import RemotePlace
 from tests.artifacts.building import build
 from tests.artifacts.remote.server import Bucket, Fault, bucket, serving
+from tests.processes import PROJECT, bare_environment, run_python
 
 __all__ = ["bucket"]
 WORK: list[str] = []
@@ -237,3 +238,16 @@ def test_each_run_is_told_of_a_remote_that_is_left_alone(
     assert "credentials" in refused.warnings[0]
     bucket.faults.clear()
     assert not run(tmp_path / "b", "tea", "milk").warnings
+
+
+def test_the_engine_is_imported_for_a_bucket_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the engine of runs nor a remote in a folder loads obstore."""
+    program = (
+        "import sys, artifacts.engine.recorder\n"
+        "from artifacts.remote.opening import open_backend, remote_place\n"
+        "open_backend(remote_place()).put_new('a/one', b'x')\n"
+        "print('obstore' in sys.modules)"
+    )
+    environment = bare_environment(PYTHONPATH=str(PROJECT), IDXFLOW_REMOTE__URL=(tmp_path / "shared").as_uri())
+    out, _ = run_python("-c", program, cwd=tmp_path, environment=environment)
+    assert out.strip() == "False"
