@@ -37,8 +37,9 @@ def staging(store: Store, stage: str, version: str) -> Iterator[Path]:
     folder = parent / f"{STAGING_PREFIX}{version}-{os.getpid()}"
     with disk(parent):
         files.make_folder(parent)
-        for abandoned in parent.glob(f"{STAGING_PREFIX}{version}-*"):
-            files.remove_folder(abandoned)
+        for name in os.listdir(parent):  # noqa: PTH208 - of thousands of versions a pattern takes twice as long
+            if name.startswith(f"{STAGING_PREFIX}{version}-"):
+                files.remove_folder(parent / name)
         files.DISK.make_folder(folder)
     try:
         yield folder
