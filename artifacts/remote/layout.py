@@ -70,6 +70,11 @@ class Blob(BaseModel):
         """Whether it is a part of a file: only all of them together tell whether they are what they were."""
         return "-" in self.called
 
+    @property
+    def first(self) -> int:
+        """Of a piece: where in its file it begins."""
+        return int(self.called.split("-")[1])
+
 
 class Packed(BaseModel):
     """

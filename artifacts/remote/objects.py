@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -41,6 +42,8 @@ class Objects(Backend):
     def __init__(self, place: RemotePlace) -> None:
         self._place = place
         self._store = _open(place)
+        # Without one the engine asks the machine that it may run on, and waits for that.
+        self._keyless = place.scheme == "s3" and not os.environ.get("AWS_ACCESS_KEY_ID") and not aws_options()
         # What conditions are about: Google's are about generations, which obstore calls versions.
         self._tag: Literal["version", "e_tag"] = "version" if place.scheme == "gs" else "e_tag"
 
@@ -82,6 +85,8 @@ class Objects(Backend):
             self._ask(lambda: put_async(self._store, name, content, mode="create", use_multipart=False), len(content))
         except AlreadyExistsError:
             return False
+        except FileNotFoundError as error:  # of what is to be created only the bucket can be missing
+            raise self._refused("a bucket or container of that name", "none") from error
         return True
 
     def replace(self, name: str, content: bytes, tag: str) -> bool:
@@ -155,22 +160,22 @@ class Objects(Backend):
         except TimeoutError as error:
             raise self._away("none in time") from error
         except (PermissionDeniedError, UnauthenticatedError) as error:
-            raise RemoteError(
-                f"remote {self._place}",
-                expected="credentials that may read and write it",
-                found="others, or none",
-                way_out="Give them in the environment or in the provider's usual files; see docs/remote.md.",
-            ) from error
+            raise self._refused("credentials that may read and write it", "others, or none") from error
         except (BaseError, OSError) as error:
             raise self._away(_reason(error)) from error
 
+    def _refused(self, expected: str, found: str) -> RemoteError:
+        way_out = "Credentials belong into the environment or the provider's usual files; docs/remote.md names them."
+        return RemoteError(f"remote {self._place}", expected=expected, found=found, way_out=way_out)
+
     def _away(self, found: str) -> RemoteAway:
         where = f" at {self._place.endpoint}" if self._place.endpoint else ""
+        keyless = " No key was found in the environment or a credentials file." if self._keyless else ""
         return RemoteAway(
             f"remote {self._place}",
             expected=f"an answer{where}",
             found=found,
-            way_out="See that it can be reached from here; `idxflow remote status` asks it.",
+            way_out=f"See that it can be reached from here; `idxflow remote status` asks it.{keyless}",
         )
 
     def _odd(self, name: str, expected: str, found: str) -> RemoteOdd:

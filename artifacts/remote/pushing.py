@@ -158,17 +158,9 @@ class Pushing:
             blobs.append(self._put_pack(bytes(content)))
             progress(len(content))
         for name in large:
-            first, digest = len(blobs), hashlib.sha256()
-            read = _pieces(stored.folder / name, manifest.files[name], digest.update)
-            new = list[Blob]()
-            for blob in self._crew.each(partial(self._put_piece, new), read, AHEAD):
-                blobs.append(blob)
-                progress(blob.bytes)
-            if digest.hexdigest() != manifest.files[name].sha256:
-                for piece in new:  # others would take them for pieces of the file that they are called by
-                    self._backend.delete(piece.name)
-            _compare(name, digest.hexdigest(), manifest)
-            files[name] = Packed(spans=tuple((place, 0, blobs[place].bytes) for place in range(first, len(blobs))))
+            pieces = self._put_pieces(stored.folder / name, manifest, progress)
+            files[name] = Packed(spans=tuple((len(blobs) + at, 0, piece.bytes) for at, piece in enumerate(pieces)))
+            blobs += pieces
         text = (stored.folder / "manifest.json").read_bytes()
         if digest_of_bytes(text) != stored.ref.manifest:
             raise Damage("manifest.json is not the one that was committed")
@@ -182,30 +174,54 @@ class Pushing:
         )
 
     def _put_pack(self, content: bytes) -> Blob:
-        return self._put_blob(Blob(called=digest_of_bytes(content), bytes=len(content)), content, [])
+        blob = Blob(called=digest_of_bytes(content), bytes=len(content))
+        if not self._backend.put_new(blob.name, content):
+            self._renew(blob, content)
+        return blob
 
-    def _put_piece(self, new: list[Blob], piece: tuple[Blob, bytes]) -> Blob:
-        return self._put_blob(*piece, new)
-
-    def _put_blob(self, blob: Blob, content: bytes, new: list[Blob]) -> Blob:
+    def _put_pieces(self, path: Path, manifest: Manifest, progress: Callable[[int], None]) -> list[Blob]:
         """
-        Put a blob; one that is there and old gets a new date, one of another size is mended.
+        Put the pieces of a file, which is hashed meanwhile.
 
-        Args: new: takes it, if it was not there.
+        Those that were there are compared once it is known that the file is what its manifest says: somebody may have
+        put pieces of a file that was not, and have been killed before that was known.
         """
+        entry, pieces, old, digest = manifest.files[path.name], list[Blob](), list[Blob](), hashlib.sha256()
+        for piece, is_new in self._crew.each(self._put_piece, _pieces(path, entry, digest.update), AHEAD):
+            pieces.append(piece)
+            if not is_new:
+                old.append(piece)
+            progress(piece.bytes)
+        if digest.hexdigest() != entry.sha256:
+            for piece in pieces:
+                if piece not in old:
+                    self._backend.delete(piece.name)
+        _compare(path.name, digest.hexdigest(), manifest)
+        for _ in self._crew.each(partial(self._renew_piece, path), old, AHEAD):
+            pass
+        return pieces
+
+    def _put_piece(self, piece: tuple[Blob, bytes]) -> tuple[Blob, bool]:
+        blob, content = piece
+        return blob, self._backend.put_new(blob.name, content)
+
+    def _renew_piece(self, path: Path, piece: Blob) -> None:
+        with path.open("rb", buffering=0) as file:
+            file.seek(piece.first)
+            self._renew(piece, file.read(piece.bytes))
+
+    def _renew(self, blob: Blob, content: bytes) -> None:
+        """See that a blob that was there is what it has to be, and young enough for no clean-up to take it."""
         for _ in range(TRIES):
-            if self._backend.put_new(blob.name, content):
-                new.append(blob)
-                return blob
-            if (there := self._backend.stat(blob.name)) is None:
-                continue  # it went meanwhile
-            fits = there.bytes == len(content)
-            if fits and self._clock.now() - there.modified < FRESH:
-                return blob
-            got = self._backend.get(blob.name, PIECE)
-            # What others have put is put again: of a piece nobody has compared the file yet.
-            if got and self._backend.replace(blob.name, bytes(got.content) if fits else content, got.tag):
-                return blob
+            got, there = self._backend.get(blob.name, PIECE), self._backend.stat(blob.name)
+            if got is None or there is None:
+                if self._backend.put_new(blob.name, content):  # it went meanwhile
+                    return
+                continue
+            if bytes(got.content) == content and self._clock.now() - there.modified < FRESH:
+                return
+            if self._backend.replace(blob.name, content, got.tag):
+                return
         raise RemoteOdd(
             f"remote, {blob.name}", expected="to be put", found="it changes all the time", way_out="Push again later."
         )

@@ -18,10 +18,16 @@ from artifacts.archive.collect import collect
 from artifacts.archive.names import Names
 from artifacts.archive.runs import list_runs, unreadable_runs
 from artifacts.ref import Ref
+from artifacts.remote.backend import Backend
+from artifacts.remote.crew import Crew
+from artifacts.remote.opening import open_backend
+from artifacts.remote.pulling import Pulling
+from artifacts.remote.pushing import Pushing
 from artifacts.store.holds import Held, Hold
 from artifacts.store.publishing import restore
 from artifacts.store.store import Store
 from artifacts.store.trust import FirstUse, Trusted
+from schemas.remote import RemotePlace
 from tests.artifacts.archive.history import stage_record, write_run
 from tests.artifacts.building import build, key_parts, publish
 
@@ -243,6 +249,25 @@ def _check_hold(store: Store) -> None:
     assert all(("parse", ref_of(salt).version) in Held(store.holds) for salt in (0, 1))
 
 
+def _remote_of(store: Store) -> Backend:
+    """Return a remote in a folder beside all home folders of a test."""
+    return open_backend(RemotePlace(url=(store.home.parent / "shared").as_uri()))
+
+
+def _shared(store: Store) -> None:
+    other = Store(store.home.parent / "other")
+    ref = build(other, {"a": b"old" * 9000, "b": b"more", "c": b"large" * 300_000})
+    with Crew(1) as crew:
+        Pushing(_remote_of(store), other, crew).push(ref.stage, ref.version)
+
+
+def _pull(store: Store) -> None:
+    with Crew(1) as crew, store.waited_for("parse", ref_of(0).version):
+        restore(store, "parse", ref_of(0).version)
+        if store.read("parse", ref_of(0).version, locked=True) is None:
+            Pulling(_remote_of(store), store, crew).pull("parse", ref_of(0).version)
+
+
 SCENES = {
     "an artifact": Scene(_nothing, lambda store: _build(store, OLD), _expect(0, None, b"old"), _expect(0, b"old")),
     "an artifact rebuilt": Scene(
@@ -258,6 +283,7 @@ SCENES = {
     "an alias and a pin": Scene(_named, _rename, _check_alias, _check_renamed),
     "a promotion": Scene(_promotable, _promote, _check_promoted, lambda store: _check_promoted(store, 1)),
     "a clean-up": Scene(_crowded, _clean_up, _check_held, _check_gone),
+    "a pull": Scene(_shared, _pull, _expect(0, None, b"old" * 9000), _expect(0, b"old" * 9000)),
     "a first use": Scene(_nothing, _trust, _check_trust, _check_trust),
 }
 

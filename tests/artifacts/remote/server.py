@@ -55,6 +55,7 @@ class Bucket:
         ignores:  headers that it takes for air.
         ahead:    seconds that its clock is before this machine's.
         seen:     method and name of each request, below the prefix.
+        keys:     what the requests were signed with.
     """
 
     objects: dict[str, tuple[bytes, float]] = field(default_factory=dict)
@@ -62,6 +63,7 @@ class Bucket:
     ahead: float = 0.0
     faults: list[Fault] = field(default_factory=list)
     seen: list[tuple[str, str]] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
     ended: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
     address: str = ""
@@ -150,6 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
             path = _keys(body)[0]
             name, method = path.removeprefix(f"{PREFIX}/"), "DELETE"
         self.bucket.seen.append((method, name))
+        self.bucket.keys.update(re.findall("Credential=([^,]+)", self.headers.get("Authorization", "")))
         fault = self.bucket.fault(method, name)
         if fault and fault.kind == "hang":
             self.bucket.ended.wait()

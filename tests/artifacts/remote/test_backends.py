@@ -73,6 +73,14 @@ class TestMoto(BackendSuite):
         requests.put(f"{address}/team", timeout=10).raise_for_status()
         return RemotePlace(url="s3://team/shared", endpoint=address, region="us-east-1")
 
+    def test_a_bucket_that_is_not_there_is_refused(self, place: RemotePlace, tmp_path: Path) -> None:
+        """It is no bucket without objects: the error names it, and a run would go on without it."""
+        nowhere = place.model_copy(update={"url": "s3://nobody/shared"})
+        with pytest.raises(RemoteError, match="remote s3://nobody/shared: expected a bucket"):
+            ensure_sound(open_backend(nowhere), nowhere, tmp_path)
+        with pytest.raises(RemoteError, match="404"):
+            list(open_backend(nowhere).list("artifacts/"))
+
 
 AZURITE = shutil.which("azurite-blob")
 ACCOUNT = "devstoreaccount1"

@@ -21,8 +21,10 @@ from artifacts.stage import stage
 from artifacts.store.store import Store
 from schemas.parameters import Summary
 from schemas.remote import RemotePlace
+from schemas.secrets import conceal
 from tests.artifacts.building import build
 from tests.artifacts.remote.server import Bucket, Fault, bucket, serving
+from tests.processes import PROJECT, bare_environment, run_python
 
 __all__ = ["bucket"]
 WORK: list[str] = []
@@ -237,3 +239,36 @@ def test_each_run_is_told_of_a_remote_that_is_left_alone(
     assert "credentials" in refused.warnings[0]
     bucket.faults.clear()
     assert not run(tmp_path / "b", "tea", "milk").warnings
+
+
+def test_keys_come_from_the_usual_file(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the profile that is asked for sign the requests, and are hidden in texts; without any that is said."""
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    lines = (
+        "[default]\naws_access_key_id = OTHER\n[team]\naws_access_key_id = TEAM\naws_secret_access_key = hush%hush\n"
+    )
+    (tmp_path / "credentials").write_text(lines)
+    monkeypatch.setenv("AWS_PROFILE", "team")
+    use(bucket.place, monkeypatch)
+    assert not run(tmp_path / "a", "tea").warnings
+    assert {key.split("/")[0] for key in bucket.keys} == {"TEAM"}
+    assert conceal("it was hush%hush") == "it was ***"
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    monkeypatch.setattr("artifacts.remote.objects.ANSWER", 0.5)
+    assert "No key was found" in run(tmp_path / "b", "tea").warnings[0]
+
+
+def test_the_engine_is_imported_for_a_bucket_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the engine of runs nor a remote in a folder loads obstore."""
+    program = (
+        "import sys, artifacts.engine.recorder\n"
+        "from artifacts.remote.opening import open_backend, remote_place\n"
+        "open_backend(remote_place()).put_new('a/one', b'x')\n"
+        "print('obstore' in sys.modules)"
+    )
+    environment = bare_environment(PYTHONPATH=str(PROJECT), IDXFLOW_REMOTE__URL=(tmp_path / "shared").as_uri())
+    out, _ = run_python("-c", program, cwd=tmp_path, environment=environment)
+    assert out.strip() == "False"

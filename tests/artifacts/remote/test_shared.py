@@ -197,6 +197,19 @@ def test_a_damaged_artifact_is_not_pushed(bucket: Bucket, here: Store) -> None:
     assert not bucket.named("blobs/")
 
 
+def test_a_piece_that_somebody_has_left_is_compared(bucket: Bucket, here: Store, there: Store) -> None:
+    """Of the right name and size, and with other bytes: whoever pushes the whole file mends it, packs as well."""
+    ref = build(here, {"large": b"l" * 2_000_000, "packed": b"p" * 90_000})
+    shared(bucket, here).push()
+    good = bucket.named("blobs/")
+    bucket.drop(named(ref))
+    for name, content in good.items():
+        bucket.put(name, b"?" + content[1:])
+    shared(bucket, here).push()
+    assert bucket.named("blobs/") == good
+    assert states(shared(bucket, there).pull()) == {"pulled": 1}
+
+
 class TestVerify:
     """The check of a remote."""
 
