@@ -47,6 +47,11 @@ class Team:
         pipe = subprocess.PIPE
         return subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=pipe, stderr=pipe, text=True)
 
+    @property
+    def logs(self) -> str:
+        """What the hosts said."""
+        return "\n".join(log.read_text(errors="replace") for log in sorted(self.folder.rglob("*.log")))
+
     def models_of(self, number: int) -> set[str]:
         """Return the versions of the models that lie in the home folder of a host."""
         return {
@@ -133,7 +138,7 @@ def test_hosts_with_homes_of_their_own_make_one_table(team: Team) -> None:
     home = team.folder / "homes" / "run"
     with ending(team.sweep(home)) as process:
         said, problems = process.communicate(timeout=400)
-        assert process.returncode == 0, f"{said}\n{problems}"
+        assert process.returncode == 0, f"{said}\n{problems}\n{team.logs}"
     assert study(home) == alone(team.folder / "homes" / "alone")
     made = [team.models_of(number) for number in range(2)]
     assert all(made)
@@ -150,5 +155,5 @@ def test_a_host_that_is_cut_off_and_comes_back_costs_no_trial(team: Team) -> Non
         time.sleep(25)
         team.hosts[0].mend()
         said, problems = process.communicate(timeout=600)
-        assert process.returncode == 0, f"{first}{said}\n{problems}"
+        assert process.returncode == 0, f"{first}{said}\n{problems}\n{team.logs}"
     assert study(home) == alone(team.folder / "homes" / "alone")
