@@ -357,7 +357,9 @@ class Sweeping:
 
     def _bound(self, stage: Any, training: Training, **more: Any) -> dict[str, Any]:
         tables, normalizer = self.had.tables, self.had.normalizer
-        refs = {"table": self._ref(tables["train"]), "normalizer": self._ref(normalizer)}
+        table = tables["train"]
+        of_parts = [self._ref(part) for part in table] if isinstance(table, list) else self._ref(table)
+        refs = {"table": of_parts, "normalizer": self._ref(normalizer)}
         groups = None if self.had.groups is None else self._ref(self.had.groups)
         bound: dict[str, Any] = stage.bind(
             **refs, training=training, held_out=self.data.held_out, groups=groups, **more

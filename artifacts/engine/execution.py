@@ -148,7 +148,7 @@ class Execution:
         hold(self.store.holds, self.run, manifest.stage, manifest.version)
         row = StageRecord(
             stage=manifest.stage,
-            name=self.called or manifest.name,
+            name=self.name,  # the manifest has what it was called in the run that made it
             version=manifest.version,
             cached=cached,
             seconds=round(seconds, 4),

@@ -95,11 +95,11 @@ class StoredScores:
     true: npt.NDArray[np.float32]
 
 
-def read_stored(table: Path, predictions: Path) -> StoredScores:
+def read_stored(images: ImageTable, predictions: Path) -> StoredScores:
     """
-    Read the test table and the predictions that were made of it.
+    Read the predictions that were made of a test table.
 
-    Args:   table, predictions: what parse and evaluate left, hashed.
+    Args:   images: the table, hashed; predictions: what evaluate left, hashed.
     Raises: BadTable: they are not of the same rows.
     """
     import pyarrow.parquet as pq
@@ -107,7 +107,6 @@ def read_stored(table: Path, predictions: Path) -> StoredScores:
     columns = ["sample_id", "label", "predicted", "probability", "loss"]
     rows = pq.read_table(predictions, columns=columns, filters=[("split", "==", "test")])
     sample_id, label, predicted, probability, loss = (rows[name].to_numpy() for name in columns)
-    images = ImageTable(table)
     if not (np.array_equal(label, images.labels()) and np.array_equal(sample_id, np.arange(images.samples))):
         raise BadTable(
             predictions.name,

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from schemas.image_table import ImageTable
 from schemas.results import SHOWN, DuplicateGroup
-from tasks.quality.profile import BLOCK, count_rows, read_parts
+from tasks.quality.profile import BLOCK, Profiles, count_rows, read_parts
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -91,14 +91,14 @@ class Layer:
         return copies.take(~same)
 
 
-def find_duplicates(profile: Path, table: ImageTable) -> Duplicates:
+def find_duplicates(profile: Profiles, table: ImageTable) -> Duplicates:
     """
     Find the images of a split that occur more than once.
 
     The same are images with one digest and one name, the first 128 bits of the SHA-256 of their pixels.
 
     Args:
-        profile: its `profile.parquet`.
+        profile: its profile.
         table:   the split itself, of which only row groups with a digest that occurs more than once are read.
     """
     repeated = repeated_digests(profile)
@@ -123,7 +123,7 @@ def find_duplicates(profile: Path, table: ImageTable) -> Duplicates:
     )
 
 
-def show(groups: list[tuple[np.uint64, Digests]], profile: Path, table: ImageTable) -> tuple[DuplicateGroup, ...]:
+def show(groups: list[tuple[np.uint64, Digests]], profile: Profiles, table: ImageTable) -> tuple[DuplicateGroup, ...]:
     """Describe some groups, each given by digest and name."""
     digests = np.unique(np.array([digest for digest, _ in groups], np.uint64))
     images, ids = [0] * len(groups), [list[int]() for _ in groups]
@@ -140,7 +140,7 @@ def show(groups: list[tuple[np.uint64, Digests]], profile: Path, table: ImageTab
     )
 
 
-def find_shared(train: Path, other: Path) -> tuple[int, tuple[int, ...]]:
+def find_shared(train: Profiles, other: Profiles) -> tuple[int, tuple[int, ...]]:
     """Go by digests for images of `other` that `train` has as well. Returns: how many, and the ids of the first 20."""
     count, first = 0, list[int]()
     for low, high in bands(count_rows(train)):
@@ -160,7 +160,7 @@ def bands(images: int) -> Iterator[tuple[np.uint64, np.uint64]]:
     return ((np.uint64(low), np.uint64(high - 1)) for low, high in pairwise(edges))
 
 
-def read_band(profile: Path, low: np.uint64, high: np.uint64, most: int) -> Digests:
+def read_band(profile: Profiles, low: np.uint64, high: np.uint64, most: int) -> Digests:
     """Read the digests from `low` to `high`, ascending, each `most` times at most."""
     held, waiting = list[Digests](), 0
     for digest in read_parts(profile, "digest"):
@@ -180,7 +180,7 @@ def _thin(parts: list[Digests], most: int) -> Digests:
     return digest if kept.all() else digest[kept]
 
 
-def repeated_digests(profile: Path) -> Digests:
+def repeated_digests(profile: Profiles) -> Digests:
     """Return the digests that occur more than once, ascending."""
     found = []
     for low, high in bands(count_rows(profile)):
@@ -198,7 +198,7 @@ def look_up(digest: Digests, known: Digests) -> tuple[npt.NDArray[np.int64], npt
     return place, known[place] == digest
 
 
-def find_copies(digests: Digests, profile: Path, table: ImageTable) -> Iterator[Copies]:
+def find_copies(digests: Digests, profile: Profiles, table: ImageTable) -> Iterator[Copies]:
     """Yield, row group by row group, the images of a split that have one of some digests, which ascend."""
     if not len(digests):
         return
@@ -245,12 +245,12 @@ class Leak(NamedTuple):
     right: int
 
 
-def find_leak(train: Path, test: Path, predictions: Path) -> Leak:
+def find_leak(train: Profiles, test: Profiles, predictions: Path) -> Leak:
     """
     Go by the digests of pixels for test images that occur in the train split, all of them.
 
     Args:
-        train, test: their `profile.parquet`.
+        train, test: their profiles.
         predictions: `predictions.parquet`: whole row groups of train, then of test, in the order of the tables. Only
                      row groups with such an image are read.
     """

@@ -21,7 +21,8 @@ from schemas.datasets import Checks
 from schemas.errors import InvalidData
 from schemas.model import NormalizerFacts
 from schemas.results import Statistics
-from tasks.normalize import PixelSums, merge, normalize, normalize_pixels
+from tasks.normalize import normalize, normalize_pixels
+from tasks.quality.pixel_sums import PixelSums, merge
 from tasks.validate import validate_table
 from tests.tasks.refs import bind
 from tests.tasks.splits import draw, save, spec_of
@@ -121,7 +122,7 @@ def prepare(folder: Path, image: npt.NDArray[np.uint8], group: int = 7) -> Stati
 def run(table: Path, profile: Path, out: Path) -> NormalizerFacts:
     """Run the stage's own function on what `prepare` left in two folders, and read its facts."""
     out.mkdir()
-    normalize.function(bind("parse", table / "parse"), bind("validate", profile / "validate"), out)
+    normalize.function(bind("profile", table / "validate"), bind("validate", profile / "validate"), out)
     return NormalizerFacts.model_validate_json((out / "normalizer.json").read_bytes())
 
 
