@@ -126,16 +126,21 @@ def reasons_of(told: Sequence[tuple[str, str]]) -> str:
     return f"{named}; and {more} more" if more > 0 else named
 
 
-def tell_parts(data: Dataset) -> None:
-    """Tell whoever shows a run which rows of it will be shown as one."""
+def tell_parts(data: Dataset) -> frozenset[tuple[str, str]]:
+    """
+    Tell whoever shows a run which rows of it will be shown as one.
+
+    Returns: them: stage, and of what.
+    """
     names = {split: [part.of for part in each.parts] for split, each in data.splits.items()}
     if not any(names.values()):
-        return
+        return frozenset()
     expected = {(stage, ""): [file.name for file in data.files] for stage in FILES}
     expected |= {(stage, split): parts for stage in PARTS for split, parts in names.items()}
-    for (stage, split), of in expected.items():
-        if len(of) >= MANY:
-            emit(PartsExpected(stage, split, frozenset(of)))
+    many = {key: of for key, of in expected.items() if len(of) >= MANY}
+    for (stage, split), of in many.items():
+        emit(PartsExpected(stage, split, frozenset(of)))
+    return frozenset((stage, name) for (stage, _), of in many.items() for name in of)
 
 
 def _unit(stage: str) -> str:

@@ -21,6 +21,7 @@ from flows.admit import Admission
 from flows.choose import choose_dataset
 from flows.dag import Prepared, prepare
 from flows.identify import confirm, take_unknown
+from flows.many import tell_parts
 from flows.revalidate import ask_mirrors
 from flows.run_record import StudyFacts
 from flows.study_log import StudyLog, opened
@@ -161,6 +162,7 @@ class Sweeping:
         )
         admission.check()
         self._start_workers()
+        run.many = tell_parts(data)
         self.had = prepare(data, partial(confirm, run.store, data), admission.sized)
         sweep, training = job.sweep, job.training
         self.rules = Rules(

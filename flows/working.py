@@ -45,7 +45,7 @@ def _walk(job: Job, run: Recorder, gate: Gate | None = None) -> Outcome:
     data = take_unknown(run.store, choose_dataset(job.dataset, job.mirrors, job.pack))
     if job.revalidate:
         ask_mirrors(data)
-    tell_parts(data)
+    run.many = tell_parts(data)
     admission = Admission(run.store, data, job.training, job.refresh, force=job.force)
     admission.check()
     judge = gate.judge if gate else None

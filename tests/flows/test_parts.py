@@ -5,9 +5,11 @@ from __future__ import annotations
 import gzip
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from prefect import Task
 
 from artifacts.archive.reasons import sentence
 from artifacts.manifest import Manifest
@@ -15,7 +17,7 @@ from artifacts.run_record import StageRecord
 from schemas.errors import BadTable, InvalidData
 from schemas.results import Statistics
 from schemas.training import Training
-from tests.flows.own_sets import Array, draw
+from tests.flows.own_sets import Array, assert_own, draw, make_set, run
 from tests.flows.parted_sets import PartedSet, computed
 
 DIGITS = Path(__file__).parents[2] / "schemas" / "catalog" / "digits"
@@ -247,3 +249,39 @@ def test_two_equal_shards_are_two_parts(tmp_path: Path) -> None:
     names = [row.name for row in rows if row.stage == "parse"]
     assert names == ["train 1 a-images.idx", "train b-images.idx", "train 3 a-images.idx", "test"]
     assert statistics_of(rows, "train").samples == 90
+
+
+def test_many_parts_that_are_there_take_no_task(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a flow, parts that are found get no task of Prefect's; what is new or damaged does, and the record has all."""
+    monkeypatch.setattr("flows.many.MANY", 3)
+    own = make_set(tmp_path / "leaves", 1)
+    names = ["train", *(f"more{number}" for number in range(3))]
+    for number, name in enumerate(names[1:]):
+        own.write(name, number + 7, 20)
+    own.describe(shards=tuple(names[:3]))
+    first = run(own)
+    own.describe(shards=tuple(names))
+    assert_own(home, first, own, *names[:3])
+    table = next(Path(row.path) for row in first.stages if row.name == "train more0-images.gz" and row.stage == "parse")
+    (table / "table.parquet").chmod(0o644)
+    (table / "table.parquet").write_bytes(b"?")
+    tasks = list[str]()
+    submit = Task.submit
+
+    def noted(task: Task[Any, Any], *args: Any, **kwargs: Any) -> Any:
+        tasks.append(task.name)
+        return submit(task, *args, **kwargs)
+
+    monkeypatch.setattr(Task, "submit", noted)
+    record = run(own)
+    assert_own(home, record, own, *names)
+    assert [row for row in computed(record.stages) if row.startswith(("parse", "profile"))] == [
+        "parse train more0-images.gz",
+        "parse train more2-images.gz",
+        "profile train more2-images.gz",
+    ]
+    assert tasks.count("parse") == 3  # the two, and that of the test split
+    assert tasks.count("download") == 2
+    assert len(record.stages) == len(first.stages) + 2 * 3 + 2
