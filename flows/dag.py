@@ -104,7 +104,7 @@ def prepare(
     tested = validate(tables["test"], specs["test"], data.checks, measured, packed, profiles["test"])
     validated = {"train": known, "test": tested}
     profiles = {name: profiles[name] or validated[name] for name in data.splits}
-    normalizer = normalize(profiles["train"], validated["train"])
+    normalizer = normalize(known)
     current_run().require(*validated.values(), normalizer)  # nothing is trained before all that is cheap has passed
     checked()
     return Prepared(tables, profiles, validated, normalizer, groups, packed, list(proofs.values()))

@@ -98,7 +98,7 @@ class Gate:
         run = current_run()
         self.dataset = self.dataset or run.dataset_id or run.dataset
         Names(self.store).refuse_flaws(self.wanted.alias)
-        candidate, table = _known(run, model), known_parts(run, test)
+        candidate, table = _known(run, model), _known_parts(run, test)
         if candidate is None or table is None:  # planned, and still to be computed
             return promote(scores, test, Terms(floor=self.wanted.floor, force=self.wanted.force))
         run.require(scores)  # they are read first, and what is dear has been trained by now
@@ -215,7 +215,7 @@ def _known(run: CurrentRun, result: Any) -> Any:
     return result if isinstance(result, Ref) else run.reference(result)
 
 
-def known_parts(run: CurrentRun, result: Any) -> Parts | None:
+def _known_parts(run: CurrentRun, result: Any) -> Parts | None:
     """Return what `_known` does of each part of a split; None where one has to be computed."""
     if not isinstance(result, list):
         ref: Ref | None = _known(run, result)

@@ -14,10 +14,9 @@ from schemas.counts import counted
 from schemas.errors import InvalidData
 from schemas.model import MEAN, NORMALIZER, NormalizerFacts
 from schemas.parameters import Summary
-from schemas.part_facts import PART, SUMS, PartFacts
+from schemas.part_facts import SUMS
 from schemas.results import STATISTICS, Statistics
-from tasks.formats.table import Parts, parts_of
-from tasks.quality.pixel_sums import PixelSums, merge
+from tasks.quality.pixel_sums import PixelSums
 
 
 def normalize_pixels(raw: npt.NDArray[np.uint8], mean: npt.NDArray[np.float64], std: float) -> npt.NDArray[np.float32]:
@@ -82,24 +81,17 @@ class NormalizeSummary(Summary):
 
 
 @stage()
-def normalize(profiles: Parts, validated: Ref, out: Path) -> NormalizeSummary:
+def normalize(validated: Ref, out: Path) -> NormalizeSummary:
     """
-    Fit the normaliser to the train split: its pixels were summed where its parts were profiled.
+    Fit the normaliser to the train split, whose pixels were summed where its parts were profiled.
 
-    `validated` is the proof that the split passed every check: it makes validate come first, and its sums are compared
-    with those of the parts.
+    `validated`, of validate, is the proof that the split passed every check.
     """
     statistics = Statistics.model_validate_json(validated.file(STATISTICS).read_bytes())
-    sums = merge(map(read_sums, parts_of(profiles)), statistics.shape.pixels)
-    facts, mean = fit_normalizer(sums, statistics)
+    columns = np.load(validated.file(SUMS), allow_pickle=False)
+    facts, mean = fit_normalizer(PixelSums(statistics.samples, columns, statistics.sum_of_squares), statistics)
     (out / NORMALIZER).write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
     np.save(out / MEAN, mean, allow_pickle=False)
     return NormalizeSummary(
         content={MEAN: array_content(mean)}, samples=facts.samples, mean=float(mean.mean()), std=facts.std
     )
-
-
-def read_sums(part: Ref) -> PixelSums:
-    """Read the sums over the images of a part."""
-    facts = PartFacts.model_validate_json(part.file(PART).read_bytes())
-    return PixelSums(facts.samples, np.load(part.file(SUMS), allow_pickle=False), facts.sum_of_squares)

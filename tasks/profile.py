@@ -8,6 +8,7 @@ from operator import add
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
@@ -62,6 +63,7 @@ def measure_part(table: ImageTable, classes: int, target: Path) -> tuple[PartFac
             blank += int((profile.spread == 0).sum())
             low, high = min(low, int(profile.minimum.min())), max(high, int(profile.maximum.max()))
     facts = PartFacts(
+        metadata=table.metadata,
         samples=start,
         class_counts=tuple(counts.tolist()),
         minimum=low,
@@ -80,6 +82,12 @@ def measure_part(table: ImageTable, classes: int, target: Path) -> tuple[PartFac
 def read_facts(parts: Sequence[Ref]) -> PartFacts:
     """Read the facts of some parts, at least one, and return them as those of one."""
     return reduce(add, (PartFacts.model_validate_json(part.file(PART).read_bytes()) for part in parts))
+
+
+def add_sums(parts: Sequence[Ref]) -> npt.NDArray[np.int64]:
+    """Return the sum of each pixel over the images of some parts, at least one: int64 (values,)."""
+    total: npt.NDArray[np.int64] = reduce(add, (np.load(part.file(SUMS), allow_pickle=False) for part in parts))
+    return total
 
 
 class ProfileSummary(Summary):

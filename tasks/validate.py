@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -17,7 +18,7 @@ from schemas.datasets import Checks, TableSpec
 from schemas.errors import InvalidData
 from schemas.image_table import ImageTable
 from schemas.parameters import Summary
-from schemas.part_facts import PartFacts
+from schemas.part_facts import SUMS, PartFacts
 from schemas.results import (
     LEAKED,
     PROFILE,
@@ -30,10 +31,10 @@ from schemas.results import (
     Statistics,
 )
 from tasks.formats.packed import Origins
-from tasks.formats.table import Parts, open_table, profile_of
-from tasks.profile import measure_part, read_facts
+from tasks.formats.table import Parts, open_table, parts_of, profile_of
+from tasks.profile import add_sums, measure_part, read_facts
 from tasks.quality.drift import measure_drift
-from tasks.quality.duplicates import Duplicates, find_duplicates, find_shared
+from tasks.quality.duplicates import Duplicates, Tables, find_duplicates, find_shared
 from tasks.quality.profile import Profiles
 
 log = logging.getLogger("idxflow.validate")
@@ -41,23 +42,24 @@ FEW = 5
 """Classes that a message names."""
 
 
-def check_layout(table: ImageTable, spec: TableSpec) -> list[Failure]:
+def check_layout(facts: PartFacts, spec: TableSpec) -> list[Failure]:
     """Compare what the table says of itself, its number of images included, with what the catalog says."""
-    said, expected = table.metadata.model_dump(), spec.model_dump()
+    said, expected = facts.metadata.model_dump(), spec.model_dump()
     pairs = [(name, said[name], expected[name]) for name in said]
     samples = None if spec.test_fraction else spec.samples  # of a split that is cut it is that of the files
-    if samples or not table.samples:
-        pairs.append(("samples", table.samples, samples or "at least 1"))
+    if samples or not facts.samples:
+        pairs.append(("samples", facts.samples, samples or "at least 1"))
     return [Failure(name, f"{name} is {has}, not {should}", 1) for name, has, should in pairs if has != should]
 
 
-def describe(table: ImageTable, spec: TableSpec, facts: PartFacts) -> Statistics:
+def describe(facts: PartFacts, spec: TableSpec) -> Statistics:
     """Return the statistics of a split by itself: without duplicates, drift and findings. Args: facts: of all of it."""
     counts = [count for count in facts.class_counts if count]
-    values = table.samples * table.pixels
+    shape = facts.metadata.shape
+    values = facts.samples * shape.pixels
     return Statistics(
-        samples=table.samples,
-        shape=table.metadata.shape,
+        samples=facts.samples,
+        shape=shape,
         classes=spec.classes,
         class_counts=facts.class_counts,
         imbalance=max(counts) / min(counts) if counts else 1.0,
@@ -68,12 +70,12 @@ def describe(table: ImageTable, spec: TableSpec, facts: PartFacts) -> Statistics
         mean=facts.sum / values,
         # Of integers, so that nothing is lost before the root.
         std=math.sqrt((values * facts.sum_of_squares - facts.sum**2) / values**2),
-        ink=facts.inked / (values // table.metadata.shape.channels),
+        ink=facts.inked / (values // shape.channels),
         blank=facts.blank,
     )
 
 
-def compare_images(table: ImageTable, profile: Profiles, train: Profiles | None) -> tuple[Duplicates, list[Failure]]:
+def compare_images(table: Tables, profile: Profiles, train: Profiles | None) -> tuple[Duplicates, list[Failure]]:
     """Look for images that occur twice: in the split, whatever its parts, and in it and the train split (`train`)."""
     found = []
     twice = find_duplicates(profile, table)
@@ -133,13 +135,13 @@ def judge(failed: list[Failure], checks: Checks) -> tuple[list[Failure], list[Fi
     ]
 
 
-def refuse(errors: list[Failure], table: ImageTable, spec: TableSpec) -> None:
+def refuse(errors: list[Failure], samples: int, spec: TableSpec) -> None:
     """Raise all errors as one. Raises: InvalidData: there is an error."""
     if errors:
         raise InvalidData(
             f"{spec.dataset} {spec.split} table",
             expected="a table that passes every check",
-            found=f"{counted(len(errors), 'failure')} in {counted(table.samples, 'image')}:\n  - "
+            found=f"{counted(len(errors), 'failure')} in {counted(samples, 'image')}:\n  - "
             + ";\n  - ".join(map(str, errors)),
             way_out=spec.way_out(own_way_out(errors, spec)),
         )
@@ -184,7 +186,7 @@ def named(failures: list[Failure], origins: Origins, split: str) -> list[Failure
 
 
 def judge_split(  # noqa: PLR0917 - what a split is compared with
-    table: ImageTable,
+    table: Tables,
     spec: TableSpec,
     checks: Checks,
     train: Profiles | None,
@@ -204,16 +206,16 @@ def judge_split(  # noqa: PLR0917 - what a split is compared with
         origins: of the samples.
     Raises: InvalidData: the table breaks its schema; every failure is reported, with counts and the first sample ids.
     """
-    failed = check_layout(table, spec)
-    if not table.samples:
-        refuse(failed, table, spec)
-    statistics = describe(table, spec, facts)
+    failed = check_layout(facts, spec)
+    if not facts.samples:
+        refuse(failed, 0, spec)
+    statistics = describe(facts, spec)
     duplicates, twice = compare_images(table, profile, train)
     drift = measure_drift(train, profile, len(spec.classes)) if train else ()
     failed += [*facts.failures, *twice, *check_classes(statistics, checks, complete=spec.split == "train")]
     failed = named(failed + check_drift(drift, checks.max_drift), origins, spec.split)
     errors, findings = judge(failed, checks)
-    refuse(errors, table, spec)
+    refuse(errors, facts.samples, spec)
     findings += find_untested(statistics, spec, checks)
     return statistics.model_copy(update={"duplicates": duplicates.shown, "drift": drift, "findings": tuple(findings)})
 
@@ -231,8 +233,6 @@ def validate_table(  # noqa: PLR0917 - as `judge_split`
 
     Args: target: the file that takes the profile; what adds up lies beside it afterwards.
     """
-    if not table.samples:
-        refuse(check_layout(table, spec), table, spec)
     facts, content = measure_part(table, len(spec.classes), target)
     return Validated(judge_split(table, spec, checks, train, target, facts, origins), content)
 
@@ -263,12 +263,14 @@ def validate(  # noqa: PLR0917 - what a split is compared with
     Args: profiles: of the parts, in their order, where the split has several; a split that is one part is profiled
                     here.
     """
-    train, opened = profile_of(reference) if reference else None, open_table(table)
+    train = profile_of(reference) if reference else None
     origins, content = Origins.of(packed, {spec.split: table}), dict[str, str]()
     if profiles:
-        facts = judge_split(opened, spec, checks, train, profile_of(profiles), read_facts(profiles), origins)
+        opening = [partial(open_table, part) for part in parts_of(table)]  # few are read, and each is hashed before
+        facts = judge_split(opening, spec, checks, train, profile_of(profiles), read_facts(profiles), origins)
+        np.save(out / SUMS, add_sums(profiles), allow_pickle=False)
     else:
-        facts, content[PROFILE] = validate_table(opened, spec, checks, train, out / PROFILE, origins)
+        facts, content[PROFILE] = validate_table(open_table(table), spec, checks, train, out / PROFILE, origins)
     (out / STATISTICS).write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
     for finding in facts.findings:
         log.warning("%s %s: %s", spec.dataset, spec.split, finding.message)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import get_ident
 from typing import Any
@@ -232,7 +233,8 @@ class Execution:
         return None
 
     def _open(self, ref: Ref) -> Ref:
-        return self.store.open(ref)
+        """Bind an input; all of it is hashed when the stage first asks for a file, as of many it may ask for few."""
+        return ref.opened_by(partial(self.store.opened, ref))
 
     def _finder(self, *, wanted: bool) -> Callable[[str], Path | None]:
         store, stage = self.store, self.stage.stage

@@ -25,14 +25,17 @@ def measure_drift(train: Profiles, other: Profiles, classes: int) -> tuple[Drift
     """
     drifts = []
     for feature in FEATURES:
-        edges = np.arange(1, classes) if feature == "label" else deciles(read_column(train, feature))
-        expected, actual = (sum_histograms(read_parts(each, feature), edges) for each in (train, other))
+        known = read_column(train, feature)
+        known.sort()
+        edges = np.arange(1, classes) if feature == "label" else deciles(known)
+        expected, actual = histogram(known, edges), sum_histograms(read_parts(other, feature), edges)
         drifts.append(stability(feature, expected, actual))
     return tuple(drifts)
 
 
 def deciles(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return the different ones of the nine values that cut `values`, which are moved about, into tenths, ascending."""
+    values.sort()  # beforehand: np.quantile alone takes four times as long
     return np.unique(np.quantile(values, np.arange(1, 10) / 10, overwrite_input=True))
 
 

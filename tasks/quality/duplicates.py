@@ -7,7 +7,7 @@ What is in memory does not grow with the images, but for 36 bytes per digest tha
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -18,13 +18,15 @@ import numpy.typing as npt
 
 from schemas.image_table import ImageTable
 from schemas.results import SHOWN, DuplicateGroup
-from tasks.quality.profile import BLOCK, Profiles, count_rows, read_parts
+from tasks.quality.profile import BLOCK, Profiles, count_rows, files_of, read_parts
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 
 Digests = npt.NDArray[np.uint64]
+Tables = ImageTable | Sequence[Callable[[], ImageTable]]
+"""A split's table; or what opens that of each part, in the order of the files of the split's profile."""
 BAND = 1 << 21
 """Digests that are sorted at once, or few more. For each band all of them are read again, at 5 ns per image."""
 NAME = 16
@@ -91,7 +93,7 @@ class Layer:
         return copies.take(~same)
 
 
-def find_duplicates(profile: Profiles, table: ImageTable) -> Duplicates:
+def find_duplicates(profile: Profiles, table: Tables) -> Duplicates:
     """
     Find the images of a split that occur more than once.
 
@@ -99,7 +101,8 @@ def find_duplicates(profile: Profiles, table: ImageTable) -> Duplicates:
 
     Args:
         profile: its profile.
-        table:   the split itself, of which only row groups with a digest that occurs more than once are read.
+        table:   the split itself, of which only row groups with a digest that occurs more than once are read, and only
+                 parts with such a row group opened.
     """
     repeated = repeated_digests(profile)
     layers = list[Layer]()
@@ -123,7 +126,7 @@ def find_duplicates(profile: Profiles, table: ImageTable) -> Duplicates:
     )
 
 
-def show(groups: list[tuple[np.uint64, Digests]], profile: Profiles, table: ImageTable) -> tuple[DuplicateGroup, ...]:
+def show(groups: list[tuple[np.uint64, Digests]], profile: Profiles, table: Tables) -> tuple[DuplicateGroup, ...]:
     """Describe some groups, each given by digest and name."""
     digests = np.unique(np.array([digest for digest, _ in groups], np.uint64))
     images, ids = [0] * len(groups), [list[int]() for _ in groups]
@@ -143,8 +146,13 @@ def show(groups: list[tuple[np.uint64, Digests]], profile: Profiles, table: Imag
 def find_shared(train: Profiles, other: Profiles) -> tuple[int, tuple[int, ...]]:
     """Go by digests for images of `other` that `train` has as well. Returns: how many, and the ids of the first 20."""
     count, first = 0, list[int]()
-    for low, high in bands(count_rows(train)):
-        known, start = read_band(train, low, high, 1), 0
+    for low, high in bands(count_rows(other)):  # mostly the fewer ones: those of train, often many files, are read once
+        asked = read_band(other, low, high, 1)
+        seen = np.zeros(len(asked), bool)
+        for digest in read_parts(train, "digest"):
+            place, there = look_up(digest, asked)
+            seen[place[there]] = True
+        known, start = asked[seen], 0
         for digest in read_parts(other, "digest"):
             rows = np.flatnonzero((low <= digest) & (digest <= high))
             shared = start + rows[look_up(digest[rows], known)[1]]
@@ -198,11 +206,22 @@ def look_up(digest: Digests, known: Digests) -> tuple[npt.NDArray[np.int64], npt
     return place, known[place] == digest
 
 
-def find_copies(digests: Digests, profile: Profiles, table: ImageTable) -> Iterator[Copies]:
+def find_copies(digests: Digests, profile: Profiles, table: Tables) -> Iterator[Copies]:
     """Yield, row group by row group, the images of a split that have one of some digests, which ascend."""
     if not len(digests):
         return
+    if isinstance(table, ImageTable):
+        yield from _copies_in(digests, profile, table, 0)
+        return
     start = 0
+    for part, opened in zip(files_of(profile), table, strict=True):
+        if any(look_up(digest, digests)[1].any() for digest in read_parts(part, "digest")):
+            yield from _copies_in(digests, part, opened(), start)
+        start += count_rows(part)
+
+
+def _copies_in(digests: Digests, profile: Profiles, table: ImageTable, start: int) -> Iterator[Copies]:
+    """Yield the same of a table. Args: start: its first row in the split."""
     for group, digest in enumerate(recut(read_parts(profile, "digest"), table.group_sizes)):
         place, known = look_up(digest, digests)
         if known.any():
