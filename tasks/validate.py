@@ -247,7 +247,7 @@ class ValidateSummary(Summary):
     findings: tuple[str, ...]
 
 
-@stage(name="{spec.split}", imports="schemas.tables")
+@stage(name="{spec.split}", imports="schemas.tables", on_demand=("table",))
 def validate(  # noqa: PLR0917 - what a split is compared with
     table: Parts,
     spec: TableSpec,
@@ -266,7 +266,7 @@ def validate(  # noqa: PLR0917 - what a split is compared with
     train = profile_of(reference) if reference else None
     origins, content = Origins.of(packed, {spec.split: table}), dict[str, str]()
     if profiles:
-        opening = [partial(open_table, part) for part in parts_of(table)]  # few are read, and each is hashed before
+        opening = [partial(open_table, part) for part in parts_of(table)]
         facts = judge_split(opening, spec, checks, train, profile_of(profiles), read_facts(profiles), origins)
         np.save(out / SUMS, add_sums(profiles), allow_pickle=False)
     else:

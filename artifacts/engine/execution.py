@@ -191,7 +191,10 @@ class Execution:
             }
             arguments = self._taken()
             with store.readers.reading(references(list(arguments.values()))), disk(store.home):
-                bound = {argument: _each(value, self._open) for argument, value in arguments.items()}
+                bound = {
+                    argument: _each(value, self._open_later if argument in stage.on_demand else self._open)
+                    for argument, value in arguments.items()
+                }
                 with about(self.called):
                     summary = stage.function(**bound, **{each: offered[each] for each in stage.wants})
             stage.refuse_edits(loaded, store.scans)
@@ -233,7 +236,9 @@ class Execution:
         return None
 
     def _open(self, ref: Ref) -> Ref:
-        """Bind an input; all of it is hashed when the stage first asks for a file, as of many it may ask for few."""
+        return self.store.open(ref)
+
+    def _open_later(self, ref: Ref) -> Ref:
         return ref.opened_by(partial(self.store.opened, ref))
 
     def _finder(self, *, wanted: bool) -> Callable[[str], Path | None]:

@@ -13,7 +13,9 @@ from prefect import Task
 
 from artifacts.archive.reasons import sentence
 from artifacts.manifest import Manifest
+from artifacts.ref import Ref
 from artifacts.run_record import StageRecord
+from artifacts.store.store import Store
 from schemas.errors import BadTable, InvalidData
 from schemas.results import Statistics
 from schemas.training import Training
@@ -175,6 +177,24 @@ def test_copies_are_found_across_parts(tmp_path: Path) -> None:
     assert [group.sample_ids for group in statistics_of(rows, "train").duplicates] == [(29, 34)]
     found = {one.check: one for one in statistics_of(rows, "test").findings}
     assert (found["leak"].count, found["leak"].sample_ids) == (1, (32,))
+
+
+def test_the_split_reads_only_parts_with_copies(grown: PartedSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a hundred tables those are hashed and read in which an image occurs that may occur elsewhere in the split."""
+    read, opened = list[str](), Store.opened
+
+    def noted(store: Store, ref: Ref) -> Path:
+        read.append(f"{ref.stage} {ref.name}")
+        return opened(store, ref)
+
+    monkeypatch.setattr(Store, "opened", noted)
+    grown.prepare()
+    assert read == []
+    images, labels = draw(2, 30)
+    images[3] = draw(0, 30)[0][5]
+    grown.write("c", images, labels)
+    grown.prepare()
+    assert set(read) == {"parse train a-images.idx", "parse train c-images.idx"}
 
 
 def test_what_fails_in_a_part_is_told_of_the_split(tmp_path: Path) -> None:
