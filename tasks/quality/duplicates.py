@@ -150,8 +150,7 @@ def find_shared(train: Profiles, other: Profiles) -> tuple[int, tuple[int, ...]]
         asked = read_band(other, low, high, 1)
         seen = np.zeros(len(asked), bool)
         for digest in read_parts(train, "digest"):
-            place, there = look_up(digest, asked)
-            seen[place[there]] = True
+            seen |= look_up(asked, np.sort(digest))[1]  # to look each up in `asked` takes ten times as long
         known, start = asked[seen], 0
         for digest in read_parts(other, "digest"):
             rows = np.flatnonzero((low <= digest) & (digest <= high))
