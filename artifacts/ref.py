@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -36,6 +37,7 @@ class Ref(BaseModel):
     digest: str
     manifest: str
     _folder: Path | None = PrivateAttr(default=None)
+    _opened: Callable[[], Path] | None = PrivateAttr(default=None)
 
     def at(self, folder: Path) -> Self:
         """Return this reference, bound to the folder that holds the artifact's files."""
@@ -43,12 +45,20 @@ class Ref(BaseModel):
         bound._folder = folder
         return bound
 
+    def opened_by(self, open_it: Callable[[], Path]) -> Self:
+        """Return this reference, bound to the folder that `open_it` returns once a file of it is first asked for."""
+        bound = self.model_copy()
+        bound._opened = open_it
+        return bound
+
     def file(self, name: str | None = None) -> Path:
         """
         Return the path of one of the artifact's files; without `name`, of its only one.
 
-        Raises: StoreError: the reference is not bound to a store, or the artifact has no such file.
+        Raises: StoreError: the reference is not bound to a store, or the artifact has no such file; as what opens it.
         """
+        if self._opened:
+            self._folder, self._opened = self._opened(), None
         paths = sorted(self._folder.iterdir()) if self._folder else []
         found = [path for path in paths if path.name not in RESERVED and not path.name.startswith(".")]
         match = [path for path in found if name is None or path.name == name]

@@ -49,6 +49,8 @@ class Stage:
         imports:        the heaviest module that it imports inside its body; a run that will need it begins early.
         on_main_thread: run where the flow's body runs, so that Ctrl-C and a cancellation interrupt it.
         outside_key:    arguments that decide the time it takes and no bit of its result; None by default.
+        on_demand:      arguments of which it reads few artifacts, if any: each is hashed when it is first asked for a
+                        file; all others before the work begins.
     """
 
     def __init__(  # noqa: PLR0917 - the decorator alone calls it
@@ -60,10 +62,11 @@ class Stage:
         imports: str,
         on_main_thread: bool,
         outside_key: frozenset[str] = frozenset(),
+        on_demand: frozenset[str] = frozenset(),
     ) -> None:
         self.function, self.stage, self.name = function, stage, name
         self.packages, self.imports, self.on_main_thread = packages, imports, on_main_thread
-        self.outside_key = outside_key
+        self.outside_key, self.on_demand = outside_key, on_demand
         if not STAGE_WORD.fullmatch(self.stage):
             raise ValueError(f"stage {self.stage!r}: expected small letters, digits and underscores, 32 at most")
         for argument in sorted(outside_key):
@@ -177,10 +180,11 @@ def stage(
     imports: str = "",
     on_main_thread: bool = False,
     outside_key: Collection[str] = (),
+    on_demand: Collection[str] = (),
 ) -> Callable[[Callable[..., Summary]], Stage]:
     """Make a function a stage; see `Stage` for the arguments."""
-    apart = frozenset(outside_key)
-    return lambda function: Stage(function, stage or function.__name__, name, packages, imports, on_main_thread, apart)
+    sets = frozenset(outside_key), frozenset(on_demand)
+    return lambda function: Stage(function, stage or function.__name__, name, packages, imports, on_main_thread, *sets)
 
 
 def _find(module: str, name: str) -> Any:

@@ -96,7 +96,11 @@ def count_images(home: Path, data: Dataset) -> dict[str, int]:
 
     store = Store(home)
     refs = Walk(store, "parse").through(identify(store, data), Training()).refs
-    return {split: ImageTable(refs["parse", split].file()).samples for split in data.splits}
+    found = dict[str, int](dict.fromkeys(data.splits, 0))
+    for (stage, name), ref in refs.items():
+        if stage == "parse":
+            found[name.split(" ")[0]] += ImageTable(ref.file()).samples
+    return found
 
 
 def measure_growth(scale: Scale) -> Result:

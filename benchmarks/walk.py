@@ -18,7 +18,7 @@ from artifacts.ref import Ref
 from artifacts.refresh import Refresh
 from artifacts.stage import Stage
 from artifacts.store.store import Store
-from flows.dag import STAGES, dag
+from flows.dag import GRAPH, dag
 from schemas.datasets import Dataset
 from schemas.parameters import Summary
 from schemas.training import Training
@@ -46,7 +46,8 @@ class Walk:
 
     def __init__(self, store: Store, upto: str = "report", rebuild: tuple[str, ...] = (), threads: int = 1) -> None:
         self.store, self.refresh, self._threads = store, Refresh(rebuild), threads
-        self._unwanted = STAGES[STAGES.index(upto) + 1 :]
+        order = tuple(GRAPH)
+        self._unwanted = order[order.index(upto) + 1 :]
         self._timing = threading.Lock()
         self.whole: dict[str, float] = defaultdict(float)
         self.own: dict[str, float] = defaultdict(float)

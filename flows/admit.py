@@ -91,6 +91,7 @@ class Sizes:
             files={file.name: self._bytes(file) for file in self._data.files},
             training=training,
             free=memory,
+            parts={name: len(split.parts) for name, split in self._data.splits.items() if split.parts},
         )
 
     def _rows(self, split: Split) -> int | None:

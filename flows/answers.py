@@ -25,6 +25,7 @@ from artifacts.store.files import read_plain, sha256_of
 from artifacts.store.flock import locked
 from artifacts.store.store import Store
 from flows.answer_files import joined, with_origin
+from flows.parts import PARSE, VALIDATE, as_parts, rows_of, rows_of_profile, stored_parts
 from flows.run_record import RunRecord
 from schemas.addresses import below_home
 from schemas.datasets import TableSpec
@@ -33,6 +34,7 @@ from schemas.image_spec import ImageSpec
 from schemas.pictures import Fit, Grey, PictureSpec
 from schemas.scoring import REFERENCE, SCORED, SCORES, ExportedModel, Meaning, Place, Reference, Scored
 from tasks.adopt import SUMS, TAKEN, adopt, other_content, read_sums
+from tasks.formats.table import Parts
 from tasks.formats.tree import left_out
 from tasks.reference import meaning_of, reference
 from tasks.score import content_of, digests_of, score
@@ -98,10 +100,10 @@ class Trained:
 
 @dataclass(frozen=True)
 class Made:
-    """What a run has left of a network. Args: model, profile, scores: of train, validate of train, evaluate."""
+    """What a run has left of a network. Args: model, scores: of train, evaluate; profile: of the train split."""
 
     model: Ref
-    profile: Ref
+    profile: Parts
     scores: Ref
     meaning: Meaning
 
@@ -172,22 +174,27 @@ def trained(store: Store, word: str) -> Trained:
             return exported(path, word)
         raise
     rows = {(row.stage, row.name): row for row in run.stages}
-    wanted = {"train": "", "parse": "train", "validate": "train", "evaluate": ""}
-    if missing := [stage for stage, name in wanted.items() if (stage, name) not in rows]:
+    chosen = {
+        "train": [row for row in run.stages if (row.stage, row.name) == ("train", "")],  # not one of a sweep's
+        PARSE: rows_of(run.stages, PARSE, "train"),
+        VALIDATE: rows_of_profile(run.stages, "train"),
+        "evaluate": [row for row in run.stages if (row.stage, row.name) == ("evaluate", "")],
+    }
+    if missing := [stage for stage, some in chosen.items() if not some]:
         raise UsageError(
             subject_of(store, run),
             expected="a completed run of the pipeline",
             found=f"one without {', '.join(missing)}",
             way_out="`idxflow runs` lists the others.",
         )
-    found = {stage: stored_artifact(store, stage, rows[stage, name].version) for stage, name in wanted.items()}
-    spec = TableSpec.model_validate(found["parse"].manifest.parts.parameters["spec"])
+    found = {stage: stored_parts(store, some) for stage, some in chosen.items()}
+    spec = TableSpec.model_validate(found[PARSE][0].manifest.parts.parameters["spec"])
     packed, picture = next((row for (stage, _), row in rows.items() if stage == "pack"), None), None
     if packed:
         source = stored_artifact(store, "pack", packed.version).manifest.parts.parameters["source"]
         picture = PictureSpec.model_validate(source["picture"]) if source["kind"] == "pictures" else None
     meaning = meaning_of(spec, picture, run.dataset)
-    made = Made(found["train"].ref, found["validate"].ref, found["evaluate"].ref, meaning)
+    made = Made(found["train"][0].ref, as_parts(found[VALIDATE]), found["evaluate"][0].ref, meaning)
     test = run.metrics.get("test")
     return Trained(run, run.dataset, run.identity, spec.shape, picture, test.accuracy if test else None, made)
 

@@ -9,7 +9,7 @@ from typing import Any
 from artifacts.current import current_run
 from artifacts.engine.tracing import stages_of
 from schemas.catalog import load_dataset
-from schemas.datasets import Dataset
+from schemas.datasets import Dataset, Split
 from schemas.pictures import PictureSpec
 from schemas.source import Source
 from schemas.training import Training
@@ -21,6 +21,7 @@ from tasks.group import group
 from tasks.normalize import normalize
 from tasks.pack import pack
 from tasks.parse import parse
+from tasks.profile import profile
 from tasks.promote import promote
 from tasks.report import report
 from tasks.train import train
@@ -40,14 +41,34 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Data that passed every check: what the calls of its stages returned, tables and profiles by split."""
+    """
+    Data that passed every check: what the calls of its stages returned, by split.
+
+    Args:
+        tables, profiles: of a split that is one part one call, else a list of them, one a part.
+        validated:        one a split.
+    """
 
     tables: Mapping[Any, Any]
     profiles: Mapping[Any, Any]
+    validated: Mapping[Any, Any]
     normalizer: Any
     groups: Any
     packed: Any
     proofs: list[Any]
+
+
+def parsed(split: Split, images: list[Any], labels: list[Any], groups: Any) -> Any:
+    """Call parse for each part of a split, given the files of its shards; of a split that is one part once."""
+    if not split.parts:
+        return parse(images, labels, split.spec, split.corrections, groups)
+    shards = zip(images, labels, split.parts, strict=True)
+    return [parse([image], [label], part) for image, label, part in shards]
+
+
+def profiled(split: Split, tables: Any) -> list[Any] | None:
+    """Call profile for each part of a split; of a split that is one part validate does that."""
+    return [profile(table, part) for table, part in zip(tables, split.parts, strict=True)] if split.parts else None
 
 
 def prepare(
@@ -75,17 +96,18 @@ def prepare(
         sized(raw)
         images = {name: [raw[shard.images.name] for shard in split.shards] for name, split in data.splits.items()}
         labels = {name: [raw[shard.labels.name] for shard in split.shards] for name, split in data.splits.items()}
-    tables = {
-        name: parse(images[name], labels[name], split.spec, split.corrections, groups)
-        for name, split in data.splits.items()
-    }
     specs = {name: split.spec for name, split in data.splits.items()}
-    known = validate(tables["train"], specs["train"], data.checks, None, packed)
-    profiles = {"train": known, "test": validate(tables["test"], specs["test"], data.checks, known, packed)}
-    normalizer = normalize(tables["train"], profiles["train"])
-    current_run().require(*profiles.values(), normalizer)  # nothing is trained before all that is cheap has passed
+    tables = {name: parsed(split, images[name], labels[name], groups) for name, split in data.splits.items()}
+    profiles = {name: profiled(split, tables[name]) for name, split in data.splits.items()}
+    known = validate(tables["train"], specs["train"], data.checks, None, packed, profiles["train"])
+    measured = profiles["train"] or known
+    tested = validate(tables["test"], specs["test"], data.checks, measured, packed, profiles["test"])
+    validated = {"train": known, "test": tested}
+    profiles = {name: profiles[name] or validated[name] for name in data.splits}
+    normalizer = normalize(known)
+    current_run().require(*validated.values(), normalizer)  # nothing is trained before all that is cheap has passed
     checked()
-    return Prepared(tables, profiles, normalizer, groups, packed, list(proofs.values()))
+    return Prepared(tables, profiles, validated, normalizer, groups, packed, list(proofs.values()))
 
 
 def dag(
@@ -108,9 +130,8 @@ def dag(
     model = train(tables["train"], had.normalizer, training, data.held_out, had.groups)
     scores = evaluate(model, tables["train"], tables["test"], profiles)
     verdict = judge(model, scores, tables["test"]) if judge else None
-    page = report(
-        data, training, had.proofs, tables, profiles, had.normalizer, model, scores, had.packed, had.groups, verdict
-    )
+    known, of_place = had.validated, (had.packed, had.groups)
+    page = report(data, training, had.proofs, tables, known, had.normalizer, model, scores, *of_place, verdict)
     return Outcome(scores, model, page, verdict)
 
 
@@ -119,10 +140,17 @@ _SPEC = _DIGITS.splits["train"].spec
 _PLACE = Source(
     path="", name="", kind="pictures", content="0" * 64, picture=PictureSpec(shape=_SPEC.shape), classes=_SPEC.classes
 )
+_SHARDS = _DIGITS.model_copy(
+    update={
+        "splits": {
+            name: split.model_copy(update={"shards": split.shards * 2}) for name, split in _DIGITS.splits.items()
+        }
+    }
+)
 _OF_FILES = stages_of(lambda: dag(_DIGITS, Training()))
-_GATED = stages_of(lambda: dag(_DIGITS, Training(), judge=lambda _, scores, test: promote(scores, test, Terms())))
+_GATED = stages_of(lambda: dag(_SHARDS, Training(), judge=lambda _, scores, test: promote(scores, test, Terms())))
 _OF_PLACE = stages_of(lambda: dag(_DIGITS.model_copy(update={"packed": _PLACE}), Training()))
 GRAPH = {name: stage for name, stage in (_OF_PLACE | _GATED).items() if name not in _GATED} | _GATED
 """Every stage by name: those of a place that is packed first, then in the order in which the graph calls them."""
 STAGES = tuple(_OF_FILES)
-"""The names of the stages of a set of IDX files, in order, where nothing is to be promoted."""
+"""The names of the stages of a set of IDX files, of one shard a split, in order, where nothing is to be promoted."""

@@ -18,6 +18,7 @@ from artifacts.engine.plan import Planning
 from artifacts.ref import Ref
 from artifacts.refresh import Refresh
 from artifacts.store.store import Store
+from flows.parts import PARSE, as_parts, rows_of, stored_parts
 from flows.run_record import RunRecord
 from schemas.errors import UsageError
 from schemas.held_out import Way
@@ -25,6 +26,7 @@ from schemas.training import Training
 from tasks.crosscheck import crosscheck
 from tasks.fitting.folds import Fold
 from tasks.fold import fold
+from tasks.formats.table import Parts
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Base:
     """What a run was trained from. Args: dataset: its name; table: of the train split; groups: of copies, if any."""
 
     dataset: str
-    table: Ref
+    table: Parts
     normalizer: Ref
     training: Training
     held_out: Way
@@ -47,10 +49,10 @@ def base_of(store: Store, record: RunRecord) -> Base:
             ArtifactDamaged.
     """
     found = {(row.stage, row.name): row for row in record.stages}
-    table, normalizer = found.get(("parse", "train")), found.get(("normalize", ""))
+    tables, normalizer = rows_of(record.stages, PARSE, "train"), found.get(("normalize", ""))
     groups = found.get(("group", ""))
     subject = subject_of(store, RunRecord.model_validate(record.model_dump()))
-    if table is None or normalizer is None or record.held_out is None:
+    if not tables or normalizer is None or record.held_out is None:
         raise UsageError(
             subject,
             expected="a completed run, with its train table and normaliser",
@@ -65,7 +67,7 @@ def base_of(store: Store, record: RunRecord) -> Base:
         raise UsageError(subject, expected="a run of this version", found=found_there, way_out=way_out) from error
     return Base(
         dataset=record.dataset,
-        table=stored_artifact(store, table.stage, table.version).ref,
+        table=as_parts(stored_parts(store, tables)),
         normalizer=stored_artifact(store, normalizer.stage, normalizer.version).ref,
         training=training,
         held_out=record.held_out.way,

@@ -18,11 +18,13 @@ from artifacts.archive.lookup import MODEL, find_stored
 from artifacts.archive.name_records import split_word
 from artifacts.archive.names import GATE, Names
 from artifacts.current import CurrentRun, current_run
+from artifacts.keys import digest_of
 from artifacts.manifest import Manifest
 from artifacts.ref import Ref
 from artifacts.store.store import Store
 from schemas.errors import ArtifactDamaged, StoreError
 from schemas.verdict import VERDICT, Promotion, Terms, Verdict
+from tasks.formats.table import Parts, digest_of_parts, parts_of
 from tasks.promote import promote
 
 if TYPE_CHECKING:
@@ -96,7 +98,7 @@ class Gate:
         run = current_run()
         self.dataset = self.dataset or run.dataset_id or run.dataset
         Names(self.store).refuse_flaws(self.wanted.alias)
-        candidate, table = (_known(run, each) for each in (model, test))
+        candidate, table = _known(run, model), _known_parts(run, test)
         if candidate is None or table is None:  # planned, and still to be computed
             return promote(scores, test, Terms(floor=self.wanted.floor, force=self.wanted.force))
         run.require(scores)  # they are read first, and what is dear has been trained by now
@@ -128,13 +130,13 @@ class Gate:
             verdict=verdict.version,
         )
 
-    def _bout(self, candidate: Ref, scores: Ref | None, table: Ref) -> Bout:
+    def _bout(self, candidate: Ref, scores: Ref | None, table: Parts) -> Bout:
         """Find out who the candidate is held against, and by what terms."""
         place = place_for(self.store, self.wanted.alias, {self.dataset}, new=True)
         champion = place.alias.artifact if place.alias else None
         terms = Terms(
             floor=self.wanted.floor,
-            looks=self._looks(candidate, table.digest),
+            looks=self._looks(candidate, table),
             obstacle=self._across(place) if place.across else None,
             force=self.wanted.force,
         )
@@ -143,7 +145,7 @@ class Gate:
         manifest = self.store.manifest(*champion)
         if manifest and (manifest.stage, manifest.digest) == (candidate.stage, candidate.digest):
             return self._standing(place, champion, scores, table, terms)
-        found, tested_on = self._scores_of(manifest, table.digest)
+        found, tested_on = self._scores_of(manifest, digest_of_parts(table))
         if found is None and terms.obstacle is None:
             what = f"{'/'.join(champion)}, which is no model" if champion[0] != MODEL else "a model"
             gone = "" if champion[0] != MODEL else " whose evaluation is no longer stored"
@@ -151,14 +153,16 @@ class Gate:
         terms = terms.model_copy(update={"tested_on": tested_on})
         return Bout(place, champion, standing=False, scores=found, terms=terms)
 
-    def _standing(self, place: Place, champion: tuple[str, str], scores: Ref | None, table: Ref, terms: Terms) -> Bout:
+    def _standing(
+        self, place: Place, champion: tuple[str, str], scores: Ref | None, table: Parts, terms: Terms
+    ) -> Bout:
         """Return the bout of a model that has the alias: the one by which it was promoted, as far as it is stored."""
         before = place.alias.history[-1].verdict if place.alias else None
         manifest = self.store.manifest(GATE, before) if before else None
         taken = next((each for each in manifest.inputs if each.argument == "champion"), None) if manifest else None
         found = self._sound(taken.stage, taken.version) if taken else None
         if manifest is None or (taken and found is None):
-            terms = terms.model_copy(update={"tested_on": table.digest})
+            terms = terms.model_copy(update={"tested_on": digest_of_parts(table)})
             return Bout(place, champion, standing=True, scores=scores, terms=terms)
         given = manifest.parts.parameters["terms"]
         known = {name: given[name] for name in ("looks", "tested_on", "obstacle", "force") if name in given}
@@ -174,7 +178,7 @@ class Gate:
         if champion is None or champion.stage != MODEL:
             return None, None
         of_it = [
-            (next((each.digest for each in one.inputs if each.argument == "test"), ""), one)
+            (_digest_of([each.digest for each in one.inputs if each.argument == "test"]), one)
             for one in self.store.manifests(SCORES)
             if any(each.stage == MODEL and each.digest == champion.digest for each in one.inputs)
         ]
@@ -191,14 +195,15 @@ class Gate:
             return None
         return found.ref if found else None
 
-    def _looks(self, candidate: Ref, table: str) -> int:
+    def _looks(self, candidate: Ref, table: Parts) -> int:
         """Count the models that runs have evaluated on test images of this content, the candidate among them."""
-        tables = [each.version for each in self.store.manifests(TABLE) if each.digest == table]
-        models = {candidate.version}
+        digests = {part.digest for part in parts_of(table)}
+        models = dict[str, set[str]]((digest, set()) for digest in digests)
         with RunIndex(self.store) as index:
-            for version in tables:
-                models.update(index.companions(TABLE, version, candidate.stage, SCORES))
-        return len(models)
+            for each in self.store.manifests(TABLE):
+                if each.digest in digests:
+                    models[each.digest].update(index.companions(TABLE, each.version, candidate.stage, SCORES))
+        return len({candidate.version, *set.intersection(*models.values())})
 
     def _across(self, place: Place) -> str:
         own = ", ".join(sorted(sets_of(self.store, place.alias))) if place.alias else split_word(place.name)[1]
@@ -208,6 +213,20 @@ class Gate:
 def _known(run: CurrentRun, result: Any) -> Any:
     """Return the artifact that a stage's call returned, or that is stored already; None where it has to be computed."""
     return result if isinstance(result, Ref) else run.reference(result)
+
+
+def _known_parts(run: CurrentRun, result: Any) -> Parts | None:
+    """Return what `_known` does of each part of a split; None where one has to be computed."""
+    if not isinstance(result, list):
+        ref: Ref | None = _known(run, result)
+        return ref
+    found = [_known(run, each) for each in result]
+    return None if any(each is None for each in found) else found
+
+
+def _digest_of(digests: list[str]) -> str:
+    """Return the content digest of a split by those of its parts, as `tasks.formats.table.digest_of_parts`."""
+    return "" if not digests else digests[0] if len(digests) == 1 else digest_of(digests)
 
 
 def settled(

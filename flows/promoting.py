@@ -9,7 +9,7 @@ from typing import Any
 from prefect import flow
 from prefect.context import FlowRunContext
 
-from artifacts.archive.lookup import find_run, stored_artifact
+from artifacts.archive.lookup import find_run
 from artifacts.archive.runs import state_of, subject_of
 from artifacts.engine.recorder import recording
 from artifacts.engine.threads import StageThreads
@@ -19,9 +19,11 @@ from artifacts.store.store import Store
 from flows.dashboard import logging_to_api
 from flows.gate import Gate, Wanted, settled
 from flows.noticeboard import Noticeboard
+from flows.parts import PARSE, as_parts, rows_of, stored_parts
 from flows.run_record import RunRecord
 from flows.summary import promotion_table
 from schemas.errors import UsageError
+from tasks.formats.table import Parts
 
 logger = logging.getLogger("idxflow.gate")
 SUFFIX = "-promotions"
@@ -33,7 +35,7 @@ class Candidate:
     """What a run has left of its model. Args: test: the table; scores: evaluate's."""
 
     model: Ref
-    test: Ref
+    test: Parts
     scores: Ref
 
 
@@ -90,13 +92,14 @@ def candidate_of(store: Store, record: RunRecord) -> Candidate:
     Raises: UsageError: it did not complete, has no model, or what it left is no longer stored.  ArtifactDamaged.
     """
     rows = {(row.stage, row.name): row for row in record.stages}
-    found = [rows.get(key) for key in (("train", ""), ("parse", "test"), ("evaluate", ""))]
-    there = [row for row in found if row]
-    if state_of(store, record) != "completed" or len(there) < len(found):
+    tests = rows_of(record.stages, PARSE, "test")
+    there = [row for row in (rows.get(("train", "")), rows.get(("evaluate", ""))) if row]
+    if state_of(store, record) != "completed" or len(there) < 2 or not tests:
         raise UsageError(
             subject_of(store, record),
             expected="a completed run, with a model and its evaluation",
             found="one without",
             way_out="`idxflow runs` lists the others.",
         )
-    return Candidate(*(stored_artifact(store, row.stage, row.version).ref for row in there))
+    model, scores = (stored.ref for stored in stored_parts(store, there))
+    return Candidate(model, as_parts(stored_parts(store, tests)), scores)

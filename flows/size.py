@@ -8,7 +8,7 @@ say how many arrays of a size a stage has at once, and how large the libraries a
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from flows.dag import GRAPH
@@ -16,6 +16,7 @@ from schemas.image_table import BLOCK_BYTES, ROW_GROUP, rows_within
 from schemas.needs import StageNeeds
 from schemas.results import LISTED
 from schemas.training import Training
+from tasks.formats.turns import AT_ONCE
 
 MB = 10**6
 LIGHT, HEAVY = 300 * MB, 1080 * MB
@@ -52,6 +53,7 @@ class Work:
         files:    of each file, by name, its bytes as it is downloaded and as it is decompressed; 0 where not known.
         training: the configuration.
         free:     bytes of memory for all of the process; of what is left, the train table may take half.
+        parts:    of each split that has several, by its name: how many.
     """
 
     pixels: int
@@ -61,6 +63,7 @@ class Work:
     files: Mapping[str, tuple[int, int]]
     training: Training
     free: int
+    parts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -83,6 +86,17 @@ class Work:
         if self.training.optimizer == "adamw":
             return 2 * self.weights
         return self.weights if self.training.momentum else 0
+
+    def part(self, split: str) -> int:
+        """Return the rows of a part of a split, as if all were equal."""
+        rows = {"train": self.train, "test": self.test}.get(split, 0)
+        return -(-rows // self.parts.get(split, 1))
+
+    @property
+    def groups(self) -> int:
+        """Bytes of the row groups of the parts that are in memory at once, one each."""
+        each = [size for name in ("train", "test") for size in [self.group(self.part(name))] * self.parts.get(name, 1)]
+        return sum(sorted(each)[-AT_ONCE:])
 
     def group(self, rows: int) -> int:
         """Return the bytes of the largest row group of so many rows."""
@@ -108,16 +122,17 @@ def needs_of(work: Work, stages: Collection[tuple[str, str]]) -> tuple[StageNeed
 def _memory(work: Work, stage: str, run: Collection[str]) -> int:
     """Return what the process takes while `stage` is at work, of those that are `run` in it."""
     base = HEAVY if {"train", "evaluate"} & set(run) else LIGHT  # it is imported while the data comes
-    group, groups = work.group(max(work.train, work.test)), work.group(work.train) + work.group(work.test)
+    group, groups = work.group(max(work.train, work.test)), work.groups
     each = ROW * work.rows + CLASS * work.classes
     left = _left(work) if "train" in run else 0
     model = 11 * work.weights // 5 if "evaluate" in run else 0
     more = {
         "pack": lambda: PACKED * work.rows + 3 * work.group(work.rows) + BLOCKS // 2,  # a row may be a file of its own
         "group": lambda: GROUPED * work.rows + 4 * work.group(work.rows) + BLOCKS,
-        "parse": lambda: 11 * groups // 2,  # of both splits at once
+        "parse": lambda: 11 * groups // 2,  # of both splits at once, or of several parts
+        "profile": lambda: 4 * groups + 20 * work.pixels,
         "validate": lambda: 4 * groups + 20 * work.pixels,  # pixels as float64, a block at a time, or an image
-        "normalize": lambda: 4 * group + 36 * work.pixels,  # its sums are int64, its mean float64
+        "normalize": lambda: 36 * work.pixels,  # its sums are int64, its mean float64
         "train": lambda: _train(work),
         "evaluate": lambda: left + _evaluate(work),
         "report": lambda: each + left + model + 2 * group + 2 * _pairs(work),
@@ -166,7 +181,7 @@ def _pairs(work: Work) -> int:
 
 def _disk(work: Work, stage: str, name: str) -> int:
     """Return what a stage leaves on the disk; one without a formula here leaves little."""
-    rows = {"train": work.train, "test": work.test}.get(name, 0)
+    rows = work.part(name.partition(" ")[0])
     return (
         ARTIFACT
         + {
@@ -176,7 +191,8 @@ def _disk(work: Work, stage: str, name: str) -> int:
             "group": 40 * work.rows,
             "decompress": work.files.get(name, (0, 0))[1],
             "parse": rows * (work.pixels + 8) * 101 // 100,  # pixels that are noise: nothing is compressed
-            "validate": rows * 32,
+            "profile": rows * 32 + 8 * work.pixels,
+            "validate": 0 if name in work.parts else rows * 32 + 8 * work.pixels,
             "normalize": 8 * work.pixels,
             # The checkpoint is written beside the one before; the model is there once both are to go.
             "train": 8 * work.pixels + 2 * (work.weights + work.states) + work.weights,

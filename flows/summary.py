@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artifacts.run_record import StageRecord
+from flows.many import Shown, grouped, shown
 from flows.run_record import RunRecord
 from schemas.counts import counted
 from schemas.results import REPORT, unsaid
@@ -41,14 +42,14 @@ ABREAST = 2
 @dataclass(frozen=True)
 class Made:
     """
-    An artifact of the run, as its manifest has it.
+    An artifact of the run, as its manifest has it; or many of one stage, of which no more is told.
 
     Args:
         digest: of its content.
         inputs: versions of what it was made from.
     """
 
-    row: StageRecord
+    row: Shown
     digest: str
     inputs: tuple[str, ...]
 
@@ -176,7 +177,7 @@ def _epochs(record: RunRecord) -> tuple[str, str]:
 
 def _tables(record: RunRecord) -> Iterator[str]:
     """Yield what was computed and why, and what was made from what."""
-    made = [_made(row) for row in record.stages]
+    made = [_made(*rows) for rows in grouped(record.stages)]
     if computed := [row for row in record.stages if not row.cached]:
         yield "## What was computed, and why"
         # A list, because the dashboard's tables cut what is long.
@@ -184,7 +185,7 @@ def _tables(record: RunRecord) -> Iterator[str]:
             f"- **{row.stage}** {_text(row.name)}".rstrip()
             + f", {duration(row.seconds)}, {amount(row.bytes, 'bytes')}"
             + (f": {_text(row.reason)}" if row.reason else "")
-            for row in computed
+            for row in map(shown, grouped(computed))
         )
     if made:
         yield "## Lineage, from the mirror's files on"
@@ -214,9 +215,11 @@ def _where(record: RunRecord) -> str:
     return f"{commands}."
 
 
-def _made(row: StageRecord) -> Made:
+def _made(row: StageRecord, *others: StageRecord) -> Made:
+    if others:
+        return Made(shown([row, *others]), "", ())
     manifest = json.loads((Path(row.path) / "manifest.json").read_bytes())
-    return Made(row, manifest["digest"], tuple(each["version"] for each in manifest["inputs"]))
+    return Made(shown([row]), manifest["digest"], tuple(each["version"] for each in manifest["inputs"]))
 
 
 def _made_from(inputs: tuple[str, ...]) -> str:
@@ -252,7 +255,7 @@ def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def _code(version: str) -> str:
-    return f"`{version[:SHOWN]}`"
+    return f"`{version[:SHOWN]}`" if version else ""
 
 
 def _text(text: str) -> str:

@@ -21,6 +21,7 @@ from flows.admit import Admission
 from flows.choose import choose_dataset
 from flows.dag import Prepared, prepare
 from flows.identify import confirm, take_unknown
+from flows.many import tell_parts
 from flows.revalidate import ask_mirrors
 from flows.run_record import StudyFacts
 from flows.study_log import StudyLog, opened
@@ -161,6 +162,7 @@ class Sweeping:
         )
         admission.check()
         self._start_workers()
+        run.many = tell_parts(data)
         self.had = prepare(data, partial(confirm, run.store, data), admission.sized)
         sweep, training = job.sweep, job.training
         self.rules = Rules(
@@ -357,7 +359,9 @@ class Sweeping:
 
     def _bound(self, stage: Any, training: Training, **more: Any) -> dict[str, Any]:
         tables, normalizer = self.had.tables, self.had.normalizer
-        refs = {"table": self._ref(tables["train"]), "normalizer": self._ref(normalizer)}
+        table = tables["train"]
+        of_parts = [self._ref(part) for part in table] if isinstance(table, list) else self._ref(table)
+        refs = {"table": of_parts, "normalizer": self._ref(normalizer)}
         groups = None if self.had.groups is None else self._ref(self.had.groups)
         bound: dict[str, Any] = stage.bind(
             **refs, training=training, held_out=self.data.held_out, groups=groups, **more

@@ -13,6 +13,7 @@ from flows.dashboard import shown
 from flows.gate import Gate, Wanted, settled
 from flows.identify import confirm, take_unknown
 from flows.job import Job
+from flows.many import tell_parts
 from flows.revalidate import ask_mirrors
 from flows.run_record import RunRecord, asked, found
 from flows.workers import executor_of
@@ -44,6 +45,7 @@ def _walk(job: Job, run: Recorder, gate: Gate | None = None) -> Outcome:
     data = take_unknown(run.store, choose_dataset(job.dataset, job.mirrors, job.pack))
     if job.revalidate:
         ask_mirrors(data)
+    run.many = tell_parts(data)
     admission = Admission(run.store, data, job.training, job.refresh, force=job.force)
     admission.check()
     judge = gate.judge if gate else None

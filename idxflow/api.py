@@ -30,6 +30,7 @@ from artifacts.archive.runs import RunHistory, RunState, read_history, state_of,
 from artifacts.run_record import Record
 from artifacts.store.integrity import Stored
 from artifacts.store.store import Store, existing_store
+from flows.parts import PARSE, as_parts, rows_of, stored_parts
 from flows.run_record import RunRecord
 from idxflow.asking import TrainingValues, ask, check_dataset
 from idxflow.comparing.images import Images, Kind, load_images
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from idxflow.predicting.document import Answers
     from schemas.results import Metrics
     from tasks.formats.packed import Origins
+    from tasks.formats.table import Parts
 
 __all__ = ["Archive", "ArchivedRun", "Images", "open_store", "plan", "run"]
 SplitName = Literal["train", "test"]
@@ -111,6 +113,17 @@ class ArchivedRun:
             way_out="A run that failed or was killed has those that it came to. `idxflow runs` lists others.",
         )
 
+    def parts(self, split: SplitName) -> Parts:
+        """
+        Return the artifact that has the table of a split, or of a split of several shards those of its parts, in order.
+
+        Raises: as `artifact`.
+        """
+        rows = rows_of(self.record.stages, PARSE, split)
+        if not rows:
+            return self.artifact(PARSE, split).ref  # which says what there is
+        return as_parts(stored_parts(self.store, rows, fully=True))
+
     @cached_property
     def metrics(self) -> Metrics:
         """The metrics of both splits. Raises: as `artifact`."""
@@ -138,7 +151,7 @@ class ArchivedRun:
             expected, way_out = " or ".join(get_args(Kind)), "Nothing was read."
             raise UsageError(f"the {split} table", expected=expected, found=repr(kind), way_out=way_out)
         normalizer = self.artifact("normalize").ref if kind == "normalized" else None
-        return load_images(self.artifact("parse", split).ref, normalizer)
+        return load_images(self.parts(split), normalizer)
 
     def model(self) -> keras.Model:
         """
@@ -171,10 +184,10 @@ class ArchivedRun:
     @cached_property
     def _classifier(self) -> Classifier:
         from idxflow.comparing.images import Classifier
-        from schemas.image_table import TABLE, ImageTable
+        from tasks.formats.table import open_table
         from tasks.inference.perceptron import Perceptron
 
-        meaning = ImageTable(self.artifact("parse", "train").ref.file(TABLE)).metadata
+        meaning = open_table(self.parts("train")).metadata
         network = Perceptron.read(self.artifact("train").ref.file(MODEL))
         return Classifier(network, meaning.shape, meaning.classes)
 

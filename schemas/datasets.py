@@ -109,9 +109,10 @@ class TableSpec(Parameters):
     any order, with gaps), or its place in a row of `labels = "one-hot"`.
     """
 
-    outside_key: ClassVar[frozenset[str]] = frozenset({"dataset", "described_in"})
+    outside_key: ClassVar[frozenset[str]] = frozenset({"dataset", "described_in", "shard"})
     dataset: str = Field(default="", description="name of the set, for messages")
     split: Literal["train", "test"]
+    shard: str = Field(default="", description="of a part of the split: the shard that it is; empty: it is all of it")
     shape: ImageSpec = Field(description="of an image, with 3 channels in colour; after `transpose`")
     classes: Classes = Field(description="class names, in label order")
     label_offset: StoredLabel = Field(default=0, description="the stored label of the first class")
@@ -126,6 +127,15 @@ class TableSpec(Parameters):
         default=None, gt=0, lt=1, description="share of the files' images that are the test split; the others are train"
     )
     described_in: str = Field(default="", description="name of the TOML file of a set of one's own, for messages")
+
+    @property
+    def of(self) -> str:
+        """What it is of, in words: `train`, or `train night-7-images.gz` of a part."""
+        return f"{self.split} {self.shard}".strip()
+
+    def part(self, shard: str) -> TableSpec:
+        """Return what the part of one shard has to look like: how many images the split has says nothing of it."""
+        return self.model_copy(update={"samples": None, "shard": shard})
 
     @property
     def pixels(self) -> int:
@@ -186,6 +196,22 @@ class Split(Parameters):
     spec: TableSpec
     shards: tuple[Shard, ...] = Field(description="none where the set is packed from a place of one's own")
     corrections: Corrections | None = None
+
+    @property
+    def parts(self) -> tuple[TableSpec, ...]:
+        """
+        What the part of each shard has to look like; none where all shards are one part.
+
+        They are where there is one shard, where a test split is cut out of all of them, and where labels are corrected,
+        as a correction numbers the images of the whole split.
+        """
+        if len(self.shards) < 2 or self.spec.test_fraction is not None or self.corrections:
+            return ()
+        times = Counter(shard.images.name for shard in self.shards)
+        return tuple(
+            self.spec.part(name if times[name := shard.images.name] == 1 else f"{number} {name}")
+            for number, shard in enumerate(self.shards, 1)
+        )
 
     @property
     def files(self) -> tuple[RemoteFile, ...]:

@@ -89,7 +89,22 @@ class RunChanged:
     state: Literal["running", "completed", "failed", "interrupted"]
 
 
-Event = Progress | StageChanged | StageFailed | RunChanged
+@dataclass(frozen=True)
+class PartsExpected:
+    """
+    A stage will be called for each of many files, or parts of a split: a person is better told of them as of one.
+
+    Args:
+        split: train or test; empty where it is of the files of both.
+        names: of what it will be called, as in `StageChanged`.
+    """
+
+    stage: str
+    split: str
+    names: frozenset[str]
+
+
+Event = Progress | StageChanged | StageFailed | RunChanged | PartsExpected
 _listeners: list[Callable[[Event], None]] = []
 _SUBJECT: ContextVar[str] = ContextVar("subject", default="")
 

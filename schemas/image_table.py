@@ -1,9 +1,9 @@
 """
-The Parquet table of a split: one row per image, packed pixels, its meaning in the schema metadata.
+The Parquet table of a split, or of a part of it: one row per image, packed pixels, its meaning in the schema metadata.
 
-Columns: `sample_id` uint32, 0 to n - 1 in file order; `label` uint16, the class index from 0; `image`
-FixedSizeBinary(rows * columns * channels), uint8 pixels, row-major, 0 to 255. FixedSizeBinary reads without a copy
-(a list column is int32 underneath and several times slower), but loses the shape: that is in the metadata.
+Columns: `sample_id` uint32, 0 to n - 1 in file order, in each part from 0; `label` uint16, the class index from 0;
+`image` FixedSizeBinary(rows * columns * channels), uint8 pixels, row-major, 0 to 255. FixedSizeBinary reads without a
+copy (a list column is int32 underneath and several times slower), but loses the shape: that is in the metadata.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,6 +25,7 @@ from schemas.image_spec import ImageSpec
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 TABLE = "table.parquet"
 """What parse calls the table that it leaves."""
@@ -73,50 +75,84 @@ class Batch:
 
 
 class ImageTable:
-    """An open table. Raises: BadTable: not a Parquet file, or not one of idxflow's."""
+    """
+    An open table: one file, or the parts of a split read as one, in their order.
 
-    def __init__(self, path: Path) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+    Parts are read to the same bits as one file of the same rows: in row groups of as many rows as that one would have,
+    whatever the parts have, and with sample ids that run over all of them. Of several, one is open at a time.
 
-        self.path, self._name = path, path.name
-        try:
-            # Reading ahead would not be faster, and two threads with one reader would end the process.
-            self._file = pq.ParquetFile(path, pre_buffer=False)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise self._bad("a Parquet table", error) from error
-        try:
-            self.metadata = TableMetadata.model_validate_json((self._file.schema_arrow.metadata or {})[METADATA_KEY])
-        except (KeyError, ValidationError) as error:
-            raise self._bad("a table written by idxflow, with its metadata", "none, or of another kind") from error
-        if not self._file.schema_arrow.equals(expected := arrow_schema(self.metadata)):
-            raise self._bad(f"columns {_columns(expected)}", _columns(self._file.schema_arrow))
+    Raises: BadTable: not a Parquet file, not one of idxflow's, or a part whose images or classes are others.
+    """
+
+    def __init__(self, first: Path, *others: Path) -> None:
+        self.paths = (first, *others)
+        self._parts = [_Part(first)]
+        self.metadata = self._parts[0].metadata
+        for number, path in enumerate(others, 2):
+            self._parts[-1].rest()
+            self._parts.append(_Part(path))
+            self._refuse_unlike(self._parts[-1].metadata, f"part {number} of {len(self.paths)} of the table")
+        self._starts = np.cumsum([0, *(size for part in self._parts for size in part.group_sizes)])
+        self._places = [(part, group) for part in self._parts for group in range(len(part.group_sizes))]
+        self._held: tuple[int, Batch] | None = None
+        self._last = self._parts[-1]
+
+    def _refuse_unlike(self, found: TableMetadata, name: str) -> None:
+        if found != self.metadata:
+            shown = [
+                f"images of {each.shape} of the {each.split} split, {len(each.classes)} classes"
+                + (" of other names or labels" if each is found and _alike(found, self.metadata) else "")
+                for each in (self.metadata, found)
+            ]
+            way_out = "All shards of a split need one shape and one list of classes."
+            raise BadTable(name, expected=f"{shown[0]}, as in the first", found=shown[1], way_out=way_out)
 
     @property
     def samples(self) -> int:
         """Number of rows."""
-        return int(self._file.metadata.num_rows)
+        return int(self._starts[-1])
 
     @property
     def pixels(self) -> int:
         """Values of an image: rows * columns * channels."""
         return self.metadata.shape.pixels
 
-    @property
+    @cached_property
     def group_sizes(self) -> tuple[int, ...]:
-        """Number of rows of each row group."""
-        whole = self._file.metadata
-        return tuple(whole.row_group(index).num_rows for index in range(whole.num_row_groups))
+        """Number of rows of each row group; of several parts those that one file of the same rows would have."""
+        if len(self._parts) == 1:
+            return self._parts[0].group_sizes
+        whole, rest = divmod(self.samples, rows := rows_per_group(self.pixels))
+        return (rows,) * whole + ((rest,) if rest else ())
 
     def group(self, index: int) -> Batch:
         """Read one row group. Raises: BadTable: it is damaged."""
-        try:
-            table = self._file.read_row_group(index)
-        except OSError as error:
-            raise self._bad(f"a whole row group {index}", error) from error
-        return Batch(
-            table["sample_id"].to_numpy(), table["label"].to_numpy(), packed_pixels(table["image"], self.pixels)
-        )
+        if len(self._parts) == 1:
+            return self._parts[0].group(index)
+        start = index * rows_per_group(self.pixels)
+        stop = start + self.group_sizes[index]
+        first, last = np.searchsorted(self._starts, [start, stop - 1], side="right") - 1
+        pieces = []
+        for place in range(first, last + 1):
+            read, begins = self._read(place), self._starts[place]
+            pieces.append((read, slice(max(start - begins, 0), min(stop - begins, len(read.label)))))
+        sample_id = np.arange(start, stop, dtype=np.uint32)
+        if len(pieces) == 1:
+            read, rows = pieces[0]
+            return Batch(sample_id, read.label[rows], read.image[rows])
+        labels, images = ([getattr(read, name)[rows] for read, rows in pieces] for name in ("label", "image"))
+        return Batch(sample_id, np.concatenate(labels), np.concatenate(images))
+
+    def _read(self, place: int) -> Batch:
+        """Read a row group of a part; the last one stays, as the next group of the table may begin in it."""
+        if self._held is None or self._held[0] != place:
+            self._held = None  # before another one takes memory
+            part, group = self._places[place]
+            if part is not self._last:
+                self._last.rest()
+                self._last = part
+            self._held = place, part.group(group)
+        return self._held[1]
 
     def batches(self) -> Iterator[Batch]:
         """
@@ -124,15 +160,17 @@ class ImageTable:
 
         Raises: BadTable: a row group is damaged.
         """
-        return map(self.group, range(self._file.num_row_groups))
+        return map(self.group, range(len(self.group_sizes)))
 
     def labels(self) -> npt.NDArray[np.uint16]:
         """Read the labels alone: uint16 (n,), class indices. Raises: BadTable: the column is damaged."""
-        try:
-            column: npt.NDArray[np.uint16] = self._file.read(["label"])["label"].to_numpy()
-        except OSError as error:
-            raise self._bad("a whole column of labels", error) from error
-        return column
+        if len(self._parts) == 1:
+            return self._parts[0].labels()
+        columns = []
+        for part in self._parts:
+            columns.append(part.labels())
+            part.rest()
+        return np.concatenate(columns)
 
     def read(self) -> Batch:
         """Read the whole table. Raises: BadTable: a row group is damaged."""
@@ -150,9 +188,68 @@ class ImageTable:
             start = stop
         return whole
 
+
+class _Part:
+    """One file of a table. Raises: BadTable: not a Parquet file, or not one of idxflow's."""
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self._path, self._name = path, path.name
+        try:
+            # Reading ahead would not be faster, and two threads with one reader would end the process.
+            self._file: pq.ParquetFile | None = pq.ParquetFile(path, pre_buffer=False)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise self._bad("a Parquet table", error) from error
+        self._footer, schema = self._file.metadata, self._file.schema_arrow
+        try:
+            self.metadata = TableMetadata.model_validate_json((schema.metadata or {})[METADATA_KEY])
+        except (KeyError, ValidationError) as error:
+            raise self._bad("a table written by idxflow, with its metadata", "none, or of another kind") from error
+        if not schema.equals(expected := arrow_schema(self.metadata)):
+            raise self._bad(f"columns {_columns(expected)}", _columns(schema))
+        groups = range(self._footer.num_row_groups)
+        self.group_sizes = tuple(int(self._footer.row_group(index).num_rows) for index in groups)
+
+    def group(self, index: int) -> Batch:
+        """Read one row group. Raises: BadTable: it is damaged."""
+        try:
+            table = self._opened().read_row_group(index)
+        except OSError as error:
+            raise self._bad(f"a whole row group {index}", error) from error
+        width = self.metadata.shape.pixels
+        return Batch(table["sample_id"].to_numpy(), table["label"].to_numpy(), packed_pixels(table["image"], width))
+
+    def labels(self) -> npt.NDArray[np.uint16]:
+        """Read the labels alone. Raises: BadTable: the column is damaged."""
+        try:
+            column: npt.NDArray[np.uint16] = self._opened().read(["label"])["label"].to_numpy()
+        except OSError as error:
+            raise self._bad("a whole column of labels", error) from error
+        return column
+
+    def rest(self) -> None:
+        """Close the file until it is read again: a table may have more parts than a process may have open files."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _opened(self) -> pq.ParquetFile:
+        import pyarrow.parquet as pq
+
+        if self._file is None:
+            self._file = pq.ParquetFile(self._path, metadata=self._footer, pre_buffer=False)
+        return self._file
+
     def _bad(self, expected: str, found: object) -> BadTable:
         way_out = "Run `idxflow run --refresh parse` to rebuild it."
         return BadTable(self._name, expected=expected, found=str(found).splitlines()[0], way_out=way_out)
+
+
+def _alike(one: TableMetadata, other: TableMetadata) -> bool:
+    """Tell whether what `ImageTable` shows of two parts is the same."""
+    return (one.shape, one.split, len(one.classes)) == (other.shape, other.split, len(other.classes))
 
 
 def packed_pixels(column: pa.ChunkedArray, width: int) -> npt.NDArray[np.uint8]:

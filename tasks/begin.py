@@ -8,13 +8,13 @@ from artifacts.ref import Ref
 from artifacts.stage import stage
 from schemas.errors import StageError
 from schemas.held_out import Way
-from schemas.image_table import TABLE, ImageTable
 from schemas.model import Numerics
 from schemas.parameters import Summary
 from schemas.training import HISTORY, EpochRow, Training
 from tasks.fitting.dealing import GROUPS, read_deal
 from tasks.fitting.holding import hold_out
 from tasks.fitting.stretch import CHECKPOINT, Stretch
+from tasks.formats.table import Parts, open_table
 from tasks.train import network_for, run_epochs, tell_findings, train, write_history
 
 
@@ -38,7 +38,7 @@ class BeginSummary(Summary):
     outside_key=("begun",),
 )
 def begin(  # noqa: PLR0917 - what the engine hands over counts as well
-    table: Ref,
+    table: Parts,
     normalizer: Ref,
     training: Training,
     held_out: Way,
@@ -64,7 +64,7 @@ def begin(  # noqa: PLR0917 - what the engine hands over counts as well
             found=str(until),
             way_out="The stage train does all of them.",
         )
-    data = ImageTable(table.file(TABLE))
+    data = open_table(table)
     deal = read_deal(groups.file(GROUPS)) if groups else None
     held = hold_out(data, held_out, training, deal)
     tell_findings(held)

@@ -9,13 +9,14 @@ import numpy as np
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
-from schemas.image_table import TABLE, Batch, ImageTable
+from schemas.image_table import Batch
 from schemas.model import MODEL
 from schemas.parameters import Summary
 from schemas.results import PREDICTIONS
 from tasks.evaluate import check_fit, predict, write_predictions
 from tasks.fitting.dealing import GROUPS, read_deal
 from tasks.fitting.folds import deal_table
+from tasks.formats.table import Parts, open_table
 from tasks.inference.perceptron import Perceptron
 from tasks.quality.scoring import Scores
 
@@ -29,9 +30,9 @@ class CrosscheckSummary(Summary):
 
 
 @stage(packages=("numpy", "scipy"))
-def crosscheck(models: list[Ref], table: Ref, out: Path, groups: Ref | None = None) -> CrosscheckSummary:
+def crosscheck(models: list[Ref], table: Parts, out: Path, groups: Ref | None = None) -> CrosscheckSummary:
     """Score the train table: each row with the model of its fold, `models` in the order of the folds."""
-    data = ImageTable(table.file(TABLE))
+    data = open_table(table)
     fold = deal_table(data, len(models), read_deal(groups.file(GROUPS)) if groups else None)
     networks = [Perceptron.read(model.file(MODEL)) for model in models]
     for network in networks:

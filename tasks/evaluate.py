@@ -15,11 +15,12 @@ from schemas.content import TableWriter
 from schemas.counts import counted
 from schemas.errors import BadTable
 from schemas.image_spec import ImageSpec
-from schemas.image_table import TABLE, Batch, ImageTable
+from schemas.image_table import Batch, ImageTable
 from schemas.model import MODEL
 from schemas.parameters import Summary
-from schemas.results import CONFUSION, LISTED, METRICS, PREDICTIONS, PROFILE, Metrics, SplitMetrics
+from schemas.results import CONFUSION, LISTED, METRICS, PREDICTIONS, Metrics, SplitMetrics
 from schemas.visible import cell
+from tasks.formats.table import Parts, open_table, profile_of
 from tasks.inference.perceptron import Perceptron
 from tasks.quality.duplicates import Leak, find_leak
 from tasks.quality.scoring import Scores, Tally, score
@@ -133,14 +134,14 @@ class EvaluateSummary(Summary):
 
 
 @stage(packages=("numpy", "scipy"))
-def evaluate(model: Ref, train: Ref, test: Ref, profiles: dict[str, Ref], out: Path) -> EvaluateSummary:
+def evaluate(model: Ref, train: Parts, test: Parts, profiles: dict[str, Parts], out: Path) -> EvaluateSummary:
     """
     Score every image of both splits once; the confusion matrix as CSV is the test split's.
 
-    `profiles`, validate's of both splits, say which test images occur in the train split as well.
+    `profiles`, the image profiles of both splits, say which test images occur in the train split as well.
     """
     network = Perceptron.read(model.file(MODEL))
-    tables = {"train": ImageTable(train.file(TABLE)), "test": ImageTable(test.file(TABLE))}
+    tables = {"train": open_table(train), "test": open_table(test)}
     for split, table in tables.items():
         check_fit(network, table, split)
     tallies = {
@@ -156,7 +157,7 @@ def evaluate(model: Ref, train: Ref, test: Ref, profiles: dict[str, Ref], out: P
 
     content = write_predictions(out / PREDICTIONS, batches())
     measured = {split: tally.measure() for split, tally in tallies.items()}
-    train_profile, test_profile = (profiles[split].file(PROFILE) for split in tables)
+    train_profile, test_profile = (profile_of(profiles[split]) for split in tables)
     leak = find_leak(train_profile, test_profile, out / PREDICTIONS)
     metrics = join_metrics(measured["train"], measured["test"], leak, tables["train"].metadata.shape)
     (out / METRICS).write_text(metrics.model_dump_json(indent=2) + "\n", encoding="utf-8")

@@ -9,12 +9,12 @@ from pathlib import Path
 from artifacts.ref import Ref
 from artifacts.stage import stage
 from schemas.held_out import Way
-from schemas.image_table import TABLE, ImageTable
 from schemas.training import Training
 from tasks.fitting.dealing import GROUPS, read_deal
 from tasks.fitting.folds import Fold, rows_of_fold
 from tasks.fitting.holding import hold_out, nothing_held_out
 from tasks.fitting.stretch import Stretch
+from tasks.formats.table import Parts, open_table
 from tasks.train import TrainSummary, fit_and_save
 
 log = logging.getLogger("idxflow.fold")
@@ -22,7 +22,7 @@ log = logging.getLogger("idxflow.fold")
 
 @stage(packages=("tensorflow", "keras", "numpy"), on_main_thread=True, imports="tasks.fitting.backend", name="{fold}")
 def fold(  # noqa: PLR0917 - what the engine hands over counts as well
-    table: Ref,
+    table: Parts,
     normalizer: Ref,
     training: Training,
     held_out: Way,
@@ -37,7 +37,7 @@ def fold(  # noqa: PLR0917 - what the engine hands over counts as well
     The rows that the run held out stay held out, those of the fold excepted. The normaliser is the run's: the mean
     image has the fold's pixels in it, and no label.
     """
-    data = ImageTable(table.file(TABLE))
+    data = open_table(table)
     deal = read_deal(groups.file(GROUPS)) if groups else None
     held, apart = hold_out(data, held_out, training, deal), rows_of_fold(data, fold, deal)
     rows = held.rows & ~apart

@@ -28,6 +28,7 @@ from tasks.formats.idx import IdxFile, open_idx
 from tasks.formats.labels import NUMBERS, LabelFile, check_label_header, class_indices, misfit
 from tasks.formats.ledger import read_ledger
 from tasks.formats.packed import PACK, idx_in
+from tasks.formats.turns import TURNS
 
 CHANNELS_LAST = "`images.transpose(0, 2, 3, 1)` in NumPy"
 """How channels that stand first are brought behind rows and columns."""
@@ -239,7 +240,7 @@ def build_table(  # noqa: PLR0917 - the stage and its tests alone call it
     )
 
 
-@stage(name="{spec.split}", imports="pyarrow.parquet")
+@stage(name="{spec.of}", imports="pyarrow.parquet")
 def parse(  # noqa: PLR0917 - what a table is made of
     images: list[Ref],
     labels: list[Ref],
@@ -248,10 +249,15 @@ def parse(  # noqa: PLR0917 - what a table is made of
     corrections: Corrections | None = None,
     groups: Ref | None = None,
 ) -> TableSummary:
-    """Join one split's images and labels, one pair per shard, into a Parquet table; of files that are cut, its part."""
+    """
+    Join images and labels into a Parquet table: of one shard, which is a part of its split, or of all shards of it.
+
+    Of files that a test split is cut out of, it takes the rows of the split.
+    """
     names = [(image.name, label.name) for image, label in zip(images, labels, strict=True)]
     part = "train" if spec.test_fraction else spec.split
     paths = [idx_in(ref, IMAGES, part) for ref in images], [idx_in(ref, LABELS, part) for ref in labels]
     deal = read_deal(groups.file(GROUPS)) if groups else None
     ledger = images[0].file(FILES) if images[0].stage == PACK else None
-    return build_table(*paths, spec, out / TABLE, names, corrections, deal, ledger)
+    with TURNS:
+        return build_table(*paths, spec, out / TABLE, names, corrections, deal, ledger)

@@ -16,6 +16,7 @@ from schemas.parameters import Summary
 from schemas.results import METRICS, PREDICTIONS, Metrics
 from schemas.text import share
 from schemas.verdict import LISTED, VERDICT, LowerClass, Outcome, Terms, Verdict
+from tasks.formats.table import Parts, digest_of_parts
 from tasks.quality.paired import least_lead, mcnemar
 
 COLUMNS = ("split", "sample_id", "label", "predicted")
@@ -172,7 +173,7 @@ class PromoteSummary(Summary):
 
 
 @stage()
-def promote(scores: Ref, test: Ref, terms: Terms, out: Path, champion: Ref | None = None) -> PromoteSummary:
+def promote(scores: Ref, test: Parts, terms: Terms, out: Path, champion: Ref | None = None) -> PromoteSummary:
     """
     Write the verdict on a candidate.
 
@@ -184,7 +185,7 @@ def promote(scores: Ref, test: Ref, terms: Terms, out: Path, champion: Ref | Non
     measured = Metrics.model_validate_json(scores.file(METRICS).read_bytes()).test
     pair = None
     if champion is not None and terms.obstacle is None:
-        if terms.tested_on == test.digest:
+        if terms.tested_on == digest_of_parts(test):
             pair = read_pair(scores.file(PREDICTIONS), champion.file(PREDICTIONS))
         if pair is None:
             terms = terms.model_copy(update={"obstacle": OTHER_IMAGES})

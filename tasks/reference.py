@@ -14,10 +14,11 @@ from schemas.calibration import TYPICAL
 from schemas.datasets import TableSpec
 from schemas.parameters import Summary
 from schemas.pictures import PictureSpec
-from schemas.results import METRICS, PREDICTIONS, PROFILE, Metrics
+from schemas.results import METRICS, PREDICTIONS, Metrics
 from schemas.scoring import PIXEL_FEATURES, REFERENCE, DriftFeature, Histogram, Meaning, Reference
+from tasks.formats.table import Parts, profile_of
 from tasks.quality.drift import deciles, histogram
-from tasks.quality.profile import read_column
+from tasks.quality.profile import Profiles, read_column
 
 FEWEST = 100
 """Test images below which no threshold is given: the least sure of them are too few."""
@@ -35,8 +36,8 @@ def meaning_of(spec: TableSpec, picture: PictureSpec | None, dataset: str) -> Me
     )
 
 
-def describe(meaning: Meaning, profile: Path, predictions: Path, metrics: Metrics) -> Reference:
-    """Gather what is known. Args: profile: of the train split, from validate; predictions, metrics: from evaluate."""
+def describe(meaning: Meaning, profile: Profiles, predictions: Path, metrics: Metrics) -> Reference:
+    """Gather what is known. Args: profile: of the train split; predictions, metrics: from evaluate."""
     import pyarrow.parquet as pq
 
     test = pq.ParquetFile(predictions).read(["predicted", "probability"]).slice(metrics.train.samples)  # train first
@@ -84,9 +85,9 @@ class ReferenceSummary(Summary):
 
 
 @stage(packages=("numpy",))
-def reference(profile: Ref, scores: Ref, meaning: Meaning, out: Path) -> ReferenceSummary:
+def reference(profile: Parts, scores: Ref, meaning: Meaning, out: Path) -> ReferenceSummary:
     """Write what is known of a network's training. Args: profile: of its train split; scores: its evaluation."""
     metrics = Metrics.model_validate_json(scores.file(METRICS).read_bytes())
-    found = describe(meaning, profile.file(PROFILE), scores.file(PREDICTIONS), metrics)
+    found = describe(meaning, profile_of(profile), scores.file(PREDICTIONS), metrics)
     (out / REFERENCE).write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return ReferenceSummary(sure=found.sure)

@@ -14,7 +14,7 @@ from artifacts.ref import Ref
 from artifacts.stage import stage
 from schemas.counts import counted
 from schemas.datasets import PROOF, Dataset, Proof
-from schemas.image_table import TABLE, ImageTable
+from schemas.image_table import ImageTable
 from schemas.model import NORMALIZER, NormalizerFacts
 from schemas.parameters import Summary
 from schemas.results import LISTED, METRICS, PREDICTIONS, REPORT, STATISTICS, Metrics, SplitMetrics, Statistics
@@ -26,6 +26,7 @@ from tasks.explaining.profiles import nearest_profile
 from tasks.fitting.dealing import GROUPS
 from tasks.formats.ledger import fates
 from tasks.formats.packed import Origins
+from tasks.formats.table import Parts, digest_of_parts, open_table
 from tasks.quality.hints import Hint, find_hints
 from tasks.quality.near_pairs import PAIRS, NearLeaks, NearPair, read_leaks
 
@@ -260,7 +261,7 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
     dataset: Dataset,
     training: Training,
     proofs: list[Ref],
-    tables: dict[str, Ref],
+    tables: dict[str, Parts],
     profiles: dict[str, Ref],
     normalizer: Ref,
     model: Ref,
@@ -277,7 +278,7 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
     hints = find_hints(scores.file(PREDICTIONS), MISTAKES)
     profile, usual = nearest_profile(training)
     splits = ("train", "test")
-    opened = {split: ImageTable(tables[split].file(TABLE)) for split in splits}
+    opened = {split: open_table(tables[split]) for split in splits}
     origins = Origins.of(packed, tables)
     near = read_leaks(groups.file(GROUPS), groups.file(PAIRS), NEAR) if groups else NearLeaks()
     figures = illustrate(history, metrics, mistakes, opened, hints.first, near.pairs)
@@ -294,7 +295,7 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
         normalizer=NormalizerFacts.model_validate_json(normalizer.file(NORMALIZER).read_bytes()),
         proofs=tuple(Proof.model_validate_json(proof.file(PROOF).read_bytes()) for proof in proofs),
         contents={
-            **{f"{split} table": tables[split].digest for split in splits},
+            **{f"{split} table": digest_of_parts(tables[split]) for split in splits},
             **{f"{split} profile and statistics": profiles[split].digest for split in splits},
             "normaliser": normalizer.digest,
             "model and history": model.digest,

@@ -12,7 +12,7 @@ import numpy as np
 from artifacts.ref import Ref
 from artifacts.stage import stage
 from schemas.held_out import Way
-from schemas.image_table import TABLE, ImageTable
+from schemas.image_table import ImageTable
 from schemas.model import MEAN, MODEL, NORMALIZER, NormalizerFacts, Numerics
 from schemas.parameters import Summary
 from schemas.training import CURVE, HISTORY, EpochRow, History, Training
@@ -21,6 +21,7 @@ from tasks.fitting.holding import Holding, hold_out
 from tasks.fitting.memory import free_memory
 from tasks.fitting.rows import Rows
 from tasks.fitting.stretch import CHECKPOINT, WHOLE, Stretch
+from tasks.formats.table import Parts, open_table
 
 if TYPE_CHECKING:
     from tasks.fitting.course import Course
@@ -55,7 +56,7 @@ def run_epochs(network: Network, table: ImageTable, training: Training, held: Ho
     from tasks.fitting.course import Course
 
     # A reader each: two threads read while an epoch ends and its validation begins.
-    rows, held_out = Rows(table, held.fitted), Rows(ImageTable(table.path), held.rows)
+    rows, held_out = Rows(table, held.fitted), Rows(ImageTable(*table.paths), held.rows)
     log.info("%d rows to train on, %d held out, %d weights", len(rows), len(held_out), network.trainee.count_params())
     course = Course(network.trainee, training, stretch)
     if not course.over:
@@ -138,7 +139,7 @@ class TrainSummary(Summary):
     outside_key=("begun",),
 )
 def train(  # noqa: PLR0917 - what the engine hands over counts as well
-    table: Ref,
+    table: Parts,
     normalizer: Ref,
     training: Training,
     held_out: Way,
@@ -152,7 +153,7 @@ def train(  # noqa: PLR0917 - what the engine hands over counts as well
 
     Args: begun: of the stage begin, with the first epochs of this training; they are not done again.
     """
-    data = ImageTable(table.file(TABLE))
+    data = open_table(table)
     deal = read_deal(groups.file(GROUPS)) if groups else None
     version = train.parts(train.bind(table, normalizer, training, held_out, groups)).version
     stretch = Stretch(version, checkpoints, begun.file(CHECKPOINT).parent if begun else None)

@@ -1,10 +1,11 @@
-"""Validate: a split's table is checked image by image, class by class, and against the train split."""
+"""Validate: a split is checked as a whole, class by class, for images that occur twice, and against the train split."""
 
 from __future__ import annotations
 
 import logging
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -12,16 +13,15 @@ import numpy as np
 
 from artifacts.ref import Ref
 from artifacts.stage import stage
-from schemas.content import TableWriter
 from schemas.counts import counted
 from schemas.datasets import Checks, TableSpec
 from schemas.errors import InvalidData
-from schemas.image_table import TABLE, ImageTable
+from schemas.image_table import ImageTable
 from schemas.parameters import Summary
+from schemas.part_facts import SUMS, PartFacts
 from schemas.results import (
     LEAKED,
     PROFILE,
-    PROFILE_TYPES,
     SHOWN,
     STATISTICS,
     CheckName,
@@ -31,83 +31,52 @@ from schemas.results import (
     Statistics,
 )
 from tasks.formats.packed import Origins
+from tasks.formats.table import Parts, open_table, parts_of, profile_of
+from tasks.profile import add_sums, measure_part, read_facts
 from tasks.quality.drift import measure_drift
-from tasks.quality.duplicates import Duplicates, find_duplicates, find_shared
-from tasks.quality.profile import Moments, gather, profile_images, read_parts
+from tasks.quality.duplicates import Duplicates, Tables, find_duplicates, find_shared
+from tasks.quality.profile import Profiles
 
 log = logging.getLogger("idxflow.validate")
 FEW = 5
 """Classes that a message names."""
-CHECKED_ROWS = 2**17
-"""Images whose profiles are checked at once, or few more: Pandera takes 2 ms per call, but 4 ns per image."""
 
 
-def check_layout(table: ImageTable, spec: TableSpec) -> list[Failure]:
+def check_layout(facts: PartFacts, spec: TableSpec) -> list[Failure]:
     """Compare what the table says of itself, its number of images included, with what the catalog says."""
-    said, expected = table.metadata.model_dump(), spec.model_dump()
+    said, expected = facts.metadata.model_dump(), spec.model_dump()
     pairs = [(name, said[name], expected[name]) for name in said]
     samples = None if spec.test_fraction else spec.samples  # of a split that is cut it is that of the files
-    if samples or not table.samples:
-        pairs.append(("samples", table.samples, samples or "at least 1"))
+    if samples or not facts.samples:
+        pairs.append(("samples", facts.samples, samples or "at least 1"))
     return [Failure(name, f"{name} is {has}, not {should}", 1) for name, has, should in pairs if has != should]
 
 
-def write_profile(table: ImageTable, classes: int, target: Path) -> tuple[Moments, list[Failure], str]:
-    """
-    Profile and check a table row group by row group.
-
-    Args:
-        table:   of at least one image.
-        classes: labels are 0 to classes - 1.
-        target:  the Parquet file that takes the profile, one row per image.
-    Returns: sums over all pixels, the checks that images fail by themselves, and the digest of the profile's content.
-    """
-    import pandas as pd
-    import pyarrow as pa
-
-    from schemas.tables import failures, image_profile
-
-    schema, moments, start = image_profile(classes), Moments(), 0
-    profiled = (profile_images(batch, table.metadata.shape.channels) for batch in table.batches())
-    failed: dict[str, Failure] = {}
-    columns = pa.schema([pa.field(name, kind, nullable=False) for name, kind in PROFILE_TYPES.items()])
-    with TableWriter(target, columns, compression="lz4") as writer:
-        for profile, sums in gather(profiled, CHECKED_ROWS):
-            rows = pd.RangeIndex(start, start + len(profile.label), name="sample_id")
-            for failure in failures(schema, pd.DataFrame(profile._asdict(), index=rows)):
-                before = failed.get(failure.fault)
-                failed[failure.fault] = before + failure if before else failure
-            writer.write(pa.table(profile._asdict(), columns))
-            moments, start = moments + sums, rows.stop
-    return moments, list(failed.values()), writer.content
-
-
-def describe(table: ImageTable, spec: TableSpec, moments: Moments, profile: Path) -> Statistics:
-    """Return the statistics of a split by itself: without duplicates, drift and findings."""
-    counts = np.zeros(len(spec.classes), np.int64)
-    for label in read_parts(profile, "label"):
-        counts += np.bincount(label, minlength=len(counts))[: len(counts)]
-    values = table.samples * table.pixels
+def describe(facts: PartFacts, spec: TableSpec) -> Statistics:
+    """Return the statistics of a split by itself: without duplicates, drift and findings. Args: facts: of all of it."""
+    counts = [count for count in facts.class_counts if count]
+    shape = facts.metadata.shape
+    values = facts.samples * shape.pixels
     return Statistics(
-        samples=table.samples,
-        shape=table.metadata.shape,
+        samples=facts.samples,
+        shape=shape,
         classes=spec.classes,
-        class_counts=tuple(counts.tolist()),
-        imbalance=counts.max() / counts[counts > 0].min() if counts.any() else 1.0,
-        minimum=min(int(low.min()) for low in read_parts(profile, "minimum")),
-        maximum=max(int(high.max()) for high in read_parts(profile, "maximum")),
-        sum=moments.sum,
-        sum_of_squares=moments.sum_of_squares,
-        mean=moments.sum / values,
+        class_counts=facts.class_counts,
+        imbalance=max(counts) / min(counts) if counts else 1.0,
+        minimum=facts.minimum,
+        maximum=facts.maximum,
+        sum=facts.sum,
+        sum_of_squares=facts.sum_of_squares,
+        mean=facts.sum / values,
         # Of integers, so that nothing is lost before the root.
-        std=math.sqrt((values * moments.sum_of_squares - moments.sum**2) / values**2),
-        ink=moments.inked / (values // table.metadata.shape.channels),
-        blank=sum(int((spread == 0).sum()) for spread in read_parts(profile, "spread")),
+        std=math.sqrt((values * facts.sum_of_squares - facts.sum**2) / values**2),
+        ink=facts.inked / (values // shape.channels),
+        blank=facts.blank,
     )
 
 
-def compare_images(table: ImageTable, profile: Path, train: Path | None) -> tuple[Duplicates, list[Failure]]:
-    """Look for images that occur twice: in the split, and in it and the train split (`train`, its profile)."""
+def compare_images(table: Tables, profile: Profiles, train: Profiles | None) -> tuple[Duplicates, list[Failure]]:
+    """Look for images that occur twice: in the split, whatever its parts, and in it and the train split (`train`)."""
     found = []
     twice = find_duplicates(profile, table)
     if twice.groups:
@@ -166,13 +135,13 @@ def judge(failed: list[Failure], checks: Checks) -> tuple[list[Failure], list[Fi
     ]
 
 
-def refuse(errors: list[Failure], table: ImageTable, spec: TableSpec) -> None:
+def refuse(errors: list[Failure], samples: int, spec: TableSpec) -> None:
     """Raise all errors as one. Raises: InvalidData: there is an error."""
     if errors:
         raise InvalidData(
             f"{spec.dataset} {spec.split} table",
             expected="a table that passes every check",
-            found=f"{counted(len(errors), 'failure')} in {counted(table.samples, 'image')}:\n  - "
+            found=f"{counted(len(errors), 'failure')} in {counted(samples, 'image')}:\n  - "
             + ";\n  - ".join(map(str, errors)),
             way_out=spec.way_out(own_way_out(errors, spec)),
         )
@@ -216,39 +185,56 @@ def named(failures: list[Failure], origins: Origins, split: str) -> list[Failure
     return found
 
 
-def validate_table(  # noqa: PLR0917 - what a split is compared with
+def judge_split(  # noqa: PLR0917 - what a split is compared with
+    table: Tables,
+    spec: TableSpec,
+    checks: Checks,
+    train: Profiles | None,
+    profile: Profiles,
+    facts: PartFacts,
+    origins: Origins = Origins(),  # noqa: B008 - it knows nothing
+) -> Statistics:
+    """
+    Check a split whose parts have been profiled, and describe it.
+
+    Args:
+        spec:    what it has to be.
+        checks:  how serious each finding is.
+        train:   the profile of the train split, for one that is compared with it.
+        profile: of this one.
+        facts:   those of all parts as one.
+        origins: of the samples.
+    Raises: InvalidData: the table breaks its schema; every failure is reported, with counts and the first sample ids.
+    """
+    failed = check_layout(facts, spec)
+    if not facts.samples:
+        refuse(failed, 0, spec)
+    statistics = describe(facts, spec)
+    duplicates, twice = compare_images(table, profile, train)
+    drift = measure_drift(train, profile, len(spec.classes)) if train else ()
+    failed += [*facts.failures, *twice, *check_classes(statistics, checks, complete=spec.split == "train")]
+    failed = named(failed + check_drift(drift, checks.max_drift), origins, spec.split)
+    errors, findings = judge(failed, checks)
+    refuse(errors, facts.samples, spec)
+    findings += find_untested(statistics, spec, checks)
+    return statistics.model_copy(update={"duplicates": duplicates.shown, "drift": drift, "findings": tuple(findings)})
+
+
+def validate_table(  # noqa: PLR0917 - as `judge_split`
     table: ImageTable,
     spec: TableSpec,
     checks: Checks,
-    train: Path | None,
+    train: Profiles | None,
     target: Path,
     origins: Origins = Origins(),  # noqa: B008 - it knows nothing
 ) -> Validated:
     """
-    Check a split and describe it.
+    Profile a split that is one part, check it and describe it; see `judge_split`.
 
-    Args:
-        spec:   what it has to be.
-        checks: how serious each finding is.
-        train:  the profile of the train split, for one that is compared with it.
-        target: the file that takes the profile.
-        origins: of the samples.
-    Raises: InvalidData: the table breaks its schema; every failure is reported, with counts and the first sample ids.
+    Args: target: the file that takes the profile; what adds up lies beside it afterwards.
     """
-    failed = check_layout(table, spec)
-    if not table.samples:
-        refuse(failed, table, spec)
-    moments, by_image, content = write_profile(table, len(spec.classes), target)
-    statistics = describe(table, spec, moments, target)
-    duplicates, twice = compare_images(table, target, train)
-    drift = measure_drift(train, target, len(spec.classes)) if train else ()
-    failed += by_image + twice + check_classes(statistics, checks, complete=spec.split == "train")
-    failed = named(failed + check_drift(drift, checks.max_drift), origins, spec.split)
-    errors, findings = judge(failed, checks)
-    refuse(errors, table, spec)
-    findings += find_untested(statistics, spec, checks)
-    update = {"duplicates": duplicates.shown, "drift": drift, "findings": tuple(findings)}
-    return Validated(statistics.model_copy(update=update), content)
+    facts, content = measure_part(table, len(spec.classes), target)
+    return Validated(judge_split(table, spec, checks, train, target, facts, origins), content)
 
 
 class ValidateSummary(Summary):
@@ -261,19 +247,35 @@ class ValidateSummary(Summary):
     findings: tuple[str, ...]
 
 
-@stage(name="{spec.split}", imports="schemas.tables")
+@stage(name="{spec.split}", imports="schemas.tables", on_demand=("table",))
 def validate(  # noqa: PLR0917 - what a split is compared with
-    table: Ref, spec: TableSpec, checks: Checks, reference: Ref | None, out: Path, packed: Ref | None = None
+    table: Parts,
+    spec: TableSpec,
+    checks: Checks,
+    reference: Parts | None,
+    out: Path,
+    packed: Ref | None = None,
+    profiles: list[Ref] | None = None,
 ) -> ValidateSummary:
-    """Check one split's table, and compare it with the train split's profile (`reference`) if there is one."""
-    train = reference.file(PROFILE) if reference else None
-    origins = Origins.of(packed, {spec.split: table})
-    facts, content = validate_table(ImageTable(table.file(TABLE)), spec, checks, train, out / PROFILE, origins)
+    """
+    Check one split's table, and compare it with the train split's profile (`reference`) if there is one.
+
+    Args: profiles: of the parts, in their order, where the split has several; a split that is one part is profiled
+                    here.
+    """
+    train = profile_of(reference) if reference else None
+    origins, content = Origins.of(packed, {spec.split: table}), dict[str, str]()
+    if profiles:
+        opening = [partial(open_table, part) for part in parts_of(table)]
+        facts = judge_split(opening, spec, checks, train, profile_of(profiles), read_facts(profiles), origins)
+        np.save(out / SUMS, add_sums(profiles), allow_pickle=False)
+    else:
+        facts, content[PROFILE] = validate_table(open_table(table), spec, checks, train, out / PROFILE, origins)
     (out / STATISTICS).write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
     for finding in facts.findings:
         log.warning("%s %s: %s", spec.dataset, spec.split, finding.message)
     return ValidateSummary(
-        content={PROFILE: content},
+        content=content,
         samples=facts.samples,
         per_class=dict(zip(facts.classes, facts.class_counts, strict=True)),
         mean=facts.mean,

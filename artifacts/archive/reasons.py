@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from difflib import SequenceMatcher
 from itertools import islice, zip_longest
 from typing import Any, Literal
 
@@ -171,7 +172,7 @@ def _differences(manifest: Manifest, parts: KeyParts, inputs: Sequence[Input] | 
     return (
         *changed,
         *_changes("code", before.code, parts.code),
-        *(change for change in taken if change.subject.partition(" ")[2] not in told),
+        *(change for change in taken if not any(change.subject.endswith(f" {file}") for file in told)),
         *_changes("package", before.packages, parts.packages),
     )
 
@@ -190,16 +191,30 @@ def _parameter_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> I
 
 
 def _input_changes(before: Sequence[Input], after: Sequence[Input]) -> Iterator[Change]:
-    """Compare inputs by the place that they are taken in: their order is a part of the key."""
-    for old, new in zip_longest(before, after):
-        if old is None or new is None or (old.argument, old.digest) != (new.argument, new.digest):
-            taken = new or old
-            yield Change(
-                kind="input",
-                subject=f"{taken.stage} {taken.name}".strip(),
-                before=old.digest if old else None,
-                after=new.digest if new else None,
-            )
+    """
+    Compare inputs, argument by argument, by the place that they are taken in: their order is a part of the key.
+
+    What is put in between others, or behind them, or taken out, changes none of the others.
+    """
+    for argument in dict.fromkeys(each.argument for each in (*after, *before)):
+        olds, news = ([each for each in some if each.argument == argument] for some in (before, after))
+        matcher = SequenceMatcher(None, [each.digest for each in olds], [each.digest for each in news], autojunk=False)
+        for kind, start, stop, first, last in matcher.get_opcodes():
+            if kind != "equal":
+                for old, new in zip_longest(olds[start:stop], news[first:last]):
+                    yield _input_change(old, new)
+
+
+def _input_change(old: Input | None, new: Input | None) -> Change:
+    taken = new or old
+    if taken is None:
+        raise ValueError("one of the two is there")
+    return Change(
+        kind="input",
+        subject=f"{taken.stage} {taken.name}".strip(),
+        before=old.digest if old else None,
+        after=new.digest if new else None,
+    )
 
 
 def _changes(kind: Kind, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:

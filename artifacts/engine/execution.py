@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import get_ident
 from typing import Any
@@ -170,7 +171,7 @@ class Execution:
         hold(self.store.holds, self.run, manifest.stage, manifest.version)
         row = StageRecord(
             stage=manifest.stage,
-            name=self.called or manifest.name,
+            name=self.name,  # the manifest has what it was called in the run that made it
             version=manifest.version,
             cached=cached,
             seconds=round(seconds, 4),
@@ -213,7 +214,10 @@ class Execution:
             }
             arguments = self._taken()
             with store.readers.reading(references(list(arguments.values()))), disk(store.home):
-                bound = {argument: _each(value, self._open) for argument, value in arguments.items()}
+                bound = {
+                    argument: _each(value, self._open_later if argument in stage.on_demand else self._open)
+                    for argument, value in arguments.items()
+                }
                 with about(self.called):
                     summary = stage.function(**bound, **{each: offered[each] for each in stage.wants})
             stage.refuse_edits(loaded, store.scans)
@@ -256,6 +260,9 @@ class Execution:
 
     def _open(self, ref: Ref) -> Ref:
         return self.store.open(ref)
+
+    def _open_later(self, ref: Ref) -> Ref:
+        return ref.opened_by(partial(self.store.opened, ref))
 
     def _finder(self, *, wanted: bool) -> Callable[[str], Path | None]:
         store, stage = self.store, self.stage.stage

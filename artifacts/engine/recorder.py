@@ -14,7 +14,7 @@ from prefect.futures import PrefectFuture
 from prefect.utilities.urls import url_for
 
 from artifacts.current import CURRENT, Call
-from artifacts.engine.execution import Done, Execution
+from artifacts.engine.execution import Done, Execution, as_references
 from artifacts.engine.failing import Failures, has_ended
 from artifacts.engine.foreign import own_error
 from artifacts.engine.run_log import ATTEMPTS, RunLog, logging_run
@@ -82,12 +82,16 @@ class Recorder(RunLog):
         self._futures: list[PrefectFuture[Any]] = []
         self._outcomes: dict[tuple[str, str], IdxflowError] = {}
         self._tasks: dict[tuple[str, str | None], Task[..., Any]] = {}
+        self.many: frozenset[tuple[str, str]] = frozenset()
+        """Stages, with what each is of, that are so many that those found in the store get no task."""
 
     def submit(self, stage: Stage, arguments: dict[str, Any]) -> Any:
         """Start a stage; see `Stage.__call__`."""
         name = stage.name_of(arguments)
         self.place(stage.stage, name)
         rebuild = self.refresh.reason(stage.stage, name)
+        if (stage.stage, name) in self.many and (found := self._found(stage, arguments, rebuild)):
+            return found
         if (task := self._tasks.get((stage.stage, rebuild))) is None:
             task = make_task(stage, self.store, self.id, self.flow_run, rebuild, remote=self.remote)
             self._tasks[stage.stage, rebuild] = task
@@ -100,6 +104,22 @@ class Recorder(RunLog):
             return done
         self._futures.append(future := task.submit(**arguments))
         return future
+
+    def _found(self, stage: Stage, arguments: dict[str, Any], rebuild: str | None) -> Done | None:
+        """
+        Take one of many artifacts if it is there, without a task: that takes Prefect twenty times as long.
+
+        Returns: None where it has to be computed, or something is wrong with it: its task tells.
+        """
+        if any(map(_awaited, arguments.values())):
+            return None
+        bound = {key: as_references(value) for key, value in arguments.items()}
+        done = None
+        with suppress(IdxflowError, OSError):
+            done = Execution(self.store, self.id, self.flow_run, stage, bound, rebuild).stored()
+        if done:
+            self.take(done)
+        return done
 
     def try_all(self, calls: Sequence[Call]) -> list[Done | IdxflowError]:
         """
@@ -255,6 +275,18 @@ class Recorder(RunLog):
     def _interrupt(self, event: Event) -> None:
         if CURRENT.get(None) is self:
             self._failures.interrupt(event)
+
+
+def _awaited(argument: Any) -> bool:
+    """Tell whether an argument has what is not known yet."""
+    match argument:
+        case PrefectFuture():
+            return True
+        case list() | tuple():
+            return any(map(_awaited, argument))
+        case dict():
+            return any(map(_awaited, argument.values()))
+    return False
 
 
 def _unasked(argument: Any) -> Any:

@@ -101,7 +101,7 @@ class RunLog:
 
     def take(self, done: Done) -> None:
         """Note what a stage did, wherever it did it."""
-        key = (done.row.stage, done.row.version, done.called)  # two trials may come to one artifact
+        key = (done.row.stage, done.row.version, done.row.name)  # two trials, or two parts, may come to one artifact
         with self._taking:
             self._taken.add(id(done))
             # A later attempt finds cached what an earlier one computed: the run did compute it.
@@ -180,7 +180,7 @@ class RunLog:
                     explain(
                         self.store,
                         self._index,
-                        ref.name,
+                        ref.name if done.called else done.row.name,
                         manifest.parts,
                         manifest.inputs,
                         dataset=self.dataset_id,

@@ -222,6 +222,11 @@ class Store:
             )
         return ref.at(found.folder)
 
+    def opened(self, ref: Ref) -> Path:
+        """Do the same, and return the folder alone."""
+        self.open(ref)
+        return self.folder(ref.stage, ref.version)
+
     def quarantine(self, stage: str, version: str, reason: str) -> None:
         """Take a damaged artifact out of the store, and say so."""
         if aside := self.quarantined.take(self.folder(stage, version), stage, reason):

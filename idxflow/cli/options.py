@@ -91,8 +91,8 @@ Refresh = Annotated[
     list[str] | None,
     several(
         "STAGE",
-        "Recompute a stage, cached or not: pack, group, download, verify, decompress, parse, validate, normalize, "
-        "train, evaluate, promote, report.",
+        "Recompute a stage, cached or not: pack, group, download, verify, decompress, parse, profile, validate, "
+        "normalize, train, evaluate, promote, report.",
     ),
 ]
 Revalidate = Annotated[

@@ -16,6 +16,7 @@ from artifacts.store.disk import disk
 from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
 from flows.origins import origins_of
+from flows.parts import PARSE, rows_of
 from flows.run_record import RunRecord
 from idxflow.comparing.significance import Disagreement, disagreement
 from schemas.errors import UsageError
@@ -100,8 +101,8 @@ class Comparison(BaseModel):
     no_classes: str | None = Field(description="why these cannot be compared")
     disagreement: Disagreement | None = Field(description="the models' test predictions, image by image")
     no_disagreement: str | None = Field(description="why these cannot be compared")
-    _test: Stored | None = PrivateAttr(default=None)
-    """The table of the test images, for their pictures; None where none is stored."""
+    _test: tuple[Stored, ...] = PrivateAttr(default=())
+    """The parts of the table of the test images, for their pictures; none where one is not stored."""
 
     def _repr_html_(self) -> str:
         """Return the verdict and the tables for a notebook."""
@@ -139,7 +140,14 @@ class Evidence:
     @property
     def test_tables(self) -> list[str]:
         """Content digests of the tables that the model was tested on."""
-        return [each.digest for each in self.stored["evaluate"].manifest.inputs if each.name == "test"]
+        return [each.digest for each in self.stored["evaluate"].manifest.inputs if each.argument == "test"]
+
+    @property
+    def test_parts(self) -> tuple[Stored, ...]:
+        """The parts of the table of the test images; none where one is no longer in the store."""
+        rows = rows_of(self.record.stages, PARSE, "test")
+        found = [self.stored.get(f"{row.stage} {row.name}") for row in rows]
+        return tuple(each for each in found if each) if all(found) else ()
 
     def parameters(self, names: Collection[str]) -> Facts:
         """Return the run's data set and configuration, and the parameters of some of its stages."""
@@ -223,7 +231,7 @@ def compare_runs(store: Store, a: RunRecord, b: RunRecord) -> Comparison:
         disagreement=found,
         no_disagreement=why_not,
     )
-    comparison._test = one.stored.get("parse test") or other.stored.get("parse test")
+    comparison._test = one.test_parts or other.test_parts
     return comparison
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from tasks.formats.table import Parts
     from tasks.inference.perceptron import Perceptron
 
 Kind = Literal["raw", "normalized"]
@@ -59,16 +60,16 @@ class Images:
         return self.image.reshape(len(self.image), -1)
 
 
-def load_images(table: Ref, normalizer: Ref | None = None) -> Images:
+def load_images(table: Parts, normalizer: Ref | None = None) -> Images:
     """
     Load the table of a split.
 
-    Args:   table:      an artifact of parse.  normalizer: one of normalize; None for raw pixels.
+    Args:   table:      of parse.  normalizer: one of normalize; None for raw pixels.
     Raises: BadTable: the table is none of idxflow's.
     """
-    from schemas.image_table import TABLE, ImageTable
+    from tasks.formats.table import open_table
 
-    opened = ImageTable(table.file(TABLE))
+    opened = open_table(table)
     batch, shape = opened.read(), opened.metadata.shape
     pixels: Any = _normalize(batch.image, normalizer) if normalizer else batch.image
     return Images(batch.sample_id, batch.label, pixels.reshape(-1, *shape.array), opened.metadata.classes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -154,7 +155,7 @@ def _held_out_test(store: Store, a: Stored, b: Stored) -> HeldOutTest | str:
     from tasks.evaluate import predict
     from tasks.fitting.rows import Rows
 
-    rows, b_count, c_count = Rows(ImageTable(table), held), 0, 0
+    rows, b_count, c_count = Rows(ImageTable(*table), held), 0, 0
     for group in range(len(rows.sizes)):
         pixels, labels = rows.group(group)
         batch = Batch(np.arange(len(labels), dtype=np.uint32), labels.astype(np.uint16), pixels)
@@ -173,21 +174,22 @@ def _rows_and_network(store: Store, stored: Stored, which: str) -> Any:
     from tasks.fitting.holding import hold_out
     from tasks.inference.perceptron import Perceptron
 
-    parameters, inputs = stored.manifest.parts.parameters, {each.argument: each for each in stored.manifest.inputs}
-    folders = {}
-    for argument in ("table", "groups"):
-        if taken := inputs.get(argument):
+    parameters, folders = stored.manifest.parts.parameters, dict[str, list[Path]](table=[], groups=[])
+    for taken in stored.manifest.inputs:
+        if taken.argument in folders:
             found = find_stored(store, taken.stage, taken.version, fully=True)
             if found is None or found.ref.digest != taken.digest:
-                return GONE.format(what="train table" if argument == "table" else "groups of copies", which=which)
-            folders[argument] = found.folder
-    if "table" not in folders or find_stored(store, stored.ref.stage, stored.ref.version, fully=True) is None:
+                what = "train table" if taken.argument == "table" else "groups of copies"
+                return GONE.format(what=what, which=which)
+            folders[taken.argument].append(found.folder)
+    if not folders["table"] or find_stored(store, stored.ref.stage, stored.ref.version, fully=True) is None:
         return GONE.format(what="train table", which=which)
     try:
         training = Training.model_validate(parameters.get("training"))
     except ValidationError:
         return f"the configuration of {which} is another version's"
     with disk(store.home):
-        deal = read_deal(folders["groups"] / GROUPS) if "groups" in folders else None
-        held = hold_out(ImageTable(folders["table"] / TABLE), parameters["held_out"], training, deal)
-        return folders["table"] / TABLE, held.rows, Perceptron.read(stored.folder / MODEL)
+        deal = read_deal(folders["groups"][0] / GROUPS) if folders["groups"] else None
+        table = ImageTable(*(folder / TABLE for folder in folders["table"]))
+        held = hold_out(table, parameters["held_out"], training, deal)
+        return table.paths, held.rows, Perceptron.read(stored.folder / MODEL)

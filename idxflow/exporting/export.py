@@ -34,11 +34,11 @@ from idxflow.exporting.signing import OPTION as SIGN
 from idxflow.exporting.signing import SIGNATURE, Key, read_key, sign_folder
 from idxflow.exporting.staging import Staged, refuse_occupied, staged
 from schemas.errors import IdxflowError, StoreError, UnforeseenError, UsageError
-from schemas.image_table import TABLE
 from schemas.model import MEAN, MODEL, NORMALIZER
 from schemas.results import CONFUSION, METRICS, PREDICTIONS, PROFILE, REPORT, Metrics
 from schemas.scoring import REFERENCE
 from schemas.training import HISTORY, History, Training
+from tasks.formats.table import open_table
 from tasks.reference import describe, meaning_of
 
 CARD, SUMS, PROOF, LABELS = "README.md", "SHA256SUMS", "proof.json", "labels.json"
@@ -173,8 +173,8 @@ def _find_scores(material: Material, wanted: Sequence[Format]) -> tuple[StoredSc
     The Keras file is the stored one, byte for byte; whatever is converted from it is exported only if it was proved.
     """
     if material.scores and material.test:
-        stored = material.test.ref.file(TABLE), material.scores.ref.file(PREDICTIONS), material.model.ref.file(MODEL)
-        return read_stored(*stored), ""
+        stored = material.scores.ref.file(PREDICTIONS), material.model.ref.file(MODEL)
+        return read_stored(open_table([part.ref for part in material.test]), *stored), ""
     missing = "its test table" if material.scores else "its evaluation"
     if others := [form.name for form in wanted if form.name != "keras"]:
         raise StoreError(
@@ -325,9 +325,9 @@ def _collect(material: Material) -> dict[str, bytes]:
 def _reference(material: Material, metrics: Metrics) -> str:
     """Return what whoever names new images has to know of the training, as `idxflow predict` takes it."""
     meaning = meaning_of(material.spec, material.picture, material.spec.dataset)
-    if material.scores is None or material.profile is None:
+    if material.scores is None or not material.profile:
         raise RuntimeError("a reference is made of an evaluation and a profile")
-    profile, predictions = material.profile.folder / PROFILE, material.scores.folder / PREDICTIONS
+    profile, predictions = [part.folder / PROFILE for part in material.profile], material.scores.folder / PREDICTIONS
     return describe(meaning, profile, predictions, metrics).model_dump_json(indent=1)
 
 

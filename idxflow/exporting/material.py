@@ -27,8 +27,8 @@ class Material:
 
     Args:
         normalizer, scores, report: None where they are no longer in the store.
-        test:     the table that `scores` are of; None where it is no longer in the store.
-        profile:  of the train split, that `scores` took; None likewise.
+        test:     the table that `scores` are of, one artifact a part; none where one is no longer in the store.
+        profile:  of the train split, that `scores` took; likewise.
         lineage:  of the model; of what was made of it, only scores and report.
         files:    the downloaded files that are still known, with the split that each is of.
         findings: what validate found unusual, a sentence each.
@@ -38,8 +38,8 @@ class Material:
     model: Stored
     normalizer: Stored | None
     scores: Stored | None
-    test: Stored | None
-    profile: Stored | None
+    test: tuple[Stored, ...]
+    profile: tuple[Stored, ...]
     report: Stored | None
     lineage: Lineage
     spec: TableSpec
@@ -78,8 +78,8 @@ def gather(store: Store, stored: Stored, hold: Hold) -> Material:
         model=taken[model.id],
         normalizer=inputs.get("normalizer"),
         scores=taken[scores.id] if scores else None,
-        test=_input(taken[scores.id], "test", taken) if scores else None,
-        profile=_profile(taken[scores.id], taken) if scores else None,
+        test=_parts(taken[scores.id], "test", "test", taken) if scores else (),
+        profile=_parts(taken[scores.id], "profiles", "train", taken) if scores else (),
         report=report,
         lineage=_cut(lineage, {*taken, *(node.id for node in lineage.above())}),
         spec=_spec(model.id, inputs.get("table"), report).model_copy(update={"dataset": _name(store, stored, report)}),
@@ -118,22 +118,16 @@ def damaged(artifact: str, found: str) -> ArtifactDamaged:
     )
 
 
-def _input(stored: Stored, argument: str, taken: Mapping[str, Stored]) -> Stored | None:
-    """Return what an artifact was made from, if it is stored with the content that it had then."""
-    for each in stored.manifest.inputs:
-        found = taken.get(f"{each.stage}/{each.version}")
-        if each.argument == argument and found and found.ref.digest == each.digest:
-            return found
-    return None
+def _parts(stored: Stored, argument: str, split: str, taken: Mapping[str, Stored]) -> tuple[Stored, ...]:
+    """
+    Return the parts of a split that an artifact was made from, in their order.
 
-
-def _profile(scores: Stored, taken: Mapping[str, Stored]) -> Stored | None:
-    """Return the profile of the train split that an evaluation took, if it is stored with the content of then."""
-    for each in scores.manifest.inputs:
-        found = taken.get(f"{each.stage}/{each.version}")
-        if (each.stage, each.name) == ("validate", "train") and found and found.ref.digest == each.digest:
-            return found
-    return None
+    Returns: none where one of them is not stored with the content that it had then.
+    """
+    inputs = [each for each in stored.manifest.inputs if each.argument == argument and each.name.split(" ")[0] == split]
+    found = [taken.get(f"{each.stage}/{each.version}") for each in inputs]
+    there = [part for part, each in zip(found, inputs, strict=True) if part and part.ref.digest == each.digest]
+    return tuple(there) if len(there) == len(inputs) else ()
 
 
 def _picture(report: Stored | None, taken: Iterable[Stored]) -> PictureSpec | None:

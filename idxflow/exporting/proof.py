@@ -110,11 +110,11 @@ class StoredScores:
         return max(TOLERANCE, ROUNDED * max(network.rounding(batch.image) for batch in self.table.batches()))
 
 
-def read_stored(table: Path, predictions: Path, model: Path) -> StoredScores:
+def read_stored(images: ImageTable, predictions: Path, model: Path) -> StoredScores:
     """
-    Read the test table and the predictions that were made of it.
+    Read the predictions that were made of a test table.
 
-    Args:   table, predictions, model: what parse, evaluate and train left, hashed.
+    Args:   images: the table, hashed; predictions, model: what evaluate and train left, hashed.
     Raises: BadTable: they are not of the same rows.
     """
     import pyarrow.parquet as pq
@@ -122,7 +122,6 @@ def read_stored(table: Path, predictions: Path, model: Path) -> StoredScores:
     columns = ["sample_id", "label", "predicted", "probability", "loss"]
     rows = pq.read_table(predictions, columns=columns, filters=[("split", "==", "test")])
     sample_id, label, predicted, probability, loss = (rows[name].to_numpy() for name in columns)
-    images = ImageTable(table)
     if not (np.array_equal(label, images.labels()) and np.array_equal(sample_id, np.arange(images.samples))):
         raise BadTable(
             predictions.name,

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TextIO
 
 import rich.console
@@ -24,8 +25,8 @@ from rich.text import Text
 from idxflow.cli.interrupts import held_back
 from idxflow.views.board import Board
 from idxflow.views.layout import COLUMNS, LABEL, below, table_lines, wrapped
-from idxflow.views.stages import INDENT, stage_line, trial_lines
-from schemas.events import Event, Progress, RunChanged, StageChanged, StageFailed, listening
+from idxflow.views.stages import INDENT, group_line, stage_line, trial_lines
+from schemas.events import Event, PartsExpected, Progress, RunChanged, StageChanged, StageFailed, listening
 from schemas.secrets import conceal
 from schemas.text import amount, facts_line, progress_of
 from schemas.tuning import TRIAL, TrialEnded
@@ -80,6 +81,7 @@ class Console:
         self._lines = 0
         self._warned: dict[str, int] = {}
         self._failed: dict[str, int] = {}
+        self._groups: dict[tuple[str, str], _Group] = {}
 
     @property
     def width(self) -> int | None:
@@ -185,8 +187,8 @@ class Console:
         """Show an event; from any thread."""
         with self._lock:
             match event:
-                case RunChanged():
-                    self.run_id = event.id
+                case RunChanged() | PartsExpected():
+                    self._note(event)
                 case TrialEnded():
                     self.lines(trial_lines(event, self.width))
                 case StageChanged(name=name) if name.startswith(TRIAL) and event.state != "started":
@@ -212,8 +214,32 @@ class Console:
         if (event.stage, event.name, event.version) in self._shown:
             return  # a second attempt after damage finds in the cache what the first one computed
         self._shown.add((event.stage, event.name, event.version))
+        if group := self._groups.get((event.stage, event.name)):
+            self._facts.pop(event.name, None)
+            group.ended.append(event)
+            if len(group.ended) == group.total:
+                self.line(group_line(group.ended, group.split, group.total, self.width))
+            return
         facts = below(self._facts.pop(event.stage, ""), INDENT, self.width)
         self.line(Text("\n").join([stage_line(event, self.width), *facts]))
+
+    def _note(self, event: RunChanged | PartsExpected) -> None:
+        """Take down which run it is, and what will be told as one; at its end tell what of that has not been."""
+        if isinstance(event, PartsExpected):
+            group = _Group(event.split, len(event.names))
+            for name in event.names:
+                self._groups.setdefault((event.stage, name), group)  # a second attempt expects the same
+            return
+        self.run_id = event.id
+        if event.state != "running":
+            self._tell_unfinished()
+
+    def _tell_unfinished(self) -> None:
+        """Tell of what has ended before the run did, where not all of it has."""
+        for group in dict.fromkeys(self._groups.values()):
+            if 0 < len(group.ended) < group.total:
+                self.line(group_line(group.ended, group.split, group.total, self.width))
+        self._groups.clear()
 
     def _advance(self, event: Progress) -> None:
         facts = facts_line(event.facts, event.note)
@@ -233,6 +259,15 @@ class Console:
 def open_console(*, json: bool = False, plain: bool = False) -> Console:
     """Return a command's console: standard output, unless that belongs to a JSON document; errors beside it."""
     return Console(sys.stderr if json else sys.stdout, sys.stderr, plain=plain)
+
+
+@dataclass(eq=False)
+class _Group:
+    """Stages that are told as one: of what split, how many there will be, and those that have ended."""
+
+    split: str
+    total: int
+    ended: list[StageChanged] = field(default_factory=list)
 
 
 class _Lines(logging.Handler):

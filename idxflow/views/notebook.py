@@ -30,7 +30,6 @@ from idxflow.views.study import tested_rows, trial_rows
 from schemas.calibration import points
 from schemas.counts import counted
 from schemas.errors import IdxflowError
-from schemas.image_table import TABLE, ImageTable
 from schemas.results import PREDICTIONS, REPORT, unsaid
 from schemas.space import compact
 from schemas.text import duration, share, span
@@ -291,7 +290,7 @@ def hints_html(hints: LabelHints) -> str:
     return render(Piece("Doubtful labels", about, tables=(table,) if rows else ()))
 
 
-def comparison_html(comparison: Comparison, test: Stored | None = None) -> str:
+def comparison_html(comparison: Comparison, test: Sequence[Stored] = ()) -> str:
     """
     Return two runs side by side: whether chance explains the difference, metrics, settings, and images as examples.
 
@@ -321,7 +320,7 @@ def comparison_html(comparison: Comparison, test: Stored | None = None) -> str:
     galleries: tuple[Gallery, ...] = ()
     if test and comparison.disagreement:
         try:
-            galleries = tuple(_disputed(comparison.disagreement, test.ref.file(TABLE)))
+            galleries = tuple(_disputed(comparison.disagreement, test))
         except IdxflowError as error:  # damaged
             notes.append(str(error))
     said, why = verdict(comparison)
@@ -379,13 +378,15 @@ def trainings_html(comparison: TrainingComparison) -> str:
     return render(Piece(f"{HELD_OUT} {said}", why, tables=tuple(tables)))
 
 
-def _disputed(found: Disagreement, table: Path) -> Iterator[Gallery]:
+def _disputed(found: Disagreement, parts: Sequence[Stored]) -> Iterator[Gallery]:
     """Yield the first test images that one of two models gets right, with what the other takes them for."""
+    from tasks.formats.table import open_table
     from tasks.report import find_images
 
     sides = {"Only A gets right": found.only_a_right[:GALLERY], "Only B gets right": found.only_b_right[:GALLERY]}
-    with disk(table):
-        images = find_images(ImageTable(table), {one.sample_id for rows in sides.values() for one in rows})
+    with disk(parts[0].folder):
+        table = open_table([part.ref for part in parts])
+        images = find_images(table, {one.sample_id for rows in sides.values() for one in rows})
     for title, rows in sides.items():
         lines = [
             (one.label, f"not {one.predicted_b if one.predicted_a == one.label else one.predicted_a}") for one in rows
@@ -422,11 +423,12 @@ def _test_galleries(run: ArchivedRun) -> Iterator[Gallery]:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
+    from tasks.formats.table import open_table
     from tasks.report import find_images, worst_mistakes
 
     path = run.artifact("evaluate").ref.file(PREDICTIONS)
     classes = [one.name for one in run.metrics.test.classes]
-    table = ImageTable(run.artifact("parse", "test").ref.file(TABLE))
+    table = open_table(run.parts("test"))
     wrong = worst_mistakes(path, GALLERY)
     tested = pq.read_table(path, columns=["split", "sample_id", "label", "predicted", "probability"])
     tested = tested.filter(pc.field("split") == "test").sort_by(

@@ -19,6 +19,8 @@ from artifacts.manifest import Manifest
 from artifacts.run_record import StageRecord
 from artifacts.store.integrity import Damage
 from artifacts.store.store import Store
+from flows.many import grouped, name_in, shown
+from flows.parts import PARSE, rows_of
 from flows.run_record import RunRecord, Score, StudyFacts
 from idxflow.comparing.studies import STAGE, FoundStudy, find_study
 from idxflow.views.console import CAVEAT, Console
@@ -337,8 +339,9 @@ def print_summary(console: Console, record: RunRecord, home: Path, stop_server: 
     if done:
         with suppress(OSError, ValidationError):  # deleted since: the run did complete
             metrics = Metrics.model_validate_json((folders["evaluate", ""] / METRICS).read_bytes())
-            table = Manifest.model_validate_json((folders["parse", "train"] / "manifest.json").read_bytes())
-            rows, labels = _rows(metrics, ImageSpec.model_validate(table.summary["shape"])), _labels(metrics)
+            (table, *_) = rows_of(record.stages, PARSE, "train")
+            summary = Manifest.model_validate_json((Path(table.path) / "manifest.json").read_bytes()).summary
+            rows, labels = _rows(metrics, ImageSpec.model_validate(summary["shape"])), _labels(metrics)
     console.line()
     for label, value in present(
         ("Run", f"{what}: {record.state} in {duration(record.seconds)}"),
@@ -454,7 +457,8 @@ def _stage_lines(facts: RunFacts, width: int | None) -> Iterator[Text]:
 
     Those of a sweep's trials, which are many, are left out.
     """
-    shown = [stage for stage in facts.stages if not stage.name.startswith(TRIAL)]
+    groups = grouped(stage for stage in facts.stages if not stage.name.startswith(TRIAL))
+    rows = [shown(group) for group in groups]
     header, *lines = table_lines(
         ("stage", "of", "state", "time", "size", "version"),
         [
@@ -466,18 +470,18 @@ def _stage_lines(facts: RunFacts, width: int | None) -> Iterator[Text]:
                 amount(stage.bytes, "bytes"),
                 Text(shown_version(stage.version, width), "dim"),
             )
-            for stage in shown
+            for stage in rows
         ],
         right=("time", "size"),
     )
     yield header
-    for line, stage in zip(lines, shown, strict=True):
+    for line, row, group in zip(lines, rows, groups, strict=True):
         yield line
-        yield from below(stage.reason, INDENT, width)
-        if stage.store != "there":
-            yield from below(
-                f"damaged: {stage.damage}" if stage.damage else "gone from the store", INDENT, width, "red"
-            )
+        yield from below(row.reason, INDENT, width)
+        for stage in group:
+            if stage.store != "there":
+                told = f"damaged: {stage.damage}" if stage.damage else "gone from the store"
+                yield from below(f"{name_in(stage)} {told}" if len(group) > 1 else told, INDENT, width, "red")
 
 
 def _value(value: JsonValue) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from flows.many import name_in, reasons_of, split_of, words_of
 from idxflow.views.layout import below, shown_version
 from schemas.counts import counted
 from schemas.events import StageChanged
@@ -52,6 +53,28 @@ def stage_line(event: StageChanged, width: int | None = None) -> Text:
     return line
 
 
+def group_line(events: Sequence[StageChanged], split: str, total: int, width: int | None = None) -> Text:
+    """
+    Return one line for the stages of many parts or files: how many, their time and size together, and why.
+
+    Args: events: of those that have ended; split: what they are of; total: how many there will be; width: as above.
+    """
+    stage, cached = events[0].stage, [event for event in events if event.state == "cached"]
+    told = [(name_in(event), event.reason) for event in events if event.state != "cached"]
+    return stage_line(
+        StageChanged(
+            stage,
+            words_of(stage, split, len(events), total, len(cached)),
+            "computed" if told else "cached",
+            "",
+            sum(event.seconds for event in events),
+            sum(event.bytes for event in events),
+            reasons_of(told) if told else "",
+        ),
+        width,
+    )
+
+
 def trial_lines(event: TrialEnded, width: int | None = None) -> Iterator[Text]:
     """
     Yield the lines of a trial that has ended: which, what came of it, its time, and below what it tries.
@@ -92,6 +115,28 @@ def plan_lines(row: PlannedStage, width: int | None = None) -> Iterator[Text]:
         why = f"on {', '.join(waits)}"
     else:
         line.append(f"{shown_version(row.version or ' ' * VERSION, width)}  ", "dim")
+    fits = width is None or line.cell_len + len(why) <= width
+    if fits:
+        line.append(why)
+    line.rstrip()
+    yield line
+    if not fits:
+        yield from below(why, INDENT, width)
+
+
+def planned_group(rows: Sequence[PlannedStage], width: int | None = None) -> Iterator[Text]:
+    """Yield the line of many planned stages as one: how many, how many cached, and why others are not."""
+    from artifacts.archive.reasons import sentence
+
+    stage, ahead = rows[0].stage, [row for row in rows if row.state != "cached"]
+    states = {row.state for row in rows}
+    state = "will run" if "will run" in states else "depends" if "depends" in states else "cached"
+    name = words_of(stage, split_of(rows[0]) or "", len(rows), len(rows), len(rows) - len(ahead))
+    line = Text.assemble((f"{stage:10} ", "bold"), f"{name:27} ", (f"{state:8}  ", STYLES[state]))
+    waits = dict.fromkeys(subject.partition(" ")[0] for row in ahead for subject in row.waits_for)
+    depends = f"on {', '.join(waits)}"
+    told = [(name_in(row), depends if row.state == "depends" else sentence(row.changes)) for row in ahead]
+    why = reasons_of(told) if told else ""
     fits = width is None or line.cell_len + len(why) <= width
     if fits:
         line.append(why)

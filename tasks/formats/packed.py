@@ -12,6 +12,7 @@ from artifacts.ref import Ref
 from schemas.image_table import TABLE
 from schemas.source import FILES, ROWS, SplitName
 from tasks.formats.ledger import Names, read_ledger
+from tasks.formats.table import Parts, parts_of
 
 PACK = "pack"
 """The stage whose artifacts have the files of all parts."""
@@ -55,11 +56,14 @@ class Origins:
         return at if at < len(rows) and rows[at] == packed_row else None
 
     @classmethod
-    def of(cls, packed: Ref | None, tables: Mapping[str, Ref]) -> Origins:
+    def of(cls, packed: Ref | None, tables: Mapping[str, Parts]) -> Origins:
         """Read what is known of the tables of a set. Args: packed: the artifact of pack, if there is one."""
         if packed is None:
             return cls()
-        return cls.at(packed.file(FILES), {split: table.file(TABLE).parent for split, table in tables.items()})
+        folders = {
+            split: parts_of(table)[0].file(TABLE).parent for split, table in tables.items()
+        }  # a place is one part
+        return cls.at(packed.file(FILES), folders)
 
     @classmethod
     def at(cls, ledger: Path, folders: Mapping[str, Path]) -> Origins:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,28 +11,31 @@ import numpy.typing as npt
 
 from schemas.results import FEATURES, Drift, Feature
 from schemas.scoring import DriftFeature, Shift
-from tasks.quality.profile import read_column, read_parts
+from tasks.quality.profile import Profiles, read_column, read_parts
 
 FEWEST = 5
 """Images that a bin has to expect, for its share in the index to be as of chi-squared: the usual rule."""
 
 
-def measure_drift(train: Path, other: Path, classes: int) -> tuple[Drift, ...]:
+def measure_drift(train: Profiles, other: Profiles, classes: int) -> tuple[Drift, ...]:
     """
-    Compare two `profile.parquet` by class, mean intensity and ink.
+    Compare two profiles by class, mean intensity and ink.
 
     The bins are each class, and the tenths of the train images by mean and by ink.
     """
     drifts = []
     for feature in FEATURES:
-        edges = np.arange(1, classes) if feature == "label" else deciles(read_column(train, feature))
-        expected, actual = (sum_histograms(read_parts(each, feature), edges) for each in (train, other))
+        known = read_column(train, feature)
+        known.sort()
+        edges = np.arange(1, classes) if feature == "label" else deciles(known)
+        expected, actual = histogram(known, edges), sum_histograms(read_parts(other, feature), edges)
         drifts.append(stability(feature, expected, actual))
     return tuple(drifts)
 
 
 def deciles(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return the different ones of the nine values that cut `values`, which are moved about, into tenths, ascending."""
+    values.sort()  # beforehand: np.quantile alone takes four times as long
     return np.unique(np.quantile(values, np.arange(1, 10) / 10, overwrite_input=True))
 
 

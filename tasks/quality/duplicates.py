@@ -7,7 +7,7 @@ What is in memory does not grow with the images, but for 36 bytes per digest tha
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -18,13 +18,15 @@ import numpy.typing as npt
 
 from schemas.image_table import ImageTable
 from schemas.results import SHOWN, DuplicateGroup
-from tasks.quality.profile import BLOCK, count_rows, read_parts
+from tasks.quality.profile import BLOCK, Profiles, count_rows, files_of, read_parts
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 
 Digests = npt.NDArray[np.uint64]
+Tables = ImageTable | Sequence[Callable[[], ImageTable]]
+"""A split's table; or what opens that of each part, in the order of the files of the split's profile."""
 BAND = 1 << 21
 """Digests that are sorted at once, or few more. For each band all of them are read again, at 5 ns per image."""
 NAME = 16
@@ -91,15 +93,16 @@ class Layer:
         return copies.take(~same)
 
 
-def find_duplicates(profile: Path, table: ImageTable) -> Duplicates:
+def find_duplicates(profile: Profiles, table: Tables) -> Duplicates:
     """
     Find the images of a split that occur more than once.
 
     The same are images with one digest and one name, the first 128 bits of the SHA-256 of their pixels.
 
     Args:
-        profile: its `profile.parquet`.
-        table:   the split itself, of which only row groups with a digest that occurs more than once are read.
+        profile: its profile.
+        table:   the split itself, of which only row groups with a digest that occurs more than once are read, and only
+                 parts with such a row group opened.
     """
     repeated = repeated_digests(profile)
     layers = list[Layer]()
@@ -123,7 +126,7 @@ def find_duplicates(profile: Path, table: ImageTable) -> Duplicates:
     )
 
 
-def show(groups: list[tuple[np.uint64, Digests]], profile: Path, table: ImageTable) -> tuple[DuplicateGroup, ...]:
+def show(groups: list[tuple[np.uint64, Digests]], profile: Profiles, table: Tables) -> tuple[DuplicateGroup, ...]:
     """Describe some groups, each given by digest and name."""
     digests = np.unique(np.array([digest for digest, _ in groups], np.uint64))
     images, ids = [0] * len(groups), [list[int]() for _ in groups]
@@ -140,11 +143,15 @@ def show(groups: list[tuple[np.uint64, Digests]], profile: Path, table: ImageTab
     )
 
 
-def find_shared(train: Path, other: Path) -> tuple[int, tuple[int, ...]]:
+def find_shared(train: Profiles, other: Profiles) -> tuple[int, tuple[int, ...]]:
     """Go by digests for images of `other` that `train` has as well. Returns: how many, and the ids of the first 20."""
     count, first = 0, list[int]()
-    for low, high in bands(count_rows(train)):
-        known, start = read_band(train, low, high, 1), 0
+    for low, high in bands(count_rows(other)):  # mostly the fewer ones: those of train, often many files, are read once
+        asked = read_band(other, low, high, 1)
+        seen = np.zeros(len(asked), bool)
+        for digest in read_parts(train, "digest"):
+            seen |= look_up(asked, np.sort(digest))[1]  # to look each up in `asked` takes ten times as long
+        known, start = asked[seen], 0
         for digest in read_parts(other, "digest"):
             rows = np.flatnonzero((low <= digest) & (digest <= high))
             shared = start + rows[look_up(digest[rows], known)[1]]
@@ -160,7 +167,7 @@ def bands(images: int) -> Iterator[tuple[np.uint64, np.uint64]]:
     return ((np.uint64(low), np.uint64(high - 1)) for low, high in pairwise(edges))
 
 
-def read_band(profile: Path, low: np.uint64, high: np.uint64, most: int) -> Digests:
+def read_band(profile: Profiles, low: np.uint64, high: np.uint64, most: int) -> Digests:
     """Read the digests from `low` to `high`, ascending, each `most` times at most."""
     held, waiting = list[Digests](), 0
     for digest in read_parts(profile, "digest"):
@@ -180,7 +187,7 @@ def _thin(parts: list[Digests], most: int) -> Digests:
     return digest if kept.all() else digest[kept]
 
 
-def repeated_digests(profile: Path) -> Digests:
+def repeated_digests(profile: Profiles) -> Digests:
     """Return the digests that occur more than once, ascending."""
     found = []
     for low, high in bands(count_rows(profile)):
@@ -198,11 +205,22 @@ def look_up(digest: Digests, known: Digests) -> tuple[npt.NDArray[np.int64], npt
     return place, known[place] == digest
 
 
-def find_copies(digests: Digests, profile: Path, table: ImageTable) -> Iterator[Copies]:
+def find_copies(digests: Digests, profile: Profiles, table: Tables) -> Iterator[Copies]:
     """Yield, row group by row group, the images of a split that have one of some digests, which ascend."""
     if not len(digests):
         return
+    if isinstance(table, ImageTable):
+        yield from _copies_in(digests, profile, table, 0)
+        return
     start = 0
+    for part, opened in zip(files_of(profile), table, strict=True):
+        if any(look_up(digest, digests)[1].any() for digest in read_parts(part, "digest")):
+            yield from _copies_in(digests, part, opened(), start)
+        start += count_rows(part)
+
+
+def _copies_in(digests: Digests, profile: Profiles, table: ImageTable, start: int) -> Iterator[Copies]:
+    """Yield the same of a table. Args: start: its first row in the split."""
     for group, digest in enumerate(recut(read_parts(profile, "digest"), table.group_sizes)):
         place, known = look_up(digest, digests)
         if known.any():
@@ -245,12 +263,12 @@ class Leak(NamedTuple):
     right: int
 
 
-def find_leak(train: Path, test: Path, predictions: Path) -> Leak:
+def find_leak(train: Profiles, test: Profiles, predictions: Path) -> Leak:
     """
     Go by the digests of pixels for test images that occur in the train split, all of them.
 
     Args:
-        train, test: their `profile.parquet`.
+        train, test: their profiles.
         predictions: `predictions.parquet`: whole row groups of train, then of test, in the order of the tables. Only
                      row groups with such an image are read.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -15,6 +15,8 @@ from schemas.arrays import numbers
 from schemas.image_spec import GREY
 from schemas.image_table import Batch
 
+Profiles = Path | Sequence[Path]
+"""The `profile.parquet` of a split, or those of its parts, in their order: together they are its profile."""
 BLOCK = 1 << 19
 """Pixels that are worked on at once, so that intermediate arrays stay in the processor's cache."""
 RUN = 256
@@ -102,25 +104,31 @@ def _join(parts: list[tuple[Profile, Moments]]) -> tuple[Profile, Moments]:
     return Profile(*map(np.concatenate, columns)), sum((sums for _, sums in parts), Moments())
 
 
-def count_rows(profile: Path) -> int:
-    """Return the number of images of a `profile.parquet`."""
+def files_of(profile: Profiles) -> tuple[Path, ...]:
+    """Return the files of a profile, in their order."""
+    return (profile,) if isinstance(profile, Path) else tuple(profile)
+
+
+def count_rows(profile: Profiles) -> int:
+    """Return the number of images of a profile."""
     import pyarrow.parquet as pq
 
-    return int(pq.read_metadata(profile).num_rows)
+    return sum(int(pq.read_metadata(file).num_rows) for file in files_of(profile))
 
 
-def read_parts(profile: Path, name: str) -> Iterator[npt.NDArray[Any]]:
-    """Read one column of a `profile.parquet` part by part, one value per image: each row group is a part."""
+def read_parts(profile: Profiles, name: str) -> Iterator[npt.NDArray[Any]]:
+    """Read one column of a profile block by block, one value per image: each row group of each file is a block."""
     import pyarrow.parquet as pq
 
     # Not pq.read_table, which looks for a data set of many files first.
-    with pq.ParquetFile(profile) as file:
-        for group in range(file.num_row_groups):
-            yield numbers(file.read_row_group(group, [name])[name])
+    for path in files_of(profile):
+        with pq.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                yield numbers(file.read_row_group(group, [name])[name])
 
 
-def read_column(profile: Path, name: str) -> npt.NDArray[Any]:
-    """Read one column of a `profile.parquet` as a whole, into memory of one's own."""
+def read_column(profile: Profiles, name: str) -> npt.NDArray[Any]:
+    """Read one column of a profile, of at least one image, as a whole, into memory of one's own."""
     parts = read_parts(profile, name)
     first = next(parts)
     values = np.empty(count_rows(profile), first.dtype)

@@ -48,6 +48,35 @@ def changed(**changes: object) -> KeyParts:
     return PARTS.model_copy(update=changes)
 
 
+def part(name: str, digest: str, argument: str = "tables", stage: str = "parse") -> Input:
+    """Return one input of many."""
+    return Input(argument=argument, stage=stage, name=name, version="0" * 16, digest=digest * 64)
+
+
+MANY = ("a", "b", "c")
+"""Parts that a stage took before, each with its content."""
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        ("abcd", "parse d is new, profile d is new"),
+        ("dabc", "parse d is new, profile d is new"),
+        ("ac", "parse b is gone, profile b is gone"),
+        ("abC", "parse C changed (content cccccccc -> CCCCCCCC), profile C changed (content cccccccc -> CCCCCCCC)"),
+    ],
+)
+def test_one_of_many_inputs_is_told_alone(store: Store, now: str, words: str) -> None:
+    """What is put in, taken out or changed among the parts of two arguments says nothing of the others."""
+    taken = {
+        names: [part(name, name) for name in names] + [part(name, name, "profiles", "profile") for name in names]
+        for names in ("".join(MANY), now)
+    }
+    keys = [PARTS.model_copy(update={"inputs": {"tables": list(names), "profiles": list(names)}}) for names in taken]
+    made(store, keys[0], tuple(taken["abc"]))
+    assert sentence(explain(store, "train", keys[1], taken[now])) == words
+
+
 @pytest.mark.parametrize(
     ("parts", "digest", "words"),
     [

@@ -10,7 +10,8 @@ import pytest
 from benchmarks.numpy_trainer import Perceptron, train
 from benchmarks.processes import HERE, run_process
 from tasks.fitting import backend  # quiet, before Keras is imported
-from tasks.normalize import PixelSums, normalize_pixels
+from tasks.normalize import normalize_pixels
+from tasks.quality.pixel_sums import PixelSums
 from tests.benchmarks.digits import DIGITS, read_split
 from tests.tasks.by_hand import gradients
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from artifacts.engine.plan import PlannedStage
 from artifacts.store.store import Store
 from flows.job import Job
+from flows.parts import rows_of
 from flows.pipeline import pipeline
 from flows.plan import plan_pipeline
 from flows.run_record import RunRecord
@@ -126,9 +127,9 @@ def plan(home: Path, own: OwnSet, *mirrors: str) -> dict[str, PlannedStage]:
 
 
 def table_of(home: Path, record: RunRecord, split: str) -> tuple[Array, Array]:
-    """Read the images and labels that a run parsed."""
-    row = next(row for row in record.stages if (row.stage, row.name) == ("parse", split))
-    batch = ImageTable(Store(home).folder("parse", row.version) / "table.parquet").read()
+    """Read the images and labels that a run parsed, of all parts of a split."""
+    folders = [Store(home).folder("parse", row.version) for row in rows_of(record.stages, "parse", split)]
+    batch = ImageTable(*(folder / "table.parquet" for folder in folders)).read()
     return batch.image, batch.label
 
 

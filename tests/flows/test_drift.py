@@ -19,6 +19,7 @@ from flows.pipeline import pipeline
 from schemas.model import MODEL
 from schemas.results import METRICS, PREDICTIONS, PROFILE, Metrics
 from schemas.scoring import Reference, Scored
+from tasks.formats.table import parts_of
 from tasks.formats.unlabelled import Block
 from tasks.inference.perceptron import Perceptron
 from tasks.reference import describe
@@ -73,7 +74,8 @@ def score(home: Path, mnist_files: Path) -> Callable[[Any], Scored]:
     network = trained(store, record.id)
     assert network.made is not None
     made = network.made
-    folders = {ref.stage: store.folder(ref.stage, ref.version) for ref in (made.model, made.profile, made.scores)}
+    refs = (made.model, *parts_of(made.profile), made.scores)
+    folders = {ref.stage: store.folder(ref.stage, ref.version) for ref in refs}
     metrics = Metrics.model_validate_json((folders["evaluate"] / METRICS).read_bytes())
     known: Reference = describe(made.meaning, folders["validate"] / PROFILE, folders["evaluate"] / PREDICTIONS, metrics)
     perceptron = Perceptron.read(folders["train"] / MODEL)

@@ -20,7 +20,8 @@ from tasks.fitting.backend import keras
 from tasks.fitting.holding import count_train_rows
 from tasks.fitting.network import build_network
 from tasks.inference.perceptron import Perceptron
-from tasks.normalize import PixelSums, normalize_pixels
+from tasks.normalize import normalize_pixels
+from tasks.quality.pixel_sums import PixelSums
 from tests.tasks.by_hand import fit
 from tests.tasks.measured import measured
 

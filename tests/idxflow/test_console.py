@@ -18,7 +18,7 @@ from rich.tree import Tree
 from idxflow.cli.output import put, put_json
 from idxflow.views.console import VIEW, Console
 from idxflow.views.stages import stage_line
-from schemas.events import Event, Progress, RunChanged, StageChanged, StageFailed, emit
+from schemas.events import Event, PartsExpected, Progress, RunChanged, StageChanged, StageFailed, emit
 from tests.idxflow.conftest import Screen
 
 BAD = "\x1b]0;owned\x07\x9b2J\u202e"
@@ -53,6 +53,37 @@ def test_a_file_gets_one_plain_line_a_stage(screen: Screen) -> None:
     assert screen.text.getvalue() == LINES
     assert screen.run_id == "0123456789ab"
     assert not screen.errors.getvalue()
+
+
+PARTS = [f"train {number}.gz" for number in range(100)]
+
+
+def test_many_parts_get_one_line(screen: Screen) -> None:
+    """A hundred parts of a split are one line, once all have ended: how many were cached, and why others not."""
+    with screen.watching():
+        emit(PartsExpected("parse", "train", frozenset(PARTS)))
+        for name in PARTS[:99]:
+            emit(StageChanged("parse", name, "cached", "b" * 16, 0.01, 1_000))
+        assert not screen.text.getvalue()
+        emit(StageChanged("parse", PARTS[99], "computed", "c" * 16, 1.0, 1_000, "never run"))
+        emit(StageChanged("parse", "test", "cached", "d" * 16, 0.004, 9))
+    assert screen.text.getvalue().splitlines() == [
+        "parse      train: 100 parts, 99 cached computed     2.0 s  100.0 kB  99.gz: never run",
+        "parse      test                        cached        4 ms       9 B  dddddddddddddddd",
+    ]
+
+
+def test_parts_of_a_run_that_fails_are_told_as_far_as_they_came(screen: Screen) -> None:
+    """What had ended is one line, before the run's own end; a second attempt adds none."""
+    with screen.watching():
+        for _ in range(2):
+            emit(PartsExpected("parse", "train", frozenset(PARTS)))
+            for name in PARTS[:3]:
+                emit(StageChanged("parse", name, "computed", "c" * 16, 1.0, 1_000, "never run"))
+        emit(RunChanged("0123456789ab", "failed"))
+    assert screen.text.getvalue().splitlines() == [
+        "parse      train: 3 of 100 parts       computed     3.0 s    3.0 kB  never run"
+    ]
 
 
 def test_long_work_is_heard_of_now_and_then(screen: Screen) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -68,6 +70,75 @@ def test_whole_table(path: Path) -> None:
     write_table(path, METADATA, batches)
     columns = [np.concatenate([getattr(one, name) for one in batches]) for name in ("sample_id", "label", "image")]
     assert_equal(ImageTable(path).read(), Batch(*columns))
+
+
+@pytest.mark.parametrize("cuts", [(), (9,), (5, 6), (0, 10, 20), (1, 2, 3, 4), (30,), (3, 3, 27, 30, 30)])
+def test_parts_are_read_as_one_file_of_their_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuts: tuple[int, ...]
+) -> None:
+    """Row groups, ids, labels and images do not tell how rows are cut into files; an empty file is no row."""
+    monkeypatch.setattr("schemas.image_table.ROW_GROUP", 7)
+    rows = batch(0, 30)
+    one, parts = tmp_path / "one.parquet", list[Path]()
+    edges = (0, *cuts, 30)
+    for path, first, last in [
+        (one, 0, 30),
+        *((tmp_path / f"{first}-{last}", first, last) for first, last in pairwise(edges)),
+    ]:
+        groups = [(start, min(start + 7, last)) for start in range(first, last, 7)]
+        ids = rows.sample_id - first
+        write_table(path, METADATA, (Batch(ids[a:b], rows.label[a:b], rows.image[a:b]) for a, b in groups))
+        parts += [path] if path != one else []
+    whole, table = ImageTable(one), ImageTable(*parts)
+    assert (table.metadata, table.samples, table.group_sizes) == (METADATA, 30, whole.group_sizes)
+    np.testing.assert_array_equal(table.labels(), whole.labels())
+    assert_equal(table.read(), rows)
+    for index in (4, 0, 3, 1, 2, 2):
+        assert_equal(table.group(index), whole.group(index))
+
+
+def test_parts_that_are_empty_make_an_empty_table(tmp_path: Path) -> None:
+    """No rows in any of several files is a table without rows."""
+    for name in ("a", "b"):
+        write_table(tmp_path / name, METADATA, [])
+    table = ImageTable(tmp_path / "a", tmp_path / "b")
+    assert (table.samples, table.group_sizes, list(table.batches())) == (0, (), [])
+    assert table.read().image.shape == (0, 20)
+    assert table.labels().shape == (0,)
+
+
+def test_more_parts_than_files_may_be_open_are_read(tmp_path: Path) -> None:
+    """A table keeps one of its files open at a time."""
+    parts = []
+    for number in range(60):
+        parts.append(tmp_path / str(number))
+        write_table(parts[-1], METADATA, [batch(0, 2)])
+    before = len(list(Path("/dev/fd").iterdir()))
+    tables = [ImageTable(*parts) for _ in range(3)]
+    for table in tables:
+        assert len(table.read().label) == len(table.labels()) == 120
+    assert len(list(Path("/dev/fd").iterdir())) <= before + len(tables)
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (
+            {"shape": (5, 4)},
+            "part 2 of 2 of the table: expected images of 4 x 5 .*as in the first, found images of 5 x 4",
+        ),
+        ({"classes": ("no", "yes", "so")}, "2 classes, as in the first, found .* 3 classes"),
+        ({"classes": ("yes", "no")}, "found .* 2 classes of other names or labels"),
+        ({"label_offset": 2}, "found .* 2 classes of other names or labels"),
+        ({"split": "test"}, "found .* of the test split"),
+    ],
+)
+def test_parts_of_other_images_or_classes_are_refused(tmp_path: Path, other: dict[str, Any], words: str) -> None:
+    """What is put together has one shape, one split and one meaning of labels; the error says which part has not."""
+    write_table(tmp_path / "a", METADATA, [])
+    write_table(tmp_path / "b", TableMetadata.model_validate(METADATA.model_dump() | other), [])
+    with pytest.raises(BadTable, match=words):
+        ImageTable(tmp_path / "a", tmp_path / "b")
 
 
 def test_empty_table(path: Path) -> None:

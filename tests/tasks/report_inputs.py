@@ -127,7 +127,7 @@ def build_inputs(home: Path, classes: tuple[str, ...] | None = None) -> Inputs:
             tables[name], split.spec, data.checks, profiles.get("train"), to := folder(f"validate {name}")
         )
         profiles[name] = bind("validate", to)
-    normalize.function(tables["train"], profiles["train"], fitted := folder("normalize"))
+    normalize.function(profiles["train"], fitted := folder("normalize"))
     opened = {name: ImageTable(ref.file()) for name, ref in tables.items()}
     return Inputs(
         dataset=data,

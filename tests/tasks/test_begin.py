@@ -238,7 +238,7 @@ def test_begin_does_not_do_all_of_a_training(inputs: tuple[Ref, Ref], tmp_path: 
 def stored(tmp_path: Path) -> tuple[Store, dict[str, Any]]:
     """A store with a table and a normaliser, and the arguments of train over them."""
     store = Store(tmp_path / "home")
-    table = written(tmp_path / "table.parquet", small_split(150)).path.read_bytes()
+    table = written(tmp_path / "table.parquet", small_split(150)).paths[0].read_bytes()
     facts = NormalizerFacts(samples=1, shape=SHAPE, sum=0, sum_of_squares=0, std=STD)
     np.save(tmp_path / "mean.npy", MEAN)
     files = {"normalizer.json": facts.model_dump_json().encode(), "mean.npy": (tmp_path / "mean.npy").read_bytes()}

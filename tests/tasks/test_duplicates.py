@@ -100,7 +100,7 @@ def test_only_what_is_in_question_is_read_again(tmp_path: Path) -> None:
             read.append(index)
             return super().group(index)
 
-    watched = Watched(table.path)
+    watched = Watched(*table.paths)
     assert find_duplicates(write(tmp_path / "all.parquet", range(40)), watched) == Duplicates(0, 0, 0, ())
     assert not read
     assert find_duplicates(write(tmp_path / "p.parquet", digest_images(image)), watched).shown[0].sample_ids == (11, 33)

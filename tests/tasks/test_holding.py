@@ -143,7 +143,7 @@ def test_streamed_rows_are_those_of_memory(
     training = Training(hidden=(2,), validation_fraction=fraction, seed=seed, shuffle_window=window, batch_size=8)
     chosen = hold_out(table, "stratified", training).rows
     network = build_network(training, MEAN.reshape(SHAPE), STD, 3, len(chosen))
-    train, other = Rows(table, ~chosen), Rows(ImageTable(table.path), chosen)
+    train, other = Rows(table, ~chosen), Rows(ImageTable(*table.paths), chosen)
     seen = []
     for kind in (Held, Streamed):
         feed = kind(train, other, network, training)

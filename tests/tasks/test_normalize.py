@@ -21,7 +21,8 @@ from schemas.datasets import Checks
 from schemas.errors import InvalidData
 from schemas.model import NormalizerFacts
 from schemas.results import Statistics
-from tasks.normalize import PixelSums, merge, normalize, normalize_pixels
+from tasks.normalize import normalize, normalize_pixels
+from tasks.quality.pixel_sums import PixelSums, merge
 from tasks.validate import validate_table
 from tests.tasks.refs import bind
 from tests.tasks.splits import draw, save, spec_of
@@ -118,10 +119,10 @@ def prepare(folder: Path, image: npt.NDArray[np.uint8], group: int = 7) -> Stati
     return statistics
 
 
-def run(table: Path, profile: Path, out: Path) -> NormalizerFacts:
-    """Run the stage's own function on what `prepare` left in two folders, and read its facts."""
+def run(train: Path, out: Path) -> NormalizerFacts:
+    """Run the stage's own function on what `prepare` left, and read its facts."""
     out.mkdir()
-    normalize.function(bind("parse", table / "parse"), bind("validate", profile / "validate"), out)
+    normalize.function(bind("validate", train / "validate"), out)
     return NormalizerFacts.model_validate_json((out / "normalizer.json").read_bytes())
 
 
@@ -129,7 +130,7 @@ def test_the_stage_fits_the_train_table(tmp_path: Path) -> None:
     """The stage leaves the facts and the mean image, float64, and nothing else."""
     image, _ = draw(40)
     prepare(tmp_path / "train", image)
-    facts = run(tmp_path / "train", tmp_path / "train", tmp_path / "out")
+    facts = run(tmp_path / "train", tmp_path / "out")
     sums = PixelSums.of(image)
     mean = np.load(tmp_path / "out" / "mean.npy")
     assert (facts.samples, facts.shape.array, facts.sum) == (40, (3, 5), int(image.sum(dtype=np.int64)))
@@ -143,20 +144,22 @@ def test_row_groups_leave_no_trace(tmp_path: Path) -> None:
     image, _ = draw(40)
     for group in (1, 13, 40):
         prepare(tmp_path / str(group), image, group)
-        run(tmp_path / str(group), tmp_path / str(group), tmp_path / f"out{group}")
+        run(tmp_path / str(group), tmp_path / f"out{group}")
     for name in ("normalizer.json", "mean.npy"):
         assert len({(tmp_path / f"out{group}" / name).read_bytes() for group in (1, 13, 40)}) == 1
 
 
-def test_a_table_that_was_not_the_validated_one_is_refused(tmp_path: Path) -> None:
-    """Statistics of another table are noticed by their sums, and the error gives both."""
+def test_sums_that_are_not_the_validated_ones_are_refused(tmp_path: Path) -> None:
+    """Sums of another table than the statistics are of are noticed, and the error gives both."""
     image, _ = draw(40)
     prepare(tmp_path / "train", image)
     other = image.copy()
     other[3, 3] ^= 1
     validated = prepare(tmp_path / "other", other)
+    sums = tmp_path / "other" / "validate" / "sums.npy"
+    sums.write_bytes((tmp_path / "train" / "validate" / "sums.npy").read_bytes())
     with pytest.raises(InvalidData, match=rf"expected 40 images, pixel sum {validated.sum}.*--refresh validate"):
-        run(tmp_path / "train", tmp_path / "other", tmp_path / "out")
+        run(tmp_path / "other", tmp_path / "out")
 
 
 @pytest.mark.parametrize("value", [0, 200])
@@ -164,7 +167,7 @@ def test_a_constant_data_set_is_refused(tmp_path: Path, value: int) -> None:
     """Without any deviation there is nothing to divide by: an error says so, and what to look at."""
     prepare(tmp_path / "train", np.full((6, 15), value, np.uint8))
     with pytest.raises(InvalidData, match=f"found 6 images whose pixels are all {value}. There is nothing to learn"):
-        run(tmp_path / "train", tmp_path / "train", tmp_path / "out")
+        run(tmp_path / "train", tmp_path / "out")
 
 
 @pytest.mark.mnist

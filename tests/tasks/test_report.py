@@ -33,7 +33,7 @@ from tests.tasks.report_inputs import Inputs, bind, build_inputs, write_history,
 
 ELSEWHERE: dict[str, Any] = {
     "mirrors": ("https://elsewhere.example/",), "profile": "tuned", "memory": 12_345,
-    **dict.fromkeys(("identity", "place", "home", "dataset", "described_in", "trusted_as"), "elsewhere"),
+    **dict.fromkeys(("identity", "place", "home", "dataset", "described_in", "shard", "trusted_as"), "elsewhere"),
 }  # fmt: skip
 """Another value of each field that is in no key."""
 HOSTILE = (

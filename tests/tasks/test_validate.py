@@ -59,7 +59,7 @@ def test_the_profile_is_a_valid_row_an_image(tmp_path: Path) -> None:
 
 def test_figures_do_not_depend_on_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table cut into other row groups, and checked in other parts, has the same statistics and the same profile."""
-    monkeypatch.setattr("tasks.validate.CHECKED_ROWS", 8)
+    monkeypatch.setattr("tasks.profile.CHECKED_ROWS", 8)
     image, _ = draw(SAMPLES)
     image[20] = image[3]
     image[9] = 0
@@ -74,8 +74,8 @@ def test_figures_do_not_depend_on_row_groups(tmp_path: Path, monkeypatch: pytest
     assert rows[1].equals(rows[2])
 
 
-def test_the_stage_is_deterministic_and_leaves_two_files(tmp_path: Path) -> None:
-    """Run twice, the stage's function leaves the same bytes: the profile and the statistics, nothing else."""
+def test_the_stage_is_deterministic_and_leaves_four_files(tmp_path: Path) -> None:
+    """Run twice, the stage's function leaves the same bytes: profile, sums, statistics, nothing else."""
     left = []
     batch = split()
     (tmp_path / "parse").mkdir()
@@ -89,7 +89,7 @@ def test_the_stage_is_deterministic_and_leaves_two_files(tmp_path: Path) -> None
         assert summary.per_class == {"circle": 10, "square": 10, "star": 10}
         assert summary.content.keys() == {"profile.parquet"}
     assert left[0] == left[1]
-    assert set(left[0]) == {"profile.parquet", "statistics.json"}
+    assert set(left[0]) == {"profile.parquet", "part.json", "sums.npy", "statistics.json"}
     assert Statistics.model_validate_json(left[0]["statistics.json"]).samples == SAMPLES
 
 
@@ -189,7 +189,7 @@ def test_a_table_of_another_physical_schema_is_refused(tmp_path: Path, change: B
 
 def test_all_failures_are_told_in_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One error has every failure, over all row groups and checks, with counts and sample ids, and the ways out."""
-    monkeypatch.setattr("tasks.validate.CHECKED_ROWS", 8)
+    monkeypatch.setattr("tasks.profile.CHECKED_ROWS", 8)
     image, label = draw(SAMPLES)
     ids = np.arange(SAMPLES, dtype=np.uint32)
     label[[2, 9, 25]] = 7

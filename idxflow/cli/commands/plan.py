@@ -29,9 +29,10 @@ def plan(
 
     with lasting():
         from artifacts.store.store import Store
+        from flows.many import grouped
         from flows.plan import plan_pipeline
         from idxflow.views.console import open_console
-        from idxflow.views.stages import plan_lines, plan_total
+        from idxflow.views.stages import plan_lines, plan_total, planned_group
 
     console = open_console(json=json)
     with console.watching(), lasting():
@@ -39,8 +40,8 @@ def plan(
     if json:
         put_json(found)
         return DONE
-    for row in found.stages:
-        console.lines(plan_lines(row, console.width))
+    for rows in grouped(found.stages):
+        console.lines(planned_group(rows, console.width) if len(rows) > 1 else plan_lines(rows[0], console.width))
     console.line(f"\nHeld out: {found.held_out}")
     if found.needs.stages:
         console.line(f"Needs {found.needs}.")

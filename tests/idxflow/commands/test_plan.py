@@ -14,10 +14,11 @@ from artifacts.archive.reasons import Change
 from artifacts.engine.plan import Plan, PlannedStage
 from artifacts.store.store import Store
 from flows import choose
+from flows.many import grouped
 from idxflow.api import Archive
 from idxflow.cli.ending import DONE
 from idxflow.cli.main import main
-from idxflow.views.stages import plan_lines, plan_total
+from idxflow.views.stages import plan_lines, plan_total, planned_group
 from tests.flows.test_choose import offline
 from tests.flows.walking import RUN, TRAINING
 from tests.idxflow.conftest import assert_refused
@@ -168,6 +169,18 @@ def test_a_line_names_each_stage_that_is_waited_for_once() -> None:
     row = planned("parse", "depends", "train", waits_for=("decompress a.gz", "decompress b.gz", "verify a.gz"))
     (line,) = plan_lines(row)
     assert line.plain == f"parse      {'train':27} depends   on decompress, verify"
+
+
+def test_many_parts_are_one_line_of_a_plan() -> None:
+    """The line says how many are cached, and which are not, and why."""
+    rows = [planned("parse", "cached", f"train {number}.gz", version="0" * 16) for number in range(99)]
+    rows += [planned("parse", "will run", "train 99.gz", changes=(Change(kind="never run"),))]
+    groups = grouped([*rows, planned("parse", "cached", "test", version="0" * 16)])
+    assert [len(group) for group in groups] == [100, 1]
+    (line,) = planned_group(groups[0])
+    assert line.plain == "parse      train: 100 parts, 99 cached will run  99.gz: never run"
+    few = grouped(rows[:7])
+    assert [len(group) for group in few] == [1] * 7
 
 
 def test_reasons_stand_below_each_other() -> None:

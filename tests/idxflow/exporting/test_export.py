@@ -389,7 +389,7 @@ def test_everything_of_a_model_is_found(store: Store, refs: dict[str, Ref], hold
     assert version(material.normalizer) == refs["normalize"].version
     assert version(material.scores) == refs["evaluate"].version
     assert version(material.report) == refs["report"].version
-    assert version(material.test) == refs["parse"].version
+    assert [version(part) for part in material.test] == [refs["parse"].version]
     assert material.spec == DIGITS.splits["train"].spec
     assert material.findings == (f"train split: {FINDING}",)
 
@@ -468,7 +468,7 @@ def test_a_test_table_of_other_rows_proves_nothing(
         store, "parse", "test", inputs={"files": raw}, parameters={"spec": spec}, files={"table.parquet": b"?"}
     )
     assert again.version == refs["parse"].version
-    assert gathered(store, refs, hold).test is None
+    assert gathered(store, refs, hold).test == ()
     assert exported(store, refs["train"], target).unproved == "its test table is no longer in the store"
 
 

@@ -14,6 +14,7 @@ from idxflow.exporting.proof import TOLERANCE, FormatProof, StoredScores, prove,
 from schemas.datasets import TableSpec
 from schemas.errors import StoreError, UsageError
 from schemas.image_spec import ImageSpec
+from schemas.image_table import ImageTable
 from schemas.training import Training
 from tests.idxflow.exporting.real_model import IMAGES, RealModel, real_model
 
@@ -28,7 +29,8 @@ def laid_out(real: RealModel, folder: Path, shape: tuple[int, ...] = (8, 8)) -> 
     out.mkdir()
     for name, content in vars(real).items():
         (scratch / f"{name}.keras").write_bytes(content)
-    stored = read_stored(scratch / "table.keras", scratch / "predictions.keras", scratch / "model.keras")
+    table = ImageTable(scratch / "table.keras")
+    stored = read_stored(table, scratch / "predictions.keras", scratch / "model.keras")
     spec = TableSpec(split="train", shape=ImageSpec.model_validate(list(shape)), classes=stored.table.metadata.classes)
     return Trained(scratch / "model.keras", scratch, spec, "train/0123456789abcdef"), stored, out
 

@@ -15,6 +15,7 @@ import pytest
 from idxflow.exporting.formats.form import Predictor, find_formats
 from idxflow.exporting.proof import BATCHES, NotProved, StoredScores, prove, read_stored
 from schemas.errors import BadTable
+from schemas.image_table import ImageTable
 from tests.idxflow.exporting.real_model import IMAGES, real_model
 
 KERAS, INT8 = (find_formats([name], 1)[0] for name in ("keras", "litert-int8"))
@@ -33,7 +34,7 @@ def laid(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def stored(laid: Path) -> StoredScores:
     """The test rows as they were scored."""
-    return read_stored(laid / "table.parquet", laid / "predictions.parquet", laid / "model.keras")
+    return read_stored(ImageTable(laid / "table.parquet"), laid / "predictions.parquet", laid / "model.keras")
 
 
 @pytest.fixture(scope="module")
@@ -155,4 +156,4 @@ def test_predictions_of_other_rows_are_no_proof(laid: Path, tmp_path: Path) -> N
     for wrong in (rows.slice(0, IMAGES), rows.slice(4), rows.filter(rows["sample_id"].to_numpy() != 5)):
         pq.write_table(wrong, tmp_path / "predictions.parquet")
         with pytest.raises(BadTable, match=r"expected a prediction of each of 90 test images, found 8\d rows of other"):
-            read_stored(laid / "table.parquet", tmp_path / "predictions.parquet", laid / "model.keras")
+            read_stored(ImageTable(laid / "table.parquet"), tmp_path / "predictions.parquet", laid / "model.keras")
