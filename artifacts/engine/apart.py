@@ -48,7 +48,7 @@ def offer(execution: Execution, offered: set[Ref]) -> None:
             raise ClusterError(
                 f"remote {execution.remote}",
                 expected=f"to take what {execution.subject} needs, for a worker of another host",
-                found="that it is away, or refuses",
+                found=_trouble(execution),
                 way_out=AGAIN,
             )
         offered.add(ref)
@@ -67,7 +67,7 @@ def settle(execution: Execution, address: str, check: Callable[[], None]) -> Exe
             raise ClusterError(
                 f"worker {address}",
                 expected=f"{ref.stage} {ref.version} in the remote {here.remote}",
-                found="none, or no answer",
+                found=_trouble(here),
                 way_out=AGAIN,
             )
     return here
@@ -84,7 +84,7 @@ def hand_over(execution: Execution, done: Done, address: str, check: Callable[[]
         raise ClusterError(
             f"worker {address}",
             expected=f"the remote {execution.remote} to take {execution.subject}",
-            found="that it is away, or refuses",
+            found=_trouble(execution),
             way_out=AGAIN,
         )
 
@@ -101,7 +101,7 @@ def take_over(execution: Execution, done: Done) -> Done:
         raise ClusterError(
             f"remote {execution.remote}",
             expected=f"{execution.subject}, as a worker has put it there",
-            found="none, or no answer",
+            found=_trouble(execution),
             way_out=AGAIN,
         )
     fetched = found.row.fetched if done.row.cached else ""  # what was computed was computed, wherever
@@ -117,6 +117,10 @@ def _link(execution: Execution) -> Link:
     if execution.remote is None:
         raise RuntimeError("An execution without a remote does not leave its home folder.")
     return link_to(execution.remote, execution.store.home)
+
+
+def _trouble(execution: Execution) -> str:
+    return _link(execution).trouble.rstrip(".") or "none, or another than it should be"
 
 
 def _fetched(execution: Execution, ref: Ref) -> Any:

@@ -47,6 +47,8 @@ class Link:
         self._refused = ""
         self._away_until, self._away_for = 0.0, ""
         self._said: set[tuple[str, str]] = set()
+        self.trouble = ""
+        """What was wrong the last time that it could not be used, one sentence or two; empty: nothing yet."""
 
     def fetch(self, store: Store, stage: str, version: str, run: str) -> Stored | None:
         """
@@ -92,7 +94,7 @@ class Link:
         except RemoteAway as error:
             self._leave_alone(error)
         except (RemoteError, UsageError) as error:  # the latter of a worker without obstore, in a run that others began
-            self._refused = run
+            self._refused, self.trouble = run, str(error)
             self._warn(run, f"{error} {GOES_ON}", kind="refused")
             return None
         if self._away_for:
@@ -101,6 +103,7 @@ class Link:
 
     def _leave_alone(self, error: RemoteAway) -> None:
         self._away_until, self._away_for = time.monotonic() + AWAY, str(error)
+        self.trouble = self._away_for
 
     def _ready(self, run: str) -> Backend | None:
         """Return the backend, once it is known to be sound; None while it is left alone."""

@@ -54,9 +54,7 @@ class Team:
 
     def models_of(self, number: int) -> set[str]:
         """Return the versions of the models that lie in the home folder of a host."""
-        return {
-            path.parent.name for path in (self.folder / f"host{number}").glob(".idxflow/artifacts/train/*/record.json")
-        }
+        return {path.parent.name for path in (self.folder / f"host{number}").glob("home/artifacts/train/*/record.json")}
 
 
 @contextmanager
@@ -97,7 +95,8 @@ def team(tmp_path: Path) -> Iterator[Team]:
         net = stack.enter_context(network())
         names = stack.enter_context(bucket(net))
         environment = {**os.environ, "PYTHONPATH": str(PROJECT), "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "15s"}
-        environment = {name: value for name, value in environment.items() if not name.startswith("IDXFLOW_HOME")}
+        environment = {name: value for name, value in environment.items() if not name.startswith("IDXFLOW_")}
+        environment |= {name: value for name, value in names.items() if name.startswith("AWS_")}
         third = net.host(hidden)
         cluster = f"tcp://{third.address}:{PORT}"
         arguments = ("-m", "dask", "scheduler", "--host", third.address, "--port", str(PORT), "--no-dashboard")
@@ -108,7 +107,8 @@ def team(tmp_path: Path) -> Iterator[Team]:
             (folder := tmp_path / f"host{number}").mkdir()
             worker = ("-m", "dask", "worker", cluster, "--host", host.address, "--nthreads", "1", "--nworkers", "1")
             more = ("--no-dashboard", "--local-directory", str(folder / "dask"))
-            stack.enter_context(host.running("worker", *worker, *more, folder=folder, environment=environment))
+            own = environment | {"IDXFLOW_HOME": str(folder / "home")}
+            stack.enter_context(host.running("worker", *worker, *more, folder=folder, environment=own))
         until(lambda: len(_workers_at(cluster)) == 2, 60, lambda: [log.read_text() for log in tmp_path.rglob("*.log")])
         yield Team(hosts, cluster, names, tmp_path)
 
