@@ -13,7 +13,10 @@ from typing import Any
 from tasks.fitting.backend import tf
 
 GENERATOR = "threefry"
-"""Of the draws (J. K. Salmon et al., 2011). Only what XLA compiles has it; Philox takes ten times as long there."""
+"""
+Of the draws (J. K. Salmon et al., 2011). Only what XLA compiles has it; Philox takes ten times as long there: see
+findings/xla-drops-slower-with-philox.sh.
+"""
 
 
 def draw_key(seed: Any, update: Any) -> Any:
