@@ -10,6 +10,7 @@ from schemas.training import Training
 from schemas.verdict import Terms
 
 
+@pytest.mark.slow
 def test_seeds_alone_promote_nobody_and_training_does(tmp_path: Path) -> None:
     """Of three pairs of equal networks none is promoted over the other; one with 30 epochs is over one with one."""
     verdict = judging(Store(tmp_path), "digits", (), Terms())

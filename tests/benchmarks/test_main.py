@@ -16,6 +16,7 @@ from schemas.errors import StageError, UsageError
 from tests.benchmarks.digits import DIGITS
 
 
+@pytest.mark.slow
 def test_data_is_measured_shown_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The data stages beside the tutorial's: the machine, a table with verdicts, JSON, and the page made of it."""
     speed(mnist=DIGITS, work=tmp_path, repeats=1, epochs=1, dataset="digits", only=["data"])

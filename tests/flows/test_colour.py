@@ -41,6 +41,7 @@ def folder(home: Path, record: RunRecord, stage: str, name: str = "") -> Path:
     return Store(home).folder(stage, row.version)
 
 
+@pytest.mark.slow
 def test_hue_is_learned_and_its_grey_is_not(home: Path, tmp_path: Path) -> None:
     """A network of colours names the hue of 99 in 100 pictures; one of the same pictures in grey guesses."""
     train, test = draw_hues(1, 600), draw_hues(2, 900)

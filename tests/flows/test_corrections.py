@@ -119,6 +119,7 @@ def test_corrections_of_a_split_that_is_cut(home: Path, tmp_path: Path) -> None:
         assert np.flatnonzero(found[1] != before[split][1]).tolist() == changed
 
 
+@pytest.mark.slow
 def test_images_of_a_folder_are_corrected_by_their_files(home: Path, tmp_path: Path) -> None:
     """A file in the folder corrects by the names of pictures; it is no part of what is packed."""
     place, random = tmp_path / "leaves", np.random.default_rng(1)

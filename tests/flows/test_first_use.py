@@ -152,6 +152,7 @@ def test_an_appended_shard_joins_the_generation(home: Path, remote: Remote) -> N
     assert set(known.files) == {*FILES, "more-images.gz", "more-labels.gz"}
 
 
+@pytest.mark.slow
 def test_renewed_is_what_all_files_are_at_the_next_run(
     home: Path, remote: Remote, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -263,6 +264,7 @@ def test_to_renew_one_set_leaves_another_of_that_address_alone(home: Path, remot
     assert (after.renewing, after.files) == ((), before.files)
 
 
+@pytest.mark.slow
 def test_what_waits_is_asked_about_and_not_taken_again(home: Path, remote: Remote) -> None:
     """Of a set that was not sound only what has changed is taken again; when it is trusted nothing waits any more."""
     right = remote.files[LABELS]

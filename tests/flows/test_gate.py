@@ -121,6 +121,7 @@ def test_a_model_below_the_floor_is_not_promoted(home: Path, leaves: OwnSet) -> 
         champion(home)
 
 
+@pytest.mark.slow
 def test_an_earlier_run_is_promoted_later(home: Path, leaves: OwnSet) -> None:
     """A run of its own holds the two, with the verdict alone; by force a worse one is promoted, with the reason."""
     weak, strong = run(leaves, promote=None), run(leaves, STRONG)
@@ -140,6 +141,7 @@ def test_an_earlier_run_is_promoted_later(home: Path, leaves: OwnSet) -> None:
     assert Names(Store(home)).alias("champion").history[-1].force is None
 
 
+@pytest.mark.slow
 def test_another_data_set_has_its_own_champion(home: Path, leaves: OwnSet, tmp_path: Path) -> None:
     """A name alone is the run's own; a model of another set is refused, and promoted by force."""
     other = make_set(tmp_path / "needles", 2)
@@ -153,6 +155,7 @@ def test_another_data_set_has_its_own_champion(home: Path, leaves: OwnSet, tmp_p
     assert champion(home, became(one).alias) == model(two)
 
 
+@pytest.mark.slow
 def test_other_test_images_are_refused(home: Path, leaves: OwnSet) -> None:
     """Where the test split has changed, models of before and after are not compared: the verdict says so."""
     first = run(leaves)
@@ -163,6 +166,7 @@ def test_other_test_images_are_refused(home: Path, leaves: OwnSet) -> None:
     assert verdict(home, second).looks == 1
 
 
+@pytest.mark.slow
 def test_a_champion_that_is_no_model_or_has_no_evaluation(home: Path, leaves: OwnSet) -> None:
     """It cannot be compared with, and the verdict says why; an alias that a person has set is held against as well."""
     weak = run(leaves, promote=None)

@@ -75,6 +75,7 @@ def test_winner_is_taken_everywhere_as_a_profile(home: Path) -> None:
     assert (model.cached, model.version) == (True, winner.version)
 
 
+@pytest.mark.slow
 def test_trial_that_fails_is_an_outcome(home: Path) -> None:
     """It is told with its reason and not trained again, until somebody asks for that; the others are as ever."""
     record = tune(training=RELU, space=WILD, trials=6, round=6)
@@ -174,6 +175,7 @@ def test_sweep_is_the_same_table_for_any_number_of_workers(
     assert states == {"complete", "failed", *(["pruned"] if prune else [])}
 
 
+@pytest.mark.slow
 def test_trial_that_fails_on_its_way_is_told_so_again(home: Path) -> None:
     """A trial that went on from a rung and then diverged has failed, keeps its place, and nobody moves up for it."""
     found = [tune(training=WARMED, space=LATE, trials=9, round=9, prune=True) for _ in range(2)]
