@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from artifacts.store.store import Store
 from benchmarks.gate import judging
 from schemas.training import Training
