@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 PACKAGES = ("idxflow", "tensorflow", "keras", "numpy", "prefect", "pandera", "pyarrow", "requests")
-NUMERICS = ("TF_ENABLE_ONEDNN_OPTS", "TF_DETERMINISTIC_OPS", "TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS")
+NUMERICS = ("TF_ENABLE_ONEDNN_OPTS", "TF_DETERMINISTIC_OPS", "XLA_FLAGS", "TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS")
 """Variables that decide the bits of a result beside the versions."""
 
 

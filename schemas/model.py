@@ -28,6 +28,7 @@ class Numerics(BaseModel, frozen=True):
     machine: str = Field(description="instruction set, as the operating system names it")
     onednn: str = Field(description="TF_ENABLE_ONEDNN_OPTS: 0, 1, or default")
     deterministic_ops: str = Field(description="TF_DETERMINISTIC_OPS: 0, 1, or default")
+    xla_flags: str = Field(default="", description="XLA_FLAGS: how updates are compiled, if not as usual")
     intra_op_threads: int = Field(description="threads inside one operation; 0 is one per core")
     inter_op_threads: int = Field(description="operations at once; 0 is one per core")
 

@@ -14,6 +14,7 @@ from artifacts.ref import Ref
 from artifacts.stage import stage
 from schemas.content import TableWriter, array_content
 from schemas.datasets import TableSpec
+from schemas.errors import InvalidData
 from schemas.image_table import Batch, ImageTable
 from schemas.parameters import Summary
 from schemas.part_facts import PART, SUMS, PartFacts
@@ -62,6 +63,13 @@ def measure_part(table: ImageTable, classes: int, target: Path) -> tuple[PartFac
             counts += np.bincount(profile.label, minlength=classes)[:classes]
             blank += int((profile.spread == 0).sum())
             low, high = min(low, int(profile.minimum.min())), max(high, int(profile.maximum.max()))
+    if (summed := (sums.samples, sums.sum, sums.squares)) != (start, moments.sum, moments.sum_of_squares):
+        raise InvalidData(
+            f"the {table.metadata.split} split",
+            expected=f"{moments.sum} and {moments.sum_of_squares} as the sums of {start} images, as profiled",
+            found=f"{summed[1]} and {summed[2]} of {summed[0]}, pixel by pixel",
+            way_out="Run again; if it is the same, report it with the versions of NumPy: `idxflow --version`.",
+        )
     facts = PartFacts(
         metadata=table.metadata,
         samples=start,

@@ -18,6 +18,7 @@ from artifacts.environment import home_folder
 from artifacts.keys import references
 from artifacts.ref import Ref
 from artifacts.remote.link import Link, link_to
+from artifacts.remote.pushing import Pushed
 from artifacts.store.store import Store
 from schemas.errors import ClusterError
 
@@ -29,29 +30,26 @@ AGAIN = "Run again once it can be reached: what was finished is stored."
 
 
 def needs_this_host(execution: Execution) -> bool:
-    """Tell whether a stage reads a person's own files, which other hosts do not have."""
-    return "own" in execution.stage.wants
+    """
+    Tell whether an execution has to be done where the run is.
+
+    So is what comes from outside, whose files and folders other hosts may not have, and what is to be rebuilt: of a
+    version that is there already a remote keeps the first.
+    """
+    return not _taken(execution) or execution.rebuild is not None
 
 
-def offer(execution: Execution, offered: set[Ref]) -> None:
+def offer(execution: Execution, offered: set[Ref], check: Callable[[], None]) -> None:
     """
     Put what an execution takes into the remote.
 
-    Args:   offered: what is there already; what is put is added.
-    Raises: ClusterError: the remote is away, or refuses.
+    Args:   offered: what is there already; what is put is added.  check: raises where nobody wants the artifact.
+    Raises: ClusterError: the remote is away, refuses, or has another content there.  ArtifactDamaged: it is so here.
     """
-    link = _link(execution)
     for ref in _taken(execution):
-        if ref in offered:
-            continue
-        if link.push(execution.store, ref.stage, ref.version, execution.run) is None:
-            raise ClusterError(
-                f"remote {execution.remote}",
-                expected=f"to take what {execution.subject} needs, for a worker of another host",
-                found=_trouble(execution),
-                way_out=AGAIN,
-            )
-        offered.add(ref)
+        if ref not in offered:
+            _put(execution, ref, f"remote {execution.remote}", check)
+            offered.add(ref)
 
 
 def settle(execution: Execution, address: str, check: Callable[[], None]) -> Execution:
@@ -75,18 +73,11 @@ def settle(execution: Execution, address: str, check: Callable[[], None]) -> Exe
 
 def hand_over(execution: Execution, done: Done, address: str, check: Callable[[], None]) -> None:
     """
-    Put what this worker made, or had, into the remote.
+    Put what this worker made, or had, into the remote. Another content that is there already stays, and counts.
 
     Raises: ClusterError: it cannot be reached; the artifact stays in the worker's home folder.
     """
-    ref, link = done.ref, _link(execution)
-    if not _patiently(lambda: link.push(execution.store, ref.stage, ref.version, execution.run), check):
-        raise ClusterError(
-            f"worker {address}",
-            expected=f"the remote {execution.remote} to take {execution.subject}",
-            found=_trouble(execution),
-            way_out=AGAIN,
-        )
+    _put(execution, done.ref, f"worker {address}", check, others=("differs",))
 
 
 def take_over(execution: Execution, done: Done) -> Done:
@@ -96,8 +87,7 @@ def take_over(execution: Execution, done: Done) -> Done:
     Returns: what it did, of the artifact that lies here.
     Raises:  ClusterError: it is not in the remote, or that cannot be reached.
     """
-    here = replace(execution, rebuild=None)
-    if not (found := _patiently(here.stored, lambda: None)):
+    if not (found := _patiently(execution.stored, lambda: None)):
         raise ClusterError(
             f"remote {execution.remote}",
             expected=f"{execution.subject}, as a worker has put it there",
@@ -107,6 +97,22 @@ def take_over(execution: Execution, done: Done) -> Done:
     fetched = found.row.fetched if done.row.cached else ""  # what was computed was computed, wherever
     row = done.row.model_copy(update={"path": found.row.path, "bytes": found.row.bytes, "fetched": fetched})
     return replace(done, ref=found.ref, row=row, warnings=tuple(dict.fromkeys([*done.warnings, *found.warnings])))
+
+
+def _put(execution: Execution, ref: Ref, subject: str, check: Callable[[], None], others: tuple[str, ...] = ()) -> None:
+    """Put an artifact of this home folder. Args: others: what may become of it beside being there."""
+    link, store = _link(execution), execution.store
+
+    def push() -> Any:
+        return link.push(store, ref.stage, ref.version, execution.run) or link.is_refused(execution.run)
+
+    pushed = _patiently(push, check)
+    if not isinstance(pushed, Pushed) and store.is_committed(ref.stage, ref.version):
+        store.open(ref)  # raises where it is damaged, so that it is rebuilt
+    if not isinstance(pushed, Pushed) or pushed.state not in {"pushed", "there", *others}:
+        odd = f"{pushed.state}: {pushed.theirs[:64]}" if isinstance(pushed, Pushed) else _trouble(execution)
+        expected = f"{ref.stage} {ref.version} in the remote {execution.remote}, for other hosts"
+        raise ClusterError(subject, expected=expected, found=odd, way_out=AGAIN)
 
 
 def _taken(execution: Execution) -> list[Ref]:
@@ -124,11 +130,23 @@ def _trouble(execution: Execution) -> str:
 
 
 def _fetched(execution: Execution, ref: Ref) -> Any:
-    """Return an artifact of this home folder, from the remote where it is not here; None where it is nowhere."""
+    """
+    Return an artifact of this home folder, from the remote where it is not here; None where it is nowhere.
+
+    Raises: ClusterError: the one that is here has another content than the run's.
+    """
     store = execution.store
     with store.waited_for(ref.stage, ref.version):
         found = store.read(ref.stage, ref.version, locked=True)
-        return found or _link(execution).fetch(store, ref.stage, ref.version, execution.run)
+        found = found or _link(execution).fetch(store, ref.stage, ref.version, execution.run)
+    if found and found.ref.digest != ref.digest:
+        raise ClusterError(
+            f"{ref.stage} {ref.version}",
+            expected=f"the content {ref.digest[:16]} that the run has",
+            found=f"{found.ref.digest[:16]} in the home folder of a worker, {store.home}",
+            way_out=f"Delete that folder's artifacts/{ref.stage}/{ref.version}, and run again.",
+        )
+    return found
 
 
 def _patiently(work: Callable[[], Any], check: Callable[[], None]) -> Any:

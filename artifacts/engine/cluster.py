@@ -189,7 +189,7 @@ class Cluster:
         while not self._ready.wait(TICK):
             begin()
         if shared:
-            offer(execution, self._offered)
+            offer(execution, self._offered, begin)
         sent = _Sent(self, execution)
         try:
             done = sent.done(begin)

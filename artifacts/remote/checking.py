@@ -80,6 +80,7 @@ class RemoteAuditor:
         runs, aliases = list(self._documents(RUNS)), list(self._documents(ALIASES))
         problems += [each for each in (*runs, *aliases) if each]
         if fix:
+            problems = [each for each in problems if self._still(each)]
             for name in dict.fromkeys(name for each in problems for name in each.objects):
                 self._backend.delete(name)
         return RemoteAudit(
@@ -113,9 +114,18 @@ class RemoteAuditor:
             return record, RemoteProblem(subject="/".join(artifact), text=text, objects=tuple(bad))
         return record, None
 
+    def _still(self, problem: RemoteProblem) -> bool:
+        """Look once more before anything is deleted: a push may have mended it, or only then have come to its end."""
+        name = problem.objects[0]
+        if artifact_of(name) is None:
+            return self._backend.stat(name) is not None
+        self._files.clear()
+        self._packs.clear()
+        return self._record(name, {})[1] is not None
+
     def _check_files(self, record: ArtifactRecord, manifest: Manifest, sizes: dict[str, int]) -> list[str]:
         """Hash the files of an artifact. Returns: the blobs that are missing or damaged.  Raises: Unbelievable."""
-        bad = [blob.name for blob in record.blobs if sizes.get(blob.name) != blob.bytes]
+        bad = [blob.name for blob in record.blobs if self._size(blob.name, sizes) != blob.bytes]
         if bad:
             return bad
         for name, packed in record.files.items():
@@ -134,6 +144,13 @@ class RemoteAuditor:
                     raise Unbelievable(f"{name}: not the bytes that its manifest says")
                 bad += [blob.name for blob in blobs]
         return list(dict.fromkeys(bad))
+
+    def _size(self, name: str, sizes: dict[str, int]) -> int | None:
+        """Return a blob's bytes: as listed, or as it was pushed since then."""
+        if (size := sizes.get(name)) is not None:
+            return size
+        entry = self._backend.stat(name)
+        return entry.bytes if entry else None
 
     def _hash(self, names: tuple[str, ...]) -> str | None:
         """Return the SHA-256 of pieces together; None where one is gone by now."""

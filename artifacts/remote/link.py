@@ -82,6 +82,10 @@ class Link:
             self._warn(run, text)
         return pushed
 
+    def is_refused(self, run: str) -> bool:
+        """Tell whether the remote has refused in this run, which asks it no more."""
+        return self._refused == run
+
     def use(self, run: str, work: Callable[[Backend], T]) -> T | None:
         """Do something with the remote. Returns: None where it is away or refuses."""
         return self._trying(work, run)

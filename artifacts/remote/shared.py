@@ -27,7 +27,7 @@ from artifacts.remote.probing import ensure_sound, known
 from artifacts.remote.pulling import Pulling, inputs_of
 from artifacts.remote.pushing import Pushing
 from artifacts.remote.roots import Home, put_roots, read_roots
-from artifacts.remote.travelling import look_at_run, pull_alias, pull_run, push_alias, push_run
+from artifacts.remote.travelling import look_at_alias, look_at_run, pull_alias, pull_run, push_alias, push_run
 from artifacts.remote.words import meant_there
 from artifacts.run_record import Record
 from artifacts.store.holds import Hold
@@ -167,7 +167,11 @@ class Shared:
                 else:
                     moved.append(Moved(kind="run", subject=record.id, state=push_run(self._backend, record)))
             for alias in aliases:
-                moved.append(Moved(kind="alias", subject=alias.name, state=push_alias(self._backend, alias)))
+                if alias.artifact and "/".join(alias.artifact) in lost:
+                    note = "what it stands for is not there"
+                    moved.append(Moved(kind="alias", subject=alias.name, state="damaged", note=note))
+                else:
+                    moved.append(Moved(kind="alias", subject=alias.name, state=push_alias(self._backend, alias)))
             put_roots(self._backend, self._store, KEEP)
         return moved
 
@@ -287,7 +291,7 @@ class Shared:
             for run in runs:
                 moved.append(self._pull_document("run", run))
             for name in names:
-                moved.append(self._pull_document("alias", name))
+                moved.append(self._pull_alias(name))
         return moved
 
     def _pull_artifacts(self, artifacts: Iterable[Artifact], hold: Hold) -> list[Moved]:
@@ -313,6 +317,17 @@ class Shared:
 
         with _counting("pull", None) as progress:
             return list(self._crew.each(pull, list(dict.fromkeys(artifacts)), AHEAD))
+
+    def _pull_alias(self, name: str) -> Moved:
+        """Take an alias, if what it stands for is here by now: one that works is not given up for one that does not."""
+        try:
+            alias = look_at_alias(self._backend, name)
+        except (Unbelievable, RemoteOdd) as error:
+            return Moved(kind="alias", subject=name, state="unreadable", note=str(error))
+        if alias and alias.artifact and not self._store.is_committed(*alias.artifact):
+            note = f"{'/'.join(alias.artifact)} is not here"
+            return Moved(kind="alias", subject=name, state="missing", note=note)
+        return self._pull_document("alias", name)
 
     def _pull_document(self, kind: Literal["run", "alias"], word: str) -> Moved:
         try:

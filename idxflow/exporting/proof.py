@@ -30,6 +30,8 @@ TOLERANCE = 5e-6
 """How far a probability may be off: four times what other orders of summation were measured to cost (1.3e-6)."""
 ROUNDED = 4
 """How many times its own rounding a probability may be off, where that is more: of a network with large logits."""
+MOST = 1e-3
+"""The most that a probability may be off, whatever its rounding: beyond that nothing would be proved."""
 BATCHES = (1, 7, 64, 1_000)
 """Images of a batch, in turn."""
 NAMED = 5
@@ -107,7 +109,8 @@ class StoredScores:
         if self.model is None:
             return TOLERANCE
         network = Perceptron.read(self.model)
-        return max(TOLERANCE, ROUNDED * max(network.rounding(batch.image) for batch in self.table.batches()))
+        rounding = max(network.rounding(batch.image) for batch in self.table.batches())
+        return min(MOST, max(TOLERANCE, ROUNDED * rounding))
 
 
 def read_stored(images: ImageTable, predictions: Path, model: Path) -> StoredScores:

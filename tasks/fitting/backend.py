@@ -104,6 +104,7 @@ def numerics() -> Numerics:
         numpy=np.__version__,
         machine=platform.machine(),
         onednn=os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+        xla_flags=os.environ.get("XLA_FLAGS", ""),
         deterministic_ops=os.environ.get("TF_DETERMINISTIC_OPS", "default"),
         intra_op_threads=tf.config.threading.get_intra_op_parallelism_threads(),
         # What a program has set takes precedence over the environment, for TensorFlow as well.

@@ -115,6 +115,7 @@ def _digest(of: str) -> hashlib._Hash:
     """
     Begin the digest of a checkpoint, with what it is one of.
 
-    Under other numerics the rest of the training would have other bits.
+    Under other numerics the rest of the training would have other bits; not so with other threads inside an operation,
+    of which a process has as many as its first network wants.
     """
-    return hashlib.sha256(f"{of}\n{numerics().model_dump_json()}\n".encode())
+    return hashlib.sha256(f"{of}\n{numerics().model_dump_json(exclude={'intra_op_threads'})}\n".encode())
