@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.training import EpochRow
+from tasks.fitting.backend import numerics
 from tasks.fitting.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from tasks.fitting.stretch import CHECKPOINT
 from tests.memory import peak_memory
@@ -76,6 +77,14 @@ def test_that_of_other_numerics_is_refused(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     assert read_checkpoint(tmp_path, OF) is None
     monkeypatch.undo()
+    assert read_checkpoint(tmp_path, OF)
+
+
+def test_threads_inside_an_operation_are_no_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many a process has follows from what it trained first, and bits do not follow from it: training goes on."""
+    write_checkpoint(tmp_path, STATE, OF)
+    other = numerics().model_copy(update={"intra_op_threads": 7})
+    monkeypatch.setattr("tasks.fitting.checkpoint.numerics", lambda: other)
     assert read_checkpoint(tmp_path, OF)
 
 

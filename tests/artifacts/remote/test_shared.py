@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,11 +13,12 @@ from artifacts.archive.names import Names
 from artifacts.archive.runs import read_run
 from artifacts.manifest import Input
 from artifacts.ref import Ref
+from artifacts.remote.checking import RemoteAuditor
 from artifacts.remote.lease import Lease
 from artifacts.remote.opening import open_backend
 from artifacts.remote.shared import Moved, Shared
 from artifacts.run_record import Record, StageRecord
-from artifacts.store.files import write_atomically
+from artifacts.store.files import remove_folder, write_atomically
 from artifacts.store.store import Store
 from schemas.errors import UsageError
 from schemas.remote import RemoteError, RemotePlace
@@ -160,6 +162,36 @@ def test_a_run_record_only_goes_on(bucket: Bucket, here: Store, there: Store) ->
     bucket.put(f"runs/{run}.json", later.model_dump_json().encode())
     assert states(shared(bucket, there).push(run), "run") == {"behind": 1}
     assert Record.model_validate_json(bucket.named()[f"runs/{run}.json"]).seconds == 9.0
+
+
+def test_an_alias_is_not_given_up_for_what_is_not_there(bucket: Bucket, here: Store, there: Store) -> None:
+    """Where the remote has lost the model that an alias stands for, the alias that works stays as it is."""
+    first, second = (pipeline(here, run * 12, salt)["model"] for salt, run in enumerate("ab"))
+    Names(here).set_alias("champion", first.stage, first.version, NOW)
+    shared(bucket, here).push()
+    shared(bucket, there).pull()
+    Names(here).set_alias("champion", second.stage, second.version, NOW + DAY)
+    shared(bucket, here).push("champion")
+    remove_folder(there.folder(second.stage, second.version))
+    open_backend(bucket.place).delete(named(second))
+    moved = shared(bucket, there).pull("champion")
+    assert states(moved, "alias") == {"missing": 1}
+    assert Names(there).alias("champion").artifact == (first.stage, first.version)
+
+
+def test_a_fix_leaves_what_is_pushed_meanwhile(bucket: Bucket, here: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An artifact that comes while a remote is checked has blobs that were not listed yet: it is sound, and stays."""
+    pipeline(here, "a" * 12)
+    shared(bucket, here).push()
+    listed = RemoteAuditor._record
+
+    def later(self: RemoteAuditor, name: str, sizes: dict[str, int]) -> Any:
+        return listed(self, name, {})  # as if all of it had come after the list
+
+    monkeypatch.setattr(RemoteAuditor, "_record", later)
+    assert not shared(bucket, here).verify(fix=True).problems
+    monkeypatch.undo()
+    assert not shared(bucket, here).verify(fix=False).problems
 
 
 def test_an_alias_gets_longer_or_is_left_alone(bucket: Bucket, here: Store, there: Store) -> None:
