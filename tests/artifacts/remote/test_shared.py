@@ -188,9 +188,9 @@ def test_a_fix_leaves_what_is_pushed_meanwhile(bucket: Bucket, here: Store, monk
     def later(self: RemoteAuditor, name: str, sizes: dict[str, int]) -> Any:
         return listed(self, name, {})  # as if all of it had come after the list
 
-    monkeypatch.setattr(RemoteAuditor, "_record", later)
-    assert not shared(bucket, here).verify(fix=True).problems
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(RemoteAuditor, "_record", later)
+        assert not shared(bucket, here).verify(fix=True).problems
     assert not shared(bucket, here).verify(fix=False).problems
 
 
