@@ -82,7 +82,10 @@ def test_the_documented_description_is_one(tmp_path: Path) -> None:
     path = tmp_path / "leaves.toml"
     path.write_text(example)
     assert load_dataset(str(path)).classes == ("oak", "beech", "birch")
-    lines = [line for other in others for line in other.splitlines()]
+    (shard,) = [other for other in others if other.startswith("[[")]
+    path.write_text(f"{example}\n{shard}")  # behind the description, where a shard is appended
+    assert len(load_dataset(str(path)).splits["train"].shards) == 2
+    lines = [line for other in others if other != shard for line in other.splitlines()]
     assert len(lines) >= 5
     for line in lines:
         path.write_text(f"{line}\n{example}".replace('["oak", "beech", "birch"]', '["oak", "beech"]'))

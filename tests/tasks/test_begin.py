@@ -193,7 +193,7 @@ def test_a_state_of_something_else_is_not_gone_on_from(
     if spoil == "damaged":
         state = begun.file("checkpoint")
         state.write_bytes(state.read_bytes()[:-40])
-    assert not caplog.records
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
     with counted() as seen:
         found, _ = first(inputs, BRISK, 2, tmp_path / "found", begun)
     assert [done for _, done, _ in seen] == [1, 2]

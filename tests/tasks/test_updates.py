@@ -26,7 +26,7 @@ ADAMW = {"optimizer": "adamw", "schedule": "cosine", "warmup": 0.3, "weight_deca
 def network(**fields: Any) -> Network:
     """A small network over six pixels and three classes."""
     training = Training.model_validate({"hidden": (5, 4), **fields})
-    return build_network(training, MEAN.reshape(2, 3), STD, classes=3, train_rows=100)
+    return build_network(training, MEAN.reshape(2, 3), STD, classes=3, train_rows=len(IMAGE))
 
 
 def updated(network: Network, images: npt.NDArray[Any], rows: int) -> State:
