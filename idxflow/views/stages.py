@@ -115,6 +115,11 @@ def plan_lines(row: PlannedStage, width: int | None = None) -> Iterator[Text]:
         why = f"on {', '.join(waits)}"
     else:
         line.append(f"{shown_version(row.version or ' ' * VERSION, width)}  ", "dim")
+    yield from _with_reason(line, why, width)
+
+
+def _with_reason(line: Text, why: str, width: int | None) -> Iterator[Text]:
+    """Yield a line with a reason at its end, or below it where it does not fit."""
     fits = width is None or line.cell_len + len(why) <= width
     if fits:
         line.append(why)
@@ -137,13 +142,7 @@ def planned_group(rows: Sequence[PlannedStage], width: int | None = None) -> Ite
     depends = f"on {', '.join(waits)}"
     told = [(name_in(row), depends if row.state == "depends" else sentence(row.changes)) for row in ahead]
     why = reasons_of(told) if told else ""
-    fits = width is None or line.cell_len + len(why) <= width
-    if fits:
-        line.append(why)
-    line.rstrip()
-    yield line
-    if not fits:
-        yield from below(why, INDENT, width)
+    yield from _with_reason(line, why, width)
 
 
 def plan_total(plan: Plan) -> str:
