@@ -14,8 +14,10 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import os
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -42,6 +44,10 @@ class Scans(Protocol):
 
 _PARSING = threading.Lock()
 """Two threads that build trees at once may end in a SystemError: CPython 3.11 counts both in one recursion depth."""
+TICK = 20_000_000
+"""Nanoseconds within which a file system may give two changes of a file the same time."""
+_SEEN: dict[tuple[str, Path], tuple[tuple[int, ...], Scan]] = {}
+"""By module and file, size, inode and times of a source, and what was found in it; as git's index does."""
 SCANNED: dict[str, Scan] = {}
 """What this process has found, or been told by `Scans`."""
 
@@ -58,13 +64,14 @@ def code_digests(module: str, scans: Scans | None = None, *, now: bool = False) 
     digests: dict[str, str] = {}
     seen: set[str] = set()
     waiting = [module]
+    listing = cache(_names)
     while waiting:
         name = waiting.pop()
         if name in seen or (path := _source(name)) is None:
             continue
         seen.add(name)
-        scan = _scan(name, path, path.read_bytes() if now else _content(path), scans)
-        data = _data.__wrapped__(path) if now else _data(path)
+        scan = _scanned_now(name, path, scans) if now else _scan(name, path, _content(path), scans)
+        data = _hashed(path, listing(path.parent)) if now else _data(path)
         folder = "/".join(_package(name, path).split("."))
         digests |= {f"{folder}/{path.name}": scan.digest} | {
             f"{folder}/{file}": digest for file, digest in data.items()
@@ -100,6 +107,24 @@ def _scan(module: str, path: Path, source: bytes, scans: Scans | None) -> Scan:
     return SCANNED.setdefault(key, Scan(hashlib.sha256(repr(shape).encode()).hexdigest(), tuple(imports)))
 
 
+def _scanned_now(module: str, path: Path, scans: Scans | None) -> Scan:
+    """Scan a source as it is on the disk: whoever computes asks twice, and next to always nothing has changed."""
+    began, status = time.time_ns(), path.stat()
+    look = status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
+    if (seen := _SEEN.get((module, path))) and seen[0] == look:
+        return seen[1]
+    scan = _scan(module, path, path.read_bytes(), scans)
+    if began - max(look[2:]) > TICK:
+        _SEEN[module, path] = look, scan
+    return scan
+
+
+def _names(folder: Path) -> frozenset[str]:
+    """List a folder."""
+    with os.scandir(folder) as entries:
+        return frozenset(entry.name for entry in entries)
+
+
 def _content(path: Path) -> bytes:
     """Return a source as it was when the process began; of one that was not there, as it is now."""
     return _SOURCES.get(path) or _SOURCES.setdefault(path, path.read_bytes())
@@ -107,8 +132,14 @@ def _content(path: Path) -> bytes:
 
 @cache
 def _data(path: Path) -> dict[str, str]:
+    """Do as `_hashed`, once a process."""
+    return _hashed(path, _names(path.parent))
+
+
+def _hashed(path: Path, names: frozenset[str]) -> dict[str, str]:
     """Hash the data files that bear the name of a module, by their names; a package has none."""
-    files = [path.with_suffix(suffix) for suffix in DATA] if path.name != "__init__.py" else []
+    own = {f"{path.stem}{suffix}" for suffix in DATA} & names if path.name != "__init__.py" else set()
+    files = [path.with_name(name) for name in sorted(own)]
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()}
 
 

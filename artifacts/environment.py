@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import sys
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -35,8 +36,17 @@ class Environment(BaseModel):
 
 
 def package_versions(names: tuple[str, ...]) -> dict[str, str]:
-    """Return the installed version of each package, from its metadata: nothing is imported."""
-    return {name: metadata.version(name) for name in names}
+    """
+    Return the version of each package, from its metadata: nothing is imported.
+
+    Of one that has been imported it is the one that was installed then: another one would not be what runs.
+    """
+    return {name: _of_imported(name) if name in sys.modules else metadata.version(name) for name in names}
+
+
+@cache
+def _of_imported(name: str) -> str:
+    return metadata.version(name)
 
 
 @cache

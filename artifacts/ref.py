@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -38,11 +39,16 @@ class Ref(BaseModel):
     manifest: str
     _folder: Path | None = PrivateAttr(default=None)
     _opened: Callable[[], Path] | None = PrivateAttr(default=None)
+    _sha256: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
-    def at(self, folder: Path) -> Self:
-        """Return this reference, bound to the folder that holds the artifact's files."""
+    def at(self, folder: Path, sha256: Mapping[str, str] | None = None) -> Self:
+        """
+        Return this reference, bound to the folder that holds the artifact's files.
+
+        Args: sha256: of each file, as it was just held against its bytes.
+        """
         bound = self.model_copy()
-        bound._folder = folder
+        bound._folder, bound._sha256 = folder, dict(sha256 or {})
         return bound
 
     def opened_by(self, open_it: Callable[[], Path]) -> Self:
@@ -70,3 +76,15 @@ class Ref(BaseModel):
                 way_out=f"Run `idxflow run --refresh {self.stage}` to rebuild it.",
             )
         return match[0]
+
+    def sha256(self, name: str | None = None) -> str:
+        """
+        Return the SHA-256 of one of its files: 64 hexadecimal digits. It is read where nobody has just done so.
+
+        Raises: StoreError: as `file`.
+        """
+        path = self.file(name)
+        if known := self._sha256.get(path.name):
+            return known
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from schemas.space import Domain, Space
@@ -41,26 +42,45 @@ class Known:
     pruned: bool = False
 
 
-def suggest(rules: Rules, own: Training, told: Sequence[Known], count: int) -> tuple[Values, ...]:
+class Suggesting:
     """
-    Return the values of the next trials; the very first is the own configuration, where it lies in the space.
+    What a sweep tries next.
 
-    Args:
-        own:   the configuration that the trials differ from.
-        told:  all trials of the rounds before, in the order of asking.
-        count: how many are asked for.
+    Args: own: the configuration that the trials differ from.
     """
-    with quiet_optuna() as optuna:
-        sampler = optuna.samplers.TPESampler(
-            seed=(rules.seed + 1_000_003 * len(told)) % 2**32, n_startup_trials=FIRST, multivariate=True
-        )
-        study = optuna.create_study(direction="maximize", sampler=sampler)
-        space = {name: distribution_of(optuna, domain) for name, domain in rules.space.domains.items()}
-        study.add_trials([_frozen(optuna, rules.space, space, trial) for trial in told])
-        if not told and rules.space.has(own):
-            study.enqueue_trial({name: written(domain, getattr(own, name)) for name, domain in _fields(rules.space)})
-        asked = [study.ask(space).params for _ in range(count)]
-    return tuple({name: read(domain, each[name]) for name, domain in _fields(rules.space)} for each in asked)
+
+    def __init__(self, rules: Rules, own: Training) -> None:
+        self._rules, self._own = rules, own
+        self._frozen: list[tuple[Known, Any]] = []
+
+    def suggest(self, told: Sequence[Known], count: int) -> tuple[Values, ...]:
+        """
+        Return the values of the next trials; the very first is the own configuration, where it lies in the space.
+
+        Args:
+            told:  all trials of the rounds before, in the order of asking.
+            count: how many are asked for.
+        """
+        rules = self._rules
+        with quiet_optuna() as optuna:
+            sampler = optuna.samplers.TPESampler(
+                seed=(rules.seed + 1_000_003 * len(told)) % 2**32, n_startup_trials=FIRST, multivariate=True
+            )
+            study = optuna.create_study(direction="maximize", sampler=sampler)
+            space = {name: distribution_of(optuna, domain) for name, domain in rules.space.domains.items()}
+            study.add_trials(self._as_told(optuna, space, told))
+            if not told and rules.space.has(self._own):
+                fields = _fields(rules.space)
+                study.enqueue_trial({name: written(domain, getattr(self._own, name)) for name, domain in fields})
+            asked = [study.ask(space).params for _ in range(count)]
+        return tuple({name: read(domain, each[name]) for name, domain in _fields(rules.space)} for each in asked)
+
+    def _as_told(self, optuna: Any, space: Mapping[str, Any], told: Sequence[Known]) -> list[Any]:
+        """Return trials as Optuna has them; those that were told before are made once."""
+        same = sum(1 for _ in takewhile(lambda pair: pair[0][0] == pair[1], zip(self._frozen, told, strict=False)))
+        del self._frozen[same:]
+        self._frozen += [(trial, _frozen(optuna, self._rules.space, space, trial)) for trial in told[same:]]
+        return [frozen for _, frozen in self._frozen]
 
 
 def _fields(space: Space) -> Iterator[tuple[str, Domain]]:

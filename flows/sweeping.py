@@ -25,7 +25,7 @@ from flows.many import tell_parts
 from flows.revalidate import ask_mirrors
 from flows.run_record import StudyFacts
 from flows.study_log import StudyLog, opened
-from flows.suggesting import Known, suggest
+from flows.suggesting import Known, Suggesting
 from schemas.counts import counted
 from schemas.datasets import Dataset
 from schemas.errors import IdxflowError, StageError, TrainingDiverged, UsageError
@@ -139,6 +139,7 @@ class Sweeping:
     space: Space = field(init=False)
     log: StudyLog = field(init=False)
     rules: Rules = field(init=False)
+    suggesting: Suggesting = field(init=False)
     had: Prepared = field(init=False)
     data: Dataset = field(init=False)
     asked: dict[str, Told] = field(default_factory=dict)
@@ -174,6 +175,7 @@ class Sweeping:
             rungs=rungs(training.epochs, prune=sweep.prune),
             seed=training.seed,
         )
+        self.suggesting = Suggesting(self.rules, training)
         with opened(run.store, self.identity) as self.log:
             if job.retry and not self.retried:  # once, however often the run is attempted
                 self.log.retry()
@@ -206,9 +208,7 @@ class Sweeping:
         after, wanted = len(before), min(self.rules.round, self.job.sweep.trials - len(before))
         values = self.log.asked(after)
         if not values:
-            values = suggest(
-                self.rules, self.job.training, [each.known(self.rules) for each in before], self.rules.round
-            )
+            values = self.suggesting.suggest([each.known(self.rules) for each in before], self.rules.round)
             self.log.ask(after, values)
         asked = [
             Told(number=after + place, values=each, state="failed") for place, each in enumerate(values[:wanted], 1)

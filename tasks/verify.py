@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import struct
 from pathlib import Path
@@ -32,16 +31,15 @@ class VerifySummary(Summary):
     origin: Origin
 
 
-def prove(file: RemoteFile, stored: Path) -> Proof:
+def prove(file: RemoteFile, stored: Path, sha256: str) -> Proof:
     """
-    Hash the stored file, read its gzip trailer if it has one, and compare size and SHA-256 with the expected ones.
+    Compare size and SHA-256 of the stored file with the expected ones, and read its gzip trailer if it has one.
 
+    Args:   sha256: of its bytes on the disk.
     Raises: ChecksumMismatch: it is not the expected one, or of no kind that is taken.
     """
     with stored.open("rb") as data:
-        sha256 = hashlib.file_digest(data, "sha256").hexdigest()
-        size = data.tell()
-        data.seek(0)
+        size = os.fstat(data.fileno()).st_size
         kind = kind_of(data.read(HEAD_BYTES), size)
         crc32, raw_size = _trailer(data, size) if kind is GZIP and size >= SMALLEST_GZIP else (None, None)
     if file.bytes not in (None, size):
@@ -79,7 +77,7 @@ def _mismatch(file: RemoteFile, expected: str, found: str) -> ChecksumMismatch:
 
 @stage(name="{file.name}")
 def verify(file: RemoteFile, stored: Ref, out: Path) -> VerifySummary:
-    """Prove that the stored file is the expected one."""
-    proof = prove(file, stored.file())
+    """Prove that the stored file is the expected one: by its bytes, which the store reads before a stage takes it."""
+    proof = prove(file, stored.file(), stored.sha256())
     (out / PROOF).write_text(proof.model_dump_json(indent=2) + "\n")
     return VerifySummary(bytes=proof.bytes, sha256=proof.sha256, origin=proof.origin)

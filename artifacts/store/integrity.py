@@ -5,18 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from artifacts.code import TICK
 from artifacts.manifest import Manifest
 from artifacts.ref import RESERVED, Ref
 from artifacts.store import files
-
-TICK = 20_000_000
-"""Nanoseconds within which a file system may give two changes the same time."""
-
 
 PLAIN_JSON: dict[str, object] = {
     "type": "json",
@@ -38,6 +36,31 @@ class Stored:
     ref: Ref
     manifest: Manifest
     folder: Path
+
+
+class Proven:
+    """
+    Files of the store whose bytes this process has hashed for one run, and found to be those of their manifest.
+
+    One of them is not hashed again while its size, inode and times are what they were before it was hashed. A change in
+    the same tick of the clock as the one before it would leave the same times: what was hashed so soon after its last
+    change is hashed again. It is one process's own: a copy that travels to another one has nothing in it.
+    """
+
+    def __init__(self) -> None:
+        self._files: dict[Path, tuple[list[int], str]] = {}
+
+    def __reduce__(self) -> tuple[type[Proven], tuple[()]]:
+        return Proven, ()
+
+    def has(self, path: Path, look: list[int], sha256: str) -> bool:
+        """Tell whether a file was found to have these bytes, and looks as it did then. Args: look: as `identity`."""
+        return self._files.get(path) == (look, sha256)
+
+    def note(self, path: Path, look: list[int], sha256: str, began: int) -> None:
+        """Keep what was found. Args: look: just before; began: when it was looked at, in nanoseconds since 1970."""
+        if began - look[-1] > TICK:
+            self._files[path] = look, sha256
 
 
 class Damage(Exception):
@@ -84,20 +107,22 @@ def read_artifact(folder: Path) -> Stored:
     return Stored(ref=ref, manifest=manifest, folder=folder)
 
 
-def check_files(stored: Stored, *, fully: bool) -> None:
+def check_files(stored: Stored, *, fully: bool, proven: Proven | None = None) -> None:
     """
     Hold every file against the manifest.
 
-    Args:   fully: hash even those that look untouched since they were last hashed.
+    Args:
+        fully:  hash even those that look untouched since they were last hashed.
+        proven: what need not be hashed fully again, to which what is hashed now is added.
     Raises: Damage: a file is missing, too many, no plain file, or not what it was.
     """
     try:
-        _check_files(stored, fully=fully)
+        _check_files(stored, fully=fully, proven=proven or Proven())
     except OSError as error:  # it changes while it is looked at
         raise Damage(f"it cannot be read: {error.strerror}") from error
 
 
-def _check_files(stored: Stored, *, fully: bool) -> None:
+def _check_files(stored: Stored, *, fully: bool, proven: Proven) -> None:
     names = {path.name for path in stored.folder.iterdir()} - RESERVED
     present = {name for name in names if not files.TEMPORARY.fullmatch(name)}
     if present != stored.manifest.files.keys():
@@ -111,14 +136,16 @@ def _check_files(stored: Stored, *, fully: bool) -> None:
         _refuse_odd(path)
         if (size := path.stat().st_size) != entry.bytes:
             raise Damage(f"{name}: expected {entry.bytes} bytes, found {size}")
-        identities[name] = identity(path)
+        began = time.time_ns()
+        look = identities[name] = identity(path)
         # A change in the same tick of the clock as the last one leaves the same times, so a note that was taken
         # too soon after it proves nothing (git calls such an entry racily clean).
-        if known.get(name) == identities[name] and noted - identities[name][-1] > TICK:
+        if (known.get(name) == look and noted - look[-1] > TICK) or proven.has(path, look, entry.sha256):
             continue
         rehashed = True
         if (digest := hash_or_damage(path)) != entry.sha256:
             raise Damage(f"{name}: expected SHA-256 {entry.sha256[:16]}, found {digest[:16]}")
+        proven.note(path, look, entry.sha256, began)
     if rehashed and not fully:
         remember_hashed(stored.folder, identities)
 

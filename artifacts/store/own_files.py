@@ -17,8 +17,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from artifacts.code import TICK
 from artifacts.store import files
-from artifacts.store.integrity import TICK
 from schemas.errors import StageError
 
 TRIES = 3

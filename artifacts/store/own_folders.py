@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from artifacts.code import TICK
 from artifacts.store import files
-from artifacts.store.integrity import TICK
 from artifacts.store.own_scan import Scan, scan
 from schemas.endings import all_folded
 

@@ -35,6 +35,7 @@ from artifacts.store import files
 from artifacts.store.disk import disk, link_error
 from artifacts.store.integrity import (
     Damage,
+    Proven,
     Stored,
     check_files,
     check_record,
@@ -77,6 +78,7 @@ class Store:
         self.own_files = OwnFiles(self.home / "own")
         self.readers = Readers(self.locks)
         self.scans = ScanIndex(self.home / "index" / "code.json")
+        self.proven = Proven()
         self._locks = Locks(self.locks)
         refuse_links(self.home)
         if create:
@@ -166,26 +168,29 @@ class Store:
         except StoreError:
             return False
 
-    def read(self, stage: str, version: str, *, fully: bool = False, locked: bool = False) -> Stored | None:
+    def read(
+        self, stage: str, version: str, *, fully: bool = False, locked: bool = False, proven: Proven | None = None
+    ) -> Stored | None:
         """
         Check a committed artifact, and put it in quarantine when it is damaged.
 
         Args:
             fully:  hash every file, even those that look untouched since they were last hashed.
             locked: the caller holds the lock of the version.
+            proven: files that need not be hashed fully again.
         Returns: the artifact; None when there is none, or none that can be believed.
         """
         try:
-            return self.inspect(stage, version, fully=fully)
+            return self.inspect(stage, version, fully=fully, proven=proven)
         except Damage as damage:
             if locked:
                 self.quarantine(stage, version, str(damage))
                 return None
         # Somebody may be rebuilding it: what is taken away has to be damaged while nobody else works on it.
         with self.locked(stage, version) as had:
-            return self.read(stage, version, fully=fully, locked=True) if had else None
+            return self.read(stage, version, fully=fully, locked=True, proven=proven) if had else None
 
-    def inspect(self, stage: str, version: str, *, fully: bool = False) -> Stored | None:
+    def inspect(self, stage: str, version: str, *, fully: bool = False, proven: Proven | None = None) -> Stored | None:
         """
         Check a committed artifact, and leave it where it is; otherwise as `read`.
 
@@ -202,17 +207,17 @@ class Store:
             return None  # never made, or a run was killed before its commit: the next computation replaces it
         check_record(folder)
         stored = read_artifact(folder)
-        check_files(stored, fully=fully)
+        check_files(stored, fully=fully, proven=proven)
         return stored
 
     def open(self, ref: Ref) -> Ref:
         """
-        Hash every file of an artifact that is about to be read.
+        Hash every file of an artifact that is about to be read, but for those that this store's user has hashed before.
 
-        Returns: the reference, bound to its folder.
+        Returns: the reference, bound to its folder, which can tell the SHA-256 of each file.
         Raises:  ArtifactDamaged: it is not what it was; it is in quarantine now.
         """
-        found = self.read(ref.stage, ref.version, fully=True)
+        found = self.read(ref.stage, ref.version, fully=True, proven=self.proven)
         if found is None or found.ref.digest != ref.digest:
             raise ArtifactDamaged(
                 f"artifact {ref.stage} {ref.name} {ref.version}".replace("  ", " "),
@@ -220,7 +225,7 @@ class Store:
                 found="a damaged or missing artifact" if found is None else f"content {found.ref.digest[:16]}",
                 way_out="Run again: it will be rebuilt.",
             )
-        return ref.at(found.folder)
+        return ref.at(found.folder, {name: entry.sha256 for name, entry in found.manifest.files.items()})
 
     def opened(self, ref: Ref) -> Path:
         """Do the same, and return the folder alone."""

@@ -7,6 +7,7 @@ import gc
 import importlib
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +64,7 @@ def _forget() -> None:
     code._SOURCES.clear()
     code.SCANNED.clear()
     code._data.cache_clear()
+    code._SEEN.clear()
 
 
 def digests(
@@ -128,6 +130,36 @@ def test_only_what_is_for_type_checkers_is_left_out(tree: Path) -> None:
     after = digests(tree, "tasks/work.py", "if TYPE_CHECKING:", "if not TYPE_CHECKING:")
     assert after["tasks/work.py"] != before["tasks/work.py"]
     assert after.keys() - before.keys() == {"tasks/unrelated.py"}
+
+
+def test_what_is_on_the_disk_now_is_seen_each_time(tree: Path) -> None:
+    """A source that looks as it did is not read again; one that was edited is, at the same length and times too."""
+    before = code_digests("tasks.work", now=True)
+    path = tree / "tasks" / "constants.py"
+    time.sleep(0.05)
+    assert code_digests("tasks.work", now=True) == before
+    times = path.stat()
+    path.write_text("TWO = 3\n")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    after = code_digests("tasks.work", now=True)
+    assert {name for name in before if before[name] != after[name]} == {"tasks/constants.py"}
+    (tree / "tasks" / "helper.html").write_text("<p>")
+    assert "tasks/helper.html" in code_digests("tasks.work", now=True)
+
+
+def test_a_source_that_does_not_change_is_read_once(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks before and after each of a thousand trainings reads nothing again."""
+    read, real = list[str](), Path.read_bytes
+
+    def spy(path: Path) -> bytes:
+        read.append(path.name)
+        return real(path)
+
+    time.sleep(0.05)
+    code_digests("tasks.work", now=True)
+    monkeypatch.setattr(Path, "read_bytes", spy)
+    code_digests("tasks.work", now=True)
+    assert not read
 
 
 def test_a_data_file_belongs_to_the_module_of_its_name(tree: Path) -> None:

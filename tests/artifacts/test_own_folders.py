@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.store.integrity import TICK
+from artifacts.code import TICK
 from artifacts.store.own_folders import OwnFolders
 from schemas.errors import StageError
 

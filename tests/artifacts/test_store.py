@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import pickle
 import shutil
 import time
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from artifacts.code import TICK
 from artifacts.ref import Ref
 from artifacts.store import integrity
 from artifacts.store.store import Store
@@ -101,17 +104,25 @@ def test_a_manifest_from_another_version_is_not_believed(store: Store) -> None:
     assert store.read("parse", one.version) is not None
 
 
-def test_the_quick_check_trusts_what_looks_untouched(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that looks as when it was hashed is not hashed again; one that is about to be read always is."""
-    ref, hashed = build(store, FILES), list[str]()
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that the store hashes, in their order."""
+    names = list[str]()
     real = integrity.hash_or_damage
 
     def spy(path: Path) -> str:
-        hashed.append(path.name)
+        names.append(path.name)
         return real(path)
 
     monkeypatch.setattr(integrity, "hash_or_damage", spy)
+    return names
+
+
+def test_the_quick_check_trusts_what_looks_untouched(store: Store, hashed: list[str]) -> None:
+    """A file that looks as when it was hashed is not hashed again; one that is about to be read is."""
+    ref = build(store, FILES)
     time.sleep(0.05)
+    hashed.clear()
     store.read(ref.stage, ref.version)
     assert set(FILES) <= set(hashed)  # noted too soon after they were written to prove anything
     hashed.clear()
@@ -119,6 +130,59 @@ def test_the_quick_check_trusts_what_looks_untouched(store: Store, monkeypatch: 
     assert not set(FILES) & set(hashed)
     store.open(ref)
     assert set(FILES) <= set(hashed)
+
+
+def test_a_run_hashes_a_file_once(store: Store, hashed: list[str]) -> None:
+    """Of all that read a file in one run the first one hashes it; another run, or another process, does so itself."""
+    ref = build(store, FILES)
+    time.sleep(0.05)
+    store.open(ref)
+    hashed.clear()
+    store.open(ref)
+    assert not set(FILES) & set(hashed)
+    for other in (Store(store.home), pickle.loads(pickle.dumps(store))):
+        hashed.clear()
+        other.open(ref)
+        assert set(FILES) <= set(hashed)
+
+
+def test_what_was_hashed_right_after_its_last_change_is_hashed_again(
+    store: Store, hashed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change in the same tick of the clock would leave the same times, so that a look too soon proves nothing."""
+    ref = build(store, FILES)
+    monkeypatch.setattr(integrity, "TICK", 10**15)
+    store.open(ref)
+    hashed.clear()
+    store.open(ref)
+    assert set(FILES) <= set(hashed)
+
+
+@pytest.mark.parametrize("how", ["written", "replaced"])
+def test_what_changes_between_two_readers_of_a_run_is_seen(store: Store, tmp_path: Path, how: str) -> None:
+    """Same size, same modification time, another byte: the change time, or the inode, gives it away."""
+    ref = build(store, FILES)
+    path = store.folder(ref.stage, ref.version) / "notes.txt"
+    time.sleep(0.05)
+    store.open(ref)
+    times = path.stat()
+    if how == "written":
+        writable(path).write_bytes(b"y")
+    else:
+        (tmp_path / "other").write_bytes(b"y")
+        (tmp_path / "other").replace(path)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with pytest.raises(ArtifactDamaged, match=r"artifact parse train"):
+        store.open(ref)
+
+
+def test_an_opened_artifact_tells_the_digests_that_it_was_held_against(store: Store) -> None:
+    """A stage gets a file's SHA-256 without reading it once more; of a folder that nobody opened it is read."""
+    ref = build(store, FILES)
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
+    opened, folder = store.open(ref), store.folder(ref.stage, ref.version)
+    assert {name: opened.sha256(name) for name in FILES} == digests
+    assert {name: ref.at(folder).sha256(name) for name in FILES} == digests
 
 
 def test_a_change_in_the_same_tick_of_the_clock_is_seen(store: Store) -> None:
@@ -131,7 +195,7 @@ def test_a_change_in_the_same_tick_of_the_clock_is_seen(store: Store) -> None:
     now = path.stat().st_ctime_ns
     note = path.parent / "hashed.json"
     note.write_text(json.dumps({name: integrity.identity(path.parent / name) for name in FILES}))
-    os.utime(note, ns=(now, now + integrity.TICK // 2))
+    os.utime(note, ns=(now, now + TICK // 2))
     assert store.read(ref.stage, ref.version) is None
 
 

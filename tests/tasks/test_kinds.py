@@ -164,7 +164,7 @@ def reach(bench: Bench, folder: Path) -> Path:
     sha256 = hashlib.sha256(body).hexdigest()
     file = RemoteFile(name=NAME, bytes=len(body) or None, sha256=sha256, mirrors=(), origin="own file")
     bench.get(folder.as_uri(), file=file)
-    prove(file, bench.out / NAME)
+    prove(file, bench.out / NAME, sha256)
     ref, out = bind("download", bench.out), bind("decompress", folder / "raw")
     decompress.function(file=file, stored=ref, proof=out, out=folder / "raw")
     return folder / "raw" / NAME.removesuffix(".gz")

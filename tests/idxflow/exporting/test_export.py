@@ -23,7 +23,7 @@ from artifacts.ref import Ref
 from artifacts.store import files
 from artifacts.store.disk import Disk
 from artifacts.store.holds import Held, Hold
-from artifacts.store.integrity import Stored, identity
+from artifacts.store.integrity import Proven, Stored, identity
 from artifacts.store.store import Store
 from idxflow.exporting.export import Exported, export
 from idxflow.exporting.formats.form import FORMATS
@@ -282,8 +282,10 @@ def test_what_is_made_anew_meanwhile_is_not_mixed(store: Store, refs: dict[str, 
     """A file that changes between its check and its copy is noticed, and nothing is exported."""
 
     class Busy(Store):
-        def inspect(self, stage: str, version: str, *, fully: bool = False) -> Stored | None:
-            found = super().inspect(stage, version, fully=fully)
+        def inspect(
+            self, stage: str, version: str, *, fully: bool = False, proven: Proven | None = None
+        ) -> Stored | None:
+            found = super().inspect(stage, version, fully=fully, proven=proven)
             if stage == "normalize":
                 path = self.folder(stage, version) / "mean.npy"
                 path.chmod(0o644)
