@@ -3,13 +3,13 @@ FROM python:3.11-slim AS build
 WORKDIR /opt/idxflow
 COPY requirements.lock pyproject.toml ./
 # As `make install` does it: uv comes from the lock, and it refuses what the lock has no hash of. The tools of tests and
-# lint stay out.
+# lint stay out; what a remote, sweeps and their workers need is in.
 RUN sed -n '/^uv==/,/# via/p' requirements.lock > /tmp/uv.lock \
  && python -m venv /opt/uv \
  && /opt/uv/bin/pip install --no-cache-dir --require-hashes --requirement /tmp/uv.lock \
  && python -m venv --without-pip /opt/venv \
  && /opt/uv/bin/uv pip install --no-cache --compile-bytecode --python /opt/venv/bin/python \
-    --require-hashes --requirement pyproject.toml --constraint requirements.lock
+    --require-hashes --requirement pyproject.toml --extra remote --extra tune --constraint requirements.lock
 COPY . .
 RUN /opt/uv/bin/uv pip install --no-cache --python /opt/venv/bin/python --no-deps \
     --build-constraint requirements.lock --editable . \

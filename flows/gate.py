@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from artifacts.archive.aliases import Place, place_for, sets_of
 from artifacts.archive.index import RunIndex
 from artifacts.archive.lookup import MODEL, find_stored
-from artifacts.archive.name_records import split_word
+from artifacts.archive.name_records import AT, split_word
 from artifacts.archive.names import GATE, Names
 from artifacts.current import CurrentRun, current_run
 from artifacts.keys import digest_of
@@ -80,12 +80,15 @@ class Gate:
 
     Args:
         dataset: identity of the candidate's data set; empty: that of the current run.
+        ask:     called with the name of an alias, as in its file, and the data set that it has to be of, before it is
+                 looked at: other hosts may have moved it.
         bout:    of the last walk; None before it.
     """
 
     store: Store
     wanted: Wanted
     dataset: str = ""
+    ask: Callable[[str, str], None] = lambda *_: None
     bout: Bout | None = field(default=None, init=False)
 
     def judge(self, model: Any, scores: Any, test: Any) -> Any:
@@ -132,6 +135,9 @@ class Gate:
 
     def _bout(self, candidate: Ref, scores: Ref | None, table: Parts) -> Bout:
         """Find out who the candidate is held against, and by what terms."""
+        name, dataset = split_word(self.wanted.alias)
+        for each in (f"{name}{AT}{self.dataset}", *(() if dataset else (name,))):
+            self.ask(each, self.dataset)
         place = place_for(self.store, self.wanted.alias, {self.dataset}, new=True)
         champion = place.alias.artifact if place.alias else None
         terms = Terms(

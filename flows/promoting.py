@@ -60,7 +60,10 @@ def work(run: str, wanted: Wanted) -> RunRecord:
         dataset=of.dataset, promotes=of.id, profile=of.profile, seed=of.seed, training=of.training
     ) as recorder:
         recorder.dataset_id = f"{of.identity}{SUFFIX}"
-        candidate, gate = candidate_of(recorder.store, of), Gate(recorder.store, wanted, of.identity)
+        candidate, gate = (
+            candidate_of(recorder.store, of),
+            Gate(recorder.store, wanted, of.identity, ask=recorder.take_alias),
+        )
 
         def walk() -> Any:
             return gate.judge(candidate.model, candidate.scores, candidate.test)

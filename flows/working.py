@@ -32,7 +32,7 @@ def work(job: Job) -> RunRecord:
         if job.promote is None:
             run.publish(**found(run, run.attempt(partial(_walk, job, run)), job))
         else:
-            gate = Gate(run.store, Wanted(job.promote, job.alert_below))
+            gate = Gate(run.store, Wanted(job.promote, job.alert_below), ask=run.take_alias)
             outcome, became = settled(
                 run, gate, partial(_walk, job, run, gate), lambda done: (done.model, done.verdict, done.report)
             )

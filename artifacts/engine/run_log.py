@@ -120,6 +120,13 @@ class RunLog:
             with suppress(StoreError):  # the record that counts is the one of the end
                 self.note()
 
+    def take_alias(self, name: str, dataset: str) -> None:
+        """Take an alias from the remote, if other hosts have moved it; see `artifacts.remote.taking`."""
+        if self._pushes:
+            from artifacts.remote.taking import take_alias  # few runs promote
+
+            take_alias(self._pushes.link, self.store, self.id, name, dataset)
+
     def end_pushes(self) -> None:
         """Wait for what is being pushed, not too long, say what is not there by then, and put the record there too."""
         if self._pushes is None or self.record is None:

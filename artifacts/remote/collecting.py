@@ -25,7 +25,6 @@ from artifacts.remote.layout import (
     ALIASES,
     ARTIFACTS,
     BLOBS,
-    RUNS,
     ArtifactRecord,
     Unbelievable,
     artifact_of,
@@ -35,8 +34,7 @@ from artifacts.remote.lease import Lease
 from artifacts.remote.probing import PROBES
 from artifacts.remote.pushing import CLOCK, ServerClock
 from artifacts.remote.roots import Home, home_id, put_roots, read_roots
-from artifacts.remote.travelling import look_at_alias, look_at_run
-from artifacts.run_record import Record
+from artifacts.remote.travelling import last_first, look_at_alias
 from artifacts.store.store import Store
 
 GRACE = timedelta(days=1)
@@ -162,15 +160,10 @@ def _read_all(backend: Backend, crew: Crew, lease: Lease) -> dict[Artifact, _Kno
 
 def _recent(backend: Backend, crew: Crew, keep: int, lease: Lease) -> set[Artifact]:
     """Return what the runs used that ended last, by the server's dates, as `idxflow gc` counts them in one home."""
-    entries = list(backend.list(RUNS))
     found, completed = set[Artifact](), Counter[str]()
-
-    def read(entry: Entry) -> Record | None:
-        return look_at_run(backend, entry.name.removeprefix(RUNS).removesuffix(".json"))
-
-    for record in crew.each(read, sorted(entries, key=lambda entry: entry.modified, reverse=True), AHEAD):
+    for record in last_first(backend, crew):
         lease.renew()
-        if record and completed[record.identity] < keep:
+        if completed[record.identity] < keep:
             found |= {(row.stage, row.version) for row in record.stages}
             completed[record.identity] += record.state == "completed"
     return found

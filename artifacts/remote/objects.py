@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from artifacts.remote.backend import NAME, Backend, Entry, Got, RemoteAway, RemoteOdd, checked_name
@@ -31,6 +31,8 @@ RATE = 512 * 2**10
 """Bytes a second below which a transfer counts as stuck: with it the largest object has 16 s more."""
 LISTING = 60.0
 """Seconds for the next thousand names of a list."""
+CLOCK = re.compile(r"RequestTimeTooSkewed|request date header too old|in a reasonable timeframe", re.IGNORECASE)
+"""What Amazon's, Azure's and Google's servers say of a request that is dated by a clock which is wrong."""
 TRIES = 2
 """How often a request is repeated after an error of the server's."""
 T = TypeVar("T")
@@ -159,14 +161,25 @@ class Objects(Backend):
             raise
         except TimeoutError as error:
             raise self._away("none in time") from error
-        except (PermissionDeniedError, UnauthenticatedError) as error:
-            raise self._refused("credentials that may read and write it", "others, or none") from error
         except (BaseError, OSError) as error:
+            if CLOCK.search(str(error)):  # in whatever kind of error the engine puts that
+                raise self._wrong_clock(str(error)) from error
+            if isinstance(error, (PermissionDeniedError, UnauthenticatedError)):
+                raise self._refused("credentials that may read and write it", "others, or none") from error
             raise self._away(_reason(error)) from error
 
     def _refused(self, expected: str, found: str) -> RemoteError:
         way_out = "Credentials belong into the environment or the provider's usual files; docs/remote.md names them."
         return RemoteError(f"remote {self._place}", expected=expected, found=found, way_out=way_out)
+
+    def _wrong_clock(self, answer: str) -> RemoteError:
+        told = re.search(r"<ServerTime>([0-9TZ:.-]{10,30})</ServerTime>", answer)
+        return RemoteError(
+            f"remote {self._place}",
+            expected="this machine's clock to be within some minutes of the server's, as requests are dated by it",
+            found=f"{datetime.now(UTC).isoformat(timespec='seconds')} here" + (f" and {told[1]} there" if told else ""),
+            way_out="Set the clock (NTP keeps it right); credentials may well be right.",
+        )
 
     def _away(self, found: str) -> RemoteAway:
         where = f" at {self._place.endpoint}" if self._place.endpoint else ""

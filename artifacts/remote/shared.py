@@ -211,7 +211,8 @@ class Shared:
 
     def _everything(self) -> tuple[list[Artifact], list[Record], list[Alias]]:
         committed = [each for each in self._store.versions() if self._store.is_committed(*each)]
-        return committed, list(self._ended()), Names(self._store).aliases()
+        runs = list(self._ended())[::-1]  # the newest at last: the server's dates are the order of runs there
+        return committed, runs, Names(self._store).aliases()
 
     def _named(self, word: str) -> tuple[list[Artifact], list[Record], list[Alias]]:
         """Return what a word of this store stands for, and all that it needs."""

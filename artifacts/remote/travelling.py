@@ -7,7 +7,10 @@ is nobody's to decide but a person's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import Literal
 
 from pydantic import ValidationError
@@ -15,7 +18,8 @@ from pydantic import ValidationError
 from artifacts.archive.name_records import Alias, alias_path, find_alias, flaw_of, split_word
 from artifacts.archive.names import Names
 from artifacts.archive.runs import read_run
-from artifacts.remote.backend import Backend
+from artifacts.remote.backend import Backend, Entry
+from artifacts.remote.crew import Crew
 from artifacts.remote.layout import ALIASES, RUNS, Unbelievable
 from artifacts.run_record import Record
 from artifacts.store import files
@@ -24,6 +28,8 @@ from artifacts.store.store import Store
 
 LARGEST = 8 * 2**20
 """Bytes of a run's record or an alias at most."""
+AHEAD = 32
+"""Records that are read at once."""
 TRIES = 20
 """How often something is compared and swapped against others who do the same."""
 Sent = Literal["pushed", "there", "behind", "apart"]
@@ -40,6 +46,8 @@ def push_run(backend: Backend, record: Record) -> Sent:
         if theirs == content:
             return "there"
         other = _run(theirs, record.id)
+        if not record.sequence and _progress(record) == _progress(other):  # it was pulled: to put it again makes it new
+            return "there"
         return "pushed" if _progress(record) >= _progress(other) else "behind"
 
     return _swap(backend, f"{RUNS}{record.id}.json", content, judge)
@@ -73,6 +81,24 @@ def look_at_run(backend: Backend, run: str) -> Record | None:
     return _run(bytes(got.content), run) if got else None
 
 
+def last_first(backend: Backend, crew: Crew) -> Iterator[Record]:
+    """
+    Yield the records of the runs there, the one that was put last first, and read no more than are asked for.
+
+    By the server's dates: what a record says of its time is by the clock of its host, and they are many. Of one second,
+    as when a home folder puts its whole history there, it is what there is to tell by.
+
+    Raises: Unbelievable: one does not read.  RemoteError: as the backend.
+    """
+
+    def read(entry: Entry) -> tuple[datetime, Record | None]:
+        return entry.modified, look_at_run(backend, entry.name.removeprefix(RUNS).removesuffix(".json"))
+
+    entries = sorted(backend.list(RUNS), key=attrgetter("modified"), reverse=True)
+    for _, together in groupby(crew.each(read, entries, AHEAD), key=itemgetter(0)):
+        yield from sorted((record for _, record in together if record), key=attrgetter("started"), reverse=True)
+
+
 def push_alias(backend: Backend, alias: Alias) -> Sent:
     """Put an alias; where both have changed it nothing happens. Raises: as `push_run`."""
 
@@ -80,9 +106,9 @@ def push_alias(backend: Backend, alias: Alias) -> Sent:
         other = _alias(theirs, alias.name)
         if other.history == alias.history:
             return "there"
-        if _begins(alias, other):
+        if begins(alias, other):
             return "pushed"
-        return "behind" if _begins(other, alias) else "apart"
+        return "behind" if begins(other, alias) else "apart"
 
     return _swap(backend, f"{ALIASES}{alias.name}.json", alias.content, judge)
 
@@ -99,8 +125,8 @@ def pull_alias(backend: Backend, store: Store, name: str) -> Taken | None:
         ours = find_alias(store, name)
         if ours and ours.history == theirs.history:
             return "there"
-        if ours and not _begins(theirs, ours):
-            return "ahead" if _begins(ours, theirs) else "apart"
+        if ours and not begins(theirs, ours):
+            return "ahead" if begins(ours, theirs) else "apart"
         path = alias_path(store, name)
         with disk(path.parent):
             files.write_atomically(path, theirs.content)
@@ -149,8 +175,8 @@ def _alias(content: bytes, name: str) -> Alias:
     return alias
 
 
-def _begins(longer: Alias, shorter: Alias) -> bool:
-    """Tell whether the one history goes on where the other ends."""
+def begins(longer: Alias, shorter: Alias) -> bool:
+    """Tell whether the one history goes on where the other ends, or is the same."""
     return longer.history[: len(shorter.history)] == shorter.history
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from artifacts.archive.aliases import SETS_SHOWN
@@ -12,11 +11,10 @@ from artifacts.archive.name_records import ALIAS, AT, LATEST, Alias
 from artifacts.remote.backend import Backend
 from artifacts.remote.crew import Crew
 from artifacts.remote.layout import ALIASES, ARTIFACTS, RUNS, artifact_of
-from artifacts.remote.travelling import look_at_alias, look_at_run
+from artifacts.remote.travelling import last_first, look_at_alias, look_at_run
 from artifacts.run_record import Record
 from schemas.errors import UsageError
 
-AHEAD = 16
 RUN = re.compile(rf"{RUNS}([0-9a-f]{{12}})\.json")
 
 
@@ -87,17 +85,13 @@ def _alias(backend: Backend, word: str, name: str, dataset: str) -> Alias | None
 
 
 def _latest(backend: Backend, crew: Crew, word: str, dataset: str) -> Record:
-    """Return the run of the remote that started last, of those that completed with a model."""
-    records: Iterable[Record | None] = crew.each(lambda run: look_at_run(backend, run), _runs(backend), AHEAD)
-    fitting = [
-        record
-        for record in records
-        if record
-        and record.state == "completed"
-        and any(row.stage == MODEL for row in record.stages)
-        and (not dataset or dataset in {record.dataset, record.identity})
-    ]
-    if not fitting:
-        expected, way_out = "a completed run with a model in the remote", "`idxflow remote push` puts one there."
-        raise UsageError(word, expected=expected, found="none", way_out=way_out)
-    return max(fitting, key=lambda record: record.started)
+    """Return the run of the remote that ended last, of those that completed with a model."""
+    for record in last_first(backend, crew):
+        if (
+            record.state == "completed"
+            and any(row.stage == MODEL for row in record.stages)
+            and (not dataset or dataset in {record.dataset, record.identity})
+        ):
+            return record
+    expected, way_out = "a completed run with a model in the remote", "`idxflow remote push` puts one there."
+    raise UsageError(word, expected=expected, found="none", way_out=way_out)

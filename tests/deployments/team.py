@@ -29,12 +29,15 @@ class Team:
         database: the variables by which the server finds its database.
         password: of the API, as `user:password`.
         key:      for what Secret blocks keep in the database; 32 bytes in base 64.
+        address:  of this machine, that the server listens on.
     """
 
-    def __init__(self, folder: Path, database: Mapping[str, str], password: str, key: str) -> None:
-        self.folder, self.password = folder, password
+    def __init__(
+        self, folder: Path, database: Mapping[str, str], password: str, key: str, address: str = "127.0.0.1"
+    ) -> None:
+        self.folder, self.password, self.address = folder, password, address
         self.store, self.port = folder / "store", free_port()
-        self.api = f"http://127.0.0.1:{self.port}/api"
+        self.api = f"http://{address}:{self.port}/api"
         self._everyone = bare_environment(
             PREFECT_HOME=str(folder / "prefect"), PREFECT_API_URL=self.api, PYTHONPATH=str(PROJECT)
         )
@@ -62,7 +65,7 @@ class Team:
     @contextmanager
     def server(self) -> Iterator[None]:
         """Keep the server, from when it answers and has the work pool and what prefect.yaml deploys."""
-        command = ("idxflow.server.guard", "--host", "127.0.0.1", "--port", str(self.port))
+        command = ("idxflow.server.guard", "--host", self.address, "--port", str(self.port))
         with self._process("server", self.server_environment, *command) as process:
             until(lambda: api_answers(self.api) or process.poll() is not None, 120, lambda: self.log("server"))
             assert process.poll() is None, self.log("server")

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from packaging.specifiers import SpecifierSet
 
+from tests.deployments.linters import findings
 from tests.test_house import PROJECT, ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -20,23 +16,14 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 GUIDE = (ROOT / "docs" / "team.md").read_text()
 
 
-def lint(program: str, *arguments: str) -> None:
-    """Run a linter that says nothing, and ends with 0, when it has nothing to find."""
-    path = shutil.which(program, path=str(Path(sys.executable).parent)) or shutil.which(program)
-    if path is None:
-        pytest.skip(f"{program} is not here: it belongs to the extra `lint`")
-    done = subprocess.run([path, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 def test_the_dockerfile_passes_its_linter() -> None:
     """Hadolint has nothing to say of the Dockerfile, not even as a hint."""
-    lint("hadolint", "--failure-threshold", "style", "Dockerfile")
+    assert not findings("hadolint", "--failure-threshold", "style", "Dockerfile")
 
 
 def test_the_compose_file_is_one() -> None:
     """The compose file is what the Compose specification's schema allows."""
-    lint("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml")
+    assert not findings("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml")
 
 
 def test_images_are_named_without_a_registry() -> None:

@@ -12,6 +12,7 @@ import pytest
 from artifacts.archive.lookup import find_run
 from artifacts.archive.names import Names
 from artifacts.archive.roots import find_roots, read_graph
+from artifacts.remote.opening import VARIABLES
 from artifacts.store.files import remove_folder
 from artifacts.store.store import Store
 from flows.gate import Gate, Wanted
@@ -24,9 +25,11 @@ from flows.summary import metrics_table, summary_page
 from schemas.errors import StoreError, UsageError
 from schemas.training import Training
 from schemas.verdict import VERDICT, Promotion, Verdict
+from tests.artifacts.remote.server import Bucket, bucket
 from tests.flows.own_sets import OwnSet, computed, make_set
 from tests.flows.seeing import flow_run, posted
 
+__all__ = ["bucket"]
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 WEAK, STRONG = Training(epochs=1), Training(epochs=60, learning_rate=0.02)
 """A network that has learned next to nothing, and one that names every image of the set right."""
@@ -233,3 +236,43 @@ def test_what_is_no_alias_is_refused_before_anything_runs(home: Path, leaves: Ow
     with pytest.raises(ValueError, match="expected an alias, as champion or champion@mnist"):
         Job(promote=word)
     assert Wanted(word).floor is None
+
+
+def test_machines_have_one_champion(
+    home: Path, leaves: OwnSet, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model is held against the one that another machine has promoted; who moves the alias goes on from there."""
+    for name, variable in VARIABLES.items():
+        monkeypatch.setenv(variable, str(getattr(bucket.place, name)))
+    first = run(leaves)
+    monkeypatch.setenv("IDXFLOW_HOME", str(tmp_path / "other"))
+    better = run(leaves, STRONG)
+    assert (became(better).outcome, champion(tmp_path / "other")) == ("promoted", model(better))
+    assert verdict(tmp_path / "other", better).looks == 2
+    monkeypatch.setenv("IDXFLOW_HOME", str(home))
+    back = run(leaves)
+    assert (became(back).outcome, became(back).moved, champion(home)) == ("kept", False, model(better))
+    assert verdict(home, back).why.startswith("it is worse")
+    for each in (home, tmp_path / "other"):
+        assert [entry.version for entry in Names(Store(each)).alias("champion").history] == [
+            model(first),
+            model(better),
+        ]
+    assert (first.warnings, better.warnings, back.warnings) == ((), (), ())
+
+
+@pytest.mark.parametrize("gone", ["artifacts/train/", "runs/", "aliases/"])
+def test_a_champion_that_cannot_be_had_is_left_alone(
+    home: Path, leaves: OwnSet, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    """Where the remote has lost it, its record, or the alias does not read, the run completes with one of its own."""
+    for name, variable in VARIABLES.items():
+        monkeypatch.setenv(variable, str(getattr(bucket.place, name)))
+    run(leaves, STRONG)
+    for name in bucket.named(gone):
+        bucket.put(name, b"{") if gone == "aliases/" else bucket.drop(name)
+    monkeypatch.setenv("IDXFLOW_HOME", str(tmp_path / "other"))
+    alone = run(leaves)
+    assert (alone.state, became(alone).outcome, champion(tmp_path / "other")) == ("completed", "first", model(alone))
+    assert alone.warnings
+    assert all("alias" in warning or "the record of this run" in warning for warning in alone.warnings)

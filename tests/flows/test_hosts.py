@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import requests
 
 from artifacts.store.store import Store
 from tests.processes import PROJECT, ending, served_environment, until
-from tests.suites.hosts import Host, Network, needs_hosts, network
+from tests.suites.hosts import Host, bucket, needs_hosts, network
 
 pytestmark = [
     pytest.mark.slow,
@@ -55,28 +53,6 @@ class Team:
     def models_of(self, number: int) -> set[str]:
         """Return the versions of the models that lie in the home folder of a host."""
         return {path.parent.name for path in (self.folder / f"host{number}").glob("home/artifacts/train/*/record.json")}
-
-
-@contextmanager
-def bucket(network: Network) -> Iterator[dict[str, str]]:
-    """A bucket on the network. Yields: what names it in the environment."""
-    from moto.server import ThreadedMotoServer
-
-    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
-    server = ThreadedMotoServer(ip_address=network.address, port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    requests.put(f"http://{host}:{port}/team", timeout=10).raise_for_status()
-    try:
-        yield {
-            "IDXFLOW_REMOTE__URL": "s3://team/shared",
-            "IDXFLOW_REMOTE__ENDPOINT": f"http://{host}:{port}",
-            "IDXFLOW_REMOTE__REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": "AKIATEST",
-            "AWS_SECRET_ACCESS_KEY": "not-a-secret-of-anybody",
-        }
-    finally:
-        server.stop()
 
 
 def _workers_at(cluster: str) -> dict[str, object]:

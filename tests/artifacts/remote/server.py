@@ -10,6 +10,7 @@ import hashlib
 import re
 import threading
 import time
+from calendar import timegm
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -54,6 +55,7 @@ class Bucket:
         objects:  content and moment by name, the prefix included.
         ignores:  headers that it takes for air.
         ahead:    seconds that its clock is before this machine's.
+        strict:   whether it refuses requests of another time than its own, as Amazon's does.
         seen:     method and name of each request, below the prefix.
         keys:     what the requests were signed with.
     """
@@ -61,6 +63,7 @@ class Bucket:
     objects: dict[str, tuple[bytes, float]] = field(default_factory=dict)
     ignores: set[str] = field(default_factory=set)
     ahead: float = 0.0
+    strict: bool = False
     faults: list[Fault] = field(default_factory=list)
     seen: list[tuple[str, str]] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
@@ -105,8 +108,8 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, bucket: Bucket) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, bucket: Bucket, host: str) -> None:
+        super().__init__((host, 0), _Handler)
         self.bucket = bucket
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -162,6 +165,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.bucket.ended.wait(fault.value)
         if fault and fault.kind == "error":
             self._send(int(fault.value), b"<Error><Code>SlowDown</Code></Error>", {})
+            return
+        if self.bucket.strict and (refusal := _skewed(self.headers["x-amz-date"], time.time() + self.bucket.ahead)):
+            self._send(403, refusal, {})
             return
         status, content, headers = answer(path, body)
         if fault and fault.kind == "drop":
@@ -252,16 +258,28 @@ def _tag(content: bytes) -> str:
     return f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'
 
 
+def _skewed(asked: str, now: float) -> bytes:
+    """Return Amazon's refusal of a request that is dated a quarter of an hour off; nothing if it is not."""
+    if abs(timegm(time.strptime(asked, "%Y%m%dT%H%M%SZ")) - now) <= 900:
+        return b""
+    told = "The difference between the request time and the current time is too large."
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>RequestTimeTooSkewed</Code><Message>{told}</Message>'
+        f"<RequestTime>{asked}</RequestTime><ServerTime>{_iso(now)}</ServerTime>"
+        "<MaxAllowedSkewMilliseconds>900000</MaxAllowedSkewMilliseconds></Error>"
+    ).encode()
+
+
 def _iso(moment: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(moment))
 
 
 @contextmanager
-def serving() -> Iterator[Bucket]:
-    """Serve a bucket for as long as the block runs."""
+def serving(host: str = "127.0.0.1") -> Iterator[Bucket]:
+    """Serve a bucket for as long as the block runs. Args: host: address of this machine that it listens on."""
     bucket = Bucket()
-    server = _Server(bucket)
-    bucket.address = f"http://127.0.0.1:{server.server_address[1]}"
+    server = _Server(bucket, host)
+    bucket.address = f"http://{host}:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,27 @@ def test_a_remote_that_is_away_is_one_warning(
     assert "The run goes on without it." in away
     assert "3 artifacts of this run are not pushed" in left
     assert Record.model_validate_json((tmp_path / "a" / "runs" / f"{record.id}.json").read_bytes()) == record
+
+
+@pytest.mark.parametrize("ahead", [3600.0, -3600.0])
+@pytest.mark.parametrize("sound", [False, True], ids=["first", "known"])
+def test_a_clock_that_is_wrong_is_told_and_no_missing_key(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: float, *, sound: bool
+) -> None:
+    """Where the server refuses requests for their date the run completes without it, and a warning has both times."""
+    use(bucket.place, monkeypatch)
+    if sound:
+        run(tmp_path / "a", "coffee")
+        WORK.clear()
+    bucket.ahead, bucket.strict = ahead, True
+    record = run(tmp_path / "a", "tea")
+    assert WORK == ["tea"]
+    assert (record.state, only(record).cached) == ("completed", False)
+    warning, left = record.warnings
+    assert "1 artifact of this run is not pushed" in left
+    assert "expected this machine's clock to be within some minutes of the server's" in warning
+    assert re.search("found 2[0-9T:-]{18}[+]00:00 here and 2[0-9T:.-]{18,22}Z there. Set the clock", warning)
+    assert "The run goes on without it." in warning
 
 
 def test_what_a_record_and_a_log_say_holds_no_secret(

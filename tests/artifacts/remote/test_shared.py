@@ -47,13 +47,15 @@ def made_of(*refs: Ref) -> tuple[Input, ...]:
     return tuple(Input(argument="a", stage=r.stage, name=r.name, version=r.version, digest=r.digest) for r in refs)
 
 
-def write_run(store: Store, run: str, *refs: Ref, state: str = "completed", sequence: int = 1) -> Record:
+def write_run(
+    store: Store, run: str, *refs: Ref, state: str = "completed", sequence: int = 1, started: datetime = NOW
+) -> Record:
     """Leave the record of a run that used artifacts."""
     rows = tuple(
         StageRecord(stage=r.stage, name=r.name, version=r.version, cached=False, seconds=1, bytes=1, path="/elsewhere")
         for r in refs
     )
-    facts = {"id": run, "dataset": "leaves", "state": state, "started": NOW.isoformat(), "seconds": 1.0}
+    facts = {"id": run, "dataset": "leaves", "state": state, "started": started.isoformat(), "seconds": 1.0}
     record = Record.model_validate({**facts, "stages": rows, "flow_run": run, "sequence": sequence})
     write_atomically(store.runs / f"{run}.json", record.model_dump_json().encode())
     return record
@@ -162,6 +164,50 @@ def test_a_run_record_only_goes_on(bucket: Bucket, here: Store, there: Store) ->
     bucket.put(f"runs/{run}.json", later.model_dump_json().encode())
     assert states(shared(bucket, there).push(run), "run") == {"behind": 1}
     assert Record.model_validate_json(bucket.named()[f"runs/{run}.json"]).seconds == 9.0
+
+
+def test_what_is_latest_there_is_by_the_servers_dates(
+    bucket: Bucket, here: Store, there: Store, tmp_path: Path
+) -> None:
+    """A host whose clock is a year ahead has the last word no longer than until another host's run is put there."""
+    ahead, right = "a" * 12, "b" * 12
+    write_run(here, ahead, build(here, {"model": b"1"}, "train", 1, run=ahead), started=NOW + 365 * DAY)
+    write_run(there, right, build(there, {"model": b"2"}, "train", 2, run=right))
+    shared(bucket, here).push()
+    bucket.age(60)
+    shared(bucket, there).push()
+    laptop = Store(tmp_path / "laptop")
+    assert [each.subject for each in shared(bucket, laptop).pull("latest") if each.kind == "run"] == [right]
+
+
+def test_a_history_that_is_put_there_at_once_keeps_its_order(bucket: Bucket, here: Store, there: Store) -> None:
+    """The newest run goes last, so that it is the latest there too, and one that a clean-up spares."""
+    for number in range(3):
+        run = f"{2 - number}" * 12
+        ref = build(here, {"model": b"%d" % number}, "train", number, run=run)
+        write_run(here, run, ref, sequence=1 + number, started=NOW + number * DAY)
+    shared(bucket, here).push()
+    put = [name for method, name in bucket.seen if method == "PUT" and name.startswith("runs/")]
+    assert put == [f"runs/{digit * 12}.json" for digit in "210"]
+    assert [each.subject for each in shared(bucket, there).pull("latest") if each.kind == "run"] == ["0" * 12]
+    for name in bucket.named("roots/"):
+        bucket.drop(name)
+    bucket.age(2 * DAY.total_seconds())
+    shared(bucket, there).collect(keep=1, grace=DAY, really=True)
+    assert [name for name in bucket.named("artifacts/") if name.startswith("artifacts/train/")] == [named(ref)]
+
+
+def test_a_run_that_was_pulled_is_not_put_there_again(bucket: Bucket, here: Store, there: Store) -> None:
+    """Whoever pushes what others have made changes neither their record nor its date."""
+    run = "a" * 12
+    pipeline(here, run)
+    shared(bucket, here).push()
+    shared(bucket, there).pull()
+    bucket.age(60)
+    (before,) = (each for name, each in bucket.objects.items() if "/runs/" in name)
+    assert states(shared(bucket, there).push(), "run") == {"there": 1}
+    (after,) = (each for name, each in bucket.objects.items() if "/runs/" in name)
+    assert after == before
 
 
 def test_an_alias_is_not_given_up_for_what_is_not_there(bucket: Bucket, here: Store, there: Store) -> None:
