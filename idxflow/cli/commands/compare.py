@@ -22,6 +22,7 @@ from cyclopts import Parameter
 
 from artifacts.archive.lookup import is_untested
 from idxflow.api import open_store
+from idxflow.cli.completing import runs_and_names
 from idxflow.cli.ending import DONE
 from idxflow.cli.options import Home, Json, count
 from idxflow.cli.output import put_json
@@ -30,8 +31,8 @@ from idxflow.views.console import open_console
 
 
 def compare(
-    run_a: Annotated[str, Parameter(help="A run: the beginning of its id, an alias, or latest.")],
-    run_b: Annotated[str, Parameter(help="The run to compare it with.")],
+    run_a: Annotated[str, Parameter(completer=runs_and_names, help="A run: the beginning of its id, an alias, or latest.")],
+    run_b: Annotated[str, Parameter(completer=runs_and_names, help="The run to compare it with.")],
     /,
     *,
     images: Annotated[

@@ -23,6 +23,7 @@ from artifacts.archive.order import started_later
 from artifacts.archive.runs import read_run
 from flows.run_record import RunRecord
 from idxflow.api import open_store
+from idxflow.cli.completing import known_datasets
 from idxflow.cli.ending import DONE
 from idxflow.cli.options import Home, Json, count, flag
 from idxflow.cli.output import put_json
@@ -37,7 +38,10 @@ def runs(
     *,
     dataset: Annotated[
         str | None,
-        Parameter(help="Only runs of this data set: its name, or its id where several have the same name."),
+        Parameter(
+            completer=known_datasets,
+            help="Only runs of this data set: its name, or its id where several have the same name.",
+        ),
     ] = None,
     number: Annotated[int, count(1, "How many, the newest first. [20]", name=["--number", "-n"])] = 20,
     all_: Annotated[bool, flag("List every run.", name="--all")] = False,
