@@ -85,6 +85,13 @@ def fields(_: CompletionContext) -> Offered:
     return [(f"training.{name}=", str(field.description or "")) for name, field in told if name != "profile"]
 
 
+def conditions(_: CompletionContext) -> Offered:
+    """Offer what `runs --where` asks of: facts of a run, and fields of the configuration."""
+    from idxflow.listing.selecting import FACTS, FIELDS
+
+    return [(f"{name}=", "") for name in (*FACTS, *FIELDS)]
+
+
 def folders(context: CompletionContext) -> Offered:
     """Offer folders."""
     return paths(context.incomplete, ())

@@ -22,10 +22,11 @@ from urllib.parse import quote, urlsplit
 from artifacts.store.disk import disk
 from flows.run_record import RunRecord
 from idxflow.comparing.studies import FoundStudy, find_study
+from idxflow.listing.rows import row_of, time_taken
 from idxflow.views.answers import EACH, least_sure, listed
 from idxflow.views.comparison import HELD_OUT, SPELT, beginnings, figures_of, verdict, verdict_on_trainings
 from idxflow.views.layout import few, local_time
-from idxflow.views.run import place_of, row_of, time_taken
+from idxflow.views.run import place_of
 from idxflow.views.study import tested_rows, trial_rows
 from schemas.calibration import points
 from schemas.counts import counted
