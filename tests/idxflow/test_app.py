@@ -58,7 +58,7 @@ def test_there_are_the_commands_that_the_project_promises() -> None:
     assert {" ".join(words) for words in commands()} == {
         "", "run", "server", "server start", "server stop", "server status", "server password",
         "plan", "runs", "show", "lineage", "compare", "hints", "verify", "gc", "alias", "pin", "export", "trust", "up",
-        "describe", "predict", "promote", "tune", "doctor", "completion",
+        "describe", "predict", "promote", "tune", "doctor", "completion", "page",
         "remote", "remote status", "remote push", "remote pull", "remote verify", "remote gc",
     }  # fmt: skip
 
