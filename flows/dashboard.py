@@ -25,12 +25,14 @@ from artifacts.current import CURRENT, CurrentRun
 from artifacts.store.holds import lasting
 from flows.alarm import sound_alarm
 from flows.bars import Bars
+from flows.differing import differing, in_words
 from flows.noticeboard import Noticeboard
 from flows.run_record import RunRecord
 from flows.summary import headline, metrics_table, nothing_changed, report_place, summary_page
 from schemas.events import Event, Progress, StageChanged, listening
 from schemas.results import METRICS
 from schemas.text import share
+from schemas.training import Training
 
 TICK = 1.0
 """Seconds between two looks at what has changed; a run that ends before the first one is shown once, when it has."""
@@ -44,12 +46,13 @@ class Dashboard:
     One run in the dashboard.
 
     Args:
-        profile: the configuration's.
-        bound:   test accuracy in [0, 1] below which to raise the alarm; None for no alarm.
+        training: the configuration: what it has otherwise than its profile is in the run's name and tags.
+        bound:    test accuracy in [0, 1] below which to raise the alarm; None for no alarm.
     """
 
-    def __init__(self, flow_run: FlowRun, profile: str, bound: float | None) -> None:
-        self._flow_run, self._profile, self._bound = flow_run, profile, bound
+    def __init__(self, flow_run: FlowRun, training: Training, bound: float | None) -> None:
+        self._flow_run, self._profile, self._bound = flow_run, training.profile, bound
+        self._differs = differing(training.model_dump(mode="json"))
         self._board = Noticeboard(flow_run)
         self._bars = Bars(self._board)
         self._run: CurrentRun | None = None
@@ -133,8 +136,9 @@ class Dashboard:
                 self._ended.wait(TICK)
 
     def _rename(self, ending: str = "", *, unchanged: bool = False) -> None:
-        name = " / ".join(filter(None, (self._dataset, self._profile, ending)))
-        self._board.rename(name, (self._dataset, self._profile, *(("nothing-changed",) if unchanged else ())))
+        name = " / ".join(filter(None, (self._dataset, self._profile, in_words(self._differs), ending)))
+        own = (in_words({field: value}) for field, value in self._differs.items())
+        self._board.rename(name, (self._dataset, self._profile, *own, *(("nothing-changed",) if unchanged else ())))
 
     def _judge(self, run: CurrentRun, event: StageChanged) -> None:
         """Hold the test accuracy against the bound, once."""
@@ -154,19 +158,19 @@ class Dashboard:
 
 
 @contextmanager
-def shown(profile: str, bound: float | None) -> Iterator[None]:
+def shown(training: Training, bound: float | None) -> Iterator[None]:
     """
     Show the run that is recorded in this block in Prefect's dashboard.
 
     Args:
-        profile: the configuration's.
-        bound:   test accuracy in [0, 1] below which to raise the alarm of `flows.alarm`; None for no alarm.
+        training: the configuration.
+        bound:    test accuracy in [0, 1] below which to raise the alarm of `flows.alarm`; None for no alarm.
     """
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         yield  # `recording` says how it is meant to be used
         return
-    dashboard = Dashboard(context.flow_run, profile, bound)
+    dashboard = Dashboard(context.flow_run, training, bound)
     with logging_to_api(), lasting():  # the page is of what the run holds
         try:
             with dashboard.living():

@@ -27,7 +27,7 @@ def work(job: Job) -> RunRecord:
     Raises:  the first error of any stage, after the record has been written.
     """
     workers = executor_of(job.workers)
-    with shown(job.training.profile, job.alert_below), recording(workers=workers, **asked(job)) as run:
+    with shown(job.training, job.alert_below), recording(workers=workers, **asked(job)) as run:
         begin_ahead(run.store.home, job, workers)
         if job.promote is None:
             run.publish(**found(run, run.attempt(partial(_walk, job, run)), job))

@@ -16,7 +16,8 @@ from cyclopts import App, CycloptsError
 from idxflow.cli.ending import DONE, FAILED
 from idxflow.cli.options import Home, Json, home_of
 from idxflow.cli.output import put, put_json
-from idxflow.cli.usage import refusal
+from idxflow.cli.usage import helped, refusal
+from schemas.errors import UsageError
 
 COMMANDS = tuple(sorted((Path(__file__).parent / "commands").glob("[a-z]*.py")))
 GROUPS = frozenset({"remote"})
@@ -118,4 +119,6 @@ def call(words: Sequence[str]) -> int:
     try:
         return int(app(words) or DONE)
     except CycloptsError as error:
-        raise refusal(error) from error
+        raise refusal(error, app) from error
+    except UsageError as error:
+        raise helped(error, app, words) from error

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter, Token
 
+from idxflow.cli import completing
+from idxflow.cli.completing import one_of
 from schemas.catalog import dataset_names
 from schemas.errors import UsageError
 from schemas.source import TEST_FRACTION
@@ -19,6 +21,22 @@ if TYPE_CHECKING:
     from idxflow.cli.settings import Settings
 
 
+STAGES = (
+    "pack",
+    "group",
+    "download",
+    "verify",
+    "decompress",
+    "parse",
+    "profile",
+    "validate",
+    "normalize",
+    "train",
+    "evaluate",
+    "promote",
+    "report",
+)
+"""Those of the graph, in its order; a test holds it true."""
 FIELDS = sorted(set(Training.model_fields) - {"profile"})
 
 
@@ -47,30 +65,33 @@ def count(least: int, text: str, **more: Any) -> Parameter:
         return int(given.value)
 
     converter: Callable[[type, Sequence[Token]], int] = read
-    return Parameter(converter=converter, show_default=False, metavar="N", help=text, **more)
+    return Parameter(converter=converter, show_default=False, help=text, **{"metavar": "N", **more})
 
 
 Word = Annotated[
     str,
     Parameter(
+        completer=completing.runs_and_names,
         help="A run id or a version (the first digits, as far as they are unique), an alias, or latest. "
         "`latest` is the newest completed run; for `show`, in any state. champion@mnist and latest@mnist are those of "
-        "a data set."
+        "a data set.",
     ),
 ]
 Dataset = Annotated[
     str | None,
     Parameter(
+        completer=completing.datasets,
         help=f"{', '.join(dataset_names())}, or a path: of a folder of pictures (one folder a class), an archive, "
         "a CSV, an .npz, or a .toml that describes a data set of your own. "
-        "[mnist if it is stored or a mirror answers within 3 s, else digits]"
+        "[mnist if it is stored or a mirror answers within 3 s, else digits]",
     ),
 ]
 Profile = Annotated[
     str | None,
     Parameter(
+        completer=completing.profiles,
         help=f"Set of training defaults: {', '.join(PROFILES)}, or a TOML with a table [training], as `idxflow tune` "
-        "writes one. [tutorial]"
+        "writes one. [tutorial]",
     ),
 ]
 Assign = Annotated[
@@ -79,6 +100,7 @@ Assign = Annotated[
         "NAME=VALUE",
         f"Change one value of the configuration: training.{', .'.join(FIELDS)}. Values are written as in TOML.",
         name="--set",
+        completer=completing.fields,
     ),
 ]
 Mirror = Annotated[
@@ -91,8 +113,8 @@ Refresh = Annotated[
     list[str] | None,
     several(
         "STAGE",
-        "Recompute a stage, cached or not: pack, group, download, verify, decompress, parse, profile, validate, "
-        "normalize, train, evaluate, promote, report.",
+        f"Recompute a stage, cached or not: {', '.join(STAGES)}.",
+        completer=one_of(*STAGES),
     ),
 ]
 Revalidate = Annotated[
@@ -102,6 +124,7 @@ Promote = Annotated[
     str | None,
     Parameter(
         metavar="ALIAS",
+        completer=completing.aliases,
         help="Let this alias stand for the model if it is better than the one that has it; each data set has its own. "
         "[none]",
     ),
@@ -117,7 +140,10 @@ RemoteUrl = Annotated[
         help="Where artifacts are shared: s3://BUCKET/PREFIX, gs://, az:// or file:///FOLDER. [none]",
     ),
 ]
-Home = Annotated[str | None, Parameter(help="Folder of all run-time data. [.idxflow; IDXFLOW_HOME]")]
+Home = Annotated[
+    str | None,
+    Parameter(completer=completing.folders, help="Folder of all run-time data. [.idxflow; IDXFLOW_HOME]"),
+]
 Verbose = Annotated[bool | None, flag("Show logs, library messages and tracebacks.")]
 Json = Annotated[bool, flag("Print JSON on standard output, and everything else on standard error.")]
 
@@ -158,15 +184,19 @@ class PackOptions:
         str | None,
         Parameter(
             metavar="HOW",
+            completer=one_of("exact", "pad", "stretch"),
             help="Of a picture of another size: exact refuses it, pad keeps its aspect, stretch does not. [exact]",
         ),
     ] = None
-    color: Annotated[str | None, Parameter(metavar="COLOR", help="gray or rgb. [as the pictures are, all alike]")] = (
-        None
-    )
+    color: Annotated[
+        str | None,
+        Parameter(
+            metavar="COLOR", completer=one_of("gray", "rgb"), help="gray or rgb. [as the pictures are, all alike]"
+        ),
+    ] = None
     background: Annotated[
         int | None,
-        Parameter(metavar="LEVEL", help="0 to 255: what transparent parts are laid on. [refused]"),
+        count(0, "0 to 255: what transparent parts are laid on. [refused]", metavar="LEVEL"),
     ] = None
     frames: Annotated[
         str | None, Parameter(metavar="WHICH", help="first: take the first frame of an animated picture. [refuse]")
@@ -233,6 +263,7 @@ class WorkerOptions:
         str | None,
         Parameter(
             metavar="HOW",
+            completer=one_of("threads", "dask"),
             help="Who computes: threads of this process, or dask: processes of this machine, for which idxflow's "
             "extra `tune` is needed. [threads; of tune: dask]",
         ),

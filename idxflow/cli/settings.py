@@ -32,6 +32,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from idxflow.cli.meaning import is_parted, quoted
 from idxflow.cli.usage import FILES, NOTHING_RAN, explain, refuse_misspelt_variables
 from schemas.addresses import below_home, redact, refuse_secrets, refuse_windows_path
 from schemas.catalog import is_place, load_dataset
@@ -134,7 +135,9 @@ class Settings(BaseSettings):
     force: bool = Field(default=False, description="continue where more memory or disk is needed than is free")
     alert_below: float | None = Field(default=None, ge=0, le=1, description="test accuracy below which a run warns")
     promote: Annotated[str, AfterValidator(_alias)] | None = Field(
-        default=None, description="alias that the run's model takes if it is better than the one that has it"
+        default=None,
+        description="alias that the run's model takes if it is better than the one that has it",
+        examples=["champion", "champion@mnist"],
     )
     fail_below: float | None = Field(
         default=None, ge=0, le=1, description="test accuracy below which the command of a completed run exits with 3"
@@ -237,18 +240,20 @@ def load_settings(flags: Mapping[str, Any], assignments: Sequence[str] = ()) -> 
 def _assign(assignments: Sequence[str]) -> dict[str, Any]:
     """Enter each `a.b=value` into nested dicts."""
     assigned: dict[str, Any] = {}
-    for assignment in assignments:
+    for place, assignment in enumerate(assignments):
         path, equals, text = assignment.partition("=")
         *outer, last = path.strip().split(".")
         level: Any = assigned
         for name in outer:
             level = level.setdefault(name, {}) if isinstance(level, dict) else None
-        if not equals or not all([*outer, last]) or not isinstance(level, dict):
+        parted = is_parted(assignment)
+        if not equals or not all([*outer, last]) or not isinstance(level, dict) or parted:
+            whole = quoted(assignments[place:]) if parted else ""
             raise UsageError(
                 "--set",
                 expected="NAME=VALUE, as training.epochs=10",
                 found=repr(assignment),
-                way_out=f"See `idxflow run --help`. {NOTHING_RAN}",
+                way_out=f"{whole}See `idxflow run --help`. {NOTHING_RAN}",
             )
         level[last] = parse_value(text.strip())
     return assigned

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
+import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from itertools import zip_longest
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
+from cyclopts import App
 from cyclopts.exceptions import (
     CoercionError,
+    CombinedShortOptionError,
     CycloptsError,
     MissingArgumentError,
     RepeatArgumentError,
@@ -21,11 +26,15 @@ from cyclopts.exceptions import (
 )
 from pydantic import BaseModel, ValidationError
 
+from idxflow.cli import meaning
+from idxflow.cli.meaning import did_you_mean
 from schemas.errors import UsageError
 
 FILES = ("idxflow.toml", "pyproject.toml")
 """Settings files of the working folder, the stronger first."""
 NOTHING_RAN = "Nothing has run."
+STATED = frozenset({"", NOTHING_RAN, "Nothing has changed.", "Nothing was read."})
+"""Ways out that are none: they only say what has not happened."""
 FLAGS = {"workers.count": "workers", "workers.runner": "runner", "workers.cluster": "cluster"}
 """Options that are called otherwise than their settings."""
 
@@ -54,51 +63,107 @@ def explain(
         way_out = did_you_mean(path[-1], allowed) or did_you_mean(path[-1], below, below)
     else:
         allowed = _values(_schema_at(schema, path))
-        expected, found = describe(_schema_at(schema, path)), repr(problem["input"])
-        way_out = did_you_mean(str(problem["input"]), allowed)
+        wanted = _schema_at(schema, path)
+        expected, found = describe(wanted), repr(problem["input"])
+        way_out = did_you_mean(str(problem["input"]), allowed) or meaning.of_number(problem["input"], _most(wanted))
     if more := {".".join(_names(other["loc"])) for other in others} - {".".join(path)}:
         way_out += f"Also wrong: {', '.join(sorted(more))}. "
     subject = _origin(path, flags, assigned)
     return UsageError(subject, expected=expected, found=found, way_out=way_out + NOTHING_RAN)
 
 
-def refusal(error: CycloptsError) -> UsageError:
-    """Return the error for a command line that cyclopts could not read."""
-    command = " ".join(("idxflow", *(error.command_chain or ())))
-    subject, hint = command, ""
+def refusal(error: CycloptsError, app: App) -> UsageError:
+    """Return the error for a command line that cyclopts could not read. Args: app: the program."""
+    chain = error.command_chain or ()
+    subject = command = " ".join(("idxflow", *chain))
+    words, hint = list(error.root_input_tokens or ()), ""
     match error:
-        case UnknownCommandError(unused_tokens=[word, *_], app=app) if app:
-            names = [name for name in app if not name.startswith("-")]
-            expected, found, hint = f"one of {', '.join(names)}", repr(word), did_you_mean(word, names)
-        case UnknownOptionError(token=token, argument_collection=arguments):
+        case UnknownCommandError(unused_tokens=[word, *_], app=group) if group:
+            expected, found, hint = _no_command(word, words, group, app)
+        case UnknownOptionError(token=token):
             word = token.keyword or token.value
-            # All have dashes in common: they do not count.
-            options = {name.lstrip("-"): name for argument in arguments for name in argument.names}
             expected, found = "an option that it has", word
-            hint = did_you_mean(word.lstrip("-"), options, options)
+            value, options = _after(words, word), options_of(_at(app, chain))
+            hint = meaning.of_option(word, value, options)
+            if word in options.values():
+                expected, found, hint = f"{word} without a value", f"{word}={value}", ""
         case MissingArgumentError(argument=argument, keyword=keyword) if argument:
             given = keyword or next((token.keyword for token in argument.tokens if token.keyword), None)
             expected, found = f"a value after {given}" if given else f"{argument.name} after it", "none"
         case CoercionError(argument=argument, token=token) if argument and token:
             subject = f"{command} {token.keyword or argument.name}"
-            expected, found = "no value, or true or false" if argument.is_flag() else "a number", repr(token.value)
+            allowed = _literals(argument.hint)
+            kind = "no value, or true or false" if argument.is_flag() else "a number"
+            expected, found = f"one of {', '.join(allowed)}" if allowed else kind, repr(token.value)
+            hint = meaning.did_you_mean(token.value, allowed)
+            if not (allowed or argument.is_flag()):
+                hint = meaning.of_number(token.value, 1)
         case RepeatArgumentError(token=token):
             expected, found = f"{token.keyword} once", "it several times"
         case UnusedCliTokensError(unused_tokens=[word, *_]):
             expected, found = "no further word", repr(word)
+            hint = meaning.of_word(word, options_of(_at(app, chain)), stages())
+        case CombinedShortOptionError():
+            found = next((word for word in words if re.fullmatch("-[^-].+", word)), "several letters")
+            expected = "short options one by one"
         case _:
             expected, found = "what its help lists", " ".join(str(error).split()).rstrip(" .,?")
     return UsageError(subject, expected=expected, found=found, way_out=f"{hint}See `{command} --help`. {NOTHING_RAN}")
 
 
-def did_you_mean(word: str, allowed: Iterable[str], written: Mapping[str, str] = MappingProxyType({})) -> str:
-    """
-    Return `Did you mean ...?` with the nearest allowed word; nothing where none is near.
+def _no_command(word: str, words: Sequence[str], group: App, app: App) -> tuple[str, str, str]:
+    """Return what was expected where a command belongs, what was found, and what was meant."""
+    names = [name for name in group if not name.startswith("-")]
+    if not word.startswith("-"):
+        others = () if group is app else list(app)
+        return f"one of {', '.join(names)}", repr(word), meaning.of_command(word, names, others)
+    of_run = meaning.of_option(word, _after(words, word), options_of(app["run"])) if group is app else ""
+    return "a command before its options", word, of_run.replace("mean --", "mean idxflow run --")
 
-    Args: written: how a word is written, where that is not the word itself.
-    """
-    close = difflib.get_close_matches(word, allowed, n=1)
-    return f"Did you mean {written.get(close[0], close[0])}? " if close else ""
+
+def helped(error: UsageError, app: App, words: Sequence[str]) -> UsageError:
+    """Return an error that only says what has not happened with the page of help that is about its command."""
+    if error.way_out not in STATED:
+        return error
+    with suppress(CycloptsError):
+        if chain := app.parse_commands(words)[0]:
+            way_out = f"See `idxflow {' '.join(chain)} --help`. {error.way_out}"
+            return UsageError(error.subject, expected=error.expected, found=error.found, way_out=way_out)
+    return error
+
+
+def options_of(command: App) -> dict[str, str]:
+    """Return the options of a command: without their dashes, and as they are written."""
+    names = [name for argument in command.assemble_argument_collection() for name in argument.names]
+    return {name.lstrip("-"): name for name in (*names, "--help", "--version") if name.startswith("-")}
+
+
+def stages() -> tuple[str, ...]:
+    """Return the names of the stages, as the help of `--refresh` lists them: the graph is not imported for a word."""
+    from idxflow.cli.options import STAGES
+
+    return STAGES
+
+
+def _at(app: App, chain: Sequence[str]) -> App:
+    for name in chain:
+        app = app[name]
+    return app
+
+
+def _after(words: Sequence[str], option: str) -> str | None:
+    """Return what stands behind an option, or behind its `=`."""
+    for word, following in zip_longest(words, words[1:]):
+        if word == option:
+            return following
+        if word.startswith(f"{option}="):
+            return word[len(option) + 1 :]
+    return None
+
+
+def _literals(hint: object) -> list[str]:
+    """Return the words that a type of choices allows."""
+    return [str(each) for each in get_args(hint)] if get_origin(hint) is Literal else []
 
 
 def describe(schema: Mapping[str, Any]) -> str:
@@ -164,6 +229,13 @@ def _variable(dotted: str) -> str:
     return f"IDXFLOW_{dotted.replace('.', '__').upper()}"
 
 
+def _most(schema: Mapping[str, Any]) -> float:
+    """Return the highest number that a JSON schema allows."""
+    levels = (schema, *schema.get("anyOf", ()))
+    bounds = [each[name] for each in levels for name in ("maximum", "exclusiveMaximum") if name in each]
+    return float(bounds[0]) if bounds else math.inf
+
+
 def _values(schema: Mapping[str, Any]) -> list[str]:
     """Return the values that a JSON schema lists, of a list's parts where it is one."""
     return [str(value) for value in schema.get("items", schema).get("enum", ())]
@@ -188,7 +260,7 @@ def _origin(path: tuple[str, ...], flags: Mapping[str, Any], assigned: Mapping[s
     """Return where a value comes from: the strongest source that has it."""
     dotted = ".".join(path)
     if path[0] in flags:
-        own = FLAGS.get(dotted, dotted).removeprefix("pack.")  # its flags stand beside those of the run
+        own = FLAGS.get(dotted, dotted).removeprefix("pack.").removeprefix("tune.")  # flags beside those of the run
         return f"--{own.replace('_', '-')}"
     if _holds(assigned, path):
         return f"--set {dotted}"

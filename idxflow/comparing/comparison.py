@@ -98,6 +98,7 @@ class Comparison(BaseModel):
         description="accuracy and loss alone, from the runs' records, where an evaluation is gone"
     )
     classes: tuple[ClassChange, ...] | None = Field(description="those whose recall changed, largest change first")
+    unchanged_classes: int = Field(default=0, description="how many others there are, with the same recall in both")
     no_classes: str | None = Field(description="why these cannot be compared")
     disagreement: Disagreement | None = Field(description="the models' test predictions, image by image")
     no_disagreement: str | None = Field(description="why these cannot be compared")
@@ -109,6 +110,12 @@ class Comparison(BaseModel):
         from idxflow.views.notebook import comparison_html
 
         return comparison_html(self, self._test)
+
+    def to_html(self) -> str:
+        """Return it as one page, with the images that only one of the two gets right; it asks for nothing else."""
+        from idxflow.views.notebook import comparison_page
+
+        return comparison_page(self, self._test)
 
 
 @dataclass(frozen=True)
@@ -227,6 +234,7 @@ def compare_runs(store: Store, a: RunRecord, b: RunRecord) -> Comparison:
         ),
         metrics=tuple(_metric_changes(one, other)),
         classes=classes,
+        unchanged_classes=_common_classes(one, other) - len(classes or ()) if classes is not None else 0,
         no_classes=no_classes,
         disagreement=found,
         no_disagreement=why_not,
@@ -291,6 +299,13 @@ def _class_changes(a: Evidence, b: Evidence) -> tuple[tuple[ClassChange, ...] | 
     if not common:
         return None, "the runs have no class in common"
     return tuple(sorted(changes, key=lambda change: -abs(change.difference))), None
+
+
+def _common_classes(a: Evidence, b: Evidence) -> int:
+    """Return how many classes both have; none where an evaluation is gone."""
+    if a.metrics is None or b.metrics is None:
+        return 0
+    return len({each.name for each in a.metrics.test.classes} & {each.name for each in b.metrics.test.classes})
 
 
 def _disagreement(store: Store, a: Evidence, b: Evidence) -> tuple[Disagreement | None, str | None]:

@@ -75,6 +75,12 @@ class TrainingComparison(BaseModel):
 
         return trainings_html(self)
 
+    def to_html(self) -> str:
+        """Return it as one page that asks for nothing else."""
+        from idxflow.views.notebook import standalone, trainings_html
+
+        return standalone(f"{self.a.stage}/{self.a.version} and {self.b.stage}/{self.b.version}", trainings_html(self))
+
 
 def compare_trainings(store: Store, a: Stored, b: Stored) -> TrainingComparison:
     """

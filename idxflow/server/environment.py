@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import os
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 from artifacts.remote.opening import variables_of
-from artifacts.store.links import refuse_links
+from artifacts.store.files import write_atomically
+from artifacts.store.links import OWN, refuse_links
 from idxflow.server.database import CHOSEN, OTHERS, database_url
 from idxflow.server.password import private_folder
+from schemas.errors import StoreError
 from schemas.remote import RemotePlace
+
+IGNORE = ".gitignore"
+OWN_FILES = ("remote", "server.json", "server.lock", "up.lock")
+"""What lies in a home folder beside the store's folders."""
 
 
 def prepare_environment(
@@ -27,6 +34,7 @@ def prepare_environment(
     Raises: StoreError: a folder of the home folder is a link.
     """
     refuse_links(home)
+    ignore_home(home)
     os.environ["IDXFLOW_HOME"] = str(home)
     if remote:
         os.environ.update(variables_of(remote))
@@ -61,6 +69,18 @@ def prepare_environment(
         defaults["PREFECT_API_AUTH_STRING"] = password
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+
+
+def ignore_home(home: Path) -> None:
+    """
+    Have git leave a home folder alone, also one that does not exist yet, by a file in it.
+
+    Not where anything but idxflow's own lies in it: `--home .` is somebody's project.
+    """
+    with suppress(OSError, StoreError):  # whoever cannot write there is told so when it matters
+        there = {entry.name for entry in os.scandir(home)} if home.is_dir() else set[str]()
+        if IGNORE not in there and there <= {*OWN, *OWN_FILES}:
+            write_atomically(home.resolve() / IGNORE, b"# What idxflow keeps here belongs into no repository.\n*\n")
 
 
 def user_api_url() -> str | None:

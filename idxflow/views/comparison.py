@@ -8,8 +8,8 @@ from json import dumps
 from rich.text import Text
 
 from idxflow.comparing.comparison import Change, ClassChange, Comparison, Difference
-from idxflow.comparing.significance import Image
-from idxflow.comparing.trainings import Trained, TrainingComparison
+from idxflow.comparing.significance import Disagreement, Image
+from idxflow.comparing.trainings import HeldOutTest, Trained, TrainingComparison
 from idxflow.views.console import Console
 from idxflow.views.layout import few, local_time, table_lines
 from schemas.counts import counted
@@ -82,12 +82,15 @@ def verdict_on_trainings(comparison: TrainingComparison) -> tuple[str, str]:
     if (found := comparison.test) is None:
         return "Not tested", f"{comparison.no_test}."
     which = f"of {counted(found.rows, 'row', ',')} only A gets {found.b:,} right, only B {found.c:,}"
-    return _significant(found.p_value, found.more_than_chance), f"Exact McNemar test, level {found.level}: {which}"
+    return _significant(found), f"Exact McNemar test, level {found.level}: {which}"
 
 
-def _significant(p_value: float, more_than_chance: bool) -> str:
-    shown = f"p = {p_value:.3g}" if p_value >= SMALLEST_P else f"p < {SMALLEST_P}"
-    return f"{'Yes' if more_than_chance else 'No'} ({shown})"
+def _significant(found: Disagreement | HeldOutTest) -> str:
+    """Say whether one is better, and which: `Yes (p = 0.013): B is better`."""
+    shown = f"p = {found.p_value:.3g}" if found.p_value >= SMALLEST_P else f"p < {SMALLEST_P}"
+    if not found.more_than_chance:
+        return f"No ({shown}): neither is better by more than chance"
+    return f"Yes ({shown}): {'A' if found.b > found.c else 'B'} is better"
 
 
 def _weights(side: Trained) -> str:
@@ -140,6 +143,8 @@ def _class_lines(comparison: Comparison) -> Iterator[str | Text]:
         return
     rows = [(each.name, _support(each), *figures_of(each, ratio=True)) for each in comparison.classes[:LISTED]]
     yield from _table(("class", "images", *FIGURES), rows, ("images", *FIGURES))
+    if rows and comparison.unchanged_classes:
+        yield f"and {counted(comparison.unchanged_classes, 'class')} with the same recall in both"
     if (more := len(comparison.classes) - LISTED) > 0:
         yield f"and {more} more, which --json shows"
 
@@ -149,7 +154,7 @@ def verdict(comparison: Comparison) -> tuple[str, str]:
     if (found := comparison.disagreement) is None:
         return "Not tested", f"{comparison.no_disagreement}."
     which = f"only A gets {counted(found.b, 'image')} right, only B {found.c}"
-    return _significant(found.p_value, found.more_than_chance), f"Exact McNemar test, level {found.level}: {which}"
+    return _significant(found), f"Exact McNemar test, level {found.level}: {which}"
 
 
 def _verdict_lines(comparison: Comparison) -> Iterator[str | Text]:

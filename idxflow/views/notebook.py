@@ -22,10 +22,11 @@ from urllib.parse import quote, urlsplit
 from artifacts.store.disk import disk
 from flows.run_record import RunRecord
 from idxflow.comparing.studies import FoundStudy, find_study
+from idxflow.listing.rows import row_of, time_taken
 from idxflow.views.answers import EACH, least_sure, listed
 from idxflow.views.comparison import HELD_OUT, SPELT, beginnings, figures_of, verdict, verdict_on_trainings
 from idxflow.views.layout import few, local_time
-from idxflow.views.run import place_of, row_of, time_taken
+from idxflow.views.run import place_of
 from idxflow.views.study import tested_rows, trial_rows
 from schemas.calibration import points
 from schemas.counts import counted
@@ -55,8 +56,33 @@ RUNS, ROWS, GRID, GALLERY, LISTED = 10, 10, 30, 8, 20
 """At most: runs of a store, rows of predictions, images of a split, pictures of a gallery, rows of a comparison."""
 SIDE, COLOUR_SIDE = 48, 32
 """Pixels of a picture's longer side at most, as in the page; of a larger image means of squares are shown."""
+DISPUTED = 500
+"""Images at most that a page of its own shows of those that only one of two models gets right, for each of them."""
 LARGEST, PICTURES, GRID_PICTURES = 190_000, 34_000, 130_000
 """Characters of a run's figures and pictures, of a gallery's pictures, of a split's: what is more is left out."""
+PAGE_PICTURES = 1_200_000
+"""The same, of each of the two galleries of a page of its own."""
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<link rel="icon" href="data:,">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark }}
+body {{ margin: 0 auto; max-width: 62rem; padding: 1.5rem .8rem 4rem }}
+body > div.idxflow {{ border: 0; background: none }}
+@media print {{ body {{ padding: 0 }} figure, tr {{ break-inside: avoid }} }}
+</style>
+</head>
+<body>
+{piece}
+</body>
+</html>
+"""
 
 
 @dataclass(frozen=True)
@@ -296,6 +322,23 @@ def comparison_html(comparison: Comparison, test: Sequence[Stored] = ()) -> str:
 
     Args: test: the table of the test images; None: no pictures.
     """
+    return render(_comparison_piece(comparison, test, GALLERY, PICTURES))
+
+
+def comparison_page(comparison: Comparison, test: Sequence[Stored] = ()) -> str:
+    """Return the same as a page of its own, with all images that only one gets right, while there is room."""
+    piece = render(_comparison_piece(comparison, test, DISPUTED, PAGE_PICTURES))
+    return standalone(f"Runs {comparison.a.id} and {comparison.b.id}", piece)
+
+
+def standalone(title: str, piece: str) -> str:
+    """Return a piece as a page of its own, which asks for nothing from anywhere and runs nothing."""
+    from markupsafe import escape
+
+    return PAGE.format(title=escape(in_a_line(title)), piece=piece)
+
+
+def _comparison_piece(comparison: Comparison, test: Sequence[Stored], most: int, room: int) -> Piece:
     a, b = comparison.a, comparison.b
     sides = tuple(
         (name, each.id, local_time(each.started), each.dataset, each.profile) for name, each in (("A", a), ("B", b))
@@ -316,15 +359,18 @@ def comparison_html(comparison: Comparison, test: Sequence[Stored] = ()) -> str:
     if classes:
         title = "Recall of the test images, by class"
         tables.append(Table(("class", *figures), tuple(classes), title, frozenset(figures)))
+        if same := comparison.unchanged_classes:
+            classes.append((f"{counted(same, 'other')}", "the same", "", ""))
+            tables[-1] = Table(("class", *figures), tuple(classes), title, frozenset(figures))
     notes = [f"No longer in the store, and not compared: {few(each.gone)}." for each in (a, b) if each.gone]
     galleries: tuple[Gallery, ...] = ()
     if test and comparison.disagreement:
         try:
-            galleries = tuple(_disputed(comparison.disagreement, test))
+            galleries = tuple(_disputed(comparison.disagreement, test, most, room))
         except IdxflowError as error:  # damaged
             notes.append(str(error))
     said, why = verdict(comparison)
-    return render(Piece(f"{SPELT} {said}", why, notes=tuple(notes), tables=tuple(tables), galleries=galleries))
+    return Piece(f"{SPELT} {said}.", why, notes=tuple(notes), tables=tuple(tables), galleries=galleries)
 
 
 def study_html(study: FoundStudy) -> str:
@@ -378,12 +424,13 @@ def trainings_html(comparison: TrainingComparison) -> str:
     return render(Piece(f"{HELD_OUT} {said}", why, tables=tuple(tables)))
 
 
-def _disputed(found: Disagreement, parts: Sequence[Stored]) -> Iterator[Gallery]:
+def _disputed(found: Disagreement, parts: Sequence[Stored], most: int, room: int) -> Iterator[Gallery]:
     """Yield the first test images that one of two models gets right, with what the other takes them for."""
     from tasks.formats.table import open_table
     from tasks.report import find_images
 
-    sides = {"Only A gets right": found.only_a_right[:GALLERY], "Only B gets right": found.only_b_right[:GALLERY]}
+    sides = {"Only A gets right": found.only_a_right[:most], "Only B gets right": found.only_b_right[:most]}
+    totals = {"Only A gets right": found.b, "Only B gets right": found.c}
     with disk(parts[0].folder):
         table = open_table([part.ref for part in parts])
         images = find_images(table, {one.sample_id for rows in sides.values() for one in rows})
@@ -391,8 +438,10 @@ def _disputed(found: Disagreement, parts: Sequence[Stored]) -> Iterator[Gallery]
         lines = [
             (one.label, f"not {one.predicted_b if one.predicted_a == one.label else one.predicted_a}") for one in rows
         ]
-        if pictures := tuple(_pictures([images[one.sample_id] for one in rows], lines)):
-            yield Gallery(title, pictures)
+        if pictures := tuple(_pictures([images[one.sample_id] for one in rows], lines, room)):
+            of = f", {counted(totals[title], 'image', ',')}"
+            more = f"; the first {len(pictures):,}" if len(pictures) < totals[title] else ""
+            yield Gallery(f"{title}{of}{more}", pictures)
 
 
 def _headline(run: ArchivedRun) -> Iterator[tuple[str, str, str]]:

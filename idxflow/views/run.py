@@ -19,10 +19,12 @@ from artifacts.manifest import Manifest
 from artifacts.run_record import StageRecord
 from artifacts.store.integrity import Damage
 from artifacts.store.store import Store
+from flows.differing import as_assigned, usual
 from flows.many import grouped, name_in, shown
 from flows.parts import PARSE, rows_of
 from flows.run_record import RunRecord, Score, StudyFacts
 from idxflow.comparing.studies import STAGE, FoundStudy, find_study
+from idxflow.listing.rows import time_taken
 from idxflow.views.console import CAVEAT, Console
 from idxflow.views.layout import below, local_time, present, shown_version, table_lines
 from idxflow.views.stages import STYLES
@@ -36,41 +38,12 @@ from schemas.results import METRICS, REPORT, Caveat, Metrics, unsaid
 from schemas.scoring import Scored
 from schemas.source import FILES
 from schemas.text import amount, duration, share, span
-from schemas.training import PROFILES, Training
+from schemas.training import Training
 from schemas.tuning import BEST, PAGE, TRIAL, WINNER
 from schemas.verdict import Promotion
 
 INDENT = 12
 """Columns before what stands below the row of a stage."""
-STATE_STYLES = {"completed": "green", "running": "cyan", "failed": "red", "interrupted": "yellow", "killed": "red"}
-VOID = " !"
-"""Behind an accuracy that a caveat voids or weakens."""
-NARROW, WIDE = 100, 120
-"""Columns of a terminal below which a line of the list is shortened to what is wanted most; and has no interval."""
-
-
-class Row(BaseModel):
-    """
-    One run of the list.
-
-    Args: seconds: what it took; since its start while it is running; None when it was killed.
-    """
-
-    model_config = ConfigDict(frozen=True)
-    id: str
-    started: str = Field(description="UTC, ISO 8601")
-    dataset: str
-    dataset_id: str = Field(description="identifies it among data sets of that name")
-    profile: str
-    state: RunState
-    seconds: float | None
-    stages: int
-    computed: tuple[str, ...] = Field(description="names of the stages that were computed and not cached")
-    order: tuple[str, ...] = Field(default=(), exclude=True, description="the stages of its graph, in their order")
-    test_accuracy: float | None
-    interval: tuple[float, float] | None = Field(default=None, description="95 % interval of the test accuracy")
-    caveats: tuple[str, ...] = Field(default=(), description="what voids or weakens the test accuracy, a sentence each")
-    tuned: str = Field(default="", description="of a run that tuned: what it did, in a few words")
 
 
 class StageFacts(BaseModel):
@@ -150,7 +123,7 @@ def run_facts(store: Store, record: RunRecord, now: datetime) -> RunFacts:
     """Gather everything about a run."""
     state = state_of(store, record)
     given = {name: value for name, value in record.training.items() if name not in Training.outside_key}
-    profile = _usual(record.profile)
+    profile = usual(record.profile)
     settings = [Setting(name=name, value=value, profile=profile.get(name)) for name, value in given.items()]
     made = {(row.stage, row.version) for row in record.stages}
     names = Names(store)
@@ -190,94 +163,6 @@ def _study(store: Store, record: RunRecord) -> dict[str, Any]:
     return {"study": record.study.model_copy(update=here), "best_trials": found}
 
 
-def time_taken(record: RunRecord, state: RunState, now: datetime) -> float | None:
-    """Return the seconds that a run took, or has been running for; None for one that was killed: unknown."""
-    if state == "running":
-        return max((now - datetime.fromisoformat(record.started).astimezone()).total_seconds(), 0.0)
-    return None if state == "killed" else record.seconds
-
-
-def _usual(profile: str) -> dict[str, Any]:
-    """Return the configuration of a profile; none of one that only another version of idxflow knows."""
-    return Training.model_validate({"profile": profile}).model_dump(mode="json") if profile in PROFILES else {}
-
-
-def row_of(store: Store, record: RunRecord, now: datetime) -> Row:
-    """Sum up a run."""
-    state = state_of(store, record)
-    test = record.metrics.get("test")
-    return Row(
-        id=record.id,
-        started=record.started,
-        dataset=record.dataset,
-        dataset_id=record.identity,
-        profile=record.profile,
-        state=state,
-        seconds=time_taken(record, state, now),
-        stages=len(record.stages),
-        computed=tuple(row.stage for row in record.stages if not row.cached),
-        order=tuple(dict.fromkeys(row.stage for row in record.stages)),
-        test_accuracy=test.accuracy if test else None,
-        interval=test.interval if test else None,
-        caveats=tuple(caveat.message for caveat in record.caveats),
-        tuned=record.tuned,
-    )
-
-
-def run_lines(rows: Sequence[Row], width: int | None = None) -> Iterator[Text]:
-    """
-    Yield the lines of the list.
-
-    Args: width: columns of the terminal; a narrow one shows half of the id, no year, no profile and no interval.
-    """
-    narrow = width is not None and width < NARROW
-    known = {(row.dataset, row.dataset_id) for row in rows}  # folders may have descriptions of one name
-    several = {name for name, count in Counter(name for name, _ in known).items() if count > 1}
-    header = ["run", "when", "data set", "profile", "time", "test", "95 % interval", "state", "computed"]
-    cells: list[list[str | Text]] = [
-        [
-            Text(row.id[:8] if narrow else row.id, "bold"),
-            local_time(row.started)[5 if narrow else 0 :],
-            (row.dataset_id if row.dataset in several else row.dataset) or "-",
-            row.profile,
-            "-" if row.seconds is None else duration(row.seconds),
-            "-" if row.test_accuracy is None else share(row.test_accuracy) + (VOID if row.caveats else ""),
-            "-" if row.interval is None else span(row.interval),
-            Text(row.state, STATE_STYLES[row.state]),
-            computed(row),
-        ]
-        for row in rows
-    ]
-    if width is not None and width < WIDE:
-        shown = (0, 1, 2, 4, 5, 7, 8) if narrow else (0, 1, 2, 3, 4, 5, 7, 8)
-        header, cells = [header[at] for at in shown], [[row[at] for at in shown] for row in cells]
-    for line in table_lines(header, cells, right=("time", "test")):
-        if width is not None:
-            line.truncate(width, overflow="ellipsis")
-        yield line
-
-
-def computed(row: Row) -> str:
-    """
-    Return what a run computed: `nothing`, `all 20`, `train evaluate report`, `parse to report`, `download x 2`.
-
-    Of a sweep that would be long: it is `tune, 24 trials, best 98.12 % held-out`.
-    """
-    if row.tuned:
-        return row.tuned
-    if row.state in ("running", "killed") and not row.stages:
-        return "-"
-    if not row.computed:
-        return "nothing"
-    if len(row.computed) == row.stages and row.state == "completed":
-        return f"all {row.stages}"
-    counts = Counter(row.computed)
-    places = [place for place, stage in enumerate(row.order) if stage in counts]
-    if len(places) == len(counts) > 3 and places[-1] - places[0] == len(places) - 1:
-        return f"{row.order[places[0]]} to {row.order[places[-1]]}"
-    return " ".join(name if count == 1 else f"{name} x {count}" for name, count in counts.items())
-
-
 def print_run(console: Console, facts: RunFacts) -> None:
     """Print a run's page."""
     took = "" if facts.seconds is None else f" {'for' if facts.state == 'running' else 'in'} {duration(facts.seconds)}"
@@ -299,16 +184,16 @@ def print_run(console: Console, facts: RunFacts) -> None:
         *(("Pin", pin) for pin in facts.pins),
         ("Error", facts.error),
         *(("Warning", warning) for warning in unsaid(facts.warnings, facts.caveats)),
-        *(("Unknown", f"{name}: {_value(value)}") for name, value in facts.unknown.items()),
+        *(("Unknown", f"{name}: {as_assigned(value)}") for name, value in facts.unknown.items()),
     )
     for label, value in rows:
         console.paragraph(label, value)
     if not facts.scored_by:
         console.line(Text(f"\nConfiguration: the {facts.profile} profile", "bold"))
-    wide = max((len(_value(setting.value)) for setting in facts.configuration if setting.changed), default=0)
+    wide = max((len(as_assigned(setting.value)) for setting in facts.configuration if setting.changed), default=0)
     for setting in facts.configuration:
-        mark = f"  in the profile: {_value(setting.profile)}" if setting.changed else ""
-        line = Text(f"  {setting.name:20} {_value(setting.value):{wide}}{mark}".rstrip())
+        mark = f"  in the profile: {as_assigned(setting.profile)}" if setting.changed else ""
+        line = Text(f"  {setting.name:20} {as_assigned(setting.value):{wide}}{mark}".rstrip())
         console.line(Text.assemble(line, style="yellow") if setting.changed else line)
     if facts.best_trials:
         print_trials(console, facts.best_trials)
@@ -482,8 +367,3 @@ def _stage_lines(facts: RunFacts, width: int | None) -> Iterator[Text]:
             if stage.store != "there":
                 told = f"damaged: {stage.damage}" if stage.damage else "gone from the store"
                 yield from below(f"{name_in(stage)} {told}" if len(group) > 1 else told, INDENT, width, "red")
-
-
-def _value(value: JsonValue) -> str:
-    """Return a value of the configuration as `--set` takes it."""
-    return f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value)

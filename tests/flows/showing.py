@@ -82,7 +82,7 @@ def showing(
     """Fetch some files, learn, and say how good it is."""
     job = Job(dataset="digits", training=training)
     said = asked(job) | {"dataset": dataset, "refresh": refresh}
-    with shown(training.profile, alert_below), recording(**said) as run:
+    with shown(training, alert_below), recording(**said) as run:
         run.publish(**found(run, run.attempt(partial(walk, names, accuracy, seconds)), job))
     return RunRecord.of(run.saved)
 

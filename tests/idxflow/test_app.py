@@ -54,11 +54,11 @@ def loaded_by(*words: str) -> set[str]:
 
 
 def test_there_are_the_commands_that_the_project_promises() -> None:
-    """The commands are run, those about what it left, server with its four, and remote with its five."""
+    """The commands are run, those about what it left, server with its four, remote with its five, and two helpers."""
     assert {" ".join(words) for words in commands()} == {
         "", "run", "server", "server start", "server stop", "server status", "server password",
         "plan", "runs", "show", "lineage", "compare", "hints", "verify", "gc", "alias", "pin", "export", "trust", "up",
-        "describe", "predict", "promote", "tune",
+        "describe", "predict", "promote", "tune", "doctor", "completion", "page",
         "remote", "remote status", "remote push", "remote pull", "remote verify", "remote gc",
     }  # fmt: skip
 
@@ -80,7 +80,9 @@ def test_every_command_and_option_is_documented(words: tuple[str, ...], capsys: 
             assert argument.parameter.help, argument.name
             assert re.search(rf"(?<![\w-]){re.escape(argument.name)}(?![\w-])", page.partition("Examples:")[0])
         hints = get_type_hints(function, include_extras=True)
-        assert (hints["home"], hints.get("json", options.Json)) == (options.Home, options.Json)
+        given = (hints.get("home", options.Home), hints.get("json", options.Json))
+        assert given == (options.Home, options.Json)
+        assert "home" in hints or words == ("completion",)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -119,6 +121,11 @@ def test_the_help_names_every_allowed_value(capsys: pytest.CaptureFixture[str]) 
     fields = set(Training.model_fields) - {"profile"}
     for word in {*dataset_names(), *PROFILES, *GRAPH, *fields}:
         assert re.search(rf"[\s.]{re.escape(word)}[],.\s]", page), word
+
+
+def test_the_stages_of_the_options_are_those_of_the_graph() -> None:
+    """The list that help, completion and suggestions have without importing the graph is the graph's."""
+    assert tuple(GRAPH) == options.STAGES
 
 
 def test_each_setting_has_an_option(capsys: pytest.CaptureFixture[str]) -> None:

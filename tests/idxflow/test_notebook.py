@@ -19,6 +19,7 @@ from artifacts.store.store import Store
 from idxflow.api import Archive, ArchivedRun
 from idxflow.comparing.images import Images, Predictions
 from idxflow.views.notebook import _stored_figures
+from schemas.counts import counted
 from schemas.results import Caveat
 from schemas.training import EpochRow, Training
 from tests.artifacts.archive.history import write_run
@@ -176,6 +177,22 @@ def test_a_comparison_shows_the_images_that_one_gets_right(own: Archive) -> None
     ]
     wrong = [one.predicted_b if one.predicted_a == one.label else one.predicted_a for one in disputed]
     assert captions == [(one.label, f"not {name}") for one, name in zip(disputed, wrong, strict=True)]
+
+
+def test_a_page_of_a_comparison_has_all_of_them(own: Archive) -> None:
+    """As a page of its own it shows every image that only one of the two gets right, and how many these are."""
+    walk(own.store, "b" * 12, Training(epochs=3), minute=1)
+    compared = own.compare("a" * 12, "b" * 12)
+    assert compared.disagreement
+    page = compared.to_html()
+    body = page.partition("<body>")[2].partition("</body>")[0]
+    read, images = Reader(body), own.run().table("test")
+    disputed = [*compared.disagreement.only_a_right, *compared.disagreement.only_b_right]
+    assert len(disputed) == len(read.addresses) > 8
+    for one, address in zip(disputed, read.addresses, strict=True):
+        np.testing.assert_array_equal(picture(address), images.image[one.sample_id])
+    assert f"Only B gets right, {counted(compared.disagreement.c, 'image')}" in read.texts
+    assert "script" not in read.tags
 
 
 @pytest.mark.parametrize("images", [3, 30])

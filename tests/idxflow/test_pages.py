@@ -17,10 +17,11 @@ from artifacts.store import files
 from artifacts.store.holds import Hold
 from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
+from idxflow.listing.rows import time_taken
 from idxflow.views.artifact import ArtifactFacts, artifact_facts, print_artifact
 from idxflow.views.console import Terminal
 from idxflow.views.layout import local_time
-from idxflow.views.run import RunFacts, print_run, print_summary, run_facts, time_taken
+from idxflow.views.run import RunFacts, print_run, print_summary, run_facts
 from schemas.results import LEAKED, Caveat
 from schemas.training import Training
 from tests.artifacts.archive.history import FIRST, stage_record, write_run
@@ -107,7 +108,7 @@ Configuration: the tutorial profile
   weight_decay         0.0
   label_smoothing      0.0
   shift                0
-  calibrate            False
+  calibrate            false
   batch_size           64
   patience             0
   shuffle_window       100000

@@ -146,8 +146,8 @@ def test_a_file_is_no_home(desk: Path) -> None:
 
 
 COMMANDS = (
-    "server, alias, compare, describe, export, gc, hints, lineage, pin, plan, predict, promote, remote, run, runs, "
-    "show, trust, tune, up, verify"
+    "server, alias, compare, completion, describe, doctor, export, gc, hints, lineage, page, pin, plan, predict, "
+    "promote, remote, run, runs, show, trust, tune, up, verify"
 )
 
 

@@ -22,6 +22,7 @@ from cyclopts import Parameter
 
 from artifacts.archive.index import RunIndex
 from idxflow.api import open_store
+from idxflow.cli.completing import aliases, runs_and_names
 from idxflow.cli.ending import DONE
 from idxflow.cli.options import Home, Json, flag
 from idxflow.cli.output import put_json
@@ -34,12 +35,16 @@ def alias(
     name: Annotated[
         str | None,
         Parameter(
-            help="The alias: up to 64 lower-case letters, digits and hyphens, a letter first; perhaps @ and a data set."
+            completer=aliases,
+            help="The alias: up to 64 lower-case letters, digits and hyphens, a letter first; perhaps @ and a set.",
         ),
     ] = None,
     word: Annotated[
         str | None,
-        Parameter(help="What it stands for from now on: a version, a run (its model), another alias, or latest."),
+        Parameter(
+            completer=runs_and_names,
+            help="What it stands for from now on: a version, a run (its model), another alias, or latest.",
+        ),
     ] = None,
     /,
     *,

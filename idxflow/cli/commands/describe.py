@@ -17,12 +17,16 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from idxflow.cli.completing import places
 from idxflow.cli.ending import DONE
 from idxflow.cli.options import Home, Json, PackOptions, home_of
 from idxflow.cli.output import put_json
 from schemas.errors import UsageError
 
-Place = Annotated[str, Parameter(help="A folder of pictures, one folder a class; an archive, a CSV or an .npz.")]
+Place = Annotated[
+    str,
+    Parameter(completer=places, help="A folder of pictures, one folder a class; an archive, a CSV or an .npz."),
+]
 Out = Annotated[Path | None, Parameter(metavar="FILE", help="A .toml to write the description into; none is replaced.")]
 
 

@@ -26,6 +26,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from idxflow.api import open_store
+from idxflow.cli.completing import one_of
 from idxflow.cli.ending import DONE
 from idxflow.cli.options import Home, Json, Word, flag, several
 from idxflow.cli.output import put_json
@@ -44,7 +45,8 @@ def export(
     /,
     *,
     format: Annotated[  # noqa: A002 - as the option is called
-        list[str] | None, several("FORMAT", f"{', '.join(FORMATS)}; several with commas. [keras]")
+        list[str] | None,
+        several("FORMAT", f"{', '.join(FORMATS)}; several with commas. [keras]", completer=one_of(*FORMATS)),
     ] = None,
     sign: Annotated[
         Path | None,

@@ -20,6 +20,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from idxflow.api import open_store
+from idxflow.cli.completing import runs_and_names
 from idxflow.cli.ending import DONE, report_error
 from idxflow.cli.interrupts import end_at_once, held_back
 from idxflow.cli.options import Home, Json, count, flag
@@ -30,7 +31,10 @@ from idxflow.views.hints import print_hints
 
 def hints(
     what: Annotated[
-        str, Parameter(help="A run or a model: the beginning of its id, an alias, or latest. [latest]")
+        str,
+        Parameter(
+            completer=runs_and_names, help="A run or a model: the beginning of its id, an alias, or latest. [latest]"
+        ),
     ] = "latest",
     /,
     *,

@@ -20,6 +20,7 @@ from cyclopts import Parameter
 
 from flows.run_record import RunRecord
 from idxflow.api import open_store
+from idxflow.cli.completing import runs_and_names
 from idxflow.cli.ending import DONE
 from idxflow.cli.options import Home, Json, flag
 from idxflow.cli.output import put_json
@@ -32,7 +33,8 @@ def pin(
     word: Annotated[
         str | None,
         Parameter(
-            help="A run, which is kept with all its artifacts, or a version: the first digits; an alias; latest."
+            completer=runs_and_names,
+            help="A run, which is kept with all its artifacts, or a version: the first digits; an alias; latest.",
         ),
     ] = None,
     /,

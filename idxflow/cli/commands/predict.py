@@ -23,8 +23,9 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from idxflow.cli.completing import models, places
 from idxflow.cli.ending import DONE, FAILED
-from idxflow.cli.options import Home, Json, flag, home_of
+from idxflow.cli.options import Home, Json, count, flag, home_of
 from idxflow.cli.output import put_json
 from schemas.errors import UsageError
 
@@ -33,12 +34,18 @@ NOTHING = "Nothing has run."
 
 def predict(
     model: Annotated[
-        str, Parameter(help="A run, a model, an alias, or latest (latest@mnist: of a data set); or an exported folder.")
+        str,
+        Parameter(
+            completer=models,
+            help="A run, a model, an alias, or latest (latest@mnist: of a data set); or an exported folder.",
+        ),
     ],
     paths: Annotated[
         list[str],
         Parameter(
-            name="PATH", help="What to name: a picture, folder, archive, CSV, npz or IDX file; several are taken."
+            name="PATH",
+            completer=places,
+            help="What to name: a picture, folder, archive, CSV, npz or IDX file; several are taken.",
         ),
     ],
     /,
@@ -53,7 +60,7 @@ def predict(
     ] = None,
     background: Annotated[
         int | None,
-        Parameter(metavar="LEVEL", help="0 to 255: what transparent parts are laid on. [as for training]"),
+        count(0, "0 to 255: what transparent parts are laid on. [as for training]", metavar="LEVEL"),
     ] = None,
     frames: Annotated[
         str | None, Parameter(metavar="WHICH", help="first: take the first frame. [as for training]")

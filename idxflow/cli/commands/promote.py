@@ -20,6 +20,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from idxflow.api import open_store
+from idxflow.cli.completing import aliases, runs_and_names
 from idxflow.cli.ending import BELOW, DONE, report_error
 from idxflow.cli.interrupts import end_at_once, held_back
 from idxflow.cli.options import Home, Json, flag
@@ -28,8 +29,13 @@ from schemas.errors import UsageError
 
 
 def promote(
-    what: Annotated[str, Parameter(help="A run or a model: the beginning of its id, an alias, or latest.")],
-    alias: Annotated[str, Parameter(help="The alias, perhaps with its data set: champion, champion@mnist.")],
+    what: Annotated[
+        str,
+        Parameter(completer=runs_and_names, help="A run or a model: the beginning of its id, an alias, or latest."),
+    ],
+    alias: Annotated[
+        str, Parameter(completer=aliases, help="The alias, perhaps with its data set: champion, champion@mnist.")
+    ],
     /,
     *,
     force: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -55,9 +56,10 @@ Recall of the test images, by class
   class  images         A        B           B - A
   owl         2  100.00 %   0.00 %  -100.00 points
   dog         2  100.00 %  50.00 %   -50.00 points
+  and 1 class with the same recall in both
 
 Is the difference in test accuracy significant?
-  No (p = 0.25)
+  No (p = 0.25): neither is better by more than chance
   Exact McNemar test, level 0.05: only A gets 3 images right, only B 0
 
 Test images that only A gets right: 3
@@ -100,7 +102,7 @@ def test_a_run_against_itself_is_all_the_same(home: Path, capsys: pytest.Capture
     titles = ("Parameters", "Data", "Code", "Environment of the training")
     assert "\n\n" + "\n".join(f"{title}: the same" for title in titles) + "\n\nMetrics\n" in text
     assert "\n\nRecall of the test images, by class: the same\n\n" in text
-    assert "  No (p = 1)\n" in text
+    assert "  No (p = 1): neither is better by more than chance\n" in text
 
 
 def test_json_is_one_document_with_every_image(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,9 +122,51 @@ def test_a_difference_beyond_chance_is_said_to_be(desk: Path, screen: Screen) ->
     other = finished_run(store, B, labels, labels=labels)
     print_comparison(screen, compare_runs(store, one, other), images=0)
     text = screen.text.getvalue()
-    assert "  Yes (p < 0.0001)\n" in text
+    assert "  Yes (p < 0.0001): B is better\n" in text
     assert "only A gets 0 images right, only B 40\n" in text
     assert text.endswith("Test images that only B gets right: 40\n  and 40 more, which --images 40 shows\n")
+
+
+def test_the_better_one_is_named_whichever_it_is(desk: Path, screen: Screen) -> None:
+    """The same two the other way around: it is A that is better."""
+    store, labels = Store(desk / "home"), [1] * 40
+    one = finished_run(store, A, [0] * 40, labels=labels)
+    other = finished_run(store, B, labels, labels=labels)
+    print_comparison(screen, compare_runs(store, other, one), images=0)
+    assert "  Yes (p < 0.0001): A is better\n" in screen.text.getvalue()
+
+
+def test_a_comparison_is_written_as_a_page(home: Path, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--html` leaves one file that asks for nothing and runs nothing, with what the console says."""
+    assert main(["compare", A, B, "--home", str(home), "--html", "page.html"]) == DONE
+    assert capsys.readouterr().out.endswith("\nWritten:         page.html\n")
+    page = (desk / "page.html").read_text()
+    assert page.startswith("<!doctype html>")
+    for words in ("neither is better by more than chance", "1 other", A, B):
+        assert words in page, words
+    assert "<script" not in page
+    assert not re.search(r"""(?:src|href)=["'](?!data:)""", page)
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("there.html", "there.html: expected a new file, found one that is there."),
+        ("page.txt", "page.txt: expected the ending .html, found the ending .txt."),
+        ("page", "page: expected the ending .html, found no ending."),
+        ("no/where.html", "no/where.html: expected a folder to write to, found none."),
+    ],
+)
+def test_a_page_replaces_nothing(
+    target: str, words: str, home: Path, desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where no page can go, that is told before anything is compared, and what is there stays."""
+    (desk / "there.html").write_text("mine")
+    assert main(["compare", A, B, "--home", str(home), "--html", target]) == WRONG_USAGE
+    output, errors = capsys.readouterr()
+    assert words in errors
+    assert not output
+    assert (desk / "there.html").read_text() == "mine"
 
 
 def test_why_chance_cannot_be_asked_is_said(desk: Path, screen: Screen) -> None:

@@ -17,10 +17,12 @@ from flows.dag import STAGES
 from idxflow.cli.commands.runs import runs
 from idxflow.cli.ending import DONE, WRONG_USAGE
 from idxflow.cli.main import main
+from idxflow.listing.rows import Row, lines_of, row_of
 from idxflow.views.layout import local_time
-from idxflow.views.run import Row, computed, row_of, run_lines
+from idxflow.views.runs import computed, run_lines
 from schemas.errors import UsageError
 from schemas.results import LEAKED, Caveat
+from schemas.training import Training
 from tests.artifacts.archive.history import FIRST, stage_record, write_long_history, write_run
 from tests.processes import PROJECT, bare_environment, run_python
 
@@ -191,7 +193,7 @@ def test_what_an_unfinished_run_computed() -> None:
 
 def test_a_narrow_terminal_sees_what_is_wanted_most() -> None:
     """At 80 columns a line is half of the id, no year and no profile, and never wider than the terminal."""
-    rows = [row("train", "evaluate", "report"), row(*STAGES[:3], "train", "report")]
+    rows = lines_of([row("train", "evaluate", "report"), row(*STAGES[:3], "train", "report")])
     narrow = [line.plain for line in run_lines(rows, 80)]
     assert narrow[1].startswith(f"01234567  {local_time(FIRST.isoformat())[5:]}  mnist")
     assert narrow[1].endswith("completed  train evaluate report")
@@ -212,3 +214,67 @@ def test_a_long_history_is_listed_and_shown_in_half_a_second(store: Store) -> No
             run_python("-m", "idxflow", *words, cwd=store.home.parent, environment=environment)
             took.append(time.perf_counter() - started)
         assert min(took) < 0.5, words
+
+
+def test_what_differs_from_the_profile_is_told(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run's own settings stand in its line as `--set` takes them; where no run has any there is no such column."""
+    write_run(store, "a" * 12)
+    runs()
+    assert "differs" not in capsys.readouterr().out
+    write_run(store, "b" * 12, minute=1, training=Training(hidden=(100, 50), epochs=10))
+    runs()
+    header, newest, older = capsys.readouterr().out.splitlines()
+    assert header.split()[4:6] == ["profile", "differs"]
+    assert "tutorial  hidden=[100,50] epochs=10  30.0 s" in newest
+    assert "hidden" not in older
+    runs(json=True)
+    assert [each["differs"] for each in json.loads(capsys.readouterr().out)] == [
+        {"hidden": [100, 50], "epochs": 10},
+        {},
+    ]
+
+
+def test_seeds_are_one_line_and_can_be_seen_alone(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Three seeds are a line with mean and spread, also where older ones are beyond the number that is listed."""
+    for number, accuracy in enumerate((0.95, 0.96, 0.97)):
+        write_run(store, f"{number:012}", minute=number, accuracy=accuracy, training=Training(seed=number))
+    runs(number=1)
+    _, line, note = capsys.readouterr().out.splitlines()
+    assert line.startswith("000000000002")
+    assert "(3 seeds)" in line
+    assert "96.00 ± 1.00 %" in line
+    assert line.endswith("3 runs")
+    assert note == "±  mean and standard deviation over the seeds of one configuration; --each lists its runs"
+    runs(each=True)
+    assert [row.split()[5] for row in capsys.readouterr().out.splitlines()[1:]] == ["seed=2", "seed=1", "seed=0"]
+    runs(json=True, number=1)
+    assert [each["id"] for each in json.loads(capsys.readouterr().out)] == ["000000000002"]
+
+
+def test_runs_are_chosen_and_sorted(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Conditions have to hold together, what is left is sorted, and how many are not shown is told."""
+    for number, accuracy in enumerate((0.95, 0.97, 0.96, 0.9)):
+        settings = Training(epochs=10 + number)
+        write_run(store, f"{number:012}", minute=number, accuracy=accuracy, training=settings)
+
+    def listed(*words: str) -> list[str]:
+        assert main(["runs", *words]) == DONE
+        return [line.split()[0][-1] for line in capsys.readouterr().out.splitlines()[1:] if line.startswith("0")]
+
+    assert listed("--sort", "test") == ["1", "2", "0", "3"]
+    assert listed("--sort", "test", "--reverse") == ["3", "0", "2", "1"]
+    assert listed("--where", "test>95.5") == ["2", "1"]
+    assert listed("--where", "test>95.5", "epochs<12") == ["1"]
+    assert main(["runs", "--sort", "epochs", "-n", "2", "--where", "test>0.92"]) == DONE
+    assert capsys.readouterr().out.splitlines()[-1] == "Not shown: 1 run. See -n and --all."
+    assert main(["runs", "--where", "state=failed"]) == DONE
+    assert capsys.readouterr().out == "No run for which this holds.\n"
+
+
+def test_a_configuration_stands_in_a_narrow_terminal_too() -> None:
+    """At 80 columns what differs is still there, before what was computed."""
+    own = row("train").model_copy(update={"differs": {"epochs": 10}})
+    header, line = (text.plain for text in run_lines(lines_of([own]), 80))
+    assert "differs" in header
+    assert "epochs=10" in line
+    assert len(line) <= 80
