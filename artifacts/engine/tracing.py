@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from artifacts.current import CURRENT, Call
@@ -10,6 +10,7 @@ from artifacts.engine.execution import Done, Execution
 from artifacts.refresh import Refresh
 from artifacts.stage import Stage
 from artifacts.store.store import Store
+from schemas.events import Event
 
 
 class Tracing:
@@ -31,6 +32,9 @@ class Tracing:
         """Note a stage, and of what it is called."""
         self.stages.setdefault(stage.stage, stage)
         self.calls.append((stage.stage, stage.name_of(arguments)))
+
+    def settled(self, stage: Stage, calls: Sequence[Mapping[str, Any]], below: Collection[str], event: Event) -> None:
+        """Have nothing: a graph is traced part by part."""
 
     def try_all(self, calls: Sequence[Call]) -> list[None]:
         """Note stages, and what the run calls them."""
