@@ -57,6 +57,9 @@ class CurrentRun(Protocol):
     def submit(self, stage: Stage, arguments: dict[str, Any]) -> Any:
         """Start a stage; `arguments` by name, among them what other stages returned."""
 
+    def seems_settled(self, stage: Stage, calls: Sequence[Mapping[str, Any]], below: Collection[str]) -> bool:
+        """Tell whether `settled` may well find all of them; nothing is checked, and nothing else is asked."""
+
     def settled(
         self, stage: Stage, calls: Sequence[Mapping[str, Any]], below: Collection[str], event: Event
     ) -> Sequence[Any] | None:

@@ -1,9 +1,9 @@
 """
-A year of nightly runs in one process, each after one more shard of a set: what a run takes beside its stages' work.
+Nightly runs, each after one more shard of a set: what a run takes beside its stages' work.
 
 Started by `benchmarks.year`. A run is `idxflow.run`, as a notebook or a scheduler's script calls it: on the home
-folder's own server, with its remote. The first run of the process, of another set in another home, loads what every run
-needs.
+folder's own server, with its remote. The first run of the process is marked: it loads libraries, and its memory is that
+of a run in a process of its own.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class Night(BaseModel):
     One run.
 
     Args:
+        fresh:       whether it was the first of its process.
         seconds:     all of it.
         bookkeeping: seconds in which no stage was at work: the union of the times from the moment at which one begins
                      to be computed, its inputs not yet hashed, to its commit is taken off.
@@ -68,6 +69,7 @@ class Night(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     night: int
+    fresh: bool
     seconds: float
     bookkeeping: float
     processor: float
@@ -85,7 +87,9 @@ class Night(BaseModel):
 
 
 def write_shard(folder: Path, name: str, seed: int, images: int) -> None:
-    """Write a shard whose images are like no others: uint8 (images, 8, 8), brightest in the columns of their class."""
+    """Write a shard, if it is not there: uint8 (images, 8, 8), like no others, each brightest where its class is."""
+    if (folder / f"{name}-labels.gz").exists():
+        return
     random = np.random.default_rng(seed)
     labels = random.permutation(np.arange(images) % CLASSES).astype(np.uint8)
     drawn = random.integers(0, 90, (images, SIDE, SIDE), np.uint8)
@@ -197,6 +201,7 @@ def run_year(year: Year) -> Iterator[Night]:
         folders = [year.home / "artifacts" / stage / version for stage, version in work.made]
         yield Night(
             night=night,
+            fresh=night == year.first,
             seconds=seconds,
             bookkeeping=seconds - work.seconds,
             processor=processor,
@@ -214,19 +219,11 @@ def run_year(year: Year) -> Iterator[Night]:
         )
 
 
-def warm_up(folder: Path) -> None:
-    """Load what every run needs, by a run over the digits in a home of its own, on a server of its own."""
-    import idxflow
-
-    idxflow.run("digits", home=folder, epochs=1, ephemeral=True)
-
-
 def main() -> None:
     """Do what the one argument asks for, and print a line of JSON a run."""
     year = Year.model_validate_json(sys.argv[1])
     said = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a run prints is nobody's answer
-    warm_up(year.home.with_name(f"{year.home.name}-warm"))
     for night in run_year(year):
         said.write(night.model_dump_json() + "\n")
         said.flush()

@@ -82,6 +82,10 @@ class Walk:
         """Do the work of a stage."""
         return execution()
 
+    def seems_settled(self, *_: Any) -> bool:
+        """Have nothing."""
+        return False
+
     def settled(self, stage: Stage, calls: Sequence[Mapping[str, Any]], below: Collection[str], event: Event) -> None:
         """Have nothing: each part is looked at."""
 

@@ -1,8 +1,9 @@
 """
 Growth over a year: 365 nightly runs, each after one more shard, on one home folder, one remote and one Prefect server.
 
-`benchmarks.nights` does them in one process; here they become figures. The first week is that from the second night on:
-a set of one shard has other stages. The remote is a folder: a server of a bucket would be measured with it.
+`benchmarks.nights` does them, a month in a process: TensorFlow keeps what it has compiled for each number of rows. Here
+they become figures. The first week begins with the second night, as a set of one shard has other stages; nights with
+which a process begins count for memory alone. The remote is a folder: a server would be measured with it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from benchmarks.nights import Night, Year
 from benchmarks.processes import HERE, PYTHON, clean_environment, server_of
 from schemas.errors import StageError
 
-WEEK = 7
+WEEK, MONTH = 7, 30
 FIRST = 2
 """The first night that counts."""
 MB = 10**6
@@ -54,15 +55,17 @@ def measure_year(setting: Setting, nights: int, images: int) -> Result:
     """
     with TemporaryDirectory(dir=setting.work) as folder:
         home, remote = Path(folder) / "home", Path(folder) / "remote"
-        year = Year(folder=Path(folder) / "set", home=home, first=1, nights=nights, images=images, remote=remote)
+        year = Year(folder=Path(folder) / "set", home=home, first=1, nights=1, images=images, remote=remote)
         environment = clean_environment() | {"IDXFLOW_REMOTE__URL": remote.as_uri()}
         found = list[Night]()
         with server_of(home):
-            for night in nights_of(year, environment):
-                found.append(night)
-                setting.told(f"night {night.night}, beside its stages' work", night.bookkeeping)
-                lines = "".join(f"{each.model_dump_json()}\n" for each in found)
-                (setting.work / "nights.jsonl").write_text(lines, "utf-8")
+            for first in range(1, nights + 1, MONTH):
+                month = {"first": first, "nights": min(first + MONTH - 1, nights)}
+                for night in nights_of(year.model_copy(update=month), environment):
+                    found.append(night)
+                    setting.told(f"night {night.night}, beside its stages' work", night.bookkeeping)
+                    lines = "".join(f"{each.model_dump_json()}\n" for each in found)
+                    (setting.work / "nights.jsonl").write_text(lines, "utf-8")
     times = {
         "a nightly run": [night.seconds for night in found],
         "a nightly run, beside its stages' work": [night.bookkeeping for night in found],
@@ -72,8 +75,8 @@ def measure_year(setting: Setting, nights: int, images: int) -> Result:
 
 def figures_of(nights: Sequence[Night]) -> list[Figure]:
     """Return what a year comes to: the last week beside the first, and how much there is in the end."""
-    counted = [night for night in nights if night.night >= FIRST]
-    first, last, end = counted[:WEEK], counted[-WEEK:], counted[-1]
+    counted = [night for night in nights if night.night >= FIRST and not night.fresh]
+    first, last, end, fresh = counted[:WEEK], counted[-WEEK:], nights[-1], [night for night in nights if night.fresh]
     when = f"night {end.night}"
     beside = "beside its stages' work"
 
@@ -92,6 +95,6 @@ def figures_of(nights: Sequence[Night]) -> list[Figure]:
         summarize(f"files of the home folder, {when}", "", [end.home_files]),
         summarize(f"remote, {when}", "MB", [end.remote / MB]),
         summarize(f"objects of the remote, {when}", "", [end.remote_files]),
-        summarize("memory of a nightly run, the first week", "MB", [n.peak / MB for n in first]),
-        summarize("memory of a nightly run, the last week", "MB", [n.peak / MB for n in last]),
+        summarize(f"memory of a nightly run, night {fresh[0].night}", "MB", [fresh[0].peak / MB]),
+        summarize(f"memory of a nightly run, night {fresh[-1].night}", "MB", [fresh[-1].peak / MB]),
     ]

@@ -93,7 +93,7 @@ class Sizes:
             files={file.name: self._bytes(file) for file in self._data.files},
             training=training,
             free=memory,
-            parts={name: len(split.parts) for name, split in self._data.splits.items() if split.parts},
+            parts={name: count for name, split in self._data.splits.items() if (count := len(split.parts))},
         )
 
     def _rows(self, split: Split) -> int | None:
@@ -187,7 +187,7 @@ class Admission:
         """
         known = headers_of_bundles(self.store, self.data) | dict(headers or {})
         room, sizes = room_of(self.store.home), Sizes(self.data, known)
-        needs = estimate(sizes, self.training, calls_of(lambda: dag(self.data, self.training)), room.memory)
+        needs = estimate(sizes, self.training, calls_of(lambda: dag(self.data, self.training), self.store), room.memory)
         if needs.memory > room.memory or needs.disk > room.disk:
             planning = Planning(self.store, Refresh(self.refresh), self.data.name)
             planning.dataset_id = self.data.identity

@@ -10,9 +10,10 @@ to be rebuilt, its shards are walked one by one, and it is made again. A set of 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, get_args
 
 import numpy as np
@@ -55,23 +56,47 @@ class Files:
     raw: Mapping[str, Any]
 
 
-def spans_of(split: Split) -> list[Span]:
+class _Same:
+    """Something that is told from others by its identity, however alike they are."""
+
+    def __init__(self, split: Split) -> None:
+        self.split = split
+
+    def __hash__(self) -> int:
+        return id(self.split)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.split is self.split
+
+
+def spans_of(split: Split) -> tuple[Span, ...]:
     """Return the shards of a split that are bundled, so many at a time; those after the last whole bundle are not."""
-    parts = split.parts
-    return [
-        Span(shards=split.shards[first : first + BUNDLED], specs=parts[first : first + BUNDLED], first=first + 1)
-        for first in range(0, len(parts) - BUNDLED + 1, BUNDLED)
-    ]
+    return _spans(_Same(split), BUNDLED) if len(split.shards) >= BUNDLED else ()
 
 
-def settled(split: Split) -> dict[int, Bundled]:
+@lru_cache(maxsize=8)  # a run asks several times
+def _spans(same: _Same, size: int) -> tuple[Span, ...]:
+    shards, parts = same.split.shards, same.split.parts
+    return tuple(
+        Span.of_shards(shards[first : first + size], parts[first : first + size], first + 1)
+        for first in range(0, len(parts) - size + 1, size)
+    )
+
+
+def seemingly_settled(spans: Iterable[Span]) -> list[Span]:
+    """Return those of which the bundles are there, whatever has become of what is in them."""
+    run = current_run()
+    return [span for span in spans if span.known and run.seems_settled(bundle, _calls(span), _BELOW)]
+
+
+def settled(spans: Iterable[Span]) -> dict[int, Bundled]:
     """
-    Take the bundles of a split that are there with all that is in them; nothing is computed.
+    Take the bundles of some spans that are there with all that is in them; nothing is computed.
 
     Returns: them, by the place of the first shard.
     """
     found = dict[int, Bundled]()
-    for span in spans_of(split):
+    for span in spans:
         if span.known:
             event = PartsSettled(span.split, tuple(span.names("tables")), tuple(span.names("proofs")))
             if taken := current_run().settled(bundle, _calls(span), _BELOW, event):
@@ -102,30 +127,34 @@ def headers_of_bundles(store: Store, data: Dataset) -> dict[str, Header]:
     return found
 
 
-def brought(data: Dataset, there: Mapping[Any, Mapping[int, Bundled]]) -> Files:
+def brought(data: Dataset, spans: Iterable[Span], before: Files | None = None) -> Files:
     """
     Call download, verify and decompress for each file but those that are in settled bundles alone.
 
-    Args: there: of each split, what `settled` returned.
+    Args:    spans: whose bundles are settled.  before: files that were brought already.
+    Returns: these, and what was called now.
     """
-    bundles = (each for some in there.values() for each in some.values())
-    done = Counter(name for each in bundles for name in each.span.names("proofs"))
+    done = Counter(name for span in spans for name in span.names("proofs"))
     times = Counter(file.name for split in data.splits.values() for file in split.files)
-    wanted = [file for file in data.files if times[file.name] > done[file.name]]
+    known = before.raw if before else {}
+    wanted = [file for file in data.files if times[file.name] > done[file.name] and file.name not in known]
     stored = {file.name: download(file) for file in wanted}
     proofs = {file.name: verify(file, stored[file.name]) for file in wanted}
-    return Files(proofs, {file.name: decompress(file, stored[file.name], proofs[file.name]) for file in wanted})
+    raw = {file.name: decompress(file, stored[file.name], proofs[file.name]) for file in wanted}
+    return Files({**before.proofs, **proofs}, {**before.raw, **raw}) if before else Files(proofs, raw)
 
 
 class Parted:
     """
     A split whose shards are parts: its tables and profiles, part by part, or bundle by bundle.
 
-    Args: there: its settled bundles, by the place of their first shard; no stage of the parts in them is called.
+    Args:
+        spans: as of `spans_of`.
+        there: its settled bundles, by the place of their first shard; no stage of the parts in them is called.
     """
 
-    def __init__(self, split: Split, there: Mapping[int, Bundled]) -> None:
-        self._shards, self._parts, self._spans = split.shards, split.parts, spans_of(split)
+    def __init__(self, split: Split, spans: Sequence[Span], there: Mapping[int, Bundled]) -> None:
+        self._shards, self._parts, self._spans = split.shards, split.parts, spans
         self._there = dict(there)
         settled_ones = {place for first in there for place in range(first, first + BUNDLED)}
         self._walked = [place for place in range(1, len(self._parts) + 1) if place not in settled_ones]

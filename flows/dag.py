@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from artifacts.current import current_run
 from artifacts.engine.tracing import stages_of
-from flows.bundling import Files, Parted, brought, proofs_of, settled
+from flows.bundling import Files, Parted, brought, proofs_of, seemingly_settled, settled, spans_of
 from schemas.catalog import load_dataset
 from schemas.datasets import Dataset
 from schemas.pictures import PictureSpec
@@ -74,10 +75,14 @@ def prepare(
         groups = group([packed], [packed], test, test, whole)
         files = Files({}, {})
     else:
-        there = {name: settled(split) for name, split in data.splits.items()}
-        files = brought(data, there)
+        spans = {name: spans_of(split) for name, split in data.splits.items()}
+        # While what is new is brought in, what is settled is looked at.
+        likely = {name: seemingly_settled(each) for name, each in spans.items()}
+        files = brought(data, chain(*likely.values()))
+        there = {name: settled(each) for name, each in likely.items()}
+        files = brought(data, (each.span for some in there.values() for each in some.values()), files)
         sized(files.raw)
-        parted = {name: Parted(split, there[name]) for name, split in data.splits.items() if split.parts}
+        parted = {name: Parted(split, spans[name], there[name]) for name, split in data.splits.items() if split.parts}
     tables, profiles = dict[Any, Any](), dict[Any, Any]()
     for name, split in data.splits.items():
         if name in parted:

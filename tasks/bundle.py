@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from artifacts.bundle import MEMBERS, Member, Members
-from artifacts.keys import digest_of
+from artifacts.keys import digest_of, plain
 from artifacts.ref import Ref
 from artifacts.stage import stage
 from schemas.datasets import Shard, TableSpec
@@ -28,14 +28,21 @@ class Span(Parameters):
     Shards of a split that stand one behind the other.
 
     Args:
-        specs: what the part of each has to look like.
-        first: place of the first one in the split, from 1.
+        specs:  what the part of each has to look like.
+        first:  place of the first one in the split, from 1.
+        digest: of all that decides what becomes of them: in the key it stands for shards and specs.
     """
 
-    outside_key: ClassVar[frozenset[str]] = frozenset({"first"})
+    outside_key: ClassVar[frozenset[str]] = frozenset({"first", "shards", "specs"})
     shards: tuple[Shard, ...]
     specs: tuple[TableSpec, ...]
+    digest: str
     first: int = 1
+
+    @classmethod
+    def of_shards(cls, shards: tuple[Shard, ...], specs: tuple[TableSpec, ...], first: int) -> Self:
+        """Make it of what the shards are. Args: specs: of one split: they differ by the names of shards alone."""
+        return cls(shards=shards, specs=specs, first=first, digest=digest_of([plain(shards), plain(specs[0])]))
 
     @property
     def of(self) -> str:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from artifacts.archive.index import RunIndex
 from artifacts.archive.reasons import Change, explain, explain_unasked
 from artifacts.current import CURRENT, Call
+from artifacts.engine.tracing import committed
 from artifacts.keys import references
 from artifacts.ref import Ref
 from artifacts.refresh import Refresh
@@ -98,6 +99,10 @@ class Planning:
     def submit(self, stage: Stage, arguments: dict[str, Any]) -> Ref | Pending:
         """Look whether a stage would be computed. Returns: its artifact's reference, or that it is pending."""
         return self._submit(stage, arguments, stage.name_of(arguments))
+
+    def seems_settled(self, stage: Stage, calls: Sequence[Mapping[str, Any]], below: Collection[str]) -> bool:
+        """Tell whether bundles are committed, and nothing below them is to be rebuilt."""
+        return not any(map(self.refresh.concerns, (stage.stage, *below))) and committed(self.store, stage, calls)
 
     def settled(
         self,

@@ -18,6 +18,7 @@ from artifacts.archive.reasons import explain, sentence
 from artifacts.current import CURRENT
 from artifacts.engine.execution import Done, Execution
 from artifacts.engine.foreign import own_error
+from artifacts.engine.tracing import committed
 from artifacts.ref import Ref
 from artifacts.refresh import Refresh
 from artifacts.remote.background import Background
@@ -120,6 +121,12 @@ class RunLog:
                 self._pushes.add(row.stage, row.version)
             with suppress(StoreError):  # the record that counts is the one of the end
                 self.note()
+
+    def seems_settled(self, stage: Stage, calls: Sequence[Mapping[str, Any]], below: Collection[str]) -> bool:
+        """Tell whether bundles are committed, or may be in the remote, and nothing below them is to be rebuilt."""
+        if any(map(self.refresh.concerns, (stage.stage, *below))):
+            return False
+        return bool(self.remote) or committed(self.store, stage, calls)
 
     def settled(
         self, stage: Stage, calls: Sequence[Mapping[str, Any]], below: Collection[str], event: Event

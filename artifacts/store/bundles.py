@@ -12,7 +12,6 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from artifacts.ref import Ref
 from artifacts.run_record import StageRecord
 from artifacts.store import files
 from artifacts.store.holds import hold_all
-from artifacts.store.integrity import TICK, Damage, Stored, hashed_notes, identity, remember_hashed
+from artifacts.store.integrity import TICK, Damage, Stored, hashed_notes, remember_hashed
 from artifacts.store.publishing import restore
 from artifacts.store.store import Store
 from schemas.errors import StoreError
@@ -84,8 +83,10 @@ def take_members(store: Store, stored: Stored, run: str, fetch: Fetch) -> bool:
             if after and (before is None or before == after):
                 looks[_key(member)] = after[0]
     if others:
-        with suppress(OSError):
-            remember_hashed(stored.folder, {MEMBERS: identity(stored.folder / MEMBERS)}, looks)
+        # What is carried over has been proven: a note that was taken too soon after a change is not made older by this.
+        known = notes.get(MEMBERS)
+        proven = isinstance(known, list) and known and isinstance(known[-1], int) and when - known[-1] > TICK
+        remember_hashed(stored.folder, {}, {**({MEMBERS: known} if proven else {}), **looks})
     return True
 
 
@@ -113,11 +114,12 @@ def look_of(folder: Path) -> tuple[str, int] | None:
     Returns: a digest of their names, sizes, inodes and times, and the newest of those times, in nanoseconds; None where
              there is none, or something in it is no plain file.
     """
-    seen, newest = [], 0
+    seen, newest, path = [], 0, str(folder)
     try:
-        if folder.is_symlink() or folder.parent.is_symlink():
+        above = os.path.dirname(path)  # noqa: PTH120 - of thousands of folders a path takes most of the time
+        if not stat.S_ISDIR(os.lstat(path).st_mode) or stat.S_ISLNK(os.lstat(above).st_mode):
             return None
-        with os.scandir(folder) as entries:
+        with os.scandir(path) as entries:
             for entry in entries:
                 if entry.name == NOTE or entry.name.startswith("."):
                     continue

@@ -45,6 +45,10 @@ class Walk:
         self.rows.append(stage_record(done.ref, cached=done.row.cached))
         return done.ref.at(self.store.folder(done.ref.stage, done.ref.version))
 
+    def seems_settled(self, *_: Any) -> bool:
+        """Have nothing."""
+        return False
+
     def settled(self, stage: Stage, calls: Sequence[Mapping[str, Any]], below: Collection[str], event: Event) -> None:
         """Have nothing: each part is looked at."""
 
