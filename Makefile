@@ -14,7 +14,7 @@ MNIST ?= ../shared/mnist
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-postgres test-dashboard bench bench-scale bench-sweep lint format install lock schema clean
+.PHONY: help run test test-all test-postgres test-dashboard bench bench-scale bench-sweep bench-remote bench-year lint format install lock schema clean
 
 help:  ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -47,6 +47,12 @@ bench-scale: $(INSTALLED)  ## Measure the growth to 100 times MNIST; needs 10 GB
 
 bench-sweep: $(INSTALLED)  ## Compare a sweep with Optuna around plain fit, half an hour: make bench-sweep MNIST=DIR
 	$(BIN)/python -m benchmarks sweep --mnist "$(MNIST)" $(ARGS)
+
+bench-remote: $(INSTALLED)  ## Push and pull 2 GB and 10,000 small artifacts beside obstore's own calls, a quarter of an hour.
+	$(BIN)/python -m benchmarks remote $(ARGS)
+
+bench-year: $(INSTALLED)  ## Measure 365 nightly runs over a set that grows by a shard a night, half an hour.
+	$(BIN)/python -m benchmarks year $(ARGS)
 
 lint: $(INSTALLED)  ## Run the checks that only read the code; the pre-commit hook is this.
 	$(BIN)/ruff format --check

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,6 +14,7 @@ from artifacts.store.store import Store
 if TYPE_CHECKING:
     from artifacts.engine.execution import Done, Execution
     from artifacts.stage import Stage
+    from schemas.events import Event
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,22 @@ class CurrentRun(Protocol):
 
     def submit(self, stage: Stage, arguments: dict[str, Any]) -> Any:
         """Start a stage; `arguments` by name, among them what other stages returned."""
+
+    def seems_settled(self, stage: Stage, calls: Sequence[Mapping[str, Any]], below: Collection[str]) -> bool:
+        """Tell whether `settled` may well find all of them; nothing is checked, and nothing else is asked."""
+
+    def settled(
+        self, stage: Stage, calls: Sequence[Mapping[str, Any]], below: Collection[str], event: Event
+    ) -> Sequence[Any] | None:
+        """
+        Take bundles if all of them are there with all their members, whole; nothing is computed.
+
+        Args:    calls: arguments by name, of each, without those that follow from them.  below: stages by which their
+                        members come to be.
+                 event: is emitted if all are there.
+        Returns: of each as `submit`; None where members have to be looked for one by one, as one is not there, or is to
+                 be rebuilt.
+        """
 
     def try_all(self, calls: Sequence[Call]) -> Sequence[Any]:
         """

@@ -28,6 +28,10 @@ class Refresh:
             return None
         return self._wanted.get((stage, "")) or self._wanted.get((stage, name))
 
+    def concerns(self, stage: str) -> bool:
+        """Tell whether anything that a stage makes is to be rebuilt, and may not have been yet."""
+        return any(wanted[0] == stage and wanted not in self._done for wanted in self._wanted)
+
     def settle(self, stage: str, name: str) -> None:
         """Note that this has been rebuilt; whatever else the stage makes is wanted as before."""
         self._done.add((stage, name))

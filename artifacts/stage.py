@@ -9,6 +9,9 @@ stored file by its SHA-256, and nothing where the artifact is rebuilt; `spare`, 
 asked for the rebuilding; `own`, the notes on people's own folders; `earlier`, which finds the folder of the newest
 artifact of the stage and name that the same code made, and nothing where the artifact is rebuilt.
 
+Arguments that a stage names as `derived` follow from the others, which decide them: they are in its lineage, and not in
+its key, so that the key is known before they are.
+
 Arguments that a stage names as `outside_key` save it work and change no bit of its result, as an artifact with a part
 of that work done. They are in neither key nor lineage, and None where a person asked for the rebuilding; what is given
 is bound and checked as any input.
@@ -51,6 +54,7 @@ class Stage:
         outside_key:    arguments that decide the time it takes and no bit of its result; None by default.
         on_demand:      arguments of which it reads few artifacts, if any: each is hashed when it is first asked for a
                         file; all others before the work begins.
+        derived:        arguments that follow from the others; None by default.
     """
 
     def __init__(  # noqa: PLR0917 - the decorator alone calls it
@@ -63,13 +67,14 @@ class Stage:
         on_main_thread: bool,
         outside_key: frozenset[str] = frozenset(),
         on_demand: frozenset[str] = frozenset(),
+        derived: frozenset[str] = frozenset(),
     ) -> None:
         self.function, self.stage, self.name = function, stage, name
         self.packages, self.imports, self.on_main_thread = packages, imports, on_main_thread
-        self.outside_key, self.on_demand = outside_key, on_demand
+        self.outside_key, self.on_demand, self.derived = outside_key, on_demand, derived
         if not STAGE_WORD.fullmatch(self.stage):
             raise ValueError(f"stage {self.stage!r}: expected small letters, digits and underscores, 32 at most")
-        for argument in sorted(outside_key):
+        for argument in sorted(outside_key | derived):
             if argument not in self.signature.parameters or self.signature.parameters[argument].default is not None:
                 raise ValueError(f"stage {self.stage!r}: expected an argument {argument} that is None by default")
         self.__doc__ = function.__doc__
@@ -105,7 +110,7 @@ class Stage:
         return self.name.format(**arguments)
 
     def deciding(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the arguments that decide the result."""
+        """Return the arguments that decide the result, and those that follow from them."""
         return {name: value for name, value in arguments.items() if name not in self.outside_key}
 
     def inputs(self, arguments: Mapping[str, Any]) -> tuple[Input, ...]:
@@ -131,7 +136,7 @@ class Stage:
             self._code = code_digests(self.function.__module__, scans)
         if scans:
             scans.save()
-        arguments = self.deciding(arguments)
+        arguments = {name: value for name, value in self.deciding(arguments).items() if name not in self.derived}
         inputs = {name for name, value in arguments.items() if references(value)}
         return KeyParts(
             stage=self.stage,
@@ -181,9 +186,10 @@ def stage(
     on_main_thread: bool = False,
     outside_key: Collection[str] = (),
     on_demand: Collection[str] = (),
+    derived: Collection[str] = (),
 ) -> Callable[[Callable[..., Summary]], Stage]:
     """Make a function a stage; see `Stage` for the arguments."""
-    sets = frozenset(outside_key), frozenset(on_demand)
+    sets = frozenset(outside_key), frozenset(on_demand), frozenset(derived)
     return lambda function: Stage(function, stage or function.__name__, name, packages, imports, on_main_thread, *sets)
 
 

@@ -1,4 +1,4 @@
-"""The benchmarks' command line: `python -m benchmarks speed --mnist DIR`, `scale`, `sweep`, `page`."""
+"""The benchmarks, by command: `python -m benchmarks speed --mnist DIR`, `scale`, `sweep`, `remote`, `year`, `page`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from schemas.errors import IdxflowError
 
 Bench = Literal["data", "evaluation", "fit", "cold", "warm", "tuned"]
 Scaling = Literal["growth", "streaming"]
+Travel = Literal["large", "many"]
 Mnist = Annotated[Path, Parameter(help="Folder of the four .gz files of MNIST.")]
 Work = Annotated[Path, Parameter(help="Folder for what is made on the way, and for the results as JSON.")]
 Repeats = Annotated[int, Parameter(help="Turns that count, after one that warms up.")]
@@ -106,6 +107,46 @@ def sweep(
     setting = _prepare(Setting(mnist, work, dataset, repeats, epochs, _tell))
     settings = {"repeats": repeats, "epochs": epochs, "trials": trials}
     _run({"sweep": partial(measure_sweep, setting, trials)}, work / "sweep.json", settings)
+
+
+@app.command
+def year(
+    *,
+    work: Work = WORK,
+    nights: Annotated[int, Parameter(help="Runs, each after one more shard; 20 at least.")] = 365,
+    images: Annotated[int, Parameter(help="Of a shard, 8 x 8 pixels.")] = 200,
+) -> None:
+    """Measure nightly runs over a set that grows by a shard a night; write WORK/year.json and WORK/nights.jsonl."""
+    from benchmarks.year import measure_year
+
+    work.mkdir(parents=True, exist_ok=True)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    setting = Setting(work, work.absolute(), told=_tell)
+    _run({"year": partial(measure_year, setting, nights, images)}, work / "year.json", {"nights": nights})
+
+
+@app.command
+def remote(
+    *,
+    work: Work = WORK,
+    repeats: Repeats = 3,
+    large: Annotated[int, Parameter(help="MB of the large artifact.")] = 2000,
+    many: Annotated[int, Parameter(help="Small artifacts.")] = 10_000,
+    only: Annotated[list[Travel] | None, Parameter(negative="", consume_multiple=True, help="This, not both.")] = None,
+) -> None:
+    """Measure pushes and pulls beside obstore's own calls; write WORK/remote.json or WORK/remote-PART.json."""
+    from benchmarks.remotes import measure_large, measure_many
+
+    work.mkdir(parents=True, exist_ok=True)
+    setting = Setting(work, work.absolute(), repeats=repeats, told=_tell)
+    benches: dict[Travel, Callable[[], Result]] = {
+        "large": partial(measure_large, setting, large * 10**6),
+        "many": partial(measure_many, setting, many),
+    }
+    wanted: dict[str, Callable[[], Result]] = {
+        name: bench for name, bench in benches.items() if not only or name in only
+    }
+    _run(wanted, _target(work, "remote", only), {"repeats": repeats, "megabytes": large, "artifacts": many})
 
 
 @app.command

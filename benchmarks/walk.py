@@ -6,7 +6,7 @@ import functools
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
@@ -20,6 +20,7 @@ from artifacts.stage import Stage
 from artifacts.store.store import Store
 from flows.dag import GRAPH, dag
 from schemas.datasets import Dataset
+from schemas.events import Event
 from schemas.parameters import Summary
 from schemas.training import Training
 
@@ -81,6 +82,13 @@ class Walk:
         """Do the work of a stage."""
         return execution()
 
+    def seems_settled(self, *_: Any) -> bool:
+        """Have nothing."""
+        return False
+
+    def settled(self, stage: Stage, calls: Sequence[Mapping[str, Any]], below: Collection[str], event: Event) -> None:
+        """Have nothing: each part is looked at."""
+
     def try_all(self, calls: Sequence[Call]) -> list[Future[Ref]]:
         """Do what each call asks for; a failure is none that is an outcome."""
         return [self.submit(call.stage, call.stage.bind(**call.arguments)) for call in calls]
@@ -118,7 +126,8 @@ class Walk:
             finally:
                 self._note(self.own, stage, started)
 
-        return Stage(timed, stage.stage, stage.name, stage.packages, stage.imports, stage.on_main_thread)
+        apart = stage.outside_key, stage.on_demand, stage.derived
+        return Stage(timed, stage.stage, stage.name, stage.packages, stage.imports, stage.on_main_thread, *apart)
 
     def _note(self, times: dict[str, float], stage: Stage, started: float) -> None:
         with self._timing:

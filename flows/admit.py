@@ -21,6 +21,7 @@ from artifacts.engine.plan import Plan, Planning
 from artifacts.engine.tracing import calls_of
 from artifacts.refresh import Refresh
 from artifacts.store.store import Store
+from flows.bundling import headers_of_bundles
 from flows.dag import dag
 from flows.identify import local_path
 from flows.size import Work, needs_of
@@ -66,9 +67,10 @@ class Sizes:
 
     def __init__(self, data: Dataset, headers: Mapping[str, Header] | None = None) -> None:
         self._data = data
-        local = {file.name: local_path(file) for file in data.files}
-        found = {file.name: header_in(path, file) for file in data.files if (path := local[file.name])}
-        self._headers = {name: header for name, header in found.items() if header} | dict(headers or {})
+        known = dict(headers or {})
+        local = {file.name: local_path(file) for file in data.files if file.name not in known}
+        found = {file.name: header_in(path, file) for file in data.files if (path := local.get(file.name))}
+        self._headers = {name: header for name, header in found.items() if header} | known
         self._stored = {name: path.stat().st_size for name, path in local.items() if path}
 
     @property
@@ -91,7 +93,7 @@ class Sizes:
             files={file.name: self._bytes(file) for file in self._data.files},
             training=training,
             free=memory,
-            parts={name: len(split.parts) for name, split in self._data.splits.items() if split.parts},
+            parts={name: count for name, split in self._data.splits.items() if (count := len(split.parts))},
         )
 
     def _rows(self, split: Split) -> int | None:
@@ -183,8 +185,9 @@ class Admission:
         Args:   headers: of IDX files, by the name of the file that they are of, where they are known by now.
         Raises: TooLarge: it does not.
         """
-        room, sizes = room_of(self.store.home), Sizes(self.data, headers)
-        needs = estimate(sizes, self.training, calls_of(lambda: dag(self.data, self.training)), room.memory)
+        known = headers_of_bundles(self.store, self.data) | dict(headers or {})
+        room, sizes = room_of(self.store.home), Sizes(self.data, known)
+        needs = estimate(sizes, self.training, calls_of(lambda: dag(self.data, self.training), self.store), room.memory)
         if needs.memory > room.memory or needs.disk > room.disk:
             planning = Planning(self.store, Refresh(self.refresh), self.data.name)
             planning.dataset_id = self.data.identity
@@ -205,7 +208,7 @@ class Admission:
         Args:   raw: what `decompress` returned, by file.
         Raises: TooLarge: it does not fit.  Stopped: a file did not come to its end well.
         """
-        if not Sizes(self.data).known:
+        if not Sizes(self.data, headers_of_bundles(self.store, self.data)).known:
             current_run().require(*raw.values())
             self.check(headers_of(self.data, raw, current_run()))
 
@@ -217,7 +220,7 @@ def headers_of(data: Dataset, raw: Mapping[str, Any], run: CurrentRun) -> dict[s
     Args:    raw: what `decompress` returned, by file.
     Returns: them, by the name of the file that they are of.
     """
-    refs = {file: run.reference(raw[file.name]) for file in data.files}
+    refs = {file: run.reference(raw[file.name]) for file in data.files if file.name in raw}
     found = {file.name: header_in(ref.file(), file) for file, ref in refs.items() if ref}
     return {name: header for name, header in found.items() if header}
 

@@ -176,8 +176,8 @@ def trained(store: Store, word: str) -> Trained:
     rows = {(row.stage, row.name): row for row in run.stages}
     chosen = {
         "train": [row for row in run.stages if (row.stage, row.name) == ("train", "")],  # not one of a sweep's
-        PARSE: rows_of(run.stages, PARSE, "train"),
-        VALIDATE: rows_of_profile(run.stages, "train"),
+        PARSE: rows_of(store, run.stages, PARSE, "train"),
+        VALIDATE: rows_of_profile(store, run.stages, "train"),
         "evaluate": [row for row in run.stages if (row.stage, row.name) == ("evaluate", "")],
     }
     if missing := [stage for stage, some in chosen.items() if not some]:

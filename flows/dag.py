@@ -4,29 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from artifacts.current import current_run
 from artifacts.engine.tracing import stages_of
+from flows.bundling import Files, Parted, brought, proofs_of, seemingly_settled, settled, spans_of
 from schemas.catalog import load_dataset
-from schemas.datasets import Dataset, Split
+from schemas.datasets import Dataset
 from schemas.pictures import PictureSpec
 from schemas.source import Source
 from schemas.training import Training
 from schemas.verdict import Terms
-from tasks.decompress import decompress
-from tasks.download import download
 from tasks.evaluate import evaluate
 from tasks.group import group
 from tasks.normalize import normalize
 from tasks.pack import pack
 from tasks.parse import parse
-from tasks.profile import profile
 from tasks.promote import promote
 from tasks.report import report
 from tasks.train import train
 from tasks.validate import validate
-from tasks.verify import verify
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Prepared:
     Data that passed every check: what the calls of its stages returned, by split.
 
     Args:
-        tables, profiles: of a split that is one part one call, else a list of them, one a part.
+        tables, profiles: of a split that is one part one call, else a list of them, one a part or a bundle of parts.
         validated:        one a split.
     """
 
@@ -58,19 +56,6 @@ class Prepared:
     proofs: list[Any]
 
 
-def parsed(split: Split, images: list[Any], labels: list[Any], groups: Any) -> Any:
-    """Call parse for each part of a split, given the files of its shards; of a split that is one part once."""
-    if not split.parts:
-        return parse(images, labels, split.spec, split.corrections, groups)
-    shards = zip(images, labels, split.parts, strict=True)
-    return [parse([image], [label], part) for image, label, part in shards]
-
-
-def profiled(split: Split, tables: Any) -> list[Any] | None:
-    """Call profile for each part of a split; of a split that is one part validate does that."""
-    return [profile(table, part) for table, part in zip(tables, split.parts, strict=True)] if split.parts else None
-
-
 def prepare(
     data: Dataset,
     checked: Callable[[], None] = lambda: None,
@@ -81,33 +66,47 @@ def prepare(
 
     Args: checked, sized: as of `dag`.
     """
-    proofs: dict[str, Any] = {}
     packed = groups = None
+    parted = dict[Any, Parted]()
     if data.packed:
         packed = pack(data.packed)
-        images = labels = {name: [packed] for name in data.splits}
         test = [packed] if data.test_fraction is None else []
         whole = data.splits["train"].spec.model_copy(update={"test_fraction": None})
         groups = group([packed], [packed], test, test, whole)
+        files = Files({}, {})
     else:
-        stored = {file.name: download(file) for file in data.files}
-        proofs = {file.name: verify(file, stored[file.name]) for file in data.files}
-        raw = {file.name: decompress(file, stored[file.name], proofs[file.name]) for file in data.files}
-        sized(raw)
-        images = {name: [raw[shard.images.name] for shard in split.shards] for name, split in data.splits.items()}
-        labels = {name: [raw[shard.labels.name] for shard in split.shards] for name, split in data.splits.items()}
+        spans = {name: spans_of(split) for name, split in data.splits.items()}
+        # While what is new is brought in, what is settled is looked at.
+        likely = {name: seemingly_settled(each) for name, each in spans.items()}
+        files = brought(data, chain(*likely.values()))
+        there = {name: settled(each) for name, each in likely.items()}
+        files = brought(data, (each.span for some in there.values() for each in some.values()), files)
+        sized(files.raw)
+        parted = {name: Parted(split, spans[name], there[name]) for name, split in data.splits.items() if split.parts}
+    tables, profiles = dict[Any, Any](), dict[Any, Any]()
+    for name, split in data.splits.items():
+        if name in parted:
+            parted[name].parse(files.raw)
+        else:
+            images = [packed] if data.packed else [files.raw[shard.images.name] for shard in split.shards]
+            labels = [packed] if data.packed else [files.raw[shard.labels.name] for shard in split.shards]
+            tables[name] = parse(images, labels, split.spec, split.corrections, groups)
+    for each in parted.values():
+        each.profile()
+    for name, each in parted.items():
+        each.bundle(files.proofs)
+        tables[name], profiles[name] = each.tables, each.profiles
+    proofs = proofs_of(files, parted.values())
     specs = {name: split.spec for name, split in data.splits.items()}
-    tables = {name: parsed(split, images[name], labels[name], groups) for name, split in data.splits.items()}
-    profiles = {name: profiled(split, tables[name]) for name, split in data.splits.items()}
-    known = validate(tables["train"], specs["train"], data.checks, None, packed, profiles["train"])
-    measured = profiles["train"] or known
-    tested = validate(tables["test"], specs["test"], data.checks, measured, packed, profiles["test"])
+    known = validate(tables["train"], specs["train"], data.checks, None, packed, profiles.get("train"))
+    measured = profiles.get("train") or known
+    tested = validate(tables["test"], specs["test"], data.checks, measured, packed, profiles.get("test"))
     validated = {"train": known, "test": tested}
-    profiles = {name: profiles[name] or validated[name] for name in data.splits}
+    profiles = {name: profiles.get(name) or validated[name] for name in data.splits}
     normalizer = normalize(known)
     current_run().require(*validated.values(), normalizer)  # nothing is trained before all that is cheap has passed
     checked()
-    return Prepared(tables, profiles, validated, normalizer, groups, packed, list(proofs.values()))
+    return Prepared(tables, profiles, validated, normalizer, groups, packed, proofs)
 
 
 def dag(

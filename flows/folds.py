@@ -49,7 +49,7 @@ def base_of(store: Store, record: RunRecord) -> Base:
             ArtifactDamaged.
     """
     found = {(row.stage, row.name): row for row in record.stages}
-    tables, normalizer = rows_of(record.stages, PARSE, "train"), found.get(("normalize", ""))
+    tables, normalizer = rows_of(store, record.stages, PARSE, "train"), found.get(("normalize", ""))
     groups = found.get(("group", ""))
     subject = subject_of(store, RunRecord.model_validate(record.model_dump()))
     if not tables or normalizer is None or record.held_out is None:

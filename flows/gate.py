@@ -21,6 +21,7 @@ from artifacts.current import CurrentRun, current_run
 from artifacts.keys import digest_of
 from artifacts.manifest import Manifest
 from artifacts.ref import Ref
+from artifacts.store.bundles import spread_inputs, spread_refs
 from artifacts.store.store import Store
 from schemas.errors import ArtifactDamaged, StoreError
 from schemas.verdict import VERDICT, Promotion, Terms, Verdict
@@ -184,7 +185,10 @@ class Gate:
         if champion is None or champion.stage != MODEL:
             return None, None
         of_it = [
-            (_digest_of([each.digest for each in one.inputs if each.argument == "test"]), one)
+            (
+                _digest_of([each.digest for each in spread_inputs(self.store, one.inputs) if each.argument == "test"]),
+                one,
+            )
             for one in self.store.manifests(SCORES)
             if any(each.stage == MODEL and each.digest == champion.digest for each in one.inputs)
         ]
@@ -227,7 +231,7 @@ def _known_parts(run: CurrentRun, result: Any) -> Parts | None:
         ref: Ref | None = _known(run, result)
         return ref
     found = [_known(run, each) for each in result]
-    return None if any(each is None for each in found) else found
+    return None if any(each is None for each in found) else spread_refs(run.store, found)
 
 
 def _digest_of(digests: list[str]) -> str:

@@ -12,8 +12,10 @@ or a mirror, in the order in which the description names them.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -30,6 +32,8 @@ from tasks.transport.mirror import MirrorFault, address_of
 
 NAMED = 3
 """Files that a message names; the others are counted."""
+PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""Names of files that an address spells as they are."""
 logger = logging.getLogger("idxflow.dataset")
 
 
@@ -247,10 +251,21 @@ def local_path(file: RemoteFile) -> Path | None:
 
 
 def _path_in(folder: str, name: str) -> Path:
+    if PLAIN.fullmatch(name):  # of thousands of files the way there and back takes most of the time
+        return _folder_at(folder) / name
     try:
         return Path(url2pathname(urlsplit(address_of(folder, name)).path))
     except MirrorFault:
         return Path(name).absolute() / "no folder"
+
+
+@lru_cache(maxsize=64)
+def _folder_at(folder: str) -> Path:
+    """Return the folder that an address stands for."""
+    try:
+        return Path(url2pathname(urlsplit(address_of(folder, "name")).path)).parent
+    except MirrorFault:
+        return Path("no folder").absolute()
 
 
 def _named(names: Sequence[str]) -> str:

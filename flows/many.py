@@ -16,6 +16,8 @@ NAMED = 3
 """Rows of such that are named with their reason; the others are in a count."""
 FILES, PARTS = ("download", "verify", "decompress"), ("parse", "profile")
 """Stages that are called once a file, and once a part."""
+BUNDLES = ("bundle",)
+"""Stages that are called once for many parts."""
 
 
 class Row(Protocol):
@@ -75,7 +77,7 @@ def split_of(row: Row) -> str | None:
     if row.stage in FILES:
         return ""
     split, _, shard = row.name.partition(" ")
-    return split if row.stage in PARTS and shard else None
+    return split if row.stage in (*PARTS, *BUNDLES) and shard else None
 
 
 def grouped(rows: Iterable[R]) -> list[list[R]]:
@@ -114,7 +116,7 @@ def shown(rows: Sequence[Ended]) -> Shown:
 
 def name_in(row: Row) -> str:
     """Return what a row is of, less what the words of its group say: of a part the shard."""
-    return row.name.partition(" ")[2] if row.stage in PARTS else row.name
+    return row.name.partition(" ")[2] if row.stage in (*PARTS, *BUNDLES) else row.name
 
 
 def reasons_of(told: Sequence[tuple[str, str]]) -> str:
@@ -132,11 +134,16 @@ def tell_parts(data: Dataset) -> frozenset[tuple[str, str]]:
 
     Returns: them: stage, and of what.
     """
+    from flows.bundling import KINDS, spans_of  # inside: what shows runs does without the stages
+
     names = {split: [part.of for part in each.parts] for split, each in data.splits.items()}
     if not any(names.values()):
         return frozenset()
     expected = {(stage, ""): [file.name for file in data.files] for stage in FILES}
     expected |= {(stage, split): parts for stage in PARTS for split, parts in names.items()}
+    for each in data.splits.values():
+        bundles = [f"{span.of} {kind}" for span in spans_of(each) for kind in KINDS]
+        expected |= {(stage, each.spec.split): bundles for stage in BUNDLES}
     many = {key: of for key, of in expected.items() if len(of) >= MANY}
     for (stage, split), of in many.items():
         emit(PartsExpected(stage, split, frozenset(of)))
@@ -144,4 +151,4 @@ def tell_parts(data: Dataset) -> frozenset[tuple[str, str]]:
 
 
 def _unit(stage: str) -> str:
-    return "file" if stage in FILES else "part"
+    return "file" if stage in FILES else "bundle" if stage in BUNDLES else "part"

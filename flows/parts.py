@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from artifacts.archive.lookup import stored_artifact
+from artifacts.bundle import BUNDLE
 from artifacts.run_record import StageRecord
+from artifacts.store.bundles import spread_rows
 from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
 
@@ -16,15 +18,22 @@ if TYPE_CHECKING:
 PARSE, PROFILE, VALIDATE = "parse", "profile", "validate"
 
 
-def rows_of(stages: Iterable[StageRecord], stage: str, split: str) -> list[StageRecord]:
-    """Return the rows of what a stage made of a split or of its parts, in their order; none: the run had none."""
-    return [row for row in stages if row.stage == stage and (row.name == split or row.name.startswith(f"{split} "))]
+def rows_of(store: Store, stages: Iterable[StageRecord], stage: str, split: str) -> list[StageRecord]:
+    """
+    Return the rows of what a stage made of a split or of its parts, in their order; none: the run had none.
+
+    Where the run took a bundle of parts it is a row for each of these.
+    """
+    rows = [row for row in stages if row.stage in (BUNDLE, stage)]
+    first = sorted(rows, key=lambda row: row.stage != BUNDLE)  # what is in no bundle stands behind all that is
+    every = [row for row in spread_rows(store, first) if row.stage == stage]
+    return [row for row in every if row.name == split or row.name.startswith(f"{split} ")]
 
 
-def rows_of_profile(stages: Iterable[StageRecord], split: str) -> list[StageRecord]:
+def rows_of_profile(store: Store, stages: Iterable[StageRecord], split: str) -> list[StageRecord]:
     """Return the rows of the image profile of a split: those of its parts, or of validate where it is one part."""
     rows = list(stages)
-    return rows_of(rows, PROFILE, split) or rows_of(rows, VALIDATE, split)
+    return rows_of(store, rows, PROFILE, split) or rows_of(store, rows, VALIDATE, split)
 
 
 def stored_parts(store: Store, rows: Iterable[StageRecord], *, fully: bool = False) -> list[Stored]:

@@ -95,7 +95,7 @@ def candidate_of(store: Store, record: RunRecord) -> Candidate:
     Raises: UsageError: it did not complete, has no model, or what it left is no longer stored.  ArtifactDamaged.
     """
     rows = {(row.stage, row.name): row for row in record.stages}
-    tests = rows_of(record.stages, PARSE, "test")
+    tests = rows_of(store, record.stages, PARSE, "test")
     there = [row for row in (rows.get(("train", "")), rows.get(("evaluate", ""))) if row]
     if state_of(store, record) != "completed" or len(there) < 2 or not tests:
         raise UsageError(

@@ -119,7 +119,7 @@ class ArchivedRun:
 
         Raises: as `artifact`.
         """
-        rows = rows_of(self.record.stages, PARSE, split)
+        rows = rows_of(self.store, self.record.stages, PARSE, split)
         if not rows:
             return self.artifact(PARSE, split).ref  # which says what there is
         return as_parts(stored_parts(self.store, rows, fully=True))

@@ -104,7 +104,23 @@ class PartsExpected:
     names: frozenset[str]
 
 
-Event = Progress | StageChanged | StageFailed | RunChanged | PartsExpected
+@dataclass(frozen=True)
+class PartsSettled:
+    """
+    Shards of a split were found as one: no stage will be called for each of their files and parts.
+
+    Args:
+        split: train or test.
+        parts: of what parse and profile would have been called.
+        files: of what download, verify and decompress would have been.
+    """
+
+    split: str
+    parts: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+Event = Progress | StageChanged | StageFailed | RunChanged | PartsExpected | PartsSettled
 _listeners: list[Callable[[Event], None]] = []
 _SUBJECT: ContextVar[str] = ContextVar("subject", default="")
 

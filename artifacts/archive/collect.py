@@ -2,7 +2,8 @@
 Clean-up: what nothing holds any more goes, and it is safe at any time.
 
 An artifact is taken under its own lock, and only if no living run holds it: a run notes what it uses under the same
-lock. Names do not change meanwhile (`Names.changing`). What goes is first moved aside, whole, and then deleted.
+lock, or, of many at once, under one that all clean-ups take as well (`Store.holding`). Names do not change meanwhile
+(`Names.changing`). What goes is first moved aside, whole, and then deleted.
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ def _take(store: Store, candidate: Candidate, held: Held, now: datetime) -> bool
     if candidate.artifact is None:
         _remove(candidate.path)
         return True
-    with store.locked(*candidate.artifact) as had:
+    with store.locked(*candidate.artifact) as had, store.holding(alone=True):
         if not had or candidate.artifact in held:
             return False
         if candidate.kind == "artifact":

@@ -21,6 +21,7 @@ from artifacts.archive.index import RunIndex
 from artifacts.archive.order import Order
 from artifacts.keys import KeyParts, canonical_json, leaves
 from artifacts.manifest import Input, Manifest
+from artifacts.store.bundles import spread_inputs
 from artifacts.store.store import Store
 
 SHOWN = 3
@@ -146,6 +147,9 @@ def _nearest(
         return (Change(kind="never run", subject=dataset if elsewhere else ""),)
     # One of another format is as far away as can be: it says nothing of the other parts.
     comparable = [each for each in earlier if each.parts.format == parts.format] or earlier
+    if inputs is not None:  # a part is the same alone and in a bundle
+        inputs = spread_inputs(store, inputs)
+        comparable = [each.model_copy(update={"inputs": spread_inputs(store, each.inputs)}) for each in comparable]
     found = [_differences(manifest, parts, inputs) for manifest in comparable]
     return min(found, key=lambda changes: (sum(change.kind == "input" for change in changes), len(changes)))
 

@@ -8,17 +8,19 @@ and puts the artifact back; the run takes that. Everything is checked on its way
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from artifacts.bundle import BUNDLE, is_bundle
 from artifacts.engine.execution import Done, Execution
 from artifacts.environment import home_folder
 from artifacts.keys import references
 from artifacts.ref import Ref
 from artifacts.remote.link import Link, link_to
 from artifacts.remote.pushing import Pushed
+from artifacts.store.bundles import spread_refs
 from artifacts.store.store import Store
 from schemas.errors import ClusterError
 
@@ -34,9 +36,10 @@ def needs_this_host(execution: Execution) -> bool:
     Tell whether an execution has to be done where the run is.
 
     So is what comes from outside, whose files and folders other hosts may not have, and what is to be rebuilt: of a
-    version that is there already a remote keeps the first.
+    version that is there already a remote keeps the first. And a bundle, which is but a list of what the run has.
     """
-    return not _taken(execution) or execution.rebuild is not None
+    nothing = next(_taken(execution), None) is None
+    return nothing or execution.rebuild is not None or execution.stage.stage == BUNDLE
 
 
 def offer(execution: Execution, offered: set[Ref], check: Callable[[], None]) -> None:
@@ -115,8 +118,17 @@ def _put(execution: Execution, ref: Ref, subject: str, check: Callable[[], None]
         raise ClusterError(subject, expected=expected, found=odd, way_out=AGAIN)
 
 
-def _taken(execution: Execution) -> list[Ref]:
-    return list(dict.fromkeys(references(list(execution.arguments.values()))))
+def _taken(execution: Execution) -> Iterator[Ref]:
+    """Yield what an execution takes, each once: of a bundle itself, then, once that is here, its members."""
+    known = set[Ref]()
+    for ref in references(list(execution.arguments.values())):
+        if ref not in known:
+            yield ref
+            known.add(ref)
+        for member in spread_refs(execution.store, [ref]) if is_bundle(ref) else ():
+            if member not in known:
+                yield member
+                known.add(member)
 
 
 def _link(execution: Execution) -> Link:

@@ -19,6 +19,7 @@ from pathlib import Path
 from threading import get_ident
 from typing import Any
 
+from artifacts.bundle import BUNDLE, spread
 from artifacts.environment import current_environment
 from artifacts.keys import KeyParts, content_digest, references
 from artifacts.manifest import Manifest
@@ -27,6 +28,7 @@ from artifacts.refresh import ASKED
 from artifacts.remote.link import link_to
 from artifacts.run_record import StageRecord
 from artifacts.stage import Stage
+from artifacts.store.bundles import expanded, take_members
 from artifacts.store.disk import disk
 from artifacts.store.files import remove_folder
 from artifacts.store.holds import hold
@@ -148,13 +150,16 @@ class Execution:
             return None
         found, fetched = self.store.read(stage, version, locked=True), ""
         if found is None and self.remote:
-            found, fetched = (
-                link_to(self.remote, self.store.home).fetch(self.store, stage, version, self.run),
-                str(self.remote),
-            )
-        if found is None:
+            found, fetched = self._fetched(stage, version), str(self.remote)
+        if found is None or (stage == BUNDLE and not take_members(self.store, found, self.run, self._fetched)):
             return None
         return self._done(found, time.perf_counter() - started, cached=True, warnings=warnings, fetched=fetched)
+
+    def _fetched(self, stage: str, version: str) -> Stored | None:
+        """Take an artifact from the remote, if there is one and it has it; its lock is held."""
+        if self.remote is None:
+            return None
+        return link_to(self.remote, self.store.home).fetch(self.store, stage, version, self.run)
 
     def _done(
         self,
@@ -193,7 +198,7 @@ class Execution:
             ) from damage
 
     def _compute(self, parts: KeyParts) -> Ref:
-        """Check the inputs, do the work in a staging folder, and publish it."""
+        """Check the inputs, do the work in a staging folder, and publish it. Bundles are taken as their members."""
         store, stage, name = self.store, self.stage, self.stage.name_of(self.arguments)
         stage.refuse_edits((), store.scans)
         loaded = frozenset(sys.modules)
@@ -213,6 +218,7 @@ class Execution:
                 "earlier": lambda: None if self.rebuild else self._earlier(parts),
             }
             arguments = self._taken()
+            arguments = spread(arguments, expanded(store, references(list(arguments.values()))))
             with store.readers.reading(references(list(arguments.values()))), disk(store.home):
                 bound = {
                     argument: _each(value, self._open_later if argument in stage.on_demand else self._open)

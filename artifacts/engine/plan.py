@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,13 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from artifacts.archive.index import RunIndex
 from artifacts.archive.reasons import Change, explain, explain_unasked
 from artifacts.current import CURRENT, Call
+from artifacts.engine.tracing import committed
 from artifacts.keys import references
 from artifacts.ref import Ref
 from artifacts.refresh import Refresh
 from artifacts.stage import Stage
+from artifacts.store.bundles import has_members
 from artifacts.store.integrity import Damage
 from artifacts.store.publishing import settle
 from artifacts.store.store import Store
+from schemas.events import Event
 from schemas.needs import Needs
 from schemas.parameters import Parameters
 
@@ -96,6 +99,38 @@ class Planning:
     def submit(self, stage: Stage, arguments: dict[str, Any]) -> Ref | Pending:
         """Look whether a stage would be computed. Returns: its artifact's reference, or that it is pending."""
         return self._submit(stage, arguments, stage.name_of(arguments))
+
+    def seems_settled(self, stage: Stage, calls: Sequence[Mapping[str, Any]], below: Collection[str]) -> bool:
+        """Tell whether bundles are committed, and nothing below them is to be rebuilt."""
+        return not any(map(self.refresh.concerns, (stage.stage, *below))) and committed(self.store, stage, calls)
+
+    def settled(
+        self,
+        stage: Stage,
+        calls: Sequence[Mapping[str, Any]],
+        below: Collection[str],
+        event: Event,  # noqa: ARG002 - a plan tells nobody
+    ) -> list[Ref] | None:
+        """Look whether bundles are there with all their members; see `artifacts.current.CurrentRun`."""
+        if any(map(self.refresh.concerns, (stage.stage, *below))):
+            return None
+        found, rows = list[Ref](), list[PlannedStage]()
+        for arguments in calls:
+            bound = stage.bind(**arguments)
+            if any(_unknown(value) for value in bound.values()):
+                return None
+            version = stage.parts(bound, self.store.scans).version
+            try:
+                settle(self.store, stage.stage, version)
+                stored = self.store.inspect(stage.stage, version)
+            except Damage:
+                return None
+            if stored is None or not has_members(self.store, stored):
+                return None
+            rows.append(PlannedStage(stage=stage.stage, name=stage.name_of(bound), state="cached", version=version))
+            found.append(stored.ref)
+        self._stages += rows
+        return found
 
     def try_all(self, calls: Sequence[Call]) -> list[Ref | Pending]:
         """Look whether stages would be computed, under what the run calls them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -16,20 +16,22 @@ from artifacts.archive.journal import note as write_lines
 from artifacts.archive.order import next_number
 from artifacts.archive.reasons import explain, sentence
 from artifacts.current import CURRENT
-from artifacts.engine.execution import Done
+from artifacts.engine.execution import Done, Execution
 from artifacts.engine.foreign import own_error
+from artifacts.engine.tracing import committed
 from artifacts.ref import Ref
 from artifacts.refresh import Refresh
 from artifacts.remote.background import Background
 from artifacts.remote.link import link_to
 from artifacts.run_record import FORMAT, Record, StageRecord
+from artifacts.stage import Stage
 from artifacts.store.disk import disk
 from artifacts.store.files import write_atomically
 from artifacts.store.holds import Hold, forget_dead, let_go
 from artifacts.store.store import Store
 from schemas.addresses import redact
 from schemas.errors import IdxflowError, StoreError
-from schemas.events import RunChanged, StageChanged, emit
+from schemas.events import Event, RunChanged, StageChanged, emit
 from schemas.remote import RemotePlace
 
 ATTEMPTS = 3
@@ -126,6 +128,32 @@ class RunLog:
             from artifacts.remote.taking import take_alias  # few runs promote
 
             take_alias(self._pushes.link, self.store, self.id, name, dataset)
+
+    def seems_settled(self, stage: Stage, calls: Sequence[Mapping[str, Any]], below: Collection[str]) -> bool:
+        """Tell whether bundles are committed, or may be in the remote, and nothing below them is to be rebuilt."""
+        if any(map(self.refresh.concerns, (stage.stage, *below))):
+            return False
+        return bool(self.remote) or committed(self.store, stage, calls)
+
+    def settled(
+        self, stage: Stage, calls: Sequence[Mapping[str, Any]], below: Collection[str], event: Event
+    ) -> list[Done] | None:
+        """Take bundles if all are there with all their members; see `artifacts.current.CurrentRun`."""
+        if any(map(self.refresh.concerns, (stage.stage, *below))):
+            return None
+        found = list[Done]()
+        for arguments in calls:
+            done, bound = None, stage.bind(**arguments)
+            with suppress(IdxflowError, OSError):  # whatever is wrong, the walk over its members meets and tells it
+                done = Execution(self.store, self.id, self.flow_run, stage, bound, remote=self.remote).stored()
+            if done is None:
+                return None
+            found.append(done)
+        for done in found:
+            self.place(stage.stage, done.row.name)
+            self.take(done)
+        emit(event)
+        return found
 
     def end_pushes(self) -> None:
         """Wait for what is being pushed, not too long, say what is not there by then, and put the record there too."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from artifacts.current import CURRENT, Call
@@ -10,14 +10,20 @@ from artifacts.engine.execution import Done, Execution
 from artifacts.refresh import Refresh
 from artifacts.stage import Stage
 from artifacts.store.store import Store
+from schemas.events import Event
 
 
 class Tracing:
-    """See `artifacts.current.CurrentRun`; nothing is stored, and no stage leaves anything."""
+    """
+    See `artifacts.current.CurrentRun`; nothing is stored, and no stage leaves anything.
+
+    Args: bundles: where bundles are looked for whose members then are not traced; None: nowhere.
+    """
 
     id = flow_run = dataset = dataset_id = ""
 
-    def __init__(self) -> None:
+    def __init__(self, bundles: Store | None = None) -> None:
+        self._bundles = bundles
         self.refresh = Refresh()
         self.stages: dict[str, Stage] = {}
         self.calls: list[tuple[str, str]] = []
@@ -31,6 +37,25 @@ class Tracing:
         """Note a stage, and of what it is called."""
         self.stages.setdefault(stage.stage, stage)
         self.calls.append((stage.stage, stage.name_of(arguments)))
+
+    def seems_settled(
+        self,
+        stage: Stage,
+        calls: Sequence[Mapping[str, Any]],
+        below: Collection[str],  # noqa: ARG002 - nothing is rebuilt
+    ) -> bool:
+        """Look into the store, if there is one."""
+        return self._bundles is not None and committed(self._bundles, stage, calls)
+
+    def settled(
+        self,
+        stage: Stage,
+        calls: Sequence[Mapping[str, Any]],
+        below: Collection[str],
+        event: Event,  # noqa: ARG002 - nobody is told
+    ) -> list[None] | None:
+        """Have nothing, so that a graph is traced part by part; with a store, what is committed there, unlooked at."""
+        return [None] * len(calls) if self.seems_settled(stage, calls, below) else None
 
     def try_all(self, calls: Sequence[Call]) -> list[None]:
         """Note stages, and what the run calls them."""
@@ -53,18 +78,24 @@ class Tracing:
         """Keep nothing."""
 
 
+def committed(store: Store, stage: Stage, calls: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether what some calls would make is there; nothing is checked. Args: calls: arguments by name, of each."""
+    versions = (stage.parts(stage.bind(**each), store.scans).version for each in calls)
+    return all(store.is_committed(stage.stage, version) for version in versions)
+
+
 def stages_of(graph: Callable[[], object]) -> dict[str, Stage]:
     """Return the stages that a graph calls, by name, in the order of their first calls."""
     return _traced(graph).stages
 
 
-def calls_of(graph: Callable[[], object]) -> tuple[tuple[str, str], ...]:
-    """Return what a graph calls, in order: the stage's name, and of what."""
-    return tuple(_traced(graph).calls)
+def calls_of(graph: Callable[[], object], bundles: Store | None = None) -> tuple[tuple[str, str], ...]:
+    """Return what a graph calls, in order: the stage's name, and of what. Args: bundles: as of `Tracing`."""
+    return tuple(_traced(graph, bundles).calls)
 
 
-def _traced(graph: Callable[[], object]) -> Tracing:
-    tracing = Tracing()
+def _traced(graph: Callable[[], object], bundles: Store | None = None) -> Tracing:
+    tracing = Tracing(bundles)
     token = CURRENT.set(tracing)
     try:
         graph()

@@ -115,10 +115,15 @@ class Objects(Backend):
                 return chunk
             return None
 
+        seen = set[str]()
         while chunk := self._ask(following, 0, LISTING):
-            for meta in chunk:
-                if NAME.fullmatch(meta["path"]):
-                    yield Entry(meta["path"], meta["size"], meta["last_modified"].astimezone(UTC))
+            new = {meta["path"]: meta for meta in chunk if meta["path"] not in seen}
+            if not new:
+                raise self._odd(prefix, "a list that comes to its end", "the same names again and again")
+            seen |= new.keys()
+            for path, meta in new.items():
+                if NAME.fullmatch(path):
+                    yield Entry(path, meta["size"], meta["last_modified"].astimezone(UTC))
 
     def stat(self, name: str) -> Entry | None:
         """Return an object's size and date; see `Backend`."""

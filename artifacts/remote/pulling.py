@@ -11,6 +11,7 @@ from artifacts.manifest import Manifest
 from artifacts.remote.backend import LARGEST_DOCUMENT, Backend
 from artifacts.remote.crew import Crew
 from artifacts.remote.layout import ArtifactRecord, Blob, Unbelievable, inlined, read_record, record_name
+from artifacts.store.arriving import Arrival, may_arrive
 from artifacts.store.integrity import Damage, Stored
 from artifacts.store.publishing import commit, publish, seal_entries, staging
 from artifacts.store.store import Store
@@ -49,9 +50,14 @@ class Pulling:
         Raises:  Unbelievable: what is there is not what its record says; nothing was published.  RemoteError: as the
                  backend.  StoreError: the disk.
         """
-        if (found := self.look(stage, version)) is None:
-            return None
-        record, manifest = found
+        found = self.look(stage, version)
+        return self.take(*found, progress) if found else None
+
+    def take(
+        self, record: ArtifactRecord, manifest: Manifest, progress: Callable[[int], None] = lambda _: None
+    ) -> Stored:
+        """Take an artifact of which `look` has told; otherwise as `pull`."""
+        stage, version = manifest.stage, manifest.version
         free = shutil.disk_usage(self._store.artifacts).free
         if manifest.bytes + SPARE > free:
             raise Unbelievable(f"it says that it has {manifest.bytes} bytes, and {free} are free here")
@@ -67,6 +73,23 @@ class Pulling:
             return commit(self._store, ref)
         except Damage as damage:
             raise Unbelievable(str(damage)) from damage
+
+    def arrival(self, record: ArtifactRecord, manifest: Manifest) -> Arrival | None:
+        """
+        Return an artifact that is whole in its record, to be published with others; None where it is not.
+
+        Raises: Unbelievable: it is not what its record says.
+        """
+        if record.blobs or not record.files:
+            return None
+        arrival = Arrival(
+            manifest, record.manifest.encode(), {name: inlined(each) for name, each in record.files.items()}
+        )
+        if flaw := arrival.flaw():
+            raise Unbelievable(f"{flaw}: not the bytes that its manifest says")
+        if not may_arrive(self._store, manifest.stage, manifest.version, arrival.bytes):
+            return None
+        return arrival
 
     def _write(self, record: ArtifactRecord, out: Path, progress: Callable[[int], None]) -> None:
         """Write all files; each blob is fetched once, in order. What has come is hashed as it is sealed."""

@@ -17,7 +17,9 @@ from artifacts.archive.name_records import Alias
 from artifacts.archive.names import Names
 from artifacts.archive.roots import Artifact
 from artifacts.archive.runs import list_runs
+from artifacts.bundle import BUNDLE
 from artifacts.remote.backend import Backend, RemoteOdd
+from artifacts.remote.batches import Batches
 from artifacts.remote.checking import RemoteAudit, RemoteAuditor
 from artifacts.remote.collecting import Collected, collect_remote
 from artifacts.remote.crew import Crew
@@ -32,7 +34,6 @@ from artifacts.remote.words import meant_there
 from artifacts.run_record import Record
 from artifacts.store.holds import Hold
 from artifacts.store.integrity import Damage
-from artifacts.store.publishing import restore
 from artifacts.store.store import Store
 from schemas.errors import UsageError
 from schemas.events import Progress, emit
@@ -193,10 +194,9 @@ class Shared:
             meant = meant_there(self._backend, self._crew, word)
             names = [meant.alias.name] if meant.alias else []
             if meant.run:
-                return self._pull_all([(row.stage, row.version) for row in meant.run.stages], [meant.run.id], names)
+                return self._pull_all(self._used(meant.run), [meant.run.id], names)
             if meant.artifact and meant.artifact[0] == MODEL and (run := self._maker(meant.artifact)):
-                used = [(row.stage, row.version) for row in run.stages if row.stage not in RAW]
-                return self._pull_all([meant.artifact, *used], [run.id], names)
+                return self._pull_all([meant.artifact, *self._used(run, RAW)], [run.id], names)
             return self._pull_all(self._closed(meant.artifact), [], names)
 
     def verify(self, *, fix: bool) -> RemoteAudit:
@@ -220,7 +220,7 @@ class Shared:
         found = find(self._store, word, completed=True)
         aliases = [alias] if alias else []
         if isinstance(found, Record):
-            return [(row.stage, row.version) for row in found.stages], [found], aliases
+            return self._used_here([found]), [found], aliases
         waiting = [(found.manifest.stage, found.manifest.version)]
         for artifact in waiting:
             if manifest := self._store.manifest(*artifact):
@@ -228,9 +228,19 @@ class Shared:
         made = (
             [record for record in self._ended() if record.id == found.manifest.run] if found.ref.stage == MODEL else []
         )
-        used = [(row.stage, row.version) for record in made for row in record.stages]
+        used = self._used_here(made)
         there = [each for each in dict.fromkeys([*waiting, *used]) if self._store.is_committed(*each)]
         return there, made, aliases
+
+    def _used_here(self, records: Iterable[Record]) -> list[Artifact]:
+        """Return what runs used; of a bundle also its members and what they were made from."""
+        found = dict.fromkeys((row.stage, row.version) for record in records for row in record.stages)
+        waiting = [each for each in found if each[0] == BUNDLE]
+        for artifact in waiting:
+            if manifest := self._store.manifest(*artifact):
+                waiting += (new := [each for each in dict.fromkeys(inputs_of(manifest)) if each not in found])
+                found |= dict.fromkeys(new)
+        return list(found)
 
     def _ended(self) -> Iterator[Record]:
         yield from (record for record in list_runs(self._store) if record.state != "running")
@@ -240,6 +250,22 @@ class Shared:
         found = Pulling(self._backend, self._store, self._requests).look(*artifact)
         record = look_at_run(self._backend, found[1].run) if found else None
         return record if record and any((row.stage, row.version) == artifact for row in record.stages) else None
+
+    def _used(self, run: Record, without: frozenset[str] = frozenset()) -> list[Artifact]:
+        """
+        Return what a run used, by its record in the remote; of a bundle also its members and what they were made from.
+
+        Args: without: stages whose artifacts are left out.
+        """
+        rows = [(row.stage, row.version) for row in run.stages if row.stage not in without]
+        pulling, found = Pulling(self._backend, self._store, self._requests), dict.fromkeys(rows)
+        waiting = [each for each in rows if each[0] == BUNDLE]
+        while waiting:
+            looks = self._crew.each(lambda each: pulling.look(*each), waiting, AHEAD)
+            made = [taken for look in looks if look for taken in inputs_of(look[1]) if taken[0] not in without]
+            waiting = [each for each in dict.fromkeys(made) if each not in found]
+            found |= dict.fromkeys(waiting)
+        return list(found)
 
     def _closed(self, artifact: Artifact | None) -> list[Artifact]:
         """Return an artifact and all that it was made from, as far as the remote has it."""
@@ -287,37 +313,26 @@ class Shared:
         return found is None or manifest is None or found[1].digest != manifest.digest
 
     def _pull_all(self, artifacts: Iterable[Artifact], runs: Iterable[str], names: Iterable[str]) -> list[Moved]:
-        with Hold(self._store.holds, f"pull-{os.getpid()}-{secrets.token_hex(4)}") as hold:
-            moved = self._pull_artifacts(artifacts, hold)
+        name = f"pull-{os.getpid()}-{secrets.token_hex(4)}"
+        with Hold(self._store.holds, name):
+            moved = self._pull_artifacts(artifacts, name)
             for run in runs:
                 moved.append(self._pull_document("run", run))
             for name in names:
                 moved.append(self._pull_alias(name))
         return moved
 
-    def _pull_artifacts(self, artifacts: Iterable[Artifact], hold: Hold) -> list[Moved]:
-        pulling = Pulling(self._backend, self._store, self._requests)
-
-        def pull(artifact: Artifact) -> Moved:
-            subject = "/".join(artifact)
-            with self._store.waited_for(*artifact):
-                restore(self._store, *artifact)
-                state: State = "there"
-                if (stored := self._store.read(*artifact, locked=True)) is None:
-                    state = "pulled"
-                    try:
-                        stored = pulling.pull(*artifact, progress)
-                    except (Unbelievable, RemoteOdd) as error:
-                        note = error.found if isinstance(error, RemoteOdd) else str(error)
-                        return Moved(kind="artifact", subject=subject, state="unreadable", note=note)
-                if stored is None:
-                    return Moved(kind="artifact", subject=subject, state="missing", note="neither here nor there")
-                hold.add(*artifact)
-            size = stored.manifest.bytes if state == "pulled" else 0
-            return Moved(kind="artifact", subject=subject, state=state, bytes=size)
-
+    def _pull_artifacts(self, artifacts: Iterable[Artifact], hold: str) -> list[Moved]:
+        pulling, moved = Pulling(self._backend, self._store, self._requests), list[Moved]()
         with _counting("pull", None) as progress:
-            return list(self._crew.each(pull, list(dict.fromkeys(artifacts)), AHEAD))
+            batches = Batches(pulling, self._store, self._requests, self._crew, hold, progress)
+            for artifact, pulled in batches.pull(list(dict.fromkeys(artifacts))).items():
+                state: State = "pulled" if pulled.fetched else "there" if pulled.stored else "missing"
+                note = pulled.flaw or ("" if pulled.stored else "neither here nor there")
+                size = pulled.stored.manifest.bytes if pulled.fetched and pulled.stored else 0
+                state = "unreadable" if pulled.flaw else state
+                moved.append(Moved(kind="artifact", subject="/".join(artifact), state=state, bytes=size, note=note))
+        return moved
 
     def _pull_alias(self, name: str) -> Moved:
         """Take an alias, if what it stands for is here by now: one that works is not given up for one that does not."""

@@ -10,11 +10,14 @@ what is changed or deleted would lead out of the home folder, and is refused. Pa
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from schemas.errors import StoreError
 
@@ -66,8 +69,24 @@ def open_plainly(path: Path, flags: int, mode: int = 0o644) -> int:
             raise (LinkRefused(path) if error.errno == errno.ELOOP else error) from error
 
 
+@cache
+def can_sync_all() -> bool:
+    """Tell whether the system can flush a file system alone, as Linux can."""
+    return _syncfs() is not None
+
+
+@cache
+def _syncfs() -> Any:
+    return getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+
+
 class Disk:
-    """The real disk. Each method is one step: all that a crash can fall between."""
+    """
+    The real disk. Each method is one step: all that a crash can fall between.
+
+    Those that end in `_in` work in a folder that is open: of many small files most of the time would be spent on the
+    way there.
+    """
 
     def make_folder(self, path: Path) -> None:
         """Create one folder."""
@@ -87,6 +106,24 @@ class Disk:
     def sync(self, descriptor: int) -> None:
         """Flush a file, or the entries of a folder."""
         os.fsync(descriptor)
+
+    def make_folder_in(self, parent: int, name: str) -> None:
+        """Create one folder in an open one."""
+        os.mkdir(name, dir_fd=parent)
+
+    def create_in(self, parent: int, name: str, mode: int) -> int:
+        """Create a file in an open folder, none of whose has that name. Returns: its descriptor."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.open(name, flags, mode, dir_fd=parent)
+
+    def rename_in(self, parent: int, name: str, target: str) -> None:
+        """Move a file over another of an open folder, or a folder to where there is none."""
+        os.rename(name, target, src_dir_fd=parent, dst_dir_fd=parent)
+
+    def sync_all(self, descriptor: int) -> None:
+        """Flush the file system that an open file is on. Raises: OSError: also of what others have written there."""
+        if _syncfs()(descriptor):
+            raise OSError(number := ctypes.get_errno(), os.strerror(number))
 
     def protect(self, path: Path, mode: int) -> None:
         """Set the permissions of a file that can be read."""

@@ -12,7 +12,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Self
@@ -106,10 +106,22 @@ def hold(folder: Path, name: str, stage: str, version: str) -> None:
 
     Raises: StoreError: the disk.
     """
+    hold_all(folder, name, [(stage, version)])
+
+
+def hold_all(folder: Path, name: str, artifacts: Sequence[tuple[str, str]]) -> None:
+    """
+    Hold artifacts by one write; otherwise as `hold`. Whoever calls holds their locks, or is in `Store.holding`.
+
+    Raises: StoreError: the disk.
+    """
+    if not artifacts:
+        return
     with disk(folder), contextlib.suppress(FileNotFoundError):
         descriptor = open_plainly(folder / name, os.O_WRONLY | os.O_APPEND)
         try:
-            files.DISK.write(descriptor, f"\n{stage}/{version}\n".encode())
+            lines = "".join(f"\n{stage}/{version}\n" for stage, version in artifacts)
+            files.DISK.write(descriptor, lines.encode())
         finally:
             os.close(descriptor)
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,7 +129,7 @@ def _check_files(stored: Stored, *, fully: bool, proven: Proven) -> None:
     if present != stored.manifest.files.keys():
         odd = ", ".join(sorted(present ^ stored.manifest.files.keys()))
         raise Damage(f"files missing or too many: {odd}")
-    known, noted = ({}, 0) if fully else _hashed(stored.folder)
+    known, noted = ({}, 0) if fully else hashed_notes(stored.folder)
     identities: dict[str, list[int]] = {}
     rehashed = False
     for name, entry in stored.manifest.files.items():
@@ -183,8 +184,8 @@ def identity(path: Path) -> list[int]:
     return [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
 
 
-def _hashed(folder: Path) -> tuple[dict[str, object], int]:
-    """Return how each file looked when it was last hashed, and when that was noted, in nanoseconds."""
+def hashed_notes(folder: Path) -> tuple[dict[str, object], int]:
+    """Return how each file, and of a bundle each member, looked when it was last checked, and when: nanoseconds."""
     note = folder / "hashed.json"
     try:
         return read_json(note), note.stat().st_mtime_ns
@@ -192,7 +193,14 @@ def _hashed(folder: Path) -> tuple[dict[str, object], int]:
         return {}, 0
 
 
-def remember_hashed(folder: Path, identities: dict[str, list[int]]) -> None:
-    """Note how each file looked just before it was hashed; losing the note only costs time."""
+def remember_hashed(
+    folder: Path, identities: Mapping[str, list[int]], looks: Mapping[str, object] | None = None
+) -> None:
+    """
+    Note how each file looked just before it was hashed; losing the note only costs time.
+
+    Args: looks: of a bundle: how each member looked when it was checked; see `artifacts.store.bundles`.
+    """
     with contextlib.suppress(OSError):
-        files.write_atomically(folder / "hashed.json", json.dumps(identities).encode(), durable=False)
+        content = json.dumps({**identities, **(looks or {})}).encode()
+        files.write_atomically(folder / "hashed.json", content, durable=False)

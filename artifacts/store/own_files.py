@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import stat
 from collections.abc import Iterator
@@ -78,7 +77,7 @@ class OwnFiles:
 def _read(path: Path) -> tuple[_Note, int] | None:
     """Return a note, and when it was written, in nanoseconds."""
     try:
-        return _Note.model_validate(json.loads(files.read_plain(path))), path.stat().st_mtime_ns
+        return _Note.model_validate_json(files.read_plain(path)), path.stat().st_mtime_ns
     except (OSError, ValueError, ValidationError):
         return None
 

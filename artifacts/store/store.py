@@ -33,6 +33,7 @@ from artifacts.manifest import Manifest
 from artifacts.ref import STAGE_WORD, Ref
 from artifacts.store import files
 from artifacts.store.disk import disk, link_error
+from artifacts.store.flock import locked
 from artifacts.store.integrity import (
     Damage,
     Proven,
@@ -158,6 +159,21 @@ class Store:
         with ExitStack() as stack:
             with disk(self.locks):
                 stack.enter_context(self._locks.held(storage_key(stage, version)))
+            yield
+
+    @contextmanager
+    def holding(self, *, alone: bool = False) -> Iterator[None]:
+        """
+        Let no clean-up take anything while the block looks at artifacts and holds them, without the lock of each.
+
+        Args:   alone: of a clean-up: let nobody else be in such a block while it sees that nobody holds something, and
+                       takes it.
+        Raises: StoreError: locks cannot be made here.
+        """
+        with ExitStack() as stack:
+            with disk(self.locks):
+                files.make_folder(self.locks)
+                stack.enter_context(locked(self.locks / "holding.lock", shared=not alone))
             yield
 
     def is_busy(self, stage: str, version: str) -> bool:

@@ -11,12 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, PrivateAttr, compu
 
 from artifacts.archive.lookup import find_stored
 from artifacts.archive.runs import state_of, subject_of
+from artifacts.bundle import BUNDLE
 from artifacts.keys import canonical_json, leaves
+from artifacts.store.bundles import spread_rows
 from artifacts.store.disk import disk
 from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
 from flows.origins import origins_of
-from flows.parts import PARSE, rows_of
+from flows.parts import PARSE
 from flows.run_record import RunRecord
 from idxflow.comparing.significance import Disagreement, disagreement
 from schemas.errors import UsageError
@@ -152,8 +154,8 @@ class Evidence:
     @property
     def test_parts(self) -> tuple[Stored, ...]:
         """The parts of the table of the test images; none where one is no longer in the store."""
-        rows = rows_of(self.record.stages, PARSE, "test")
-        found = [self.stored.get(f"{row.stage} {row.name}") for row in rows]
+        tests = [name for name in self.versions if name == f"{PARSE} test" or name.startswith(f"{PARSE} test ")]
+        found = [self.stored.get(name) for name in tests]
         return tuple(each for each in found if each) if all(found) else ()
 
     def parameters(self, names: Collection[str]) -> Facts:
@@ -185,7 +187,7 @@ def gather(store: Store, record: RunRecord) -> Evidence:
     Raises: UsageError: it was not completed.  ArtifactDamaged: an artifact is not what its manifest says.
             StoreError: the disk.
     """
-    stages = {f"{row.stage} {row.name}".strip(): row for row in record.stages}
+    stages = {f"{row.stage} {row.name}".strip(): row for row in spread_rows(store, record.stages)}
     state = state_of(store, record)
     if state != "completed" or not {"train", "evaluate"} <= stages.keys():
         raise UsageError(
@@ -216,6 +218,8 @@ def compare_runs(store: Store, a: RunRecord, b: RunRecord) -> Comparison:
     one, other = gather(store, a), gather(store, b)
     gone = {*one.gone, *other.gone}
     both = (one.stored.keys() | other.stored.keys()) - gone
+    if any(row.stage == BUNDLE for row in (*a.stages, *b.stages)):  # of files in bundles the tables tell
+        both = {name for name in both if not name.startswith("download ")}
     # Of a stage that only one run has, data and code are compared; its parameters have no counterpart.
     common = one.stored.keys() & other.stored.keys()
     classes, no_classes = _class_changes(one, other)

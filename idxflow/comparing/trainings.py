@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from artifacts.archive.lookup import MODEL as TRAIN
 from artifacts.archive.lookup import TRAININGS, find_stored
 from artifacts.archive.runs import read_run
+from artifacts.keys import digest_of
+from artifacts.store.bundles import spread_inputs
 from artifacts.store.disk import disk
 from artifacts.store.integrity import Stored
 from artifacts.store.store import Store
@@ -94,12 +96,20 @@ def compare_trainings(store: Store, a: Stored, b: Stored) -> TrainingComparison:
         a=_side(store, a, histories[0]),
         b=_side(store, b, histories[1]),
         parameters=differences(*({"": each.manifest.parts.parameters} for each in (a, b))),
-        data=differences(*({"": {one.argument: one.digest for one in each.manifest.inputs}} for each in (a, b))),
+        data=differences(*({"": _inputs(store, each)} for each in (a, b))),
         code=differences(*({"": each.manifest.parts.code} for each in (a, b))),
         figures=_figures(*histories),
         test=test if isinstance(test, HeldOutTest) else None,
         no_test=test if isinstance(test, str) else None,
     )
+
+
+def _inputs(store: Store, stored: Stored) -> dict[str, str]:
+    """Return the content digest of each argument; of a table of several parts one of theirs, in their order."""
+    found = dict[str, list[str]]()
+    for each in spread_inputs(store, stored.manifest.inputs):
+        found.setdefault(each.argument, []).append(each.digest)
+    return {name: digests[0] if len(digests) == 1 else digest_of(digests) for name, digests in found.items()}
 
 
 def _history(stored: Stored) -> History:
@@ -181,7 +191,7 @@ def _rows_and_network(store: Store, stored: Stored, which: str) -> Any:
     from tasks.inference.perceptron import Perceptron
 
     parameters, folders = stored.manifest.parts.parameters, dict[str, list[Path]](table=[], groups=[])
-    for taken in stored.manifest.inputs:
+    for taken in spread_inputs(store, stored.manifest.inputs):
         if taken.argument in folders:
             found = find_stored(store, taken.stage, taken.version, fully=True)
             if found is None or found.ref.digest != taken.digest:

@@ -9,6 +9,7 @@ from typing import Any
 from artifacts.archive.lineage import Lineage, Node, Source, trace
 from artifacts.archive.order import Order
 from artifacts.archive.runs import list_runs, read_run
+from artifacts.store.bundles import spread_inputs
 from artifacts.store.holds import Hold
 from artifacts.store.integrity import Damage, Stored
 from artifacts.store.store import Store
@@ -78,8 +79,8 @@ def gather(store: Store, stored: Stored, hold: Hold) -> Material:
         model=taken[model.id],
         normalizer=inputs.get("normalizer"),
         scores=taken[scores.id] if scores else None,
-        test=_parts(taken[scores.id], "test", "test", taken) if scores else (),
-        profile=_parts(taken[scores.id], "profiles", "train", taken) if scores else (),
+        test=_parts(store, taken[scores.id], "test", "test", taken) if scores else (),
+        profile=_parts(store, taken[scores.id], "profiles", "train", taken) if scores else (),
         report=report,
         lineage=_cut(lineage, {*taken, *(node.id for node in lineage.above())}),
         spec=_spec(model.id, inputs.get("table"), report).model_copy(update={"dataset": _name(store, stored, report)}),
@@ -118,13 +119,14 @@ def damaged(artifact: str, found: str) -> ArtifactDamaged:
     )
 
 
-def _parts(stored: Stored, argument: str, split: str, taken: Mapping[str, Stored]) -> tuple[Stored, ...]:
+def _parts(store: Store, stored: Stored, argument: str, split: str, taken: Mapping[str, Stored]) -> tuple[Stored, ...]:
     """
     Return the parts of a split that an artifact was made from, in their order.
 
     Returns: none where one of them is not stored with the content that it had then.
     """
-    inputs = [each for each in stored.manifest.inputs if each.argument == argument and each.name.split(" ")[0] == split]
+    every = spread_inputs(store, stored.manifest.inputs)
+    inputs = [each for each in every if each.argument == argument and each.name.split(" ")[0] == split]
     found = [taken.get(f"{each.stage}/{each.version}") for each in inputs]
     there = [part for part, each in zip(found, inputs, strict=True) if part and part.ref.digest == each.digest]
     return tuple(there) if len(there) == len(inputs) else ()

@@ -22,11 +22,21 @@ from rich.live import Live
 from rich.segment import Segment
 from rich.text import Text
 
+from flows.many import FILES, PARTS
 from idxflow.cli.interrupts import held_back
 from idxflow.views.board import Board
 from idxflow.views.layout import COLUMNS, LABEL, below, table_lines, wrapped
 from idxflow.views.stages import INDENT, group_line, stage_line, trial_lines
-from schemas.events import Event, PartsExpected, Progress, RunChanged, StageChanged, StageFailed, listening
+from schemas.events import (
+    Event,
+    PartsExpected,
+    PartsSettled,
+    Progress,
+    RunChanged,
+    StageChanged,
+    StageFailed,
+    listening,
+)
 from schemas.secrets import conceal
 from schemas.text import amount, facts_line, progress_of
 from schemas.tuning import TRIAL, TrialEnded
@@ -189,6 +199,8 @@ class Console:
             match event:
                 case RunChanged() | PartsExpected():
                     self._note(event)
+                case PartsSettled():
+                    self._settle(event)
                 case TrialEnded():
                     self.lines(trial_lines(event, self.width))
                 case StageChanged(name=name) if name.startswith(TRIAL) and event.state != "started":
@@ -217,11 +229,23 @@ class Console:
         if group := self._groups.get((event.stage, event.name)):
             self._facts.pop(event.name, None)
             group.ended.append(event)
-            if len(group.ended) == group.total:
-                self.line(group_line(group.ended, group.split, group.total, self.width))
+            self._tell_whole(group)
             return
         facts = below(self._facts.pop(event.stage, ""), INDENT, self.width)
         self.line(Text("\n").join([stage_line(event, self.width), *facts]))
+
+    def _tell_whole(self, group: _Group) -> None:
+        """Tell of stages that are told as one, once all of them have ended; of those in bundles their line tells."""
+        if group.ended and len(group.ended) == group.total:
+            self.line(group_line(group.ended, group.split, group.total, self.width))
+
+    def _settle(self, event: PartsSettled) -> None:
+        """Expect nothing more of the stages of parts that are in bundles."""
+        for stages, names in ((FILES, event.files), (PARTS, event.parts)):
+            for stage in stages:
+                for name in names:
+                    if group := self._groups.pop((stage, name), None):
+                        group.total -= 1
 
     def _note(self, event: RunChanged | PartsExpected) -> None:
         """Take down which run it is, and what will be told as one; at its end tell what of that has not been."""

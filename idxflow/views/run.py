@@ -224,7 +224,7 @@ def print_summary(console: Console, record: RunRecord, home: Path, stop_server: 
     if done:
         with suppress(OSError, ValidationError):  # deleted since: the run did complete
             metrics = Metrics.model_validate_json((folders["evaluate", ""] / METRICS).read_bytes())
-            (table, *_) = rows_of(record.stages, PARSE, "train")
+            (table, *_) = rows_of(Store(home, create=False), record.stages, PARSE, "train")
             summary = Manifest.model_validate_json((Path(table.path) / "manifest.json").read_bytes()).summary
             rows, labels = _rows(metrics, ImageSpec.model_validate(summary["shape"])), _labels(metrics)
     console.line()

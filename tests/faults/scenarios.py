@@ -17,12 +17,15 @@ from pathlib import Path
 from artifacts.archive.collect import collect
 from artifacts.archive.names import Names
 from artifacts.archive.runs import list_runs, unreadable_runs
+from artifacts.bundle import MEMBERS, Member, Members
 from artifacts.ref import Ref
 from artifacts.remote.backend import Backend
+from artifacts.remote.batches import Batches
 from artifacts.remote.crew import Crew
 from artifacts.remote.opening import open_backend
 from artifacts.remote.pulling import Pulling
 from artifacts.remote.pushing import Pushing
+from artifacts.store.bundles import take_members
 from artifacts.store.holds import Held, Hold
 from artifacts.store.publishing import restore
 from artifacts.store.store import Store
@@ -268,6 +271,66 @@ def _pull(store: Store) -> None:
             Pulling(_remote_of(store), store, crew).pull("parse", ref_of(0).version)
 
 
+def _shared_small(store: Store) -> None:
+    """Have three small artifacts in the remote; here one of them was not finished, and one was in the works."""
+    other = Store(store.home.parent / "other")
+    with Crew(1) as crew:
+        for salt in range(3):
+            ref = build(other, OLD, salt=salt)
+            Pushing(_remote_of(store), other, crew).push(ref.stage, ref.version)
+    publish(store, NEW, salt=1)
+    (store.artifacts / "parse" / f".staging-{ref_of(2).version}-{os.getpid()}").mkdir()
+
+
+def _pull_many(store: Store) -> None:
+    with Crew(1) as requests, Crew(1) as crew, Hold(store.holds, "d" * 12):
+        pulling = Pulling(_remote_of(store), store, requests)
+        wanted = [("parse", ref_of(salt).version) for salt in range(3)]
+        found = Batches(pulling, store, requests, crew, "d" * 12, lambda _: None).pull(wanted)
+        assert all(pulled.stored for pulled in found.values())
+
+
+def _check_many(*allowed: bytes | None) -> Callable[[Store], None]:
+    def check(store: Store) -> None:
+        for salt in range(3):
+            assert content(store, ref_of(salt)) in allowed
+
+    return check
+
+
+def _bundle(store: Store) -> None:
+    """Make a bundle of two artifacts, of which one is damaged."""
+    refs = [build(store, {**OLD, "a": b"old"}, salt=salt) for salt in (0, 1)]
+    members = [Member(stage=ref.stage, name=ref.name, version=ref.version, digest=ref.digest) for ref in refs]
+    build(store, {MEMBERS: Members(members=tuple(members)).model_dump_json().encode()}, "bundle")
+    time.sleep(0.03)
+    path = store.folder("parse", ref_of(1).version) / "a"
+    path.chmod(0o644)
+    path.write_bytes(b"bad")
+
+
+def _take_bundle(store: Store) -> None:
+    version = key_parts("bundle").version
+    with Hold(store.holds, "d" * 12), store.waited_for("bundle", version):
+        for _ in range(2):
+            if (stored := store.read("bundle", version, locked=True)) and take_members(
+                store, stored, "d" * 12, lambda *_: None
+            ):
+                return
+            if content(store, ref_of(1)) is None:
+                build(store, OLD, salt=1)
+        raise AssertionError("it is not taken though all is there")
+
+
+def _check_many_of_bundle(store: Store) -> None:
+    assert [content(store, ref_of(salt)) for salt in (0, 1)] == [b"old", b"old"]
+
+
+def _check_bundle(store: Store) -> None:
+    assert content(store, ref_of(0)) == b"old"
+    assert content(store, ref_of(1)) in (None, b"old")
+
+
 SCENES = {
     "an artifact": Scene(_nothing, lambda store: _build(store, OLD), _expect(0, None, b"old"), _expect(0, b"old")),
     "an artifact rebuilt": Scene(
@@ -284,6 +347,8 @@ SCENES = {
     "a promotion": Scene(_promotable, _promote, _check_promoted, lambda store: _check_promoted(store, 1)),
     "a clean-up": Scene(_crowded, _clean_up, _check_held, _check_gone),
     "a pull": Scene(_shared, _pull, _expect(0, None, b"old" * 9000), _expect(0, b"old" * 9000)),
+    "a pull of many": Scene(_shared_small, _pull_many, _check_many(None, b"old"), _check_many(b"old")),
+    "a bundle taken": Scene(_bundle, _take_bundle, _check_bundle, _check_many_of_bundle),
     "a first use": Scene(_nothing, _trust, _check_trust, _check_trust),
 }
 

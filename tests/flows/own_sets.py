@@ -128,7 +128,7 @@ def plan(home: Path, own: OwnSet, *mirrors: str) -> dict[str, PlannedStage]:
 
 def table_of(home: Path, record: RunRecord, split: str) -> tuple[Array, Array]:
     """Read the images and labels that a run parsed, of all parts of a split."""
-    folders = [Store(home).folder("parse", row.version) for row in rows_of(record.stages, "parse", split)]
+    folders = [Store(home).folder("parse", row.version) for row in rows_of(Store(home), record.stages, "parse", split)]
     batch = ImageTable(*(folder / "table.parquet" for folder in folders)).read()
     return batch.image, batch.label
 

@@ -42,6 +42,13 @@ class Noted:
         self.asked.append(f"{stage.stage} {stage.name_of(arguments)}".strip())
         return self.asked[-1]
 
+    def seems_settled(self, *_: Any) -> bool:
+        """Have no bundles."""
+        return False
+
+    def settled(self, *_: Any) -> None:
+        """Have no bundles."""
+
     def try_all(self, calls: Sequence[Call]) -> list[str]:
         """Note stages."""
         return [self.submit(call.stage, call.stage.bind(**call.arguments)) for call in calls]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from artifacts.store.store import Store
 from flows.dag import dag
 from flows.run_record import RunRecord
 from schemas.catalog import load_dataset
+from schemas.events import Event
 from schemas.results import Metrics
 from schemas.training import Training
 from tests.artifacts.archive.history import stage_record, write_run
@@ -43,6 +44,13 @@ class Walk:
         done = self.perform(Execution(self.store, self.id, self.flow_run, stage, arguments))
         self.rows.append(stage_record(done.ref, cached=done.row.cached))
         return done.ref.at(self.store.folder(done.ref.stage, done.ref.version))
+
+    def seems_settled(self, *_: Any) -> bool:
+        """Have nothing."""
+        return False
+
+    def settled(self, stage: Stage, calls: Sequence[Mapping[str, Any]], below: Collection[str], event: Event) -> None:
+        """Have nothing: each part is looked at."""
 
     def try_all(self, calls: Sequence[Call]) -> list[Ref]:
         """Do what each call asks for; a failure is none that is an outcome."""

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+import socket
+import struct
 import threading
 import time
 from calendar import timegm
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -36,14 +39,19 @@ class Fault:
     Args:
         chosen: tells by method and name, below the prefix.
         kind:   error (status), slow (seconds, then right), hang (until the end), cut (half of the body, then gone),
-                flip (a bit of the body), lie (half of the body, called whole), drop (done, and no answer).
-        times:  how often.
+                flip (a bit of the body), lie (half of the body, called whole), drop (done, and no answer), reset (the
+                connection, before anything is done), after (reset once so many bytes of the body were sent), drip (the
+                body in pieces, a wait of so many seconds before each), noise (no HTTP at all), answer (as `change`
+                makes it of the right one), store (what is put becomes what `change` makes of it).
+        times:  how often; requests that are let pass first are `later`.
     """
 
     chosen: Callable[[str, str], bool]
     kind: str
     value: float = 503
     times: int = 10**9
+    later: int = 0
+    change: Callable[[int, bytes, dict[str, str]], tuple[int, bytes, dict[str, str]]] | None = None
 
 
 @dataclass
@@ -55,7 +63,7 @@ class Bucket:
         objects:  content and moment by name, the prefix included.
         ignores:  headers that it takes for air.
         ahead:    seconds that its clock is before this machine's.
-        strict:   whether it refuses requests of another time than its own, as Amazon's does.
+        skew:     seconds that a request's date may be off by; None: it is not looked at.
         seen:     method and name of each request, below the prefix.
         keys:     what the requests were signed with.
     """
@@ -63,7 +71,7 @@ class Bucket:
     objects: dict[str, tuple[bytes, float]] = field(default_factory=dict)
     ignores: set[str] = field(default_factory=set)
     ahead: float = 0.0
-    strict: bool = False
+    skew: float | None = None
     faults: list[Fault] = field(default_factory=list)
     seen: list[tuple[str, str]] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
@@ -99,6 +107,9 @@ class Bucket:
         with self.lock:
             for each in self.faults:
                 if each.times and each.chosen(method, name):
+                    if each.later:
+                        each.later -= 1
+                        continue
                     each.times -= 1
                     return each
         return None
@@ -157,19 +168,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.bucket.seen.append((method, name))
         self.bucket.keys.update(re.findall("Credential=([^,]+)", self.headers.get("Authorization", "")))
         fault = self.bucket.fault(method, name)
-        if fault and fault.kind == "hang":
-            self.bucket.ended.wait()
-            self.close_connection = True
+        if (fault and self._refuses(fault)) or self._is_skewed():
             return
-        if fault and fault.kind == "slow":
-            self.bucket.ended.wait(fault.value)
-        if fault and fault.kind == "error":
-            self._send(int(fault.value), b"<Error><Code>SlowDown</Code></Error>", {})
-            return
-        if self.bucket.strict and (refusal := _skewed(self.headers["x-amz-date"], time.time() + self.bucket.ahead)):
-            self._send(403, refusal, {})
-            return
+        if fault and fault.kind == "store" and fault.change:
+            _, body, _ = fault.change(0, body, {})
         status, content, headers = answer(path, body)
+        if fault and fault.kind == "answer" and fault.change:
+            status, content, headers = fault.change(status, content, headers)
+        if fault and fault.kind in ("after", "drip"):
+            self._send_slowly(status, content, headers, fault)
+            return
         if fault and fault.kind == "drop":
             self.close_connection = True
             return
@@ -191,6 +199,61 @@ class _Handler(BaseHTTPRequestHandler):
         if cut:
             self.wfile.flush()
             self.close_connection = True
+
+    def _refuses(self, fault: Fault) -> bool:
+        """Do what is wrong before anything is looked at. Returns: whether that was all."""
+        match fault.kind:
+            case "hang":
+                self.bucket.ended.wait()
+                self.close_connection = True
+            case "slow":
+                self.bucket.ended.wait(fault.value)
+                return False
+            case "error":
+                self._send(int(fault.value), b"<Error><Code>SlowDown</Code></Error>", {})
+            case "noise":
+                self.wfile.write(b"\x16\x03\x01 hello, this is another service\r\n\r\n")
+                self.wfile.flush()
+                self.close_connection = True
+            case "reset":
+                self._reset()
+            case _:
+                return False
+        return True
+
+    def _send_slowly(self, status: int, content: bytes, headers: dict[str, str], fault: Fault) -> None:
+        """Send the body in pieces, or no more than so many bytes of it."""
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(content)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.flush()
+        if fault.kind == "after":
+            self.wfile.write(content[: int(fault.value)])
+            self.wfile.flush()
+            self._reset()
+            return
+        for first in range(0, len(content), size := max(1, len(content) // 20)):
+            if self.bucket.ended.wait(fault.value):
+                break
+            self.wfile.write(content[first : first + size])
+            self.wfile.flush()
+
+    def _reset(self) -> None:
+        """End the connection as a machine does that has just been switched on again."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        self.close_connection = True
+
+    def _is_skewed(self) -> bool:
+        """Refuse a request that was signed at a moment too far from the server's own. Returns: whether it was."""
+        if self.bucket.skew is None or not (date := self.headers.get("x-amz-date")):
+            return False
+        now = time.time() + self.bucket.ahead
+        if abs(timegm(time.strptime(date, "%Y%m%dT%H%M%SZ")) - now) <= self.bucket.skew:
+            return False
+        self._send(403, _skewed(date, now, self.bucket.skew), {})
+        return True
 
     def _put(self, path: str, body: bytes) -> tuple[int, bytes, dict[str, str]]:
         none_match, match = (
@@ -258,15 +321,13 @@ def _tag(content: bytes) -> str:
     return f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'
 
 
-def _skewed(asked: str, now: float) -> bytes:
-    """Return Amazon's refusal of a request that is dated a quarter of an hour off; nothing if it is not."""
-    if abs(timegm(time.strptime(asked, "%Y%m%dT%H%M%SZ")) - now) <= 900:
-        return b""
+def _skewed(asked: str, now: float, most: float) -> bytes:
+    """Return Amazon's refusal of a request that is dated too far off. Args: most: seconds that are let pass."""
     told = "The difference between the request time and the current time is too large."
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>RequestTimeTooSkewed</Code><Message>{told}</Message>'
         f"<RequestTime>{asked}</RequestTime><ServerTime>{_iso(now)}</ServerTime>"
-        "<MaxAllowedSkewMilliseconds>900000</MaxAllowedSkewMilliseconds></Error>"
+        f"<MaxAllowedSkewMilliseconds>{1000 * most:.0f}</MaxAllowedSkewMilliseconds></Error>"
     ).encode()
 
 
