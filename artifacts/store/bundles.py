@@ -18,12 +18,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from artifacts.bundle import BUNDLE, MEMBERS, Member, Members, bundles_in
+from artifacts.code import TICK
 from artifacts.manifest import Input
 from artifacts.ref import Ref
 from artifacts.run_record import StageRecord
 from artifacts.store import files
 from artifacts.store.holds import hold_all
-from artifacts.store.integrity import TICK, Damage, Stored, hashed_notes, remember_hashed
+from artifacts.store.integrity import Damage, Stored, hashed_notes, remember_hashed
 from artifacts.store.publishing import restore
 from artifacts.store.store import Store
 from schemas.errors import StoreError
