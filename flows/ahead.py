@@ -2,7 +2,8 @@
 What takes seconds to import, imported while a run waits for its data, and for its server where it has to.
 
 To import TensorFlow takes longer than all stages before training do, and a run that finds all its stages cached imports
-nothing of this: so the plan is asked first, and only a stage that will run for certain counts.
+nothing of this: so the plan is asked first, and only a stage that will run for certain counts. The command has a
+process beside its own do that (`flows.companion`), which then also trains; other runs import in a thread.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from contextvars import copy_context
 from functools import cache
 from pathlib import Path
 
+from artifacts.engine.companion import Companion
 from artifacts.engine.plan import Plan, Planning
 from artifacts.engine.workers import Executor
 from artifacts.refresh import Refresh
@@ -28,12 +30,34 @@ from flows.job import Job
 from schemas.secrets import conceal_all
 
 logger = logging.getLogger("idxflow.ahead")
+_COMPANIONS: dict[tuple[Path, Job], Companion] = {}
+"""Those of this process: who starts a flow begins before the flow does, and the flow finds that begun."""
 
 
 def imports_of(plan: Plan) -> Iterator[str]:
     """Yield, each once, the heaviest of what the stages import that will run whatever those before them find."""
     wanted = {row.stage for row in plan.stages if row.state == "will run"}
     yield from dict.fromkeys(stage.imports for name, stage in GRAPH.items() if name in wanted and stage.imports)
+
+
+def companion_of(home: Path, job: Job) -> Companion | None:
+    """Return the companion that was started for a job, if one was."""
+    return _COMPANIONS.get((home.absolute().resolve(), job))
+
+
+def start_companion(home: Path, job: Job, *, verbose: bool = False) -> Companion | None:
+    """
+    Start the process beside a run, if the run is one of threads: it plans, imports, and trains.
+
+    Args:
+        home:    the folder of all run-time data.
+        verbose: let its libraries warn.
+    """
+    if job.workers.runner != "threads" or job.workers.count is not None:
+        return None
+    place = home.absolute().resolve()
+    companion = _COMPANIONS[place, job] = Companion("flows.companion", (place, job, verbose))
+    return companion
 
 
 def begin_ahead(home: Path, job: Job, workers: Executor) -> None:
@@ -47,10 +71,10 @@ def begin_ahead(home: Path, job: Job, workers: Executor) -> None:
         return
 
     def work() -> None:
-        with _only_noted():
-            plan = _plan(home, job)
-            if any(row.state == "will run" for row in plan.stages):
-                workers.start(tuple(imports_of(plan)))
+        with only_noted():
+            found = plan(home, job)
+            if any(row.state == "will run" for row in found.stages):
+                workers.start(tuple(imports_of(found)))
 
     _in_background(work)
 
@@ -71,8 +95,10 @@ def import_ahead(home: Path, job: Job) -> threading.Thread:
 @cache  # who starts a flow begins before the flow does, and the flow finds that begun
 def _begun(home: Path, job: Job) -> threading.Thread:
     def work() -> None:
-        with _only_noted():
-            if missing := [module for module in imports_of(_plan(home, job)) if module not in sys.modules]:
+        with only_noted():
+            companion = companion_of(home, job)
+            names = imports_of(plan(home, job)) if companion is None else companion.first() or ()
+            if missing := [module for module in names if module not in sys.modules]:
                 with lasting():
                     for module in missing:
                         importlib.import_module(module)
@@ -80,7 +106,8 @@ def _begun(home: Path, job: Job) -> threading.Thread:
     return _in_background(work)
 
 
-def _plan(home: Path, job: Job) -> Plan:
+def plan(home: Path, job: Job) -> Plan:
+    """Return what a run of a job would do; see `flows.plan`, which also says what it needs."""
     store = Store(home, create=False)
     planning = Planning(store, Refresh(job.refresh), job.dataset or "")
     with planning.walking():
@@ -89,7 +116,7 @@ def _plan(home: Path, job: Job) -> Plan:
 
 
 @contextmanager
-def _only_noted() -> Iterator[None]:
+def only_noted() -> Iterator[None]:
     """Put what goes wrong into the log."""
     try:
         yield

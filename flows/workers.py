@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from artifacts.engine.workers import Executor, Threads
 from schemas.errors import UsageError
 from schemas.workers import Workers
 from tasks.fitting.memory import free_memory
+
+if TYPE_CHECKING:
+    from artifacts.engine.companion import Companion
 
 
 def require_workers(workers: Workers) -> None:
@@ -22,15 +26,16 @@ def require_workers(workers: Workers) -> None:
         )
 
 
-def executor_of(workers: Workers) -> Executor:
+def executor_of(workers: Workers, companion: Companion | None = None) -> Executor:
     """
     Return what carries out the executions of one run; nothing is started before the first one has to be computed.
 
+    Args:   companion: what was started for the run before, if anything.
     Raises: UsageError: what it needs is not installed.
     """
     require_workers(workers)
     if workers.runner == "threads":
-        return Threads(workers.count)
+        return Threads(workers.count, companion)
     from artifacts.engine.cluster import Cluster
 
     return Cluster(free_memory, count=workers.count, address=workers.cluster)

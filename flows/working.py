@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from artifacts.engine.recorder import Recorder, recording
+from artifacts.environment import home_folder
 from flows.admit import Admission
-from flows.ahead import begin_ahead
+from flows.ahead import begin_ahead, companion_of
 from flows.choose import choose_dataset
 from flows.dag import Outcome, dag
 from flows.dashboard import shown
@@ -26,7 +27,7 @@ def work(job: Job) -> RunRecord:
     Returns: the run's record.
     Raises:  the first error of any stage, after the record has been written.
     """
-    workers = executor_of(job.workers)
+    workers = executor_of(job.workers, companion_of(home_folder(), job))
     with shown(job.training, job.alert_below), recording(workers=workers, **asked(job)) as run:
         begin_ahead(run.store.home, job, workers)
         if job.promote is None:

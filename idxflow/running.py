@@ -50,6 +50,7 @@ class Runner:
 
     Args:
         verbose:   show what libraries log and warn of.
+        beside:    plan, import and train in a process beside this one, which is this command's alone.
         ephemeral: use a server that ends with this process.
         remote:    of the run; None: the one that the environment names, if any.
     Attributes:
@@ -63,10 +64,12 @@ class Runner:
         console: Console,
         *,
         verbose: bool = False,
+        beside: bool = False,
         ephemeral: bool = False,
         remote: RemotePlace | None = None,
     ) -> None:
         self.home, self.console, self.verbose, self.ephemeral = home, console, verbose, ephemeral
+        self._beside = beside
         self._remote = remote
         self.record: RunRecord | None = None
         self.stop: str | None = None
@@ -83,7 +86,11 @@ class Runner:
         prepare_environment(self.home, verbose=self.verbose, ephemeral=self.ephemeral, remote=self._remote)
         fresh = "prefect" not in sys.modules
         try:
-            with self._without_warnings(), self.console.watching(verbose=self.verbose):
+            with (
+                self._with_companion(job, fresh and flow is None),
+                self._without_warnings(),
+                self.console.watching(verbose=self.verbose),
+            ):
                 with held_back():  # a server that is started has to be recorded, or it could not be stopped
                     connection = temporary_server() if self.ephemeral else connect(self.home, self.console)
                 self.stop = connection.stop if connection.started else None
@@ -106,6 +113,26 @@ class Runner:
         finally:
             self.record = self.record or self._saved()
         return done
+
+    @contextlib.contextmanager
+    def _with_companion(self, job: Callable[[], Job], usable: bool) -> Iterator[None]:
+        """
+        Have the process beside this one for the block, which needs no Prefect to begin; see `flows.companion`.
+
+        Not where Prefect is there already, so that nobody waits for its import: this process is a program's.
+        """
+        if not (self._beside and usable):
+            yield
+            return
+        from flows.ahead import start_companion
+
+        with held_back():  # one that is started has to be ended
+            companion = start_companion(self.home, job(), verbose=self.verbose)
+        try:
+            yield
+        finally:
+            if companion:
+                companion.close()
 
     def _without_warnings(self) -> contextlib.AbstractContextManager[object]:
         return contextlib.nullcontext() if self.verbose else warnings.catch_warnings(action="ignore")

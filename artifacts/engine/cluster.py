@@ -27,8 +27,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from artifacts.engine.apart import needs_this_host, offer, take_over
 from artifacts.engine.execution import Done, Execution
+from artifacts.engine.forwarding import event_of
 from artifacts.engine.host import Asked, security_of
-from artifacts.engine.remote import Terms, event_of, import_early, software, unlike
+from artifacts.engine.remote import Terms, import_early, software, unlike
 from artifacts.engine.remote import work as work_there
 from artifacts.engine.stopping import Stopped
 from artifacts.engine.workers import TICK

@@ -6,9 +6,8 @@ import hashlib
 import logging
 import platform
 import threading
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from importlib.metadata import version
@@ -18,16 +17,15 @@ from typing import Any
 from artifacts.engine.apart import hand_over, settle
 from artifacts.engine.execution import Done, Execution
 from artifacts.engine.foreign import own_error
+from artifacts.engine.forwarding import Forwarding
 from artifacts.engine.stopping import Stopped
 from artifacts.store.flock import is_locked
 from schemas.errors import ClusterError
-from schemas.events import Event, Progress, StageChanged, listening
+from schemas.events import listening
 from schemas.parameters import Parameters
 
 ALIKE = ("distributed", "dask")
 """Packages whose versions have to be the same at both ends."""
-LEAST_SECONDS = 0.2
-"""Seconds between two messages of one execution about how far it is."""
 NAMED = 3
 _ALONE = threading.Lock()
 """One execution at a time in a process: what warns, and tells how far it is, is then the one that is at work."""
@@ -115,39 +113,13 @@ def work(execution: Execution, terms: Terms) -> Done | Exception:
             shares = (execution.store.holds / execution.run).exists()
             if not shares:
                 fitted = settle(fitted, _place(worker.address), check)
-            with listening(_Forwarding(tell, check)):
+            with listening(Forwarding(tell, check)):
                 done = fitted(check)
             if not shares:
                 hand_over(fitted, done, _place(worker.address), check)
             return replace(done, apart=not shares)
     except Exception as error:
         return own_error(execution.subject, error)
-
-
-class _Forwarding:
-    """Sends events to where the run is, not too many, and ends the work where they are of no use any more."""
-
-    def __init__(self, tell: Callable[..., None], check: Callable[[], None]) -> None:
-        self._tell, self._check = tell, check
-        self._last = 0.0
-
-    def __call__(self, event: Event) -> None:
-        match event:
-            case StageChanged(state="started"):
-                self._tell("started", event=asdict(event))
-            case Progress():
-                self._check()
-                now = time.monotonic()
-                if event.done == event.total or event.note or now - self._last >= LEAST_SECONDS:
-                    self._last = now
-                    facts = {name: float(value) for name, value in event.facts.items()}
-                    self._tell("progress", event={**asdict(replace(event, facts={})), "facts": facts})
-
-
-def event_of(message: Mapping[str, Any]) -> Event:
-    """Return the event that a message tells of."""
-    told = message["event"]
-    return StageChanged(**told) if message["kind"] == "started" else Progress(**told)
 
 
 def _within(arguments: Mapping[str, Any], limit: int | None) -> Mapping[str, Any]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from artifacts.engine.execution import Done, Execution
+
+if TYPE_CHECKING:
+    from artifacts.engine.companion import Companion
 
 TICK = 0.5
 """Seconds after which who waits looks whether it still should."""
@@ -42,10 +45,13 @@ class Threads:
     """
     The thread that asks does it.
 
-    Args: count: how many executions compute at once; None: one of the main thread's kind (a training), and all others.
+    Args:
+        count:     how many executions compute at once; None: one of the main thread's kind (a training), all others.
+        companion: a process that does those of the main thread's kind, as long as it lives.
     """
 
-    def __init__(self, count: int | None = None) -> None:
+    def __init__(self, count: int | None = None, companion: Companion | None = None) -> None:
+        self._companion = companion
         self._all = threading.BoundedSemaphore(count) if count else None
         self._dear = threading.BoundedSemaphore(1)
 
@@ -60,10 +66,13 @@ class Threads:
         if done := execution.stored():
             return done
         with _taken(places, begin):
-            return execution(begin)
+            companion = self._companion if execution.stage.on_main_thread else None
+            return (companion and companion.carry_out(execution, begin)) or execution(begin)
 
     def close(self) -> None:
-        """Do nothing: threads end with the flow's."""
+        """End the companion; threads end with the flow's."""
+        if self._companion:
+            self._companion.close()
 
 
 @contextmanager

@@ -27,7 +27,12 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
     """
     require_engine(settings.remote)
     runner = Runner(
-        settings.home, console, verbose=settings.verbose, ephemeral=settings.ephemeral, remote=settings.remote
+        settings.home,
+        console,
+        verbose=settings.verbose,
+        beside=True,
+        ephemeral=settings.ephemeral,
+        remote=settings.remote,
     )
     with lasting():  # the summary reads what the run holds
         try:

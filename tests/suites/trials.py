@@ -10,6 +10,7 @@ from prefect import flow
 
 from artifacts.current import Call
 from artifacts.engine.cluster import Cluster
+from artifacts.engine.companion import Companion
 from artifacts.engine.execution import Done
 from artifacts.engine.recorder import Recorder, recording
 from artifacts.engine.threads import StageThreads
@@ -21,9 +22,9 @@ from tests.suites.stages import MEMORY, call_of, make, trial
 
 
 def executor_of(runner: str) -> Executor:
-    """Return a runner. Args: runner: threads, dask, or the address of a scheduler."""
-    if runner == "threads":
-        return Threads()
+    """Return a runner. Args: runner: threads, companion, dask, or the address of a scheduler."""
+    if runner in {"threads", "companion"}:
+        return Threads(companion=Companion("tests.suites.companion", None) if runner == "companion" else None)
     return Cluster(lambda: MEMORY, count=2) if runner == "dask" else Cluster(lambda: MEMORY, address=runner)
 
 
