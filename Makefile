@@ -29,9 +29,9 @@ test: lint  ## Run every check: format, lint, types, import contract, tests.
 test-all: lint  ## Run every check, and the slow tests too.
 	$(BIN)/pytest -m "" $(ARGS)
 
-test-postgres: $(INSTALLED)  ## Install PostgreSQL and faketime (Debian, as root), and test a team's set-ups with them.
-	ls /usr/lib/postgresql/*/bin/initdb /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || \
-	  (apt-get update && apt-get install -y --no-install-recommends postgresql faketime)
+test-postgres: $(INSTALLED)  ## Install PostgreSQL (Debian, as root), and test the set-ups for a team with it.
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && command -v cc ip >/dev/null || \
+	  (apt-get update && apt-get install -y --no-install-recommends postgresql gcc libc6-dev iproute2)
 	$(BIN)/pytest -m "" tests/deployments/test_postgres.py tests/deployments/test_machines.py $(ARGS)
 
 test-dashboard: $(INSTALLED)  ## Install Chromium (Debian, as root), test the dashboard with it, keep SCREENSHOTS.

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from artifacts.archive.audit import Auditor
+from artifacts.archive.lookup import find_run
+from artifacts.archive.names import Names
 from artifacts.store.store import Store
 from flows.run_record import RunRecord
+from schemas.verdict import Promotion
+from tests.artifacts.remote.server import serving
 from tests.deployments.guide import blocks, commands, settings
 from tests.deployments.postgres import Postgres
 from tests.deployments.site import Site
 from tests.deployments.team import Team
 from tests.deployments.traces import traces_below
 from tests.processes import PROJECT, bare_environment, free_port, run_python, until
+from tests.suites.clocks import needs_compiler, wrong_by
 from tests.suites.hosts import Host, Network, bucket, needs_hosts, network
 
 pytestmark = [pytest.mark.slow, needs_hosts, pytest.mark.timeout(900)]
@@ -64,6 +72,14 @@ class Machine:
                 yield
             finally:
                 self.host.power_off()
+
+    def call(self, *words: str) -> Any:
+        """Call idxflow there, as somebody who is logged in. Returns: the document that it prints."""
+        said = f"call-{secrets.token_hex(2)}"
+        command, environment = ("-m", "idxflow", *words, "--json"), self.environment | self.wrong
+        with self.host.running(said, *command, folder=self.folder, environment=environment) as process:
+            assert process.wait(120) == 0, self.log(said)
+        return json.loads(self.log(said))
 
     def log(self, name: str = "*") -> str:
         """What its workers said."""
@@ -219,3 +235,105 @@ def test_machines_share_what_they_make(cluster: Cluster) -> None:
         found = traces_below(secrets_of(cluster), machine.folder)
         assert not [trace for trace in found if "/tmp/prefect-workspace-attempt-" not in trace]
     assert len(at_the_desk) == 2
+
+
+@pytest.mark.parametrize(("epochs", "until_its_end"), [(4000, False), (1000, True)], ids=["meanwhile", "at its end"])
+def test_a_machine_that_is_cut_off(cluster: Cluster, epochs: int, *, until_its_end: bool) -> None:
+    """Its run goes on and is told in the end; meanwhile the other machine works, and nothing that is shared suffers."""
+    with ExitStack() as stack:
+        for machine in cluster.machines:
+            stack.enter_context(machine.working())
+        lonely = cluster.ask(epochs)
+        cluster.desk.wait(lonely, "Running")
+        until(lambda: any(machine.trains for machine in cluster.machines), 60, lambda: cluster.said)
+        cut = cluster.ran(lonely)
+        cut.host.cut()
+        other = cluster.ask(3)
+        assert cluster.completed(other) is not cut
+        assert cluster.desk.state(lonely).name == "Running"
+        if until_its_end:
+            until(lambda: cut.record(lonely).state != "running", 240, lambda: cluster.said)
+        assert cut.record(lonely).state == ("completed" if until_its_end else "running")
+        cut.host.mend()
+        assert cluster.completed(lonely, 400) is cut
+    if until_its_end:
+        assert any("`idxflow remote push` does it later" in each for each in cut.record(lonely).warnings)
+    cut.call("remote", "push")
+    assert cluster.remote("verify")["problems"] == []
+    with cluster.other(cut).working():
+        again = cluster.ask(epochs)
+        cluster.completed(again)
+    assert all(row.cached for row in cluster.other(cut).record(again).stages)
+
+
+@needs_compiler
+@pytest.mark.parametrize(("hours", "options"), [(1, ()), (-1, ("--prefetch-seconds", "3700"))], ids=["ahead", "behind"])
+def test_a_clock_that_is_wrong(cluster: Cluster, hours: int, options: tuple[str, ...]) -> None:
+    """An hour off, a machine takes part as any other: what is newest, latest and champion is not by its clock."""
+    wrong, right = cluster.machines
+    wrong.wrong = wrong_by(hours)
+    if hours < 0:  # to such a worker a run that is due now is due in an hour: docs/cluster.md says so
+        with wrong.working():
+            left = cluster.ask(2)
+            time.sleep(6)
+            assert cluster.desk.state(left).is_scheduled(), cluster.said
+            with right.working():
+                assert cluster.completed(left) is right
+    with wrong.working(*options):
+        first = cluster.ask(3, promote="champion")
+        assert cluster.completed(first) is wrong
+    record = wrong.record(first)
+    assert abs((datetime.fromisoformat(record.started) - datetime.now(UTC)) / timedelta(hours=1) - hours) < 0.1
+    assert record.warnings == ()
+    with right.working():
+        same, better = cluster.ask(3), cluster.ask(60, promote="champion")
+        assert cluster.completed(same) is cluster.completed(better) is right
+    # The report of the first run has its verdict in it.
+    assert all(row.cached for row in right.record(same).stages if row.stage != "report")
+    assert promotion(right, better).outcome in {"promoted", "kept"}
+    with wrong.working(*options):
+        again = cluster.ask(60, promote="champion")
+        assert cluster.completed(again) is wrong
+    assert all(row.cached for row in wrong.record(again).stages if row.stage not in {"promote", "report"})
+    assert promotion(wrong, again).outcome == promotion(right, better).outcome
+    for machine, latest in ((wrong, again), (right, better)):
+        assert find_run(Store(machine.home), "latest").id == latest.hex[-12:]
+        assert not Auditor(Store(machine.home), everything=True, repair=False).run(datetime.now(UTC)).problems
+    histories = {Names(Store(machine.home)).alias("champion@digits").history for machine in cluster.machines}
+    assert len(histories) == 1
+    assert cluster.remote("verify")["problems"] == []
+    pulled = cluster.remote("pull", "latest")["moved"]
+    assert [each["subject"] for each in pulled if each["kind"] == "run"] == [again.hex[-12:]]
+    assert wrong.call("remote", "gc", "--yes")["going"] == []
+
+
+@needs_compiler
+@pytest.mark.parametrize("hours", [1, -1], ids=["ahead", "behind"])
+def test_a_bucket_that_refuses_a_wrong_clock(cluster: Cluster, net: Network, hours: int) -> None:
+    """As Amazon's does: the run completes without it, and says that it is the clock; set right, the next one pushes."""
+    machine, _ = cluster.machines
+    with serving(net.address) as strict:
+        strict.strict = True
+        place = {"URL": strict.place.url, "ENDPOINT": strict.place.endpoint}
+        machine.environment |= {f"IDXFLOW_REMOTE__{name}": str(value) for name, value in place.items()}
+        machine.wrong = wrong_by(hours)
+        with machine.working("--prefetch-seconds", "3700"):
+            run = cluster.ask(3)
+            cluster.completed(run)
+        warning, left = machine.record(run).warnings
+        assert "not pushed" in left
+        assert "expected this machine's clock to be within some minutes of the server's" in warning
+        assert not strict.objects
+        machine.wrong = {}
+        with machine.working():
+            run = cluster.ask(4)
+            cluster.completed(run)
+        assert machine.record(run).warnings == ()
+        assert any(name.startswith("artifacts/train/") for name in strict.named())
+
+
+def promotion(machine: Machine, run: UUID) -> Promotion:
+    """Return what a run says of its alias."""
+    found = machine.record(run).promotion
+    assert found is not None
+    return found

@@ -16,6 +16,7 @@ import pytest
 
 from artifacts.store.store import Store
 from tests.processes import PROJECT, ending, served_environment, until
+from tests.suites.clocks import needs_compiler, wrong_by
 from tests.suites.hosts import Host, bucket, needs_hosts, network
 
 pytestmark = [
@@ -64,8 +65,12 @@ def _workers_at(cluster: str) -> dict[str, object]:
 
 
 @pytest.fixture
-def team(tmp_path: Path) -> Iterator[Team]:
-    """Two hosts that see nothing of what this process keeps below `homes`."""
+def team(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Team]:
+    """
+    Two hosts that see nothing of what this process keeps below `homes`.
+
+    The clock of the first is off by as many hours as the parameter says, if there is one.
+    """
     (hidden := tmp_path / "homes").mkdir()
     with ExitStack() as stack:
         net = stack.enter_context(network())
@@ -83,7 +88,8 @@ def team(tmp_path: Path) -> Iterator[Team]:
             (folder := tmp_path / f"host{number}").mkdir()
             worker = ("-m", "dask", "worker", cluster, "--host", host.address, "--nthreads", "1", "--nworkers", "1")
             more = ("--no-dashboard", "--local-directory", str(folder / "dask"))
-            own = environment | {"IDXFLOW_HOME": str(folder / "home")}
+            wrong = wrong_by(0 if number else getattr(request, "param", 0))
+            own = environment | wrong | {"IDXFLOW_HOME": str(folder / "home")}
             stack.enter_context(host.running("worker", *worker, *more, folder=folder, environment=own))
         until(lambda: len(_workers_at(cluster)) == 2, 60, lambda: [log.read_text() for log in tmp_path.rglob("*.log")])
         yield Team(hosts, cluster, names, tmp_path)
@@ -107,6 +113,13 @@ def alone(home: Path) -> tuple[bytes, list[str]]:
         timeout=300,
     )
     return study(home)
+
+
+@needs_compiler
+@pytest.mark.parametrize("team", [1, -1], ids=["ahead", "behind"], indirect=True)
+def test_a_host_whose_clock_is_wrong_makes_the_same(team: Team) -> None:
+    """An hour off, ahead or behind, it trains as the other one does, and the table is that of one process."""
+    test_hosts_with_homes_of_their_own_make_one_table(team)
 
 
 def test_hosts_with_homes_of_their_own_make_one_table(team: Team) -> None:

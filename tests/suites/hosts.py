@@ -22,8 +22,8 @@ from pathlib import Path
 import pytest
 import requests
 
-SUBNET = "10.213.7"
-"""Of the hosts; 1 is this process's own address."""
+SUBNET = f"10.213.{1 + os.getpid() % 250}"
+"""Of the hosts; 1 is this process's own address. Tests that run at the same time have, mostly, one each."""
 
 
 def usable() -> bool:
@@ -170,7 +170,7 @@ def bucket(network: Network) -> Iterator[dict[str, str]]:
     requests.put(f"http://{host}:{port}/team", timeout=10).raise_for_status()
     try:
         yield {
-            "IDXFLOW_REMOTE__URL": "s3://team/shared",
+            "IDXFLOW_REMOTE__URL": f"s3://team/{secrets.token_hex(4)}",  # buckets outlive their server in this process
             "IDXFLOW_REMOTE__ENDPOINT": f"http://{host}:{port}",
             "IDXFLOW_REMOTE__REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "AKIATEST",
