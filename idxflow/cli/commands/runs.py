@@ -114,7 +114,7 @@ def runs(
         if any(row.caveats for line in shown for row in line.rows):
             console.line(Text("!  a caveat voids or weakens this accuracy: idxflow show RUN", "dim"))
         if any(len(line.rows) > 1 for line in shown):
-            among = f", of the newest {SEARCHED} runs" if len(records) < len(chosen) else ""
+            among = f", of the newest {counted(SEARCHED, 'run')}" if len(records) < len(chosen) else ""
             told = f"mean and standard deviation over the seeds of one configuration{among}; --each lists its runs"
             console.line(Text(f"\u00b1  {told}", "dim"))
     elif known:
