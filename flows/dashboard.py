@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from pathlib import Path
+from textwrap import shorten
 
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
@@ -36,6 +37,8 @@ from schemas.training import Training
 
 TICK = 1.0
 """Seconds between two looks at what has changed; a run that ends before the first one is shown once, when it has."""
+LONGEST = 60
+"""Characters of what differs from the profile, in a name; the tags have all of it."""
 PATIENCE = 10.0
 """Seconds that a run which has ended waits for an update under way."""
 logger = logging.getLogger("idxflow.dashboard")
@@ -136,7 +139,8 @@ class Dashboard:
                 self._ended.wait(TICK)
 
     def _rename(self, ending: str = "", *, unchanged: bool = False) -> None:
-        name = " / ".join(filter(None, (self._dataset, self._profile, in_words(self._differs), ending)))
+        differs = shorten(in_words(self._differs), LONGEST, placeholder=" ...")
+        name = " / ".join(filter(None, (self._dataset, self._profile, differs, ending)))
         own = (in_words({field: value}) for field, value in self._differs.items())
         self._board.rename(name, (self._dataset, self._profile, *own, *(("nothing-changed",) if unchanged else ())))
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Annotated
 
 from cyclopts import App, CycloptsError
 
 from idxflow.cli.ending import DONE, FAILED
-from idxflow.cli.options import Home, Json, home_of
+from idxflow.cli.options import Home, Json, flag, home_of
 from idxflow.cli.output import put, put_json
 from idxflow.cli.usage import helped, refusal
 from schemas.errors import UsageError
@@ -87,11 +88,19 @@ def password(*, home: Home = None) -> int:
 
 
 @server.command
-def stop(*, home: Home = None) -> int:
-    """Stop the server of the home folder, and no other."""
+def stop(
+    *,
+    force: Annotated[bool, flag("Stop it although runs are at work: they go on without it.")] = False,
+    home: Home = None,
+) -> int:
+    """Stop the server of the home folder, and no other; not while runs are at work, which are named."""
+    from idxflow.server.at_work import refuse_work
     from idxflow.server.local import stop_server
 
-    stopped = stop_server(home_of(home))
+    folder = home_of(home)
+    if not force:
+        refuse_work(folder)
+    stopped = stop_server(folder)
     put(f"Prefect server at {stopped.address} stopped" if stopped else "No Prefect server of this home folder runs.")
     return DONE
 
@@ -104,6 +113,17 @@ def status(*, home: Home = None, json: Json = False) -> int:
     found = server_status(home_of(home))
     put_json(found) if json else print_status(found)
     return DONE if found.running else FAILED
+
+
+@server.command(name="list")
+def list_(*, home: Home = None, json: Json = False) -> int:
+    """List the servers of this machine: home folder, address, since when, and the runs at work."""
+    from idxflow.server.everywhere import find_servers
+    from idxflow.views.server import print_servers
+
+    found = find_servers(home_of(home))
+    put_json(found) if json else print_servers(found)
+    return DONE
 
 
 def call(words: Sequence[str]) -> int:

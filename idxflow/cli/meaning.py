@@ -100,7 +100,6 @@ OPTIONS = {
     "param": ("set",),
     "p": ("set",),
     "resize": ("size",),
-    "gpu": (),
 }
 """Options as other programs call them: ours, of which the first that the command has is meant."""
 FIELDS = {

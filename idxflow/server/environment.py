@@ -16,7 +16,7 @@ from schemas.errors import StoreError
 from schemas.remote import RemotePlace
 
 IGNORE = ".gitignore"
-OWN_FILES = ("remote", "server.json", "server.lock", "up.lock")
+OWN_FILES = ("remote", "page.html", "server.json", "server.lock", "up.lock")
 """What lies in a home folder beside the store's folders."""
 
 

@@ -75,6 +75,13 @@ PAGE = """<!doctype html>
 :root {{ color-scheme: light dark }}
 body {{ margin: 0 auto; max-width: 62rem; padding: 1.5rem .8rem 4rem }}
 body > div.idxflow {{ border: 0; background: none }}
+body > div.idxflow :is(th, td) {{ overflow-wrap: break-word }}
+@media (max-width: 40rem) {{
+  body {{ padding: .5rem 0 3rem }}
+  body > div.idxflow {{ padding: .9rem .7rem }}
+  body > div.idxflow table {{ font-size: .78rem }}
+  body > div.idxflow :is(th, td) {{ padding-right: .55rem }}
+}}
 @media print {{ body {{ padding: 0 }} figure, tr {{ break-inside: avoid }} }}
 </style>
 </head>

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from idxflow.cli.output import put
 from idxflow.server.environment import user_api_url
+from idxflow.server.everywhere import FoundServer
 from idxflow.server.local import api_answers, find_server
-from idxflow.views.layout import local_time
+from idxflow.views.layout import few, local_time, short_path, table_lines
 from schemas.addresses import redact
 
 
@@ -33,6 +35,24 @@ def server_status(home: Path) -> ServerStatus:
         return ServerStatus(running=False, chosen=chosen)
     own = {"running": True, "answers": api_answers(found.api), "address": found.address, "chosen": chosen}
     return ServerStatus.model_validate(found.model_dump() | own)
+
+
+def print_servers(servers: Sequence[FoundServer]) -> None:
+    """Print the servers of this machine."""
+    if not servers:
+        put("No Prefect server of idxflow runs on this machine.")
+        return
+    rows = [
+        (
+            each.address,
+            str(each.pid),
+            local_time(each.started) if each.started else "-",
+            "-" if each.runs is None else few(each.runs) or "none",
+            short_path(Path(each.home)) + ("" if each.answers else " (does not answer)"),
+        )
+        for each in servers
+    ]
+    put("\n".join(line.plain for line in table_lines(("address", "process", "since", "runs at work", "home"), rows)))
 
 
 def print_status(status: ServerStatus) -> None:

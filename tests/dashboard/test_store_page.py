@@ -88,7 +88,7 @@ def test_the_table_is_filtered(page: Page) -> None:
     page.get_by_label("Search").fill("hidden=[100,50] test>96")
     assert set(shown(page, 3)) == {"mnist"}
     assert all("hidden=[100,50]" in text for text in shown(page, 4))
-    assert min(accuracies(page)) > 96
+    assert min(accuracies(page)) >= 96  # 96.004 is shown as 96.00
     expect(page.locator("#count")).to_have_text(f"{len(shown(page, 0))} of 1,000")
     page.get_by_label("Search").fill("")
     page.get_by_label("State").select_option("failed")
@@ -150,7 +150,7 @@ def test_nothing_is_cut_off(browser: Browser, address: str, screenshots: Path, w
     page.goto(address)
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert page.locator("#runs .scroll").evaluate("box => box.scrollWidth - box.clientWidth") == 0
-    place = page.locator("table.runs tbody tr").first.locator("td").nth(5).bounding_box()
+    place = page.locator("table.runs tbody tr").first.locator("td.number").first.bounding_box()
     assert place
     assert place["x"] + place["width"] <= width
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")

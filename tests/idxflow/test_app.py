@@ -54,9 +54,9 @@ def loaded_by(*words: str) -> set[str]:
 
 
 def test_there_are_the_commands_that_the_project_promises() -> None:
-    """The commands are run, those about what it left, server with its four, remote with its five, and two helpers."""
+    """The commands are run, those about what it left, server with its five, remote with its five, and two helpers."""
     assert {" ".join(words) for words in commands()} == {
-        "", "run", "server", "server start", "server stop", "server status", "server password",
+        "", "run", "server", "server start", "server stop", "server status", "server password", "server list",
         "plan", "runs", "show", "lineage", "compare", "hints", "verify", "gc", "alias", "pin", "export", "trust", "up",
         "describe", "predict", "promote", "tune", "doctor", "completion", "page",
         "remote", "remote status", "remote push", "remote pull", "remote verify", "remote gc",

@@ -253,7 +253,7 @@ def test_a_variable_of_somebody_else_is_let_be(variable: str, monkeypatch: pytes
     [
         ("rum", f"idxflow: expected one of {COMMANDS}, found 'rum'. Did you mean run? See `idxflow --help`."),
         ("frob", f"idxflow: expected one of {COMMANDS}, found 'frob'. See `idxflow --help`."),
-        ("server frob", "idxflow server: expected one of start, password, stop, status, found 'frob'."),
+        ("server frob", "idxflow server: expected one of start, password, stop, status, list, found 'frob'."),
         ("run stray", "idxflow run: expected no further word, found 'stray'. See `idxflow run --help`."),
         ("show a b", "idxflow show: expected no further word, found 'b'."),
         ("show", "idxflow show: expected WORD after it, found none. See `idxflow show --help`."),

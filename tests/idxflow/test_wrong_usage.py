@@ -31,7 +31,12 @@ WITHOUT_STORE = (
     ("mnist", "idxflow: expected one of ", "'mnist'", "Did you mean idxflow run --dataset mnist?"),
     ("--dataset mnist", "idxflow: expected a command before its options", "--dataset", "idxflow run --dataset"),
     ("--epochs 10", "idxflow: expected a command before its options", "--epochs", "run --set training.epochs=10"),
-    ("server frob", "idxflow server: expected one of start, password, stop, status", "'frob'", "idxflow server --help"),
+    (
+        "server frob",
+        "idxflow server: expected one of start, password, stop, status, list",
+        "'frob'",
+        "idxflow server --help",
+    ),
     ("server strat", "idxflow server: expected one of ", "'strat'", "Did you mean start?"),
     ("remote run", "idxflow remote: expected one of status, ", "'run'", "Did you mean idxflow run?"),
     # words that nothing takes, and words that are missing

@@ -44,8 +44,9 @@ from idxflow.views.runs import run_lines
 from schemas.counts import counted
 from schemas.errors import UsageError
 
-SEARCHED = 1000
-"""Runs among which those of one configuration are put together, the newest ones: each costs the reading of a record."""
+SEARCHED = 200
+"""Runs among which those of one configuration are put together, the newest ones: of each the record is read, and a
+list of runs is to be there at once. --all, --where and --sort read all."""
 
 
 def runs(
@@ -113,7 +114,8 @@ def runs(
         if any(row.caveats for line in shown for row in line.rows):
             console.line(Text("!  a caveat voids or weakens this accuracy: idxflow show RUN", "dim"))
         if any(len(line.rows) > 1 for line in shown):
-            told = "mean and standard deviation over the seeds of one configuration; --each lists its runs"
+            among = f", of the newest {counted(SEARCHED, 'run')}" if len(records) < len(chosen) else ""
+            told = f"mean and standard deviation over the seeds of one configuration{among}; --each lists its runs"
             console.line(Text(f"\u00b1  {told}", "dim"))
     elif known:
         console.line("No run for which this holds.")

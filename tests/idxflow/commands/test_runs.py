@@ -251,6 +251,22 @@ def test_seeds_are_one_line_and_can_be_seen_alone(store: Store, capsys: pytest.C
     assert [each["id"] for each in json.loads(capsys.readouterr().out)] == ["000000000002"]
 
 
+def test_only_the_newest_are_searched_for_seeds(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a long history the newest runs are read, and that is said; with --all each run is."""
+    monkeypatch.setattr("idxflow.cli.commands.runs.SEARCHED", 3)
+    for number in range(6):
+        write_run(store, f"{number:012}", minute=number, training=Training(seed=number))
+    runs(number=1)
+    output = capsys.readouterr().out
+    assert "(3 seeds)" in output
+    assert "of one configuration, of the newest 3 runs; --each" in output
+    assert "Not shown: 3 older runs." in output
+    runs(all_=True)
+    assert "(6 seeds)" in capsys.readouterr().out
+
+
 def test_runs_are_chosen_and_sorted(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     """Conditions have to hold together, what is left is sorted, and how many are not shown is told."""
     for number, accuracy in enumerate((0.95, 0.97, 0.96, 0.9)):
