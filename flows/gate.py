@@ -17,6 +17,7 @@ from artifacts.archive.index import RunIndex
 from artifacts.archive.lookup import MODEL, find_stored
 from artifacts.archive.name_records import AT, split_word
 from artifacts.archive.names import GATE, Names
+from artifacts.bundle import BUNDLE
 from artifacts.current import CurrentRun, current_run
 from artifacts.keys import digest_of
 from artifacts.manifest import Manifest
@@ -213,6 +214,9 @@ class Gate:
             for each in self.store.manifests(TABLE):
                 if each.digest in digests:
                     models[each.digest].update(index.companions(TABLE, each.version, candidate.stage, SCORES))
+            for each in self.store.manifests(BUNDLE):  # runs that took a part in a bundle name that alone
+                for digest in digests & {taken.digest for taken in each.inputs if taken.stage == TABLE}:
+                    models[digest].update(index.companions(BUNDLE, each.version, candidate.stage, SCORES))
         return len({candidate.version, *set.intersection(*models.values())})
 
     def _across(self, place: Place) -> str:

@@ -240,12 +240,16 @@ class Console:
             self.line(group_line(group.ended, group.split, group.total, self.width))
 
     def _settle(self, event: PartsSettled) -> None:
-        """Expect nothing more of the stages of parts that are in bundles."""
+        """Expect nothing more of the stages of parts that are in bundles; the others may all have ended by now."""
+        fewer = dict[_Group, None]()
         for stages, names in ((FILES, event.files), (PARTS, event.parts)):
             for stage in stages:
                 for name in names:
                     if group := self._groups.pop((stage, name), None):
                         group.total -= 1
+                        fewer[group] = None
+        for group in fewer:
+            self._tell_whole(group)
 
     def _note(self, event: RunChanged | PartsExpected) -> None:
         """Take down which run it is, and what will be told as one; at its end tell what of that has not been."""

@@ -25,6 +25,7 @@ from artifacts.store.flock import try_lock
 from artifacts.store.store import Store
 from flows.bundling import KINDS, headers_of_bundles, spans_of
 from flows.dag import GRAPH, dag, prepare
+from flows.gate import Gate, Wanted
 from flows.parts import rows_of
 from schemas.events import Event, StageChanged, listening
 from schemas.image_table import TABLE, ImageTable
@@ -410,6 +411,22 @@ def test_the_pipeline_reads_bundles_as_one_table(own: PartedSet) -> None:
     tables = [Path(row.path) / TABLE for row in rows_of(own.store, rows, "parse", "train")]
     labels = np.concatenate([draw(number, 30)[1] for number in range(5)])
     np.testing.assert_array_equal(ImageTable(*tables).labels(), labels)
+
+
+@pytest.mark.slow
+def test_the_gate_counts_who_was_tested_on_bundles(own: PartedSet) -> None:
+    """A test set in bundles was looked at by each model that was evaluated on it, whether they were settled or not."""
+    own.write("y", *draw(41, 30))
+    own.describe(["a"], ["x", "y"])
+    for seed in (1, 2, 3):
+        data, gate = own.data(), Gate(own.store, Wanted("champion", None))
+        training = Training(epochs=1, seed=seed)
+        with recording_directly(own.store, dataset=data.name, dataset_id=data.identity) as run:
+            outcome = run.attempt(lambda data=data, gate=gate, training=training: dag(data, training, judge=gate.judge))
+        manifest = own.store.manifest("promote", outcome.verdict.ref.version)
+        assert manifest
+        assert manifest.parts.parameters["terms"]["looks"] == seed
+    assert any(row.name == "test 1-2 tables" for row in run.rows)
 
 
 def test_members_are_told_as_settled_and_not_one_by_one(own: PartedSet) -> None:

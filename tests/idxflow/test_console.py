@@ -18,7 +18,7 @@ from rich.tree import Tree
 from idxflow.cli.output import put, put_json
 from idxflow.views.console import VIEW, Console
 from idxflow.views.stages import stage_line
-from schemas.events import Event, PartsExpected, Progress, RunChanged, StageChanged, StageFailed, emit
+from schemas.events import Event, PartsExpected, PartsSettled, Progress, RunChanged, StageChanged, StageFailed, emit
 from tests.idxflow.conftest import Screen
 
 BAD = "\x1b]0;owned\x07\x9b2J\u202e"
@@ -70,6 +70,26 @@ def test_many_parts_get_one_line(screen: Screen) -> None:
     assert screen.text.getvalue().splitlines() == [
         "parse      train: 100 parts, 99 cached computed     2.0 s  100.0 kB  99.gz: never run",
         "parse      test                        cached        4 ms       9 B  dddddddddddddddd",
+    ]
+
+
+def test_parts_in_bundles_are_not_waited_for(screen: Screen) -> None:
+    """Of a hundred parts and their files the line tells those that are in no bundle, whenever they have ended."""
+    files = [f"{number}.gz" for number in range(100)]
+    with screen.watching():
+        emit(PartsExpected("download", "", frozenset(files)))
+        emit(PartsExpected("parse", "train", frozenset(PARTS)))
+        for name in files[96:]:
+            emit(StageChanged("download", name, "cached", "a" * 16, 0.01, 1_000))
+        assert not screen.text.getvalue()
+        for first in range(0, 96, 16):
+            emit(PartsSettled("train", tuple(PARTS[first : first + 16]), tuple(files[first : first + 16])))
+        for name in PARTS[96:]:
+            emit(StageChanged("parse", name, "cached", "b" * 16, 0.01, 1_000))
+        emit(RunChanged("0123456789ab", "completed"))
+    assert screen.text.getvalue().splitlines() == [
+        "download   4 files                     cached       40 ms    4.0 kB",
+        "parse      train: 4 parts              cached       40 ms    4.0 kB",
     ]
 
 
