@@ -35,6 +35,11 @@ PRIVATE = {
         {"_executor"},
         "tests/flows/test_failing.py::test_a_broken_test_split_ends_the_run_at_once",
     ),
+    "artifacts/remote/loop.py": (
+        {"_current_frames"},
+        "tests/artifacts/remote/test_loop.py::"
+        "test_the_end_of_a_process_waits_for_calls_of_threads_that_are_not_pythons",
+    ),
     "idxflow/cli/ending.py": (
         {"_run_exitfuncs"},
         "tests/idxflow/test_cli.py::test_a_failed_command_waits_for_no_thread",

@@ -5,7 +5,8 @@ To import TensorFlow takes longer than all stages before training do, and a proc
 companion imports it while the run imports Prefect and brings its data in. It takes one execution after the other, as a
 Dask worker does, and tells how far it is; artifacts, checkpoints and messages are those of a run that trains itself.
 
-It ends with the run, however that ends: it looks at a pipe that the run holds open. Where it has died the run trains
+The two talk by `multiprocessing`'s connections over a pair of sockets that have no name: nobody else can say a word. It
+ends with the run, however that ends: it looks at a pipe that the run holds open. Where it has died the run trains
 itself, after the last whole epoch.
 """
 
@@ -13,7 +14,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import signal
 import socket
 import subprocess
@@ -31,7 +31,7 @@ from schemas.events import emit, listening
 
 TICK = 0.5
 """Seconds after which who waits looks whether it still should."""
-GONE = (EOFError, OSError, pickle.PickleError)
+GONE = (EOFError, OSError)
 """What is raised where the other end is gone, or died in the middle of a word."""
 logger = logging.getLogger("idxflow.companion")
 
