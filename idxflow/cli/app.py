@@ -37,7 +37,8 @@ Ctrl-C 130, by SIGTERM 143, by SIGHUP 129."""
 SERVER_EXAMPLES = """Examples:
   idxflow server start
   idxflow server password
-  idxflow server status --home /srv/idxflow --json"""
+  idxflow server status --home /srv/idxflow --json
+  idxflow server list"""
 
 app = App(
     name="idxflow",

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from playwright.sync_api import expect
 
+from flows.differing import differing, in_words
 from flows.pipeline import pipeline
 from flows.run_record import RunRecord
 from idxflow.deploying.deployments import described
@@ -22,7 +23,8 @@ pytestmark = pytest.mark.slow
 
 def flow_run_name(record: RunRecord) -> str:
     """Return the name that the dashboard has for a run."""
-    return f"digits / {record.profile} / {share(record.metrics['test'].accuracy)}"
+    told = (record.profile, in_words(differing(record.training)), share(record.metrics["test"].accuracy))
+    return " / ".join(filter(None, ("digits", *told)))
 
 
 def start(window: Look) -> UUID:
