@@ -45,7 +45,7 @@ def companion_of(home: Path, job: Job) -> Companion | None:
     return _COMPANIONS.get((home.absolute().resolve(), job))
 
 
-def start_companion(home: Path, job: Job, *, verbose: bool = False) -> Companion | None:
+def start_companion(home: Path, job: Job, *, verbose: bool = False) -> None:
     """
     Start the process beside a run, if the run is one of threads: it plans, imports, and trains.
 
@@ -54,10 +54,15 @@ def start_companion(home: Path, job: Job, *, verbose: bool = False) -> Companion
         verbose: let its libraries warn.
     """
     if job.workers.runner != "threads" or job.workers.count is not None:
-        return None
+        return
     place = home.absolute().resolve()
-    companion = _COMPANIONS[place, job] = Companion("flows.companion", (place, job, verbose))
-    return companion
+    _COMPANIONS[place, job] = Companion("flows.companion", (place, job, verbose))
+
+
+def end_companion(home: Path, job: Job) -> None:
+    """End the companion of a job, if there is one, and forget it."""
+    if companion := _COMPANIONS.pop((home.absolute().resolve(), job), None):
+        companion.close()
 
 
 def begin_ahead(home: Path, job: Job, workers: Executor) -> None:

@@ -27,7 +27,9 @@ def rows_of(store: Store, stages: Iterable[StageRecord], stage: str, split: str)
     rows = [row for row in stages if row.stage in (BUNDLE, stage)]
     first = sorted(rows, key=lambda row: row.stage != BUNDLE)  # what is in no bundle stands behind all that is
     every = [row for row in spread_rows(store, first) if row.stage == stage]
-    return [row for row in every if row.name == split or row.name.startswith(f"{split} ")]
+    of_split = [row for row in every if row.name == split or row.name.startswith(f"{split} ")]
+    # The run that has made a bundle has a row for each of its members as well.
+    return list({(row.version, row.name): row for row in reversed(of_split)}.values())[::-1]
 
 
 def rows_of_profile(store: Store, stages: Iterable[StageRecord], split: str) -> list[StageRecord]:

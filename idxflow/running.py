@@ -78,7 +78,7 @@ class Runner:
         """
         Run the flow.
 
-        Args:    job:  makes the job, once Prefect is there: a server that was just started boots meanwhile.
+        Args:    job:  makes the job, the same each time that it is called.
                  flow: the main job, unless another one is given.
         Returns: the record of the run, which has completed.
         Raises:  what ended the run.
@@ -124,15 +124,15 @@ class Runner:
         if not (self._beside and usable):
             yield
             return
-        from flows.ahead import start_companion
+        from flows.ahead import end_companion, start_companion
 
-        with held_back():  # one that is started has to be ended
-            companion = start_companion(self.home, job(), verbose=self.verbose)
+        asked = job()
         try:
+            with held_back():  # one that is started has to be ended
+                start_companion(self.home, asked, verbose=self.verbose)
             yield
         finally:
-            if companion:
-                companion.close()
+            end_companion(self.home, asked)
 
     def _without_warnings(self) -> contextlib.AbstractContextManager[object]:
         return contextlib.nullcontext() if self.verbose else warnings.catch_warnings(action="ignore")

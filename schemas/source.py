@@ -60,8 +60,9 @@ class Choices(Parameters):
 
     @property
     def said(self) -> tuple[str, ...]:
-        """The names of what is said."""
-        return tuple(name for name in type(self).model_fields if name in self.model_fields_set)
+        """The names of what is said; not of what is as it would be anyway: a form sends all of that."""
+        fields = type(self).model_fields
+        return tuple(name for name in fields if getattr(self, name) != fields[name].default)
 
 
 class Source(Parameters):

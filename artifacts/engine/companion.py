@@ -59,17 +59,26 @@ class Companion:
                 start_new_session=True,  # Ctrl-C of a terminal is the run's
             )
         self._wire = Connection(ours.detach())
-        self._alone = threading.RLock()
+        self._alone, self._closing = threading.RLock(), threading.Lock()
+        self._closed = False
         self._first: tuple[Any] | None = None
         with suppress(*GONE):
             self._wire.send(told)
 
-    def first(self) -> Any:
-        """Return what it says first, once it has; None: it has ended without a word."""
-        with self._alone:
+    def first(self, begin: Callable[[], None] = lambda: None) -> Any:
+        """
+        Return what it says first, once it has; None: it has ended without a word.
+
+        Args: begin: called now and again; raises where nobody waits any more.
+        """
+        while not self._alone.acquire(timeout=TICK):  # whoever has it waits for the same
+            begin()
+        try:
             if self._first is None:
-                self._first = (self._received(lambda: None),)
+                self._first = (self._received(begin),)
             return self._first[0]
+        finally:
+            self._alone.release()
 
     def carry_out(self, execution: Execution, begin: Callable[[], None]) -> Done | None:
         """
@@ -79,9 +88,9 @@ class Companion:
         Returns: None where it is gone, or is not fit for this: whoever asks does it.
         Raises:  what the execution or `begin` raises.
         """
-        self.first()
+        self.first(begin)
         with self._alone:
-            if self._process.poll() is not None:
+            if self._closed or self._process.poll() is not None:
                 return None
             begin()
             try:
@@ -94,8 +103,12 @@ class Companion:
         return ended
 
     def _ended(self, execution: Execution, begin: Callable[[], None]) -> Done | Exception | None:
-        with suppress(*GONE):
-            self._wire.send((execution, execution.stage.parts(execution.arguments, execution.store.scans).version))
+        version = execution.stage.parts(execution.arguments, execution.store.scans).version
+        try:
+            self._wire.send((execution, version))
+        except Exception as error:  # gone, or it cannot be pickled
+            if not isinstance(error, GONE):
+                return None
         while (message := self._received(begin)) is not None:
             kind, what = message
             match kind:
@@ -120,10 +133,16 @@ class Companion:
         return None
 
     def close(self) -> None:
-        """End it at once: what it was doing is as safe as after any kill."""
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        """End it at once, if it has not ended: what it was doing is as safe as after any kill."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            # Of one that was waited for the number may be somebody else's by now; its group is empty with it.
+            if self._process.returncode is None:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
         with self._alone:  # whoever listens to it hears that it is gone
             self._wire.close()
         if self._process.stdin:
@@ -146,7 +165,7 @@ class Wire:
         return None
 
     def send(self, what: Any) -> None:
-        """Say something."""
+        """Say something that can be pickled."""
         with self._alone, suppress(*GONE):  # the run is gone: the lifeline ends this process
             self._connection.send(what)
 
@@ -155,7 +174,11 @@ def serve(wire: Wire) -> None:
     """Do one execution after the other until the run is gone."""
     while (sent := wire.receive()) is not None:
         execution, version = sent
-        wire.send(("ended", _carried_out(execution, version, wire)))
+        ended = _carried_out(execution, version, wire)
+        try:
+            wire.send(("ended", ended))
+        except Exception as error:  # it cannot be pickled: what it says can
+            wire.send(("ended", own_error(execution.subject, RuntimeError(f"{type(error).__name__} of {ended}"))))
 
 
 def _carried_out(execution: Execution, version: str, wire: Wire) -> Done | Exception | None:

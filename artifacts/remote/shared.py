@@ -29,7 +29,7 @@ from artifacts.remote.probing import ensure_sound, known
 from artifacts.remote.pulling import Pulling, inputs_of
 from artifacts.remote.pushing import Pushing
 from artifacts.remote.roots import Home, put_roots, read_roots
-from artifacts.remote.travelling import look_at_alias, look_at_run, pull_alias, pull_run, push_alias, push_run
+from artifacts.remote.travelling import accept_alias, look_at_alias, look_at_run, pull_run, push_alias, push_run
 from artifacts.remote.words import meant_there
 from artifacts.run_record import Record
 from artifacts.store.holds import Hold
@@ -317,7 +317,7 @@ class Shared:
         with Hold(self._store.holds, name):
             moved = self._pull_artifacts(artifacts, name)
             for run in runs:
-                moved.append(self._pull_document("run", run))
+                moved.append(self._pull_run(run))
             for name in names:
                 moved.append(self._pull_alias(name))
         return moved
@@ -343,19 +343,16 @@ class Shared:
         if alias and alias.artifact and not self._store.is_committed(*alias.artifact):
             note = f"{'/'.join(alias.artifact)} is not here"
             return Moved(kind="alias", subject=name, state="missing", note=note)
-        return self._pull_document("alias", name)
+        return Moved(kind="alias", subject=name, state=accept_alias(self._store, alias) if alias else "missing")
 
-    def _pull_document(self, kind: Literal["run", "alias"], word: str) -> Moved:
+    def _pull_run(self, run: str) -> Moved:
+        was = (self._store.runs / f"{run}.json").exists()
         try:
-            if kind == "run":
-                was = (self._store.runs / f"{word}.json").exists()
-                record = pull_run(self._backend, self._store, word)
-                state: State = "missing" if record is None else "there" if was else "pulled"
-            else:
-                state = pull_alias(self._backend, self._store, word) or "missing"
+            record = pull_run(self._backend, self._store, run)
         except (Unbelievable, RemoteOdd) as error:
-            return Moved(kind=kind, subject=word, state="unreadable", note=str(error))
-        return Moved(kind=kind, subject=word, state=state)
+            return Moved(kind="run", subject=run, state="unreadable", note=str(error))
+        state: State = "missing" if record is None else "there" if was else "pulled"
+        return Moved(kind="run", subject=run, state=state)
 
     @contextmanager
     def _believing(self) -> Iterator[None]:

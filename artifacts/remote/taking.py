@@ -13,7 +13,7 @@ from artifacts.remote.layout import Unbelievable
 from artifacts.remote.link import Link
 from artifacts.remote.pulling import inputs_of
 from artifacts.remote.shared import RAW
-from artifacts.remote.travelling import begins, look_at_alias, look_at_run, pull_alias, pull_run
+from artifacts.remote.travelling import accept_alias, begins, look_at_alias, look_at_run, pull_run
 from artifacts.store.holds import hold
 from artifacts.store.publishing import restore
 from artifacts.store.store import Store
@@ -68,6 +68,6 @@ def _take(backend: Backend, name: str, dataset: str, store: Store, fetch: Callab
         if not store.is_committed(*theirs.artifact):
             return
         pull_run(backend, store, maker.id)
-    elif ours is None:  # it stands for nothing there, and never did here
+    elif theirs.artifact or ours is None:  # of a run that nobody names; or for nothing, as here
         return
-    pull_alias(backend, store, name)
+    accept_alias(store, theirs)

@@ -113,21 +113,19 @@ def push_alias(backend: Backend, alias: Alias) -> Sent:
     return _swap(backend, f"{ALIASES}{alias.name}.json", alias.content, judge)
 
 
-def pull_alias(backend: Backend, store: Store, name: str) -> Taken | None:
+def accept_alias(store: Store, theirs: Alias) -> Taken:
     """
-    Take an alias over, if that only goes on where it is here; the caller has taken what it stands for.
+    Take over an alias of the remote as it was seen there, if that only goes on where it is here.
 
-    Returns: None where the remote has none.  Raises: as `pull_run`.
+    What it stood for then is what the caller has taken; it may stand for something else there by now.
     """
-    if (theirs := look_at_alias(backend, name)) is None:
-        return None
     with Names(store).changing():
-        ours = find_alias(store, name)
+        ours = find_alias(store, theirs.name)
         if ours and ours.history == theirs.history:
             return "there"
         if ours and not begins(theirs, ours):
             return "ahead" if begins(ours, theirs) else "apart"
-        path = alias_path(store, name)
+        path = alias_path(store, theirs.name)
         with disk(path.parent):
             files.write_atomically(path, theirs.content)
     return "pulled"

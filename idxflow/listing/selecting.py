@@ -148,7 +148,7 @@ def _share(given: str) -> float:
     except ValueError as error:
         expected = "an accuracy, as 0.97 or 97 %"
         raise UsageError("--where", expected=expected, found=repr(given), way_out=NOTHING) from error
-    return number / 100 if number > 1 else number
+    return number / 100 if number > 1 or given.endswith("%") else number
 
 
 def _moment(given: str) -> datetime:

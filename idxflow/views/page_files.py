@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from artifacts.store.files import write_atomically
 from schemas.errors import UsageError
 
 NOTHING = "Name another. Nothing was written."
@@ -29,7 +30,7 @@ def check_page(path: Path, mark: str = "") -> None:
 def write_page(path: Path, page: str) -> None:
     """Write a page. Raises: UsageError: nothing can be written there."""
     try:
-        path.write_text(page, encoding="utf-8")
+        write_atomically(path, page.encode())
     except OSError as error:
         found = error.strerror or str(error)
         raise UsageError(str(path), expected="a file that can be written", found=found, way_out=NOTHING) from error

@@ -166,10 +166,10 @@ const showChosen = () => {
 
 /* What a word of the search asks of a row. */
 const testOf = (word) => {
-  const compared = word.match(/^(test|train|loss)(>=|<=|>|<)(\d+(?:\.\d+)?)%?$/);
+  const compared = word.match(/^(test|train|loss)(>=|<=|>|<)(\d+(?:\.\d+)?)(%?)$/);
   if (!compared) return (id) => textOf.get(id).includes(word);
-  const [, name, sign, text] = compared, at = {test: 5, loss: 7, train: 8}[name];
-  const bound = name !== "loss" && Number(text) > 1 ? Number(text) / 100 : Number(text);
+  const [, name, sign, text, percent] = compared, at = {test: 5, loss: 7, train: 8}[name];
+  const bound = name !== "loss" && (percent || Number(text) > 1) ? Number(text) / 100 : Number(text);
   const holds = {">": (value) => value > bound, "<": (value) => value < bound, ">=": (value) => value >= bound, "<=": (value) => value <= bound}[sign];
   return (id) => {
     const key = rowOf.get(id).cells[at].dataset.key;

@@ -101,6 +101,9 @@ def test_an_appended_shard_runs_its_part_and_the_bundle_that_it_fills(own: Parte
         "validate test",
         "normalize",
     ]
+    assert [row.name for row in rows_of(own.store, rows, "parse", "train")] == [
+        f"train {name}-images.idx" for name in (*NAMES, "f")
+    ]
     assert (
         by_name(rows)["validate train"].reason == "parse train f-images.idx is new, profile train f-images.idx is new"
     )

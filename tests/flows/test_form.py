@@ -10,6 +10,7 @@ from prefect.exceptions import ParameterTypeError
 
 from flows.pipeline import pipeline
 from schemas.catalog import dataset_names
+from schemas.source import Choices
 from schemas.training import PROFILES, Training
 
 
@@ -46,6 +47,14 @@ def test_the_profile_decides_what_the_form_leaves_empty() -> None:
     assert fields()["hidden"]["description"].endswith(" (tutorial: [50, 50], tuned: [800, 400])")
     kept = {name: field["default"] for name, field in fields().items() if "default" in field}
     assert Training.model_validate(kept | {"profile": "tuned"}) == Training(profile="tuned")
+
+
+def test_a_form_that_is_left_alone_says_nothing_of_a_place() -> None:
+    """Each field below `pack` is sent with its default, or empty: so a set of the catalog can be run from the form."""
+    places: dict[str, Any] = (pipeline.parameters.definitions or {})["Choices"]["properties"]
+    sent = {name: field.get("default") for name, field in places.items()}
+    assert Choices.model_validate(sent).said == ()
+    assert Choices.model_validate(sent | {"size": [8, 8], "fit": "pad"}).said == ("size", "fit")
 
 
 def test_bounds_are_in_the_form() -> None:
