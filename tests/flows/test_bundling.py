@@ -7,6 +7,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -228,9 +229,9 @@ def test_members_are_read_only_where_they_look_otherwise(own: PartedSet, monkeyp
     read = list[str]()
     inspect = Store.inspect
 
-    def noted(store: Store, stage: str, version: str, *, fully: bool = False) -> object:
+    def noted(store: Store, stage: str, version: str, **how: Any) -> object:
         read.append(stage)
-        return inspect(store, stage, version, fully=fully)
+        return inspect(store, stage, version, **how)
 
     monkeypatch.setattr(Store, "inspect", noted)
     rows = own.prepare()
