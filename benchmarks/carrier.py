@@ -6,11 +6,12 @@ What is imported, and the first request, are not timed; what obstore carries is 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Literal
@@ -19,17 +20,19 @@ from pydantic import BaseModel, ConfigDict
 
 from artifacts.environment import current_environment
 from artifacts.keys import KeyParts, content_digest
-from artifacts.manifest import Manifest
+from artifacts.manifest import FileEntry, Manifest
 from artifacts.remote.crew import Crew
 from artifacts.remote.opening import open_backend
 from artifacts.remote.pulling import Pulling
 from artifacts.remote.pushing import Pushing
 from artifacts.remote.shared import Shared
+from artifacts.store.arriving import Arrival, publish_all
 from artifacts.store.publishing import commit, publish, seal_entries, staging
 from artifacts.store.store import Store
 from schemas.remote import RemotePlace
 
 BLOCK = 2**20
+TOGETHER = 200
 STAGE, FILE, PLAIN = "parse", "file", "plain"
 
 
@@ -59,38 +62,48 @@ class Carried(BaseModel):
     moved: int
 
 
-def make(store: Store, number: int, blocks: Iterable[bytes]) -> str:
-    """Leave an artifact of one file in a store. Returns: its version."""
+def manifest_of(number: int, entries: dict[str, FileEntry]) -> Manifest:
+    """Return the manifest of an artifact of these files."""
     parts = KeyParts(stage=STAGE, parameters={"number": number}, inputs={}, code={}, packages={})
-    with staging(store, STAGE, parts.version) as out:
-        with (out / FILE).open("wb") as file:
-            file.writelines(blocks)
-        entries = seal_entries(out, {})
-        manifest = Manifest(
-            stage=STAGE,
-            name=f"number {number}",
-            version=parts.version,
-            key=parts.key,
-            parts=parts,
-            inputs=(),
-            files=entries,
-            digest=content_digest({name: entry.content for name, entry in entries.items()}),
-            summary={},
-            created="2026-01-01T00:00:00+00:00",
-            seconds=0.0,
-            environment=current_environment(),
-            run="0" * 12,
-            flow_run="",
-        )
-        ref = publish(store, out, manifest)
-    commit(store, ref)
-    return parts.version
+    return Manifest(
+        stage=STAGE,
+        name=f"number {number}",
+        version=parts.version,
+        key=parts.key,
+        parts=parts,
+        inputs=(),
+        files=entries,
+        digest=content_digest({name: entry.content for name, entry in entries.items()}),
+        summary={},
+        created="2026-01-01T00:00:00+00:00",
+        seconds=0.0,
+        environment=current_environment(),
+        run="0" * 12,
+        flow_run="",
+    )
+
+
+def make_many(store: Store, count: int) -> None:
+    """Leave so many artifacts of one file of 200 bytes in a store."""
+    arrivals = list[Arrival]()
+    for number in range(count):
+        content = f"{number:08}".encode() * 25
+        digest = hashlib.sha256(content).hexdigest()
+        manifest = manifest_of(number, {FILE: FileEntry(bytes=len(content), sha256=digest, content=digest)})
+        arrivals.append(Arrival(manifest, manifest.model_dump_json(indent=2).encode(), {FILE: content}))
+    for first in range(0, count, TOGETHER):
+        publish_all(store, STAGE, arrivals[first : first + TOGETHER])
 
 
 def make_large(store: Store, size: int) -> str:
     """Leave an artifact of one file of so many bytes, no two blocks of which are equal. Returns: its version."""
-    block = os.urandom(BLOCK)
-    return make(store, 0, (number.to_bytes(8, "big") + block[8:] for number in range(size // BLOCK)))
+    block, version = os.urandom(BLOCK), manifest_of(0, {}).version
+    with staging(store, STAGE, version) as out:
+        with (out / FILE).open("wb") as file:
+            file.writelines(number.to_bytes(8, "big") + block[8:] for number in range(size // BLOCK))
+        ref = publish(store, out, manifest_of(0, seal_entries(out, {})))
+    commit(store, ref)
+    return version
 
 
 def work_of(journey: Journey) -> Callable[[], int]:
@@ -157,3 +170,5 @@ def carry(journey: Journey) -> Carried:
 
 if __name__ == "__main__":
     sys.stdout.write(carry(Journey.model_validate_json(sys.argv[1])).model_dump_json())
+    sys.stdout.flush()
+    os._exit(0)  # as a command ends: the engine's threads are not waited for

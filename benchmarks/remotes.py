@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from artifacts.store.store import Store
 from benchmarks.bucket import NAME, serving
-from benchmarks.carrier import FILE, PLAIN, STAGE, Carried, Journey, make, make_large
+from benchmarks.carrier import FILE, PLAIN, STAGE, Carried, Journey, make_large, make_many
 from benchmarks.harness import Goal, Result, Setting, ratio, summarize
 from benchmarks.processes import clean_environment, run_process
 from schemas.errors import StageError
@@ -77,9 +77,7 @@ def measure_many(setting: Setting, count: int) -> Result:
     times = {name: list[float]() for name in (PUSH_MANY, PULL_MANY)}
     with TemporaryDirectory(dir=setting.work) as folder:
         here = Path(folder) / "here"
-        store = Store(here)
-        for number in range(count):
-            make(store, number, [f"{number:08}".encode() * 25])
+        make_many(Store(here), count)
         for turn in range(setting.repeats):
             with serving() as address:
                 homes = {PUSH_MANY: here, PULL_MANY: Path(folder) / f"back-{turn}"}

@@ -104,6 +104,15 @@ def settled(spans: Iterable[Span]) -> dict[int, Bundled]:
     return found
 
 
+def told(data: Dataset) -> Dataset:
+    """Return what the report takes of a set: of bundled shards nothing, as the proofs tell of their files."""
+    splits = {
+        name: split.model_copy(update={"shards": ()}) if spans_of(split) else split
+        for name, split in data.splits.items()
+    }
+    return data.model_copy(update={"splits": splits})
+
+
 def headers_of_bundles(store: Store, data: Dataset) -> dict[str, Header]:
     """
     Return the IDX headers of files whose parts are bundled, as far as their number of rows goes; for an estimate.

@@ -9,7 +9,7 @@ from typing import Any
 
 from artifacts.current import current_run
 from artifacts.engine.tracing import stages_of
-from flows.bundling import Files, Parted, brought, proofs_of, seemingly_settled, settled, spans_of
+from flows.bundling import Files, Parted, brought, proofs_of, seemingly_settled, settled, spans_of, told
 from schemas.catalog import load_dataset
 from schemas.datasets import Dataset
 from schemas.pictures import PictureSpec
@@ -130,7 +130,7 @@ def dag(
     scores = evaluate(model, tables["train"], tables["test"], profiles)
     verdict = judge(model, scores, tables["test"]) if judge else None
     known, of_place = had.validated, (had.packed, had.groups)
-    page = report(data, training, had.proofs, tables, known, had.normalizer, model, scores, *of_place, verdict)
+    page = report(told(data), training, had.proofs, tables, known, had.normalizer, model, scores, *of_place, verdict)
     return Outcome(scores, model, page, verdict)
 
 

@@ -26,6 +26,8 @@ from artifacts.store.store import Store
 
 SHOWN = 3
 """Changes that a sentence names; the others are counted."""
+MANY, COMPARED = 16, 3
+"""Inputs above which earlier versions are told apart by what they share, and how many are then compared."""
 LOOKED_AT, LISTED = 32, 256
 """Earlier versions among which the nearest is looked for, and those that may have been deleted since: what a person
 knows of, at a cost that does not grow."""
@@ -148,10 +150,21 @@ def _nearest(
     # One of another format is as far away as can be: it says nothing of the other parts.
     comparable = [each for each in earlier if each.parts.format == parts.format] or earlier
     if inputs is not None:  # a part is the same alone and in a bundle
+        comparable = _likely(comparable, inputs)
         inputs = spread_inputs(store, inputs)
         comparable = [each.model_copy(update={"inputs": spread_inputs(store, each.inputs)}) for each in comparable]
     found = [_differences(manifest, parts, inputs) for manifest in comparable]
     return min(found, key=lambda changes: (sum(change.kind == "input" for change in changes), len(changes)))
+
+
+def _likely(manifests: list[Manifest], inputs: Sequence[Input]) -> list[Manifest]:
+    """Return those that may be the nearest: of many inputs only the few that share most of them, the youngest first."""
+    if len(inputs) <= MANY:
+        return manifests
+    wanted = {(each.argument, each.digest) for each in inputs}
+    away = [len(wanted ^ {(each.argument, each.digest) for each in manifest.inputs}) for manifest in manifests]
+    chosen = sorted(range(len(manifests)), key=away.__getitem__)[:COMPARED]
+    return [manifests[place] for place in sorted(chosen)]
 
 
 def _earlier(store: Store, index: RunIndex, name: str, stage: str, dataset: str) -> Iterator[Manifest]:

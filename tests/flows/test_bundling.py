@@ -425,9 +425,8 @@ def test_the_gate_counts_who_was_tested_on_bundles(own: PartedSet) -> None:
     own.describe(["a"], ["x", "y"])
     for seed in (1, 2, 3):
         data, gate = own.data(), Gate(own.store, Wanted("champion", None))
-        training = Training(epochs=1, seed=seed)
         with recording_directly(own.store, dataset=data.name, dataset_id=data.identity) as run:
-            outcome = run.attempt(partial(dag, data, training, judge=gate.judge))
+            outcome = run.attempt(partial(dag, data, Training(epochs=1, seed=seed), judge=gate.judge))
         manifest = own.store.manifest("promote", outcome.verdict.ref.version)
         assert manifest
         assert manifest.parts.parameters["terms"]["looks"] == seed
