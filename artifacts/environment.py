@@ -39,7 +39,7 @@ def package_versions(names: tuple[str, ...]) -> dict[str, str]:
     """
     Return the version of each package, from its metadata: nothing is imported.
 
-    Of one that has been imported it is the one that was installed then: another one would not be what runs.
+    Of one that was imported it is what it was when that was first asked: what is installed later does not run.
     """
     return {name: _of_imported(name) if name in sys.modules else metadata.version(name) for name in names}
 

@@ -7,6 +7,7 @@ for the end, when no lock is held any more, so that two who pull the same never 
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
@@ -26,7 +27,9 @@ from artifacts.store.publishing import restore
 from artifacts.store.store import Store
 
 BATCH = 128
-"""Artifacts whose locks are held at once, and that are flushed together."""
+"""Artifacts that are flushed together, at most."""
+FILES = 8
+"""Files that a process may open for each of them at the least: two batches hold a lock and a folder each, of many."""
 AHEAD = 16
 """Large artifacts of a batch under way at once."""
 Look = tuple[ArtifactRecord, Manifest] | None
@@ -47,6 +50,12 @@ class Pulled:
     stored: Stored | None
     fetched: bool = False
     flaw: str = ""
+
+
+def batch_size() -> int:
+    """Return how many artifacts are pulled at once: fewer where this process may open few files."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return BATCH if most == resource.RLIM_INFINITY else max(1, min(BATCH, most // FILES))
 
 
 @dataclass
@@ -84,8 +93,9 @@ class Batches:
         found, busy = dict[Artifact, Pulled](), list[Artifact]()
         with ExitStack() as open_batches:
             before: _Batch | None = None
-            for first in range(0, len(artifacts), BATCH):
-                batch = self._begin(artifacts[first : first + BATCH], open_batches.enter_context(ExitStack()))
+            size = batch_size()
+            for first in range(0, len(artifacts), size):
+                batch = self._begin(artifacts[first : first + size], open_batches.enter_context(ExitStack()))
                 busy += batch.busy
                 if before:
                     self._end(before)

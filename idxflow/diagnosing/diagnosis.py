@@ -2,8 +2,8 @@
 A diagnosis of this installation and of one home folder, fit to be pasted into a bug report.
 
 It is looked at and not worked with: nothing is changed, TensorFlow and Prefect are not imported, no network is asked
-but this machine's own server. No user's, host's or secret's name is in it, and values of variables only where they are
-plain numbers and words of numerics.
+but this machine's own server. This user's and this host's names, and secrets, are written over; values of variables are
+in it only where they are plain numbers and words of numerics.
 """
 
 from __future__ import annotations
@@ -238,11 +238,13 @@ def names_of_person_and_host() -> list[str]:
 
 def without_names(value: Any) -> Any:
     """Return a document with each name of the user or the machine, and each secret, written over."""
-    pattern = "|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in names_of_person_and_host())
+    # Letters alone end a name: `alice_runs` and `Alice2` name her as well.
+    names = "|".join(rf"(?<![^\W\d_]){re.escape(name)}(?![^\W\d_])" for name in names_of_person_and_host())
+    pattern = re.compile(names, re.IGNORECASE) if names else None
 
     def clean(part: Any) -> Any:
         if isinstance(part, str):
-            return re.sub(pattern, "***", conceal_all(part)) if pattern else conceal_all(part)
+            return pattern.sub("***", conceal_all(part)) if pattern else conceal_all(part)
         if isinstance(part, dict):
             return {key: clean(each) for key, each in part.items()}
         return [clean(each) for each in part] if isinstance(part, list | tuple) else part

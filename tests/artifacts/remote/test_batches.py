@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,15 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Four artifacts are a batch."""
     monkeypatch.setattr(batches, "BATCH", 4)
     yield
+
+
+@pytest.mark.parametrize(
+    ("most", "size"), [(256, 32), (1024, 128), (2**20, 128), (4, 1), (resource.RLIM_INFINITY, 128)]
+)
+def test_a_batch_keeps_to_the_files_that_may_be_open(most: int, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each artifact holds a lock and a folder open: where few files may be, fewer are pulled at once."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (most, most))
+    assert batches.batch_size() == size
 
 
 def share(folder: Path, place: RemotePlace) -> list[Artifact]:

@@ -107,11 +107,10 @@ def test_no_name_and_no_secret_is_in_it(desk: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_names_are_written_over_as_words() -> None:
-    """A name in a path is written over, and the same letters within a word are not."""
+    """A name in a path is written over, in any case and beside digits too; the same letters within a word are not."""
     (longest, *_) = names_of_person_and_host()
-    assert without_names({"a": [f"/srv/{longest}/x", f"x{longest}x", 3, None]}) == {
-        "a": ["/srv/***/x", f"x{longest}x", 3, None]
-    }
+    told = [f"/srv/{longest}/x", f"/srv/{longest.title()}_runs2", f"x{longest}x", 3, None]
+    assert without_names({"a": told}) == {"a": ["/srv/***/x", "/srv/***_runs2", f"x{longest}x", 3, None]}
 
 
 def test_a_path_is_told_from_here_or_from_home(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
