@@ -14,7 +14,7 @@ MNIST ?= ../shared/mnist
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-postgres test-dashboard bench bench-scale bench-sweep bench-remote bench-year lint format install lock schema clean
+.PHONY: help run test test-all test-postgres test-dashboard bench bench-scale bench-sweep bench-remote bench-year bench-check lint format install lock schema clean
 
 help:  ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -53,6 +53,9 @@ bench-remote: $(INSTALLED)  ## Push and pull 2 GB and 10,000 small artifacts bes
 
 bench-year: $(INSTALLED)  ## Measure 365 nightly runs over a set that grows by a shard a night, half an hour.
 	$(BIN)/python -m benchmarks year $(ARGS)
+
+bench-check: $(INSTALLED)  ## Hold the quick ratios against those of an earlier commit, three minutes.
+	$(BIN)/python -m benchmarks check --mnist "$(MNIST)" $(ARGS)
 
 lint: $(INSTALLED)  ## Run the checks that only read the code; the pre-commit hook is this.
 	$(BIN)/ruff format --check

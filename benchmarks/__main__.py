@@ -1,4 +1,4 @@
-"""The benchmarks, by command: `python -m benchmarks speed --mnist DIR`, `scale`, `sweep`, `remote`, `year`, `page`."""
+"""The benchmarks, by command: `python -m benchmarks speed --mnist DIR`, `scale`, `sweep`, `check`, `page`; others."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from cyclopts import App, Parameter
 from rich.console import Console
 
 from artifacts.store.files import write_atomically
+from benchmarks.check import EPOCHS, RECORDED, REPEATS, Recorded, compare, quick, ratios
 from benchmarks.harness import Report, Result, Setting
 from benchmarks.machine import describe_machine
 from benchmarks.mnist import open_folder
 from benchmarks.show import fill, latest, page_of, result_lines
+from idxflow.views.layout import table_lines
 from schemas.errors import IdxflowError
 
-Bench = Literal["data", "evaluation", "fit", "cold", "warm", "tuned"]
+Bench = Literal["data", "evaluation", "fit", "cold", "warm", "tuned", "packing", "predicting"]
 Scaling = Literal["growth", "streaming"]
 Travel = Literal["large", "many"]
 Mnist = Annotated[Path, Parameter(help="Folder of the four .gz files of MNIST.")]
@@ -48,12 +50,15 @@ def speed(
     """Measure idxflow beside the plain tutorial script and beside floors; write WORK/speed.json, or speed-PART.json."""
     from benchmarks.data import measure_data, measure_evaluation
     from benchmarks.fits import measure_fit, measure_tuned
+    from benchmarks.folders import measure_packing, measure_predicting
     from benchmarks.processes import measure_cold, measure_warm
 
     # Processes first: this one's memory and threads are small then.
     benches: dict[Bench, Callable[[Setting], Result]] = {
         "cold": measure_cold,
         "warm": measure_warm,
+        "packing": measure_packing,
+        "predicting": measure_predicting,
         "data": measure_data,
         "evaluation": measure_evaluation,
         "fit": measure_fit,
@@ -150,6 +155,46 @@ def remote(
 
 
 @app.command
+def check(
+    *,
+    mnist: Mnist,
+    work: Work = WORK,
+    recorded: Annotated[Path, Parameter(help="The ratios that are compared with.")] = RECORDED,
+    record: Annotated[bool, Parameter(negative="", help="Keep what is measured there, for later commits.")] = False,
+    repeats: Repeats = REPEATS,
+    epochs: Annotated[int, Parameter(help="Of the tutorial's network.")] = EPOCHS,
+    dataset: Annotated[str, Parameter(help="What the files are, in idxflow's catalog.")] = "mnist",
+) -> int:
+    """
+    Measure the quick ratios, in three minutes, and hold them against the recorded ones.
+
+    Exit code 1: one fell behind, by more than it varies from turn to turn.
+    """
+    before = None if record else Recorded.read(recorded)
+    setting = _prepare(Setting(mnist, work, dataset, repeats, epochs, _tell))
+    settings = {"repeats": repeats, "epochs": epochs}
+    report = _run(dict(quick(setting)), work / "check.json", settings)
+    now = ratios(report.figures)
+    if before is None:
+        Recorded(machine=report.machine, settings=settings, figures=tuple(now)).write(recorded)
+        console.print(f"Recorded: {recorded}", markup=False)
+        return 0
+    if before.settings != settings:
+        console.print(f"Recorded with other settings: {before.settings}", style="yellow", markup=False)
+    if before.machine.processor != report.machine.processor:
+        console.print(
+            f"Recorded on {before.machine.processor}: ratios differ between processors as well.",
+            style="yellow",
+            markup=False,
+        )
+    compared = compare(now, before)
+    console.print()
+    for line in table_lines(("ratio", "now", "recorded", ""), [each.cells for each in compared]):
+        console.print(line)
+    return int(any(each.behind for each in compared))
+
+
+@app.command
 def page(
     *,
     work: Work = WORK,
@@ -183,7 +228,7 @@ def _prepare(setting: Setting) -> Setting:
     return replace(setting, mnist=open_folder(setting.mnist), work=setting.work.absolute())
 
 
-def _run(benches: Mapping[str, Callable[[], Result]], target: Path, settings: dict[str, int]) -> None:
+def _run(benches: Mapping[str, Callable[[], Result]], target: Path, settings: dict[str, int]) -> Report:
     """Run the benches, and write what there is after each of them: one that fails loses none of those before it."""
     machine, began, started = describe_machine(), datetime.now(UTC).isoformat(timespec="minutes"), time.perf_counter()
     console.print(str(machine), markup=False)
@@ -204,6 +249,7 @@ def _run(benches: Mapping[str, Callable[[], Result]], target: Path, settings: di
         )
         write_atomically(target, report.model_dump_json(indent=1).encode())
     console.print(f"\nWritten: {target}", markup=False)
+    return report
 
 
 def _tell(name: str, seconds: float) -> None:
@@ -211,13 +257,12 @@ def _tell(name: str, seconds: float) -> None:
 
 
 def main() -> int:
-    """Run a command; an error is one line and exit code 1."""
+    """Run a command; an error is one line and exit code 1. Returns: the exit code."""
     try:
-        app()
+        return app() or 0
     except IdxflowError as error:
         console.print(str(error), style="red", markup=False)
         return 1
-    return 0
 
 
 if __name__ == "__main__":

@@ -11,25 +11,30 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from artifacts.store.store import Store
-from benchmarks.harness import Goal, Result, Setting, clock, interleave, ratio, summarize
+from benchmarks.harness import Figure, Goal, Result, Setting, Times, clock, interleave, ratio, summarize
 from benchmarks.processes import run_process
 from benchmarks.walk import Walk
 from schemas.catalog import load_dataset
 from schemas.training import Training
 
 
-def measure_data(setting: Setting) -> Result:
+def measure_data(setting: Setting, *, again: bool = True) -> Result:
     """
     Measure verify to normalize, all artifacts written and validated, beside the tutorial's load and normalise.
 
     Both as they come in a run, once in a process of their own; and again and again in this one, whose memory and
-    libraries have served before.
+    libraries have served before, beside what the machine can. Args: again: the latter as well.
     """
     from tasks.fitting import backend  # noqa: F401 - quiet, before the tutorial imports Keras
 
     from benchmarks import loading, tutorial  # isort: skip
 
     data = load_dataset(setting.dataset, (str(setting.mnist),))
+    theirs, own, what = (
+        "tutorial: load, normalise",
+        "idxflow: verify to normalize",
+        "verify to normalize, Prefect left out,",
+    )
 
     def ours(normalize: Callable[[Path], float]) -> float:
         with TemporaryDirectory(dir=setting.work) as folder:
@@ -39,28 +44,37 @@ def measure_data(setting: Setting) -> Result:
     def process(*arguments: str | Path) -> float:
         return float(run_process([sys.executable, "-m", "benchmarks.loading", *map(str, arguments)]))
 
+    once = {
+        theirs: lambda: process("tutorial", setting.mnist),
+        own: lambda: ours(lambda home: process("idxflow", setting.mnist, home, setting.dataset)),
+    }
+
+    def figure(times: Times) -> Figure:
+        goal = Goal(0.4, 0.2)
+        return ratio(f"{what} beside the tutorial's load and normalise", times[own], times[theirs], goal)
+
+    if not again:
+        times = interleave(once, setting.repeats, told=setting.told)
+        return Result(times, [figure(times)])
     with TemporaryDirectory(dir=setting.work) as folder:
         raw = Walk(Store(Path(folder)), "decompress").through(data, Training())
         files = [ref.file() for (stage, _), ref in raw.refs.items() if stage in {"download", "decompress"}]
         content = [np.fromfile(file, np.uint8) for file in files]
         copies = [np.empty_like(array) for array in content]
-        theirs, own = "tutorial: load, normalise", "idxflow: verify to normalize"
         theirs_again, own_again = f"{theirs}, again", f"{own}, again"
         hashing, copying = "sha256sum of .gz and raw", "memcpy of both"
         contestants = {
-            theirs: lambda: process("tutorial", setting.mnist),
-            own: lambda: ours(lambda home: process("idxflow", setting.mnist, home, setting.dataset)),
+            **once,
             theirs_again: lambda: clock(lambda: tutorial.load_and_normalize(setting.mnist)),
             own_again: lambda: ours(lambda home: clock(lambda: loading.normalize(home, data))),
             hashing: lambda: clock(lambda: subprocess.run(["sha256sum", *files], check=True, capture_output=True)),
             copying: lambda: clock(lambda: list(map(np.copyto, copies, content))),
         }
         times = interleave(contestants, setting.repeats, told=setting.told)
-    what = "verify to normalize, Prefect left out,"
     return Result(
         times,
         [
-            ratio(f"{what} beside the tutorial's load and normalise", times[own], times[theirs], Goal(0.4, 0.2)),
+            figure(times),
             ratio(f"{what} both again in one process", times[own_again], times[theirs_again]),
             ratio(f"{what} beside {hashing}", times[own], times[hashing]),
             ratio(f"{what} beside {copying}", times[own], times[copying]),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from schemas.errors import UsageError
 
@@ -35,6 +40,13 @@ def open_folder(folder: Path) -> Path:
             "and name their folder: make bench MNIST=DIR. Nothing is taken from the network while it is measured.",
         )
     return folder.absolute()
+
+
+def read_split(folder: Path, split: Literal["train", "t10k"]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Return a split's images, uint8 (n, rows, columns), and its labels, uint8 (n,)."""
+    images, labels = (gzip.decompress((folder / name).read_bytes()) for name in FILES if name.startswith(split))
+    shape = np.frombuffer(images, ">u4", count=3, offset=4)
+    return np.frombuffer(images, np.uint8, offset=16).reshape(shape), np.frombuffer(labels, np.uint8, offset=8)
 
 
 class _Quiet(SimpleHTTPRequestHandler):

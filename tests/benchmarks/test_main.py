@@ -51,6 +51,7 @@ def test_everything_is_measured(tmp_path: Path) -> None:
     """Cold and warm runs, evaluation, both trainings: every bar of the table has a figure."""
     speed(mnist=DIGITS, work=tmp_path, repeats=1, epochs=1, dataset="digits")
     report = Report.model_validate_json((tmp_path / "speed.json").read_bytes())
+    assert {"packing", "predicting"} <= report.times.keys()
     bars = [figure.goal.bar for figure in report.figures if figure.goal.bar]
     assert bars == [0.55, 0.55, 1.2, 0.4, 0.5, 0.13, 1.5, 99.2, 0.45]
     assert all(min(seconds) > 0 for times in report.times.values() for seconds in times.values())

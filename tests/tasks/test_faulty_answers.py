@@ -25,7 +25,7 @@ from tests.faults.mirror import Mirror
 from tests.faults.raw_mirror import RawMirror
 from tests.tasks.bench import BODY, NAME, SHA256, Bench
 
-SECONDS = 0.3
+SECONDS = 0.5
 """Of each time-out; a mirror is waited for at most twice that in a try that is not repeated."""
 HURRIED = Patience(
     connect_seconds=SECONDS,
