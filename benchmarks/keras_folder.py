@@ -37,7 +37,7 @@ def load(folder: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
 def predict(folder: Path, model: Path) -> list[int]:
     """Return the class index of each picture."""
     network = keras.models.load_model(model)
-    batches = read(folder, labels=None).map(lambda batch: batch[..., 0])
+    batches = read(folder, labels=None).map(lambda batch: keras.ops.reshape(batch, (-1, network.input_shape[1])))
     return network.predict(batches, verbose=0).argmax(axis=1).tolist()  # type: ignore[no-any-return]
 
 
