@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -65,8 +65,7 @@ def take_members(store: Store, stored: Stored, run: str, fetch: Fetch) -> bool:
     looks = dict[str, object]()
     with store.holding():  # a clean-up takes nothing between the look and the hold
         for member in members:
-            look, newest = look_of(store.folder(*member.artifact)) or ("", 0)
-            if look and notes.get(_key(member)) == look and when - newest > TICK:
+            if look := _unchanged(store, member, notes, when):
                 looks[_key(member)] = look
         hold_all(store.holds, run, [member.artifact for member in members if _key(member) in looks])
     others = [member for member in members if _key(member) not in looks]
@@ -97,8 +96,7 @@ def has_members(store: Store, stored: Stored) -> bool:
         members = dict.fromkeys(members_of(stored.folder))
         notes, when = hashed_notes(stored.folder)
         for member in members:
-            look, newest = look_of(store.folder(*member.artifact)) or ("", 0)
-            if look and notes.get(_key(member)) == look and when - newest > TICK:
+            if _unchanged(store, member, notes, when):
                 continue
             found = store.inspect(*member.artifact)
             if found is None or found.ref.digest != member.digest:
@@ -106,6 +104,12 @@ def has_members(store: Store, stored: Stored) -> bool:
     except (Damage, StoreError):
         return False
     return True
+
+
+def _unchanged(store: Store, member: Member, notes: Mapping[str, object], when: int) -> str:
+    """Return how a member looks if that is how it looked when it was last checked, else nothing. Args: when: noted."""
+    look, newest = look_of(store.folder(*member.artifact)) or ("", 0)
+    return look if notes.get(_key(member)) == look and when - newest > TICK else ""
 
 
 def look_of(folder: Path) -> tuple[str, int] | None:

@@ -79,6 +79,7 @@ const drawTime = () => {
     const y = {low: Math.max(0, low - air), high: Math.min(1, high + air)};
     const x = {low: first - pad, high: last + pad, ticks: span ? [0, 1, 2, 3].map((part) => first + part * span / 3) : [first]};
     if (width < 500 && span) x.ticks = [first, last];
+    x.ticks = x.ticks.filter((tick, place, all) => !place || dayOf(tick, span) !== dayOf(all[place - 1], span));
     const {ticks, digits} = ticksOf(100 * y.low, 100 * y.high, 6);
     y.ticks = ticks.map((tick) => tick / 100);
     const {svg, placeX, placeY} = frameOf(width, height, x, y, (tick) => dayOf(tick, span), (tick) => percent(tick, digits));
