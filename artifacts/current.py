@@ -73,10 +73,12 @@ class CurrentRun(Protocol):
                  be rebuilt.
         """
 
-    def try_all(self, calls: Sequence[Call]) -> Sequence[Any]:
+    def try_all(self, calls: Sequence[Call], early: Sequence[Call] = (), /) -> Sequence[Any]:
         """
         Do executions beside each other, and wait for all of them; the run goes on with those that failed.
 
+        Args:    early: calls that are asked for later in any case: a worker that has nothing else to do may begin them,
+                        and nothing waits for them before they are among `calls`.
         Returns: in the order of the calls what was done, or the `StageError` by which it failed. Errors that are not of
                  that kind end the run as those of any stage.
         """

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,6 +144,7 @@ class Sweeping:
     had: Prepared = field(init=False)
     data: Dataset = field(init=False)
     asked: dict[str, Told] = field(default_factory=dict)
+    later: Iterator[Call] = field(init=False)
     best: float = -math.inf
     retried: bool = False
 
@@ -181,6 +183,7 @@ class Sweeping:
                 self.log.retry()
                 self.retried = True
             ended: list[Ended] = []
+            self.later = self._later()
             with listening(self._tell):
                 while len(ended) < sweep.trials:
                     ended += self._round(ended)
@@ -241,7 +244,8 @@ class Sweeping:
             stage, more = (begin, {"until": until}) if until else (train, {})
             bound = self._bound(stage, training, begun=begun.get(told.number), **more)
             calls.append(Call(stage, bound, told.words))
-        outcomes = dict(zip((told.number for told in order), self.run.try_all(calls), strict=True))
+        early = () if until else tuple(islice(self.later, 1))
+        outcomes = dict(zip((told.number for told in order), self.run.try_all(calls, early), strict=True))
         return [self._ended(told, outcomes.get(told.number), known[told.number], until) for told in alive]
 
     def _ended(self, told: Told, outcome: Done | IdxflowError | None, reason: str, until: int | None) -> Ended:
@@ -308,6 +312,24 @@ class Sweeping:
         spec = self.data.splits["train"].spec
         return spec.pixels, len(spec.classes)
 
+    def _tested(self, name: str, training: Training) -> dict[tuple[str, int], Call]:
+        """Return the trainings by which settings are tested, one with each seed."""
+        seeds = (self.job.training.seed + place for place in range(self.job.sweep.seeds))
+        return {
+            (name, seed): Call(train, self._bound(train, configured(training, {"seed": seed})), f"{name} seed {seed}")
+            for seed in seeds
+        }
+
+    def _later(self) -> Iterator[Call]:
+        """
+        Yield trainings of the own settings, which are tested whatever is found: a round ends with one of them.
+
+        At the end of a round its last trials are at work, and the next round waits for what they give.
+        """
+        for (_, seed), call in self._tested("own", self.job.training).items():
+            if seed != self.job.training.seed or not self.space.has(self.job.training):  # that is the first trial
+                yield call
+
     def _conclude(self, ended: Sequence[Ended]) -> Done:
         """Train the winner and the own configuration with every seed, test both, and leave the study."""
         run, own = self.run, self.job.training
@@ -317,12 +339,7 @@ class Sweeping:
             way_out = "Narrow the space; what failed for another reason than its loss is tried again."
             raise StageError("tune", expected="a trial that completes", found=f"none: {first}", way_out=way_out)
         best = configured(own, min(complete, key=self._rank).told.values)
-        seeds = tuple(own.seed + place for place in range(self.job.sweep.seeds))
-        calls = {
-            (name, seed): Call(train, self._bound(train, configured(training, {"seed": seed})), f"{name} seed {seed}")
-            for name, training in (("winner", best), ("own", own))
-            for seed in seeds
-        }
+        calls = self._tested("winner", best) | self._tested("own", own)
         trained = dict(zip(calls, run.try_all([*calls.values()]), strict=True))
         failed = {key: outcome for key, outcome in trained.items() if isinstance(outcome, IdxflowError)}
         untested = tuple(
@@ -331,7 +348,9 @@ class Sweeping:
         )
         for said in untested:
             logger.warning("%s", said)
-        seeds = tuple(seed for seed in seeds if not {("winner", seed), ("own", seed)} & failed.keys())
+        seeds = tuple(
+            seed for name, seed in calls if name == "own" and not {("winner", seed), ("own", seed)} & failed.keys()
+        )
         models = {key: trained[key] for key in calls if key[1] in seeds}
         tables, profiles = self.had.tables, self.had.profiles
         tested = [

@@ -20,7 +20,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -29,10 +29,10 @@ from artifacts.engine.apart import needs_this_host, offer, take_over
 from artifacts.engine.execution import Done, Execution
 from artifacts.engine.forwarding import event_of
 from artifacts.engine.host import Asked, security_of
+from artifacts.engine.places import TICK, Places
 from artifacts.engine.remote import Terms, import_early, software, unlike
 from artifacts.engine.remote import work as work_there
 from artifacts.engine.stopping import Stopped
-from artifacts.engine.workers import TICK
 from artifacts.ref import Ref
 from schemas.errors import ClusterError, WorkerLost
 from schemas.events import emit
@@ -167,6 +167,8 @@ class Cluster:
         self._broken: Exception | None = None
         self._local: Local | None = None
         self._client: Client | None = None
+        self._places: Places | None = None
+        """One a worker of this machine, for trainings: Dask hands out two a worker at once, in the order they come."""
         self._offered: set[Ref] = set()
         self._boxes: dict[str, queue.SimpleQueue[tuple[Kind, Any]]] = {}
 
@@ -191,11 +193,13 @@ class Cluster:
             begin()
         if shared:
             offer(execution, self._offered, begin)
-        sent = _Sent(self, execution)
-        try:
-            done = sent.done(begin)
-        finally:
-            sent.forget()
+        places = self._places if execution.stage.on_main_thread else None
+        with places.taken(execution.turn, begin) if places else nullcontext():
+            sent = _Sent(self, execution)
+            try:
+                done = sent.done(begin)
+            finally:
+                sent.forget()
         return take_over(execution, done) if done.apart else done
 
     def close(self) -> None:
@@ -223,7 +227,7 @@ class Cluster:
             raise Stopped
         key = f"{execution.stage.stage}-{terms.number}-{secrets.token_hex(4)}"
         try:
-            return client.submit(work_there, execution, terms, key=key, pure=False)
+            return client.submit(work_there, execution, terms, key=key, pure=False, priority=-execution.turn)
         except Exception as error:
             self.check()
             raise self._gone(type(error).__name__) from error
@@ -275,7 +279,7 @@ class Cluster:
                         found=f"{amount(free // count, 'bytes')}: {amount(free, 'bytes')} are free for {count}",
                         way_out="Start fewer workers.",
                     )
-                local = Local(count, free)
+                local, self._places = Local(count, free), Places(count)
                 with self._lock:
                     self._local = local
                 if self._closed.is_set():

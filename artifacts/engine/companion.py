@@ -27,10 +27,9 @@ from typing import Any
 from artifacts.engine.execution import Done, Execution
 from artifacts.engine.foreign import own_error
 from artifacts.engine.forwarding import Forwarding, event_of
+from artifacts.engine.places import TICK
 from schemas.events import emit, listening
 
-TICK = 0.5
-"""Seconds after which who waits looks whether it still should."""
 GONE = (EOFError, OSError)
 """What is raised where the other end is gone, or died in the middle of a word."""
 logger = logging.getLogger("idxflow.companion")

@@ -39,7 +39,7 @@ class DirectRun(RunLog):
         rebuild = self.refresh.reason(stage.stage, name)
         return self.perform(Execution(self.store, self.id, self.flow_run, stage, bound, rebuild, remote=self.remote))
 
-    def try_all(self, calls: Sequence[Call]) -> list[Done | IdxflowError]:
+    def try_all(self, calls: Sequence[Call], *_: Any) -> list[Done | IdxflowError]:
         """Do executions one after the other whose failure is an outcome; see `artifacts.current.CurrentRun`."""
         return [self._try(call) for call in calls]
 

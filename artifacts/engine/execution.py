@@ -84,6 +84,7 @@ class Execution:
                    share, does not know it.
         optional:  a `StageError` of it is an outcome, and not the end of the run.
         remote:    where it is asked for, whatever process this is, if the store has not got it; None: nowhere.
+        turn:      of those that wait for a worker the lowest begins first.
     """
 
     store: Store
@@ -95,6 +96,7 @@ class Execution:
     called: str = ""
     optional: bool = False
     remote: RemotePlace | None = None
+    turn: int = 0
 
     @property
     def name(self) -> str:

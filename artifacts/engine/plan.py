@@ -132,7 +132,7 @@ class Planning:
         self._stages += rows
         return found
 
-    def try_all(self, calls: Sequence[Call]) -> list[Ref | Pending]:
+    def try_all(self, calls: Sequence[Call], *_: Any) -> list[Ref | Pending]:
         """Look whether stages would be computed, under what the run calls them."""
         return [self._submit(call.stage, call.stage.bind(**call.arguments), call.called) for call in calls]
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from prefect import Task, unmapped
 from prefect.context import FlowRunContext
-from prefect.futures import PrefectFuture
+from prefect.futures import PrefectConcurrentFuture, PrefectFuture
 from prefect.utilities.urls import url_for
 
 from artifacts.current import CURRENT, Call
@@ -81,6 +81,7 @@ class Recorder(RunLog):
         self._failures = Failures()
         self._futures: list[PrefectFuture[Any]] = []
         self._outcomes: dict[tuple[str, str], IdxflowError] = {}
+        self._early: dict[tuple[str, str], PrefectConcurrentFuture[Any]] = {}
         self._tasks: dict[tuple[str, str | None], Task[..., Any]] = {}
         self.many: frozenset[tuple[str, str]] = frozenset()
         """Stages, with what each is of, that are so many that those found in the store get no task."""
@@ -121,29 +122,15 @@ class Recorder(RunLog):
             self.take(done)
         return done
 
-    def try_all(self, calls: Sequence[Call]) -> list[Done | IdxflowError]:
+    def try_all(self, calls: Sequence[Call], early: Sequence[Call] = (), /) -> list[Done | IdxflowError]:
         """
         Do executions beside each other whose failure is an outcome; see `artifacts.current.CurrentRun`.
 
         Raises: Stopped: another error ended one of them; `attempt` raises it, or heals what is damaged.
         """
-        futures = []
         try:
-            for call in calls:
-                self.place(call.stage.stage, call.called)
-                rebuild = self.refresh.reason(call.stage.stage, call.called)
-                task = make_task(
-                    call.stage,
-                    self.store,
-                    self.id,
-                    self.flow_run,
-                    rebuild,
-                    call.called,
-                    optional=True,
-                    remote=self.remote,
-                )
-                futures.append(task.submit(**{key: _unasked(value) for key, value in call.arguments.items()}))
-                self._futures.append(futures[-1])
+            futures = [self._called(call) for call in calls]
+            self._early |= {_place(call): self._called(call) for call in early}
             self._failures.await_ends(futures)
         except BaseException as error:
             if not isinstance(error, Exception):  # Ctrl-C: the flow's end would wait for what its threads do
@@ -151,12 +138,35 @@ class Recorder(RunLog):
             raise
         return [self._came_of(call, future) for call, future in zip(calls, futures, strict=True)]
 
+    def _called(self, call: Call) -> PrefectConcurrentFuture[Any]:
+        """Submit what a call asks for, unless that was done early."""
+        if early := self._early.pop(_place(call), None):
+            return early
+        self.place(*_place(call))
+        rebuild = self.refresh.reason(*_place(call))
+        task = make_task(
+            call.stage,
+            self.store,
+            self.id,
+            self.flow_run,
+            rebuild,
+            call.called,
+            optional=True,
+            remote=self.remote,
+            turn=len(self._futures),
+        )
+        future: PrefectConcurrentFuture[Any] = task.submit(
+            **{key: _unasked(value) for key, value in call.arguments.items()}
+        )
+        self._futures.append(future)
+        return future
+
     def _came_of(self, call: Call, future: PrefectFuture[Any]) -> Done | IdxflowError:
         future.wait()  # it has ended, and takes its state from there
         if future.state.is_completed():
             done: Done = future.result()
             return done
-        if failed := self._outcomes.get((call.stage.stage, call.called)):
+        if failed := self._outcomes.get(_place(call)):
             return failed
         raise Stopped
 
@@ -210,6 +220,7 @@ class Recorder(RunLog):
             self._futures.clear()
             self._tasks.clear()
             self._outcomes.clear()
+            self._early.clear()
             self.begin_again()
             raised: Exception | None = None
             try:
@@ -275,6 +286,10 @@ class Recorder(RunLog):
     def _interrupt(self, event: Event) -> None:
         if CURRENT.get(None) is self:
             self._failures.interrupt(event)
+
+
+def _place(call: Call) -> tuple[str, str]:
+    return call.stage.stage, call.called
 
 
 def _awaited(argument: Any) -> bool:

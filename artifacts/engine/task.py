@@ -33,16 +33,17 @@ def make_task(  # noqa: PLR0917 - as of an execution
     *,
     optional: bool = False,
     remote: RemotePlace | None = None,
+    turn: int = 0,
 ) -> Task[..., Any]:
     """
     Make the Prefect task of a stage; it can be pickled. Its arguments may be what other tasks returned.
 
-    Args: run, flow_run, rebuild, called, optional, remote: as for `Execution`.
+    Args: run, flow_run, rebuild, called, optional, remote, turn: as for `Execution`.
     """
 
     def work(*args: Any, **kwargs: Any) -> State[Done]:
         arguments = {name: as_references(value) for name, value in stage.bind(*args, **kwargs).items()}
-        done = perform(Execution(store, run, flow_run, stage, arguments, rebuild, called, optional, remote))
+        done = perform(Execution(store, run, flow_run, stage, arguments, rebuild, called, optional, remote, turn))
         return Completed(name="Cached" if done.row.cached else "Completed", data=done)
 
     work.__name__ = work.__qualname__ = stage.stage

@@ -57,7 +57,7 @@ class Tracing:
         """Have nothing, so that a graph is traced part by part; with a store, what is committed there, unlooked at."""
         return [None] * len(calls) if self.seems_settled(stage, calls, below) else None
 
-    def try_all(self, calls: Sequence[Call]) -> list[None]:
+    def try_all(self, calls: Sequence[Call], *_: Any) -> list[None]:
         """Note stages, and what the run calls them."""
         for call in calls:
             self.stages.setdefault(call.stage.stage, call.stage)

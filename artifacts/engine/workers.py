@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Protocol
 
 from artifacts.engine.execution import Done, Execution
+from artifacts.engine.places import Places
 
 if TYPE_CHECKING:
     from artifacts.engine.companion import Companion
-
-TICK = 0.5
-"""Seconds after which who waits looks whether it still should."""
 
 
 class Executor(Protocol):
@@ -52,8 +48,8 @@ class Threads:
 
     def __init__(self, count: int | None = None, companion: Companion | None = None) -> None:
         self._companion = companion
-        self._all = threading.BoundedSemaphore(count) if count else None
-        self._dear = threading.BoundedSemaphore(1)
+        self._all = Places(count) if count else None
+        self._dear = Places(1)
 
     def start(self, imports: Collection[str] = ()) -> None:
         """Do nothing: the flow imports ahead what it needs."""
@@ -65,7 +61,7 @@ class Threads:
             return execution(begin)
         if done := execution.stored():
             return done
-        with _taken(places, begin):
+        with places.taken(execution.turn, begin):
             companion = self._companion if execution.stage.on_main_thread else None
             return (companion and companion.carry_out(execution, begin)) or execution(begin)
 
@@ -73,14 +69,3 @@ class Threads:
         """End the companion; threads end with the flow's."""
         if self._companion:
             self._companion.close()
-
-
-@contextmanager
-def _taken(places: threading.BoundedSemaphore, begin: Callable[[], None]) -> Iterator[None]:
-    """Have one of the places for the block, after waiting for it. Raises: what `begin` does."""
-    while not places.acquire(timeout=TICK):
-        begin()
-    try:
-        yield
-    finally:
-        places.release()

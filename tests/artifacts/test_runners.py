@@ -16,14 +16,14 @@ from artifacts.store.store import Store
 from schemas.errors import TrainingDiverged
 from tests.processes import ending, open_python, served_environment, until
 from tests.suites.processes import alive, below
-from tests.suites.runners import RunnerSuite
+from tests.suites.runners import RunnerSuite, TurnSuite
 from tests.suites.scheduling import scheduler, workers
 from tests.suites.trials import executor_of, program
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
 
-class TestThreads(RunnerSuite):
+class TestThreads(TurnSuite):
     """The threads of the flow."""
 
     @pytest.fixture(scope="class")
@@ -38,7 +38,7 @@ class TestThreads(RunnerSuite):
         return executor_of(runner)
 
 
-class TestCompanion(RunnerSuite):
+class TestCompanion(TurnSuite):
     """The threads of the flow, and a process beside it for what belongs on the main thread."""
 
     @pytest.fixture(scope="class")
@@ -104,7 +104,7 @@ class TestCompanion(RunnerSuite):
 
 
 @pytest.mark.slow
-class TestLocal(RunnerSuite):
+class TestLocal(TurnSuite):
     """Workers of this machine, which are started for the run."""
 
     @pytest.fixture(scope="class")

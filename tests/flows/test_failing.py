@@ -49,7 +49,7 @@ class Noted:
     def settled(self, *_: Any) -> None:
         """Have no bundles."""
 
-    def try_all(self, calls: Sequence[Call]) -> list[str]:
+    def try_all(self, calls: Sequence[Call], *_: Any) -> list[str]:
         """Note stages."""
         return [self.submit(call.stage, call.stage.bind(**call.arguments)) for call in calls]
 

@@ -48,6 +48,22 @@ def test_sweep_trains_each_trial_once_and_tests_the_winner_alone(home: Path) -> 
     assert all(row.cached for row in again.stages)
 
 
+def test_own_settings_are_trained_where_a_round_leaves_a_worker_idle(home: Path) -> None:
+    """Their other seeds begin with a round's last trials, one a round, and are trained once."""
+    told: list[Event] = []
+    with listening(told.append):
+        record = tune(seeds=3)
+    begun = [
+        event.name
+        for event in told
+        if isinstance(event, StageChanged) and (event.stage, event.state) == ("train", "started")
+    ]
+    assert sorted(begun[:3]) == ["own seed 124", "trial 1", "trial 2"]
+    assert sorted(begun[3:6]) == ["own seed 125", "trial 3", "trial 4"]
+    assert len(trained(record)) == len({*trained(record)})
+    assert [each.seed for each in study_of(record).tested] == [123, 124, 125]
+
+
 @pytest.mark.slow
 def test_more_trials_go_on_after_those_that_are_there(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -52,7 +52,7 @@ class Walk:
     def settled(self, stage: Stage, calls: Sequence[Mapping[str, Any]], below: Collection[str], event: Event) -> None:
         """Have nothing: each part is looked at."""
 
-    def try_all(self, calls: Sequence[Call]) -> list[Ref]:
+    def try_all(self, calls: Sequence[Call], *_: Any) -> list[Ref]:
         """Do what each call asks for; a failure is none that is an outcome."""
         return [self.submit(call.stage, call.stage.bind(**call.arguments)) for call in calls]
 

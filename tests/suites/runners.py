@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -196,3 +197,22 @@ class RunnerSuite:
         until(lambda: not alive(mine), BAR, lambda: alive(mine))
         (path,) = home.glob("runs/*.json")
         assert Record.model_validate_json(path.read_bytes()).state == "interrupted"
+
+
+class TurnSuite(RunnerSuite):
+    """What those pass too that have all workers to themselves; in a cluster at an address the order is Dask's."""
+
+    def test_what_was_asked_for_first_begins_first(self, executor: Executor, held: Store, notes: str) -> None:
+        """Of those that wait for a worker the lowest turns are next, whichever came first."""
+        waiting, turns = [self.execution(held, notes, "fine", 10 + turn, turn=turn) for turn in range(6)], range(6)
+        with ThreadPoolExecutor(8) as pool:
+            for number in range(2):
+                pool.submit(executor.carry_out, self.execution(held, notes, "slow", number), lambda: None)
+            until(Path(notes).read_text, 60)
+            for turn in reversed(turns):
+                pool.submit(executor.carry_out, waiting[turn], lambda: None)
+                time.sleep(0.05)
+        begun = [int(line.split()[1]) - 10 for line in Path(notes).read_text().splitlines()]
+        begun = [turn for turn in begun if turn >= 0]
+        assert sorted(begun) == [*turns]
+        assert {0, 1} == {*begun[:2]}  # there are two workers, or one
