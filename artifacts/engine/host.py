@@ -29,6 +29,10 @@ CONFIG = {
     "distributed.worker.daemon": False,  # a stage may start processes
     "distributed.scheduler.allowed-failures": 3,
     "distributed.admin.system-monitor.gil.enabled": False,
+    # Nobody looks at these, and every process wakes for them fifty times a second, beside as many trainings as cores.
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.admin.tick.limit": "30s",
     "distributed.scheduler.http.routes": [],  # pages have no key
     "distributed.worker.http.routes": [],
     "distributed.nanny.pre-spawn-environ": {},  # the environment of this process says it
