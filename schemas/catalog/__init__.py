@@ -11,6 +11,7 @@ import difflib
 import hashlib
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -20,7 +21,7 @@ from pydantic import AfterValidator, Field, model_validator
 from schemas.addresses import below_home, fill, redact, refuse_windows_path
 from schemas.catalog.corrections import with_corrections
 from schemas.catalog.mistakes import list_mistakes, mistakes
-from schemas.catalog.reading import HOW, find_description, read_description, refuse_unknown, set_name
+from schemas.catalog.reading import HOW, find_description, parse_description, read_description, refuse_unknown, set_name
 from schemas.class_names import Classes
 from schemas.corrections import CORRECTIONS
 from schemas.datasets import Checks, Count, Dataset, LabelColumn, LabelForm, StoredLabel, Switch
@@ -177,6 +178,16 @@ class _Description(_Labels):
 _NAMES = {name for part in (_Description, _Test, _Shard, _File, Checks) for name in part.model_fields}
 
 
+@lru_cache(maxsize=4)  # a run asks several times, and one of a year of shards has a thousand files to look at
+def _described(content: bytes, shown: str) -> _Description:
+    return _Description.model_validate(parse_description(content, shown))
+
+
+@lru_cache(maxsize=4)
+def _dataset(content: bytes, shown: str, name: str, mirrors: tuple[str, ...], place: Place) -> Dataset:
+    return _described(content, shown).dataset(name, mirrors, place)
+
+
 def dataset_names() -> tuple[str, ...]:
     """Return the names of the catalog's data sets, in alphabetical order."""
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
@@ -207,7 +218,8 @@ def load_dataset(name_or_path: str, mirrors: tuple[str, ...] = ()) -> Dataset:
         raise refuse_unknown(name_or_path, dataset_names(), close[0] if close else None)
     path = find_description(name_or_path) if own else _FOLDER / f"{name_or_path}.toml"
     try:
-        description = _Description.model_validate(read_description(path, name_or_path))
+        content = read_description(path, name_or_path)
+        description = _described(content, name_or_path)
         addresses = [_address(mirror, Path()) for mirror in mirrors]
         described = [_address(mirror, path.parent) for mirror in description.mirrors]
         # As it is written, query and all, and before its secrets are filled in: they may change.
@@ -216,7 +228,7 @@ def load_dataset(name_or_path: str, mirrors: tuple[str, ...] = ()) -> Dataset:
         # Not resolved: what lies beside a link is seen from the link's folder.
         identity = f"{name}-{digest_of(os.path.abspath(path))[:8]}" if own else name  # noqa: PTH100
         place = Place(identity, next(remote, ""), path.name if own else "")
-        dataset = description.dataset(name, tuple(dict.fromkeys([*addresses, *described])), place)
+        dataset = _dataset(content, name_or_path, name, tuple(dict.fromkeys([*addresses, *described])), place)
     except (OSError, ValueError) as error:  # TOMLDecodeError and ValidationError are ValueErrors
         raise UsageError(
             name_or_path,

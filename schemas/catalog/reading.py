@@ -40,15 +40,14 @@ def find_description(given: str) -> Path:
     return below_home(given)
 
 
-def read_description(path: Path, shown: str) -> dict[str, Any]:
+def parse_description(data: bytes, shown: str) -> dict[str, Any]:
     """
-    Read a TOML file in UTF-8, with or without a byte-order mark.
+    Parse TOML in UTF-8, with or without a byte-order mark.
 
-    Args:   shown: what messages call it.
-    Raises: UsageError: it is in another encoding, no regular file, or larger, deeper or with longer numbers than any
-            description.  OSError: it cannot be read.  TOMLDecodeError: it is no TOML.
+    Args:   shown: what messages call the file.
+    Raises: UsageError: it is in another encoding, or deeper or with longer numbers than any description.
+            TOMLDecodeError: it is no TOML.
     """
-    data = _read(path, shown)
     kind = next((kind for mark, kind in _MARKS.items() if data.startswith(mark)), None)
     if kind is None and b"\0" in data:
         kind = "UTF-16 without a byte-order mark, or no text at all"
@@ -61,7 +60,13 @@ def read_description(path: Path, shown: str) -> dict[str, Any]:
     raise UsageError(shown, expected="UTF-8 text", found=kind, way_out=f"Save it as UTF-8: your editor can. {HOW}")
 
 
-def _read(path: Path, shown: str) -> bytes:
+def read_description(path: Path, shown: str) -> bytes:
+    """
+    Read a file that may describe a data set.
+
+    Args:   shown: what messages call it.
+    Raises: UsageError: it is no regular file, or larger than any description.  OSError: it cannot be read.
+    """
     # A pipe would be waited at, and a device read, for ever.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb", closefd=True) as file:

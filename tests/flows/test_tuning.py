@@ -71,11 +71,9 @@ def test_more_trials_go_on_after_those_that_are_there(
     """A sweep that is made longer, also in the midst of a round, ends as one that was as long from the beginning."""
     tune(trials=3)
     longer = tune(trials=6)
-    assert [each.removeprefix("train ") for each in trained(longer) if "trial" in each] == [
-        "trial 4",
-        "trial 5",
-        "trial 6",
-    ]
+    # Of those that wait for a worker the larger network begins first.
+    begun = sorted(each.removeprefix("train ") for each in trained(longer) if "trial" in each)
+    assert begun == ["trial 4", "trial 5", "trial 6"]
     monkeypatch.setenv("IDXFLOW_HOME", str(tmp_path / "other"))
     assert study_of(tune(trials=6)) == study_of(longer)
 
