@@ -5,13 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from flows.run_record import RunRecord
-from idxflow.server.local import api_answers, find_server
+from idxflow.server.local import api_answers, find_server, stop_server
 from tests.processes import PROJECT, bare_environment, ending, start_python, until
 
 pytestmark = pytest.mark.slow
@@ -68,10 +68,17 @@ MOMENTS: dict[str, Moment] = {
 }
 
 
+@pytest.fixture
+def home(desk: Path) -> Iterator[Path]:
+    """A home folder of which no server is left, whatever went wrong."""
+    yield desk / "home"
+    stop_server(desk / "home")
+
+
 @pytest.mark.parametrize("moment", MOMENTS.values(), ids=[*MOMENTS])
-def test_a_run_whose_server_is_stopped_ends_as_its_record_says(moment: Moment, desk: Path) -> None:
+def test_a_run_whose_server_is_stopped_ends_as_its_record_says(moment: Moment, desk: Path, home: Path) -> None:
     """One that has begun goes on and completes; one that has not says so. Both end at once, with no library's lines."""
-    home, log = desk / "home", desk / "log"
+    log = desk / "log"
     environment = bare_environment(PYTHONPATH=str(PROJECT), TMPDIR=str(desk), HOME=str(desk), COLUMNS="200")
     words = ("-m", "idxflow", "run", "--dataset", "digits", "--home", str(home))
     with ending(start_python(*words, cwd=desk, environment=environment, log=log)) as run:
