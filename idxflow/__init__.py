@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from idxflow.floors import refuse_shadows
 
 if TYPE_CHECKING:
-    from idxflow.api import Archive, ArchivedRun, Images, open_remote, open_store, plan, run, tune
+    from idxflow.api import Archive, ArchivedRun, Images, doctor, open_remote, open_store, plan, run, tune
 
 refuse_shadows()
-__all__ = ["Archive", "ArchivedRun", "Images", "open_remote", "open_store", "plan", "run", "tune"]
+__all__ = ["Archive", "ArchivedRun", "Images", "doctor", "open_remote", "open_store", "plan", "run", "tune"]
 
 
 def __getattr__(name: str) -> Any:

@@ -59,9 +59,11 @@ if TYPE_CHECKING:
     from idxflow.comparing.images import Classifier, Predictions
     from idxflow.comparing.studies import FoundStudy
     from idxflow.comparing.trainings import TrainingComparison
+    from idxflow.diagnosing.diagnosis import Diagnosis
     from idxflow.exporting.export import Exported
     from idxflow.hinting.hints import LabelHints
     from idxflow.predicting.document import Answers
+    from idxflow.views.page_files import WrittenPage
     from schemas.results import Metrics
     from tasks.formats.packed import Origins
     from tasks.formats.table import Parts
@@ -395,6 +397,24 @@ class Archive:
         _show_answers(self.store, run, found.answers)
         return Answers.of(run.id, self.store, network, found)
 
+    def page(self, out: Path | str | None = None) -> WrittenPage:
+        """
+        Write the history as one HTML page without a network.
+
+        Args:   out: a file that is new, or an earlier page; None: `page.html` in the home folder.
+        Raises: UsageError: it is neither, or cannot be written.
+        """
+        from idxflow.views.layout import short_path
+        from idxflow.views.page_files import WrittenPage, check_page, write_page
+        from idxflow.views.store_page import FILE, MARK, store_page
+
+        path = self.store.home / FILE if out is None else Path(out)
+        check_page(path, MARK)
+        folder = path.absolute().parent.resolve()
+        made = store_page(self.store, self.history(), datetime.now(UTC), folder, short_path(self.store.home))
+        write_page(path, made.html)
+        return WrittenPage(path.absolute(), made.runs, made.curves, len(made.html.encode()))
+
     def verify(self, *, everything: bool = False, repair: bool = False) -> Audit:
         """Hash every file of every artifact; see `artifacts.archive.audit.Auditor`."""
         from artifacts.archive.audit import Auditor
@@ -440,6 +460,17 @@ def open_store(home: Path | str | None = None) -> Archive:
 
     settings = load_settings({"home": None if home is None else str(home)})
     return Archive(existing_store(settings.home), settings.remote)
+
+
+def doctor(home: Path | str | None = None) -> Diagnosis:
+    """
+    Say how this installation and a home folder are, as `idxflow doctor` does; nothing is changed.
+
+    Args: home: as of `open_store`; there need not be one. Settings that do not read are among the problems.
+    """
+    from idxflow.diagnosing.diagnosis import diagnose
+
+    return diagnose(None if home is None else str(home))
 
 
 def open_remote(

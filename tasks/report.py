@@ -21,8 +21,10 @@ from schemas.results import LISTED, METRICS, PREDICTIONS, REPORT, STATISTICS, Me
 from schemas.source import FILES
 from schemas.training import HISTORY, History, Training
 from schemas.verdict import VERDICT, Verdict
-from tasks.explaining.page import Confusion, Illustration, Mistake, Page, Setting, percent, render
+from tasks.explaining.page import Cell, Confusion, Illustration, Mistake, Page, Setting, percent, render
 from tasks.explaining.profiles import nearest_profile
+from tasks.explaining.wrong import MOST, fill_cells
+from tasks.explaining.wrong import SIDE as WRONG_SIDE
 from tasks.fitting.dealing import GROUPS
 from tasks.formats.ledger import fates
 from tasks.formats.packed import Origins
@@ -117,7 +119,13 @@ def first_of_each_class(table: ImageTable, classes: Collection[int]) -> dict[int
     return dict(sorted(found.items()))
 
 
-def find_images(table: ImageTable, sample_ids: Iterable[int]) -> dict[int, Image]:
+def wrong_cells(metrics: SplitMetrics, mistakes: Sequence[Mistake], table: ImageTable) -> tuple[Cell, ...]:
+    """Return the cells of the confusion matrix with their wrong images; see `tasks.explaining.wrong.fill_cells`."""
+    images = find_images(table, [one.sample_id for one in mistakes], WRONG_SIDE)
+    return fill_cells([(one.true, one.predicted, one.images) for one in metrics.pairs], mistakes, images)
+
+
+def find_images(table: ImageTable, sample_ids: Iterable[int], side: int | None = None) -> dict[int, Image]:
     """
     Return the images with these ids, uint8 (rows, columns), large ones made smaller (`shrink`).
 
@@ -129,17 +137,19 @@ def find_images(table: ImageTable, sample_ids: Iterable[int]) -> dict[int, Image
     for group in np.unique(np.searchsorted(starts, wanted, side="right") - 1).tolist():
         batch = table.group(group)
         for row in np.flatnonzero(np.isin(batch.sample_id, wanted)):
-            found[int(batch.sample_id[row])] = _image(table, batch.image[row])
+            found[int(batch.sample_id[row])] = _image(table, batch.image[row], side)
     return found
 
 
-def shrink(image: Image) -> Image:
+def shrink(image: Image, side: int | None = None) -> Image:
     """
-    Return an image of 256 pixels a side at most, in colour of 148: the same, or the mean of each square of pixels.
+    Return an image of `side` pixels a side at most: the same, or the mean of each square of pixels.
+
+    Args: side: 256 where it is not given, in colour 148.
 
     The last squares are filled up with the pixels at the edge; each channel is for itself.
     """
-    step = -(-max(image.shape[:2]) // (SIDE if image.ndim == 2 else COLOUR_SIDE))
+    step = -(-max(image.shape[:2]) // (side or (SIDE if image.ndim == 2 else COLOUR_SIDE)))
     if step == 1:
         return image
     sides, channels = image.shape[:2], image.shape[2:]
@@ -149,8 +159,10 @@ def shrink(image: Image) -> Image:
     return small
 
 
-def _image(table: ImageTable, pixels: Image) -> Image:
-    return shrink(pixels.reshape(table.metadata.shape.array)).copy()  # a view would keep its whole row group in memory
+def _image(table: ImageTable, pixels: Image, side: int | None = None) -> Image:
+    return shrink(
+        pixels.reshape(table.metadata.shape.array), side
+    ).copy()  # a view would keep its whole row group in memory
 
 
 def illustrate(  # noqa: PLR0917 - what there is to draw
@@ -274,7 +286,8 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
     """Write the page, and its figures beside it. Versions of artifacts and packages are left to the manifests."""
     history = History.model_validate_json(model.file(HISTORY).read_bytes())
     metrics = Metrics.model_validate_json(scores.file(METRICS).read_bytes())
-    mistakes = worst_mistakes(scores.file(PREDICTIONS))
+    wrong = worst_mistakes(scores.file(PREDICTIONS), MOST)
+    mistakes = wrong[:MISTAKES]
     hints = find_hints(scores.file(PREDICTIONS), MISTAKES)
     profile, usual = nearest_profile(training)
     splits = ("train", "test")
@@ -303,6 +316,7 @@ def report(  # noqa: PLR0917 - it takes what every stage leaves
         },
         confusions=most_confused(metrics.test),
         mistakes=mistakes,
+        wrong=wrong_cells(metrics.test, wrong, opened["test"]),
         hints=hints,
         near=near,
         files=fates(packed.file(FILES)) if packed else {},

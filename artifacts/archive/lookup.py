@@ -4,6 +4,8 @@ What a person's word stands for.
 A word is the beginning of a run's id or of a version, `stage/` and the beginning of a version, an alias, an alias, `@`
 and a data set, `latest`, or `latest@` and a data set. Of a run that tuned, or of its study, such a word, `:` and a
 number is that trial: its training, or the first epochs of it; `latest:12` is one of the newest completed sweep.
+So is the beginning of a digest that a page prints, where it is of no name: of an artifact's content, or of a file in
+it; of versions with the same content the newest. For that alone manifests are read.
 An alias wins over beginnings, a whole id or version over what merely begins so. Beginnings are looked for among the
 names of files: nothing is read for them.
 
@@ -23,6 +25,7 @@ from artifacts.archive.aliases import the_alias
 from artifacts.archive.index import RunIndex
 from artifacts.archive.name_records import LATEST, alias_files
 from artifacts.archive.runs import ENDED, read_run, run_ids, state_of, subject_of
+from artifacts.ref import STAGE_WORD
 from artifacts.run_record import Record, StageRecord
 from artifacts.store.disk import disk
 from artifacts.store.integrity import Damage, Stored
@@ -40,6 +43,8 @@ OTHER_JOBS = ("-scores", "-hints", "-promotions", "-tune")
 """How the identities end under which runs are counted that are none of the pipeline."""
 OF = ":"
 """What stands between a sweep and the number of a trial."""
+DIGEST = re.compile("[0-9a-f]{12,64}")
+"""What is looked for among digests: shorter words are the beginnings of names."""
 SHOWN = 5
 """Candidates that a message names at most."""
 REBUILDS = "A run of the same code, data and configuration rebuilds it"
@@ -318,11 +323,25 @@ def _resolve(store: Store, word: str) -> Found:
     whole = [each for each in named if each.id == start]
     matches = whole or [each for each in named if (start or slash) and each.id.startswith(start)]
     matches = [each for each in matches if not each.stage or store.is_committed(each.stage, each.id)]
+    if not matches and DIGEST.fullmatch(start):
+        matches = _of_digest(store, start, stage if slash else None)
     if not matches:
         raise _nothing(store, word, known)
     if len(matches) > 1:
         raise _ambiguous(word, "the beginning of one run or version", matches)
     return matches[0]
+
+
+def _of_digest(store: Store, start: str, stage: str | None) -> list[Found]:
+    """Find, of each stage, the newest artifact that has a digest with this beginning."""
+    if stage is not None and not STAGE_WORD.fullmatch(stage):
+        return []
+    found: dict[str, tuple[str, str]] = {}
+    for each in store.manifests(stage):
+        digests = (each.digest, *(entry.sha256 for entry in each.files.values()))
+        if any(digest.startswith(start) for digest in digests) and store.is_committed(each.stage, each.version):
+            found[each.stage] = max(found.get(each.stage, ("", "")), (each.created, each.version))
+    return [Found(stage, version) for stage, (_, version) in sorted(found.items())]
 
 
 def _everything(store: Store) -> list[Found]:

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
 from idxflow.cli.ending import DONE, FAILED
 from idxflow.cli.options import Home, Json, flag, home_of
@@ -36,6 +36,7 @@ Ctrl-C 130, by SIGTERM 143, by SIGHUP 129."""
 
 SERVER_EXAMPLES = """Examples:
   idxflow server start
+  idxflow server start --idle 7d
   idxflow server password
   idxflow server status --home /srv/idxflow --json
   idxflow server list"""
@@ -65,16 +66,29 @@ for file in COMMANDS:
 
 
 @server.command
-def start(*, home: Home = None) -> int:
+def start(
+    *,
+    idle: Annotated[
+        str,
+        Parameter(
+            metavar="TIME", help="End it when nobody has used it for so long: 12h, 7d; 0h: never.", show_default=True
+        ),
+    ] = "8h",
+    home: Home = None,
+) -> int:
     """Start the server of the home folder, unless it runs already, and wait until it answers."""
+    from idxflow.cli.commands.gc import parse_age
     from idxflow.server.environment import prepare_environment
+    from idxflow.server.idling import words
     from idxflow.server.local import password_command, start_server, stop_command, wait_for_server
 
     folder = home_of(home)
+    seconds = parse_age(idle, "--idle").total_seconds()
     prepare_environment(folder)
-    found, started = start_server(folder)
+    found, started = start_server(folder, idle=seconds)
     wait_for_server(folder, found)
     put(f"Prefect server {'started' if started else 'already runs'} at {found.address}")
+    put(f"It ends when nobody has used it for {words(found.idle)}." if found.idle else "It runs until it is stopped.")
     put(f"Stop it with: {stop_command(folder)}\nIts password: {password_command(folder)}")
     return DONE
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from idxflow.server.environment import user_api_url
 from idxflow.server.faithful import stay_faithful
+from idxflow.server.idling import words
 from idxflow.server.local import (
     Server,
     api_answers,
@@ -66,7 +67,8 @@ def connect(home: Path, console: Console, *, patient: bool = False) -> Connectio
     server, started = start_server(home)
     enter(home, server, patient=patient)
     if started:
-        console.line(f"Prefect server started at {server.address}; it stays. Stop it with: {stop_command(home)}")
+        stays = f"it stays until nobody has used it for {words(server.idle)}"
+        console.line(f"Prefect server started at {server.address}; {stays}. Stop it with: {stop_command(home)}")
         console.line(f"Its dashboard asks once for the password that this prints: {password_command(home)}")
     return Connection(lambda: wait_for_server(home, server), stop_command(home), started)
 

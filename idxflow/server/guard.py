@@ -7,9 +7,9 @@ A page whose name was made to point here is refused by the Host of its requests,
 Prefect sees them. Allowed are the addresses of PREFECT_SERVER_CORS_ALLOWED_ORIGINS,
 PREFECT_SERVER_UI_API_URL and PREFECT_API_URL, and 127.0.0.1 and localhost.
 
-With --listener it is a home folder's own server: it makes that folder's database, and deletes what its dashboard has no
-use for; see `idxflow.server.database` and `idxflow.server.forgetting`. It is started as a file, so that it needs no
-idxflow on the path.
+With --listener it is a home folder's own server: it makes that folder's database, deletes what its dashboard has no use
+for, and ends when nobody uses it; see `idxflow.server.database`, `idxflow.server.forgetting` and
+`idxflow.server.idling`. It is started as a file, so that it needs no idxflow on the path.
 """
 
 from __future__ import annotations
@@ -21,12 +21,16 @@ import socket
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    import uvicorn
 
 LOCAL = ("127.0.0.1", "localhost")
 
@@ -65,6 +69,11 @@ def guarded(app: ASGIApp, port: int, addresses: Iterable[str]) -> ASGIApp:
     return TrustedHostMiddleware(OriginGuard(app, origins), allowed_hosts=sorted(hosts), www_redirect=False)
 
 
+def end(server: uvicorn.Server) -> None:
+    """Have a server end as it does at a signal."""
+    server.should_exit = True
+
+
 def main() -> None:
     """Run the server until it is stopped."""
     parser = argparse.ArgumentParser()
@@ -93,8 +102,12 @@ def main() -> None:
     app = guarded(create_app(), given.port, filter(None, addresses))
     if given.listener is not None:
         from idxflow.server.forgetting import WhenIdle, forget_one
+        from idxflow.server.idling import VARIABLE, UntilUnused, leave
 
         app = WhenIdle(app, forget_one)
+        if idle := os.environ.pop(VARIABLE, ""):
+            home, _, seconds = idle.rpartition("\n")
+            app = UntilUnused(app, float(seconds), lambda: leave(Path(home), float(seconds), lambda: end(server)))
     config = uvicorn.Config(
         app,
         host=given.host,

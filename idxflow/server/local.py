@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from artifacts.store.files import write_atomically
 from artifacts.store.flock import locked
+from idxflow.server.idling import IDLE_SECONDS, VARIABLE
 from idxflow.server.machine import Process, find_process, reserved_port, start_process
 from idxflow.server.password import CHOSEN, keep_password, private_folder
 from schemas.errors import ServerError
@@ -66,6 +67,7 @@ class Server(BaseModel):
         started:   UTC, ISO 8601.
         born:      as in `idxflow.server.machine.Process`.
         log:       path of its output.
+        idle:      seconds without use after which it ends by itself; 0: never, as one of an older idxflow.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -75,6 +77,7 @@ class Server(BaseModel):
     started: str
     born: str
     log: str
+    idle: float = 0
 
     @property
     def address(self) -> str:
@@ -90,7 +93,7 @@ class Server(BaseModel):
 def find_server(home: Path) -> Server | None:
     """Return the server of `home` if its process is alive and is that server; it may still be starting."""
     try:
-        server = Server.model_validate_json(_state(home).read_bytes())
+        server = Server.model_validate_json(state_file(home).read_bytes())
     except (OSError, ValidationError):
         return None
     process = find_process(server.pid)
@@ -109,13 +112,17 @@ def lets_everybody_in(server: Server) -> bool:
     return process is not None and _is_open(process, server.port)
 
 
-def start_server(home: Path, *, ports: range = PORTS, leash: int | None = None) -> tuple[Server, bool]:
+def start_server(
+    home: Path, *, ports: range = PORTS, leash: int | None = None, idle: float = IDLE_SECONDS
+) -> tuple[Server, bool]:
     """
     Find the server of `home`, or start one on the first free port, without waiting until it answers.
 
     Args:
         leash: the reading end of a pipe. When its other end is closed, however its owner ends, the started server ends
                and deletes `home`; see `idxflow.server.leash`.
+        idle:  seconds without use after which a started server ends by itself, 0 for never; see
+               `idxflow.server.idling`. One on a leash does not.
     Returns: the server, and whether this call started it.
     Raises:  ServerError: no free port, the process ended at once, or an older idxflow's server still runs.
     """
@@ -129,6 +136,7 @@ def start_server(home: Path, *, ports: range = PORTS, leash: int | None = None) 
                     found=f"process {found.pid}, which an older idxflow started without one",
                     way_out=f"Wait for its runs to end, then: {stop_command(home)}. The next command starts a new one.",
                 )
+            os.utime(state_file(home))  # it is about to be used, and does not end by itself meanwhile
             return found, False
         with reserved_port(HOST, ports) as reserved:
             if reserved is None:
@@ -138,8 +146,8 @@ def start_server(home: Path, *, ports: range = PORTS, leash: int | None = None) 
                     found="all in use",
                     way_out="Free one, set PREFECT_API_URL to a server of yours, or use --ephemeral.",
                 )
-            server = _spawn(home, *reserved, leash)
-        write_atomically(_state(home), server.model_dump_json(indent=1).encode())
+            server = _spawn(home, *reserved, leash, idle if leash is None else 0)
+        write_atomically(state_file(home), server.model_dump_json(indent=1).encode())
         return server, True
 
 
@@ -152,7 +160,9 @@ def wait_for_server(home: Path, server: Server, seconds: float = START_SECONDS) 
     deadline = time.monotonic() + seconds
     while not api_answers(server.api):
         if find_server(home) != server:
-            raise _failed(server, "the process ended")
+            with locked(home.resolve() / "server.lock"):  # whoever stops it has it until the file is gone
+                stopped = not state_file(home).exists()
+            raise _stopped(server) if stopped else _failed(server, "the process ended")
         if time.monotonic() > deadline:
             raise _failed(server, f"no answer in {seconds:g} s")
         time.sleep(0.05)
@@ -176,7 +186,7 @@ def stop_server(home: Path, seconds: float = STOP_SECONDS) -> Server | None:
                 found=f"process {server.pid} still alive",
                 way_out=f"Kill it: kill -9 {server.pid}.",
             )
-        _state(home).unlink(missing_ok=True)
+        state_file(home).unlink(missing_ok=True)
         return server
 
 
@@ -214,7 +224,8 @@ def _elsewhere(home: Path) -> str:
     return "" if home == Path(".idxflow").absolute() else f" --home {shlex.quote(str(home))}"
 
 
-def _state(home: Path) -> Path:
+def state_file(home: Path) -> Path:
+    """Return the file that describes the server of `home`; its time is when somebody last found it to use it."""
     return home.resolve() / "server.json"  # the home folder may be a link; no other is followed
 
 
@@ -228,7 +239,7 @@ def _is_open(process: Process, port: int) -> bool:
     return process.command.endswith(f" -m prefect server start --host {HOST} --port {port}")
 
 
-def _spawn(home: Path, port: int, listener: int, leash: int | None) -> Server:
+def _spawn(home: Path, port: int, listener: int, leash: int | None, idle: float) -> Server:
     log, api = home / "prefect" / "server.log", f"http://{HOST}:{port}/api"
     environment = {
         **DEFAULTS,
@@ -238,6 +249,7 @@ def _spawn(home: Path, port: int, listener: int, leash: int | None) -> Server:
         "PREFECT_SERVER_UI_API_URL": api,
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
         CHOSEN: keep_password(home),
+        VARIABLE: f"{home}\n{idle:g}" if idle else "",
         "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{HOST}:{port},http://localhost:{port}",
     }
@@ -248,7 +260,8 @@ def _spawn(home: Path, port: int, listener: int, leash: int | None) -> Server:
         command = [sys.executable, "-P", str(LEASH), str(home), *arguments]
         pid = start_process(command, environment, log, listener, leash)
     process, now = find_process(pid), datetime.now(UTC).isoformat(timespec="seconds")
-    server = Server(home=str(home), pid=pid, port=port, started=now, born=process.born if process else "", log=str(log))
+    born = process.born if process else ""
+    server = Server(home=str(home), pid=pid, port=port, started=now, born=born, log=str(log), idle=idle)
     if process is None:
         raise _failed(server, "the process ended at once")
     return server
@@ -267,6 +280,16 @@ def _end(server: Server, number: signal.Signals | None, seconds: float) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+def _stopped(server: Server) -> ServerError:
+    """Return the error for a server that somebody stopped before it was of use."""
+    return ServerError(
+        f"Prefect server {server.address}",
+        expected="it to answer",
+        found="that it was stopped",
+        way_out="Nothing has run: the next run starts a new one.",
+    )
 
 
 def _failed(server: Server, found: str) -> ServerError:

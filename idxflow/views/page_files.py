@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from artifacts.store.files import write_atomically
 from schemas.errors import UsageError
 
 NOTHING = "Name another. Nothing was written."
+
+
+@dataclass(frozen=True)
+class WrittenPage:
+    """
+    A page of a store that was written.
+
+    Args:
+        path:         absolute.
+        runs, curves: how many are in it.
+        bytes:        its size.
+    """
+
+    path: Path
+    runs: int
+    curves: int
+    bytes: int
 
 
 def check_page(path: Path, mark: str = "") -> None:

@@ -38,6 +38,8 @@ from tasks.explaining.style import shared_style
 
 MARK = "<!doctype html>\n<!-- idxflow page -->\n"
 """What such a page begins with, and nobody else's: it is replaced."""
+FILE = "page.html"
+"""Its place in a home folder, unless told otherwise."""
 TEMPLATE, STYLE, SCRIPT = (Path(__file__).with_suffix(suffix) for suffix in (".html", ".css", ".js"))
 LARGEST_CURVES = 1_800_000
 """Characters of all curves at most: those of the newest runs. A thousand runs of 50 epochs take less."""

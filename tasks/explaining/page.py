@@ -81,6 +81,45 @@ class Mistake:
 
 
 @dataclass(frozen=True)
+class WrongImage:
+    """
+    A misclassified test image that can be seen.
+
+    Args:
+        probability: of the predicted class, in [0, 1].
+        true:        that of the true one.
+        address:     the image as a `data:` address.
+    """
+
+    sample_id: int
+    probability: float
+    true: float
+    address: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """
+    Test images of one class that were taken for another: a cell of the confusion matrix.
+
+    Args:
+        true, predicted: class indices.
+        count:           how many there are.
+        images:          those that the page has room for, the highest loss first.
+    """
+
+    true: int
+    predicted: int
+    count: int
+    images: tuple[WrongImage, ...]
+
+    @property
+    def anchor(self) -> str:
+        """Its place in the page."""
+        return f"as-{self.true}-{self.predicted}"
+
+
+@dataclass(frozen=True)
 class Page:
     """
     All that the page shows.
@@ -93,6 +132,7 @@ class Page:
         contents:   SHA-256 of the content of each artifact that the page shows, by its name for people.
         confusions: of test images, the most frequent first.
         mistakes:   of test images, the highest loss first.
+        wrong:      the cells of the confusion matrix with wrong images, in class order.
         hints:      train images whose label may be wrong.
         figures:    loss, accuracy, samples, confusion, reliability; mistakes, hints and near pairs, if there are any.
         origins:    of samples, for their files' names.
@@ -105,6 +145,8 @@ class Page:
     """Classes of which a sample is shown at most, the largest."""
     DRAWN: ClassVar[int] = 60
     """Classes of the confusion matrix's figure where there are more than tables list, the largest."""
+    GRID: ClassVar[int] = 20
+    """Classes up to which the cells of the confusion matrix can be chosen."""
     CORRECTED: ClassVar[int] = 20
     """Corrected labels of a split that are listed at most."""
 
@@ -126,6 +168,26 @@ class Page:
     near: NearLeaks = NearLeaks()  # noqa: RUF009 - none
     files: dict[str, int] = field(default_factory=dict)
     verdict: Verdict | None = None
+    wrong: tuple[Cell, ...] = ()
+
+    @property
+    def model(self) -> str:
+        """As much of the digest of the model as finds it in a store; empty where the page does not know it."""
+        return self.contents.get("model and history", "")[:12]
+
+    @property
+    def opened(self) -> tuple[Cell, ...]:
+        """The cells of which images can be seen."""
+        return tuple(cell for cell in self.wrong if cell.images)
+
+    @property
+    def grid(self) -> bool:
+        """Whether the confusion matrix is a table of which each cell can be chosen; else it is a figure alone."""
+        return len(self.metrics.test.classes) <= self.GRID
+
+    def cell(self, true: int, predicted: int) -> Cell | None:
+        """Return a cell of which images can be seen."""
+        return next((cell for cell in self.opened if (cell.true, cell.predicted) == (true, predicted)), None)
 
     def sample(self, split: str, sample_id: int) -> str:
         """Return what an image is called: by its sample id, and the file that it comes from where that is known."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -13,6 +16,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from matplotlib.image import imread
 
 from artifacts.keys import plain
 from schemas.datasets import Proof
@@ -21,6 +25,7 @@ from schemas.parameters import Parameters
 from schemas.results import ClassMetrics, Metrics, SplitMetrics
 from schemas.training import PROFILES, Training
 from tasks.explaining.profiles import nearest_profile
+from tasks.explaining.wrong import fill_cells, png_address
 from tasks.report import (
     find_images,
     first_of_each_class,
@@ -122,11 +127,11 @@ def test_the_page_asks_for_nothing(page: str) -> None:
 
 
 def test_links_within_the_page_have_a_target(page: str) -> None:
-    """Every entry of the page's table of contents leads to a section, and every id is there once."""
+    """Every entry of the contents leads to a section, every cell to its images, back too; every id is there once."""
     attributes = Outline(page).attributes
     ids = [value for name, value in attributes if name == "id"]
     links = [value.removeprefix("#") for name, value in attributes if name == "href" and value.startswith("#")]
-    assert links == ids
+    assert set(links) == set(ids)
     assert len(set(ids)) == len(ids)
 
 
@@ -142,11 +147,59 @@ def test_the_figures_lie_beside_the_page(out: Path, page: str) -> None:
         "hints.svg",
         "reliability.svg",
     }
-    assert sorted(embedded(page)) == sorted(figures.values())
+    shown = [figure for name, figure in figures.items() if name != "confusion.svg"]  # a table, where classes are few
+    assert sorted(embedded(page)) == sorted(shown)
     texts = [value for name, value in Outline(page).attributes if name == "alt"]
-    assert len(texts) == len(figures)
+    assert len(texts) == len(shown) + page.count('src="data:image/png;base64,')
     assert all(texts)
-    assert len(page) < 200_000
+    assert len(page) < 300_000
+
+
+def test_every_wrong_image_is_within_reach(inputs: Inputs, page: str) -> None:
+    """Each cell of the matrix leads to its images, pixel for pixel, with both probabilities, the highest loss first."""
+    rows = pq.read_table(inputs.scores.file("predictions.parquet")).to_pylist()
+    wrong = sorted(
+        (row for row in rows if row["split"] == "test" and row["label"] != row["predicted"]),
+        key=lambda row: (-row["loss"], row["sample_id"]),
+    )
+    pixels = {int(one): image for batch in ImageTable(inputs.tables["test"].file()).batches()
+              for one, image in zip(batch.sample_id, batch.image, strict=True)}  # fmt: skip
+    blocks = dict(re.findall(r'<div class="cell" id="(as-\d+-\d+)">(.*?)Back to the matrix', page, re.DOTALL))
+    assert wrong
+    assert blocks.keys() == {f"as-{row['label']}-{row['predicted']}" for row in wrong}
+    for anchor, block in blocks.items():
+        expected = [row for row in wrong if f"as-{row['label']}-{row['predicted']}" == anchor]
+        link = re.search(rf'<td class="wrong\d"><a href="#{anchor}"[^>]*>(\d+)</a></td>', page)
+        assert link
+        assert int(link[1]) == len(expected)
+        found = re.findall(r'png;base64,([^"]+)".*?<figcaption>(\d+)<br>(.*?)</figcaption>', block, re.DOTALL)
+        assert [int(sample) for _, sample, _ in found] == [row["sample_id"] for row in expected]
+        for row, (image, _, told) in zip(expected, found, strict=True):
+            both = (row["predicted"], row["probability"]), (row["label"], math.exp(-row["loss"]))
+            assert told == "<br>".join(f"{name}: {100 * share:.1f}\N{NO-BREAK SPACE}%" for name, share in both)
+            seen = imread(BytesIO(base64.b64decode(image)), format="png")
+            assert (np.rint(seen * 255).astype(np.uint8).ravel() == pixels[row["sample_id"]]).all()
+
+
+def test_where_there_is_no_room_the_highest_losses_are_shown(inputs: Inputs) -> None:
+    """A cell then has fewer images than it counts, or none, and the page says how many it shows."""
+    mistakes = worst_mistakes(inputs.scores.file("predictions.parquet"), 100)
+    images = find_images(ImageTable(inputs.tables["test"].file()), [one.sample_id for one in mistakes])
+    pairs = Counter((one.true, one.predicted) for one in mistakes)
+    every = [(*pair, count) for pair, count in pairs.items()]
+    cells = fill_cells([*every, (0, 0, 5)], mistakes, images, most=3 * len(png_address(images[mistakes[0].sample_id])))
+    shown = {one.sample_id for cell in cells for one in cell.images}
+    assert 2 <= len(shown) <= 4
+    assert shown == {one.sample_id for one in mistakes[: len(shown)]}
+    assert [(cell.true, cell.predicted, cell.count) for cell in cells] == sorted(every)
+
+
+def test_a_picture_in_the_page_is_a_png() -> None:
+    """Grey and colour, of one pixel or many, are read back as they were."""
+    for shape in ((1, 1), (7, 5), (64, 3), (4, 6, 3)):
+        image = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+        seen = imread(BytesIO(base64.b64decode(png_address(image).partition(",")[2])), format="png")
+        assert (np.rint(seen * 255).astype(np.uint8) == image).all()
 
 
 def otherwise(value: Any) -> Any:
@@ -204,6 +257,7 @@ def test_the_page_tells_where_the_bytes_come_from(inputs: Inputs, page: str) -> 
             assert shown in text
     refs = [*inputs.tables.values(), *inputs.profiles.values(), inputs.normalizer, inputs.model, inputs.scores]
     assert all(ref.digest in text for ref in refs)
+    assert f"idxflow show {inputs.model.digest[:12]}" in text
 
 
 def test_a_file_without_a_crc_is_shown_without_one(inputs: Inputs, tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ Examples:
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -28,8 +27,6 @@ from idxflow.views.layout import short_path
 from schemas.counts import counted
 from schemas.text import amount
 
-PAGE = "page.html"
-
 
 def page(
     *,
@@ -40,22 +37,15 @@ def page(
     home: Home = None,
 ) -> int:
     """Write the page of a store."""
-    from idxflow.views.page_files import check_page, write_page
-    from idxflow.views.store_page import MARK, store_page
-
-    archive, console = open_store(home), open_console(json=json)
-    path = out or archive.store.home / PAGE
-    check_page(path, MARK)
-    folder = path.absolute().parent.resolve()
-    made = store_page(archive.store, archive.history(), datetime.now(UTC), folder, short_path(archive.store.home))
-    write_page(path, made.html)
-    size = len(made.html.encode())
+    console = open_console(json=json)
+    made = open_store(home).page(out)
     if json:
-        put_json({"page": str(path.absolute()), "runs": made.runs, "curves": made.curves, "bytes": size})
+        put_json({"page": str(made.path), "runs": made.runs, "curves": made.curves, "bytes": made.bytes})
     else:
         told = (
-            f"{counted(made.runs, 'run', ',')}, {counted(made.curves, 'learning curve', ',')}, {amount(size, 'bytes')}"
+            f"{counted(made.runs, 'run', ',')}, {counted(made.curves, 'learning curve', ',')}, "
+            f"{amount(made.bytes, 'bytes')}"
         )
-        console.fact("Page", short_path(path.absolute()))
+        console.fact("Page", short_path(made.path))
         console.fact("In it", told)
     return DONE

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import idxflow
 from artifacts.archive.runs import RunState
 from artifacts.store.flock import try_lock
 from artifacts.store.store import Store
@@ -66,6 +67,15 @@ def test_json_is_the_whole_of_it(store: Store, capsys: pytest.CaptureFixture[str
     assert found["store"]["locks"] == WORK
     assert found["server"]["running"] is False
     assert found["problems"] == []
+
+
+def test_in_python_it_is_the_same(store: Store) -> None:
+    """`idxflow.doctor` finds what the command finds, of a store and of a folder that has none."""
+    build(store, {"a": b"x"})
+    found = idxflow.doctor(store.home)
+    assert found.home == diagnose(str(store.home)).home
+    assert found.software == diagnose().software
+    assert not idxflow.doctor(store.home / "nowhere").problems
 
 
 def test_a_wrong_setting_is_a_problem_and_no_refusal(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:

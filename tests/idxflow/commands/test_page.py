@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import idxflow
 from artifacts.archive.names import Names
 from artifacts.ref import Ref
 from artifacts.store.store import Store
@@ -17,6 +18,7 @@ from idxflow.cli.ending import DONE, WRONG_USAGE
 from idxflow.cli.main import main
 from idxflow.listing.curves import LARGEST, POINTS, read_curve, thinned
 from idxflow.views.store_page import MARK
+from schemas.errors import UsageError
 from schemas.training import EpochRow, History
 from tests.artifacts.archive.history import stage_record, write_run
 from tests.artifacts.building import build
@@ -76,6 +78,20 @@ def test_an_earlier_page_is_replaced_and_nothing_else(
     (desk / "mine.html").write_text("mine")
     assert main(["page", "--out", "mine.html"]) == WRONG_USAGE
     assert "mine.html: expected a new file, or an earlier page of idxflow" in capsys.readouterr().err
+    assert (desk / "mine.html").read_text() == "mine"
+
+
+def test_in_python_it_is_the_same(store: Store, desk: Path) -> None:
+    """The page of the API is the command's; where it cannot go is refused, and what is written is told."""
+    write_run(store, "a" * 12)
+    archive = idxflow.open_store(store.home)
+    made = archive.page()
+    assert (made.path, made.runs, made.curves) == (store.home / "page.html", 1, 0)
+    assert made.bytes == made.path.stat().st_size
+    assert archive.page(desk / "other.html").path == desk / "other.html"
+    (desk / "mine.html").write_text("mine")
+    with pytest.raises(UsageError, match="an earlier page of idxflow"):
+        archive.page(desk / "mine.html")
     assert (desk / "mine.html").read_text() == "mine"
 
 

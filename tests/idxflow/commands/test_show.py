@@ -27,6 +27,21 @@ def test_an_artifact_is_shown(model: Ref, capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out.startswith(f"Artifact:        train/{model.version} train\n")
 
 
+def test_an_artifact_is_found_by_its_digests(model: Ref, store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """The digest of its content and the SHA-256 of a file, whole or their first twelve digits; no fewer."""
+    manifest = store.manifest("train", model.version)
+    assert manifest
+    for digest in (model.digest, *(entry.sha256 for entry in manifest.files.values())):
+        for word in (digest, digest[:12], f"train/{digest[:12]}"):
+            assert show(word) == DONE
+            assert capsys.readouterr().out.startswith(f"Artifact:        train/{model.version} train\n")
+        for word in (digest[:11], f"parse/{digest}", f"../train/{digest}"):
+            with pytest.raises(UsageError, match="nothing of that name"):
+                show(word)
+        with pytest.raises(UsageError, match="nothing of that name"):
+            show(f"{digest[:-1]}{'0' if digest[-1] != '0' else '1'}")
+
+
 @pytest.mark.parametrize(("word", "kind"), [("latest", "run"), ("train/", "artifact")])
 def test_as_json_it_is_one_document(model: Ref, capsys: pytest.CaptureFixture[str], word: str, kind: str) -> None:
     """With JSON there is one document on standard output, and nothing else."""
