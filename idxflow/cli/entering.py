@@ -12,18 +12,23 @@ _STARTED = 22
 _entered: float | None = None
 
 
-def enter(stat: Path = STAT) -> None:
-    """Take down, on the monotonic clock, when this process began; where the system does not say: now."""
-    global _entered  # noqa: PLW0603 - there is one process
+def began(stat: Path = STAT) -> float:
+    """Return when this process began, on the monotonic clock; where the system does not say: now."""
     now = time.monotonic()
     try:
         fields = stat.read_text("utf-8", "replace").rpartition(")")[2].split()  # behind the name, which may be anything
         age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[_STARTED - 3]) / os.sysconf("SC_CLK_TCK")
     except (AttributeError, OSError, ValueError, IndexError):
         age = 0.0
-    _entered = now - max(0.0, age)
+    return now - max(0.0, age)
+
+
+def enter() -> None:
+    """Take down that this process is a command of somebody's, and when it began."""
+    global _entered  # noqa: PLW0603 - there is one process
+    _entered = began()
 
 
 def entered() -> float | None:
-    """Return when this process began, on the monotonic clock; None where it is a program of somebody's."""
+    """Return when this command began, on the monotonic clock; None where the process is a program of somebody's."""
     return _entered
