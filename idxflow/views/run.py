@@ -272,7 +272,9 @@ def _took(console: Console, record: RunRecord, entered: float | None) -> str:
     when = "in" if record.state == "completed" else "after"
     if entered is None or console.began is None:
         return f"{when} {duration(record.seconds)}"
-    starting = duration(console.began - entered).removesuffix(" s")
+    starting = duration(console.began - entered)
+    if "min" not in starting:
+        starting = starting.removesuffix(" s")
     return f"{when} {duration(console.time() - entered)}, {starting} of them starting Prefect"
 
 
