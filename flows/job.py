@@ -11,14 +11,14 @@ import textwrap
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, WithJsonSchema
 
 from artifacts.archive.name_records import ALIAS, AT, SET, flaw_of, split_word
 from flows.dag import GRAPH
 from schemas.addresses import MirrorAddress, below_home
 from schemas.catalog import dataset_names, is_place
 from schemas.source import Choices
-from schemas.training import ProfileName, Training
+from schemas.training import PROFILES, ProfileName, Training
 from schemas.workers import Workers
 
 R = TypeVar("R")
@@ -29,7 +29,8 @@ class LeftToProfile:
     Marks a parameter of type `Training`: in its schema, what the profiles differ in has no default.
 
     The form sends each field that has one: the tutorial's would win over whatever profile was chosen. So these fields
-    stand empty, and their help says what each profile has.
+    stand empty, and their help says what each profile has. A switch cannot stand empty, the form sends an untouched one
+    as false: such a field may be null, which is what it is until a person chooses, and `left_out` takes as not said.
     """
 
     def __get_pydantic_json_schema__(self, core: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
@@ -40,9 +41,19 @@ class LeftToProfile:
             values = [json.dumps(each.model_dump(mode="json")[name]).replace('"', "") for each in profiles]
             if name != "profile" and len(set(values)) > 1:
                 del field["default"]
+                if field.get("type") == "boolean":
+                    field |= {"anyOf": [{"type": field.pop("type")}, {"type": "null"}], "default": None}
                 said = (f"{each.profile}: {value}" for each, value in zip(profiles, values, strict=True))
                 field["description"] += f" ({', '.join(said)})"
         return schema
+
+
+def left_out(given: Any) -> Any:
+    """Return a configuration without what it leaves to the profile by null."""
+    decided = {name for values in PROFILES.values() for name in values}
+    if not isinstance(given, dict):
+        return given
+    return {name: value for name, value in given.items() if value is not None or name not in decided}
 
 
 def stage_of_graph(name: str) -> str:
@@ -79,7 +90,12 @@ def alias_word(word: str) -> str:
 PLACES = rf"(?:{'|'.join(map(re.escape, dataset_names()))}|.+\.toml|.*/.+)"
 DatasetName = Annotated[str, AfterValidator(dataset_or_path), Field(json_schema_extra={"pattern": f"^{PLACES}$"})]
 """A name of the catalog, or a path; whether there is something only the worker's machine knows."""
-FormTraining = Annotated[Training, LeftToProfile(), Field(json_schema_extra={"default": {"profile": "tutorial"}})]
+FormTraining = Annotated[
+    Training,
+    BeforeValidator(left_out),
+    LeftToProfile(),
+    Field(json_schema_extra={"default": {"profile": "tutorial"}}),
+]
 """`Training`, of which the form sends what a person has chosen, and nothing that a profile decides."""
 StageName = Annotated[
     str, AfterValidator(stage_of_graph), WithJsonSchema({"type": "string", "enum": [*GRAPH], "title": "Stage"})

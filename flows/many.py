@@ -14,7 +14,8 @@ MANY = 8
 """Rows of one stage from which on they are shown as one."""
 NAMED = 3
 """Rows of such that are named with their reason; the others are in a count."""
-FILES, PARTS = ("download", "verify", "decompress"), ("parse", "profile")
+PARSE, PROFILE, VALIDATE = "parse", "profile", "validate"
+FILES, PARTS = ("download", "verify", "decompress"), (PARSE, PROFILE)
 """Stages that are called once a file, and once a part."""
 BUNDLES = ("bundle",)
 """Stages that are called once for many parts."""
@@ -130,24 +131,30 @@ def reasons_of(told: Sequence[tuple[str, str]]) -> str:
 
 def tell_parts(data: Dataset) -> frozenset[tuple[str, str]]:
     """
-    Tell whoever shows a run which rows of it will be shown as one.
+    Tell whoever shows a run of what each stage will be called, so that it can say when a stage is complete.
 
-    Returns: them: stage, and of what.
+    Returns: the calls that are so many that those found in the store need no task: stage, and of what.
     """
     from flows.bundling import KINDS, spans_of  # inside: what shows runs does without the stages
 
-    names = {split: [part.of for part in each.parts] for split, each in data.splits.items()}
-    if not any(names.values()):
+    files = [file.name for file in data.files]
+    parts = {name: [part.of for part in each.parts] for name, each in data.splits.items()}
+    spans = {name: spans_of(each) for name, each in data.splits.items()}
+    bundles = {name: [f"{span.of} {kind}" for span in of_split for kind in KINDS] for name, of_split in spans.items()}
+    expected: dict[str, list[str]] = dict.fromkeys(FILES, files)
+    expected[PARSE] = [of for name, of_split in parts.items() for of in of_split or [name]]
+    expected[PROFILE] = [of for of_split in parts.values() for of in of_split]
+    expected |= {stage: [of for of_split in bundles.values() for of in of_split] for stage in BUNDLES}
+    expected[VALIDATE] = [*data.splits]
+    for stage, names in expected.items():
+        if names:
+            emit(PartsExpected(stage, "", frozenset(names)))
+    if not any(parts.values()):
         return frozenset()
-    expected = {(stage, ""): [file.name for file in data.files] for stage in FILES}
-    expected |= {(stage, split): parts for stage in PARTS for split, parts in names.items()}
-    for each in data.splits.values():
-        bundles = [f"{span.of} {kind}" for span in spans_of(each) for kind in KINDS]
-        expected |= {(stage, each.spec.split): bundles for stage in BUNDLES}
-    many = {key: of for key, of in expected.items() if len(of) >= MANY}
-    for (stage, split), of in many.items():
-        emit(PartsExpected(stage, split, frozenset(of)))
-    return frozenset((stage, name) for (stage, _), of in many.items() for name in of)
+    alike = [(stage, files) for stage in FILES]
+    alike += [(stage, of_split) for stage in PARTS for of_split in parts.values()]
+    alike += [(stage, of_split) for stage in BUNDLES for of_split in bundles.values()]
+    return frozenset((stage, name) for stage, names in alike if len(names) >= MANY for name in names)
 
 
 def _unit(stage: str) -> str:

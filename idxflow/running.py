@@ -55,6 +55,7 @@ class Runner:
         remote:    of the run; None: the one that the environment names, if any.
     Attributes:
         record: of the run, also of one that failed; None as long as none was written.
+        password: the command that prints that server's password.
         stop:   the command that ends the server, if this run started one that stays.
     """
 
@@ -73,6 +74,7 @@ class Runner:
         self._remote = remote
         self.record: RunRecord | None = None
         self.stop: str | None = None
+        self.password: str | None = None
 
     def run(self, job: Callable[[], Job], flow: Flow | None = None) -> RunRecord:
         """
@@ -93,9 +95,11 @@ class Runner:
             ):
                 with held_back():  # a server that is started has to be recorded, or it could not be stopped
                     connection = temporary_server() if self.ephemeral else connect(self.home, self.console)
-                self.stop = connection.stop if connection.started else None
+                self.stop, self.password = (
+                    (connection.stop, connection.password) if connection.started else (None, None)
+                )
                 with contextlib.ExitStack() as settled:
-                    with self.console.doing("Prefect"):
+                    with self.console.doing("Prefect: its import, and its server's start"):
                         with held_back():  # an import drops Ctrl-C, or is left half done by it
                             if flow is None:
                                 flow = _main_job(self.home, job)

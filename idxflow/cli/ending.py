@@ -33,7 +33,7 @@ def report_error(console: Console, error: BaseException, *, verbose: bool | None
         console.err.print(conceal_all("".join(traceback.format_exception(error))), markup=False)
     match error:
         case KeyboardInterrupt():
-            console.fail("Interrupted. Finished stages are stored; run again to continue.")
+            console.fail(f"Interrupted. Finished stages are stored{_so_far(console)}; run again to continue.")
             return next((code for kind, code in SIGNALLED.items() if isinstance(error, kind)), INTERRUPTED)
         case UsageError():
             console.fail(str(error))
@@ -45,6 +45,14 @@ def report_error(console: Console, error: BaseException, *, verbose: bool | None
             hint = " (--verbose shows the traceback)" if verbose is False else ""
             console.fail(f"Unexpected {type(error).__name__}: {reason}{hint}")
     return FAILED
+
+
+def _so_far(console: Console) -> str:
+    """Say how much is kept of a training that was under way: an epoch is saved before it is told."""
+    if console.trained is None:
+        return ""
+    done, total = console.trained
+    return f", and the training after epoch {done}" + (f" of {total}" if total else "")
 
 
 def leave(code: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from idxflow.cli.entering import enter
 from idxflow.cli.interrupts import end_at_once, held_back, interruptible
 
 
@@ -19,6 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:    arguments: as on the command line, without the program; None: those of this process, which then ends.
     Returns: the exit code.
     """
+    if arguments is None:
+        enter()
     try:
         try:
             with interruptible():

@@ -8,6 +8,7 @@ import sys
 from artifacts.remote.opening import require_engine
 from artifacts.store.holds import lasting
 from flows.run_record import RunRecord
+from idxflow.cli.entering import entered
 from idxflow.cli.output import put_json
 from idxflow.cli.settings import Settings
 from idxflow.running import Flow, Runner
@@ -44,7 +45,15 @@ def run_pipeline(settings: Settings, console: Console, *, json: bool = False, fl
                 gone = is_gone()
                 shown = record.model_copy(update={"dashboard": None}) if settings.ephemeral or gone else record
                 try:
-                    print_summary(console, shown, settings.home, None if gone else runner.stop)
+                    print_summary(
+                        console,
+                        shown,
+                        settings.home,
+                        None if gone else runner.stop,
+                        password=None if gone else runner.password,
+                        whole=settings.verbose,
+                        entered=entered(),
+                    )
                 finally:
                     if json:
                         put_json(record)

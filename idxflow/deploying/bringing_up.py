@@ -69,6 +69,8 @@ def bring_up(settings: Settings, console: Console, *, serve: bool, limit: int | 
             # The console holds standard output already; what Prefect prints there beside its log is noise.
             stack.enter_context(contextlib.redirect_stdout(stack.enter_context(Path(os.devnull).open("w"))))
         connection = connect(settings.home, console, patient=True)
+        if connection.started:
+            console.line(f"Its dashboard asks once for the password that this prints: {connection.password}")
         from prefect.client.orchestration import get_client  # a server that was just started boots meanwhile
 
         connection.wait()

@@ -41,11 +41,13 @@ class Connection:
         wait: returns when it answers. Raises ServerError: it does not, or refuses this password.
         stop: the command that ends the local server; None for any other server.
         started: whether that server was started just now.
+        password: the command that prints the password of its dashboard; None for any other server.
     """
 
     wait: Callable[[], None]
     stop: str | None
     started: bool = False
+    password: str | None = None
 
 
 def connect(home: Path, console: Console, *, patient: bool = False) -> Connection:
@@ -67,10 +69,9 @@ def connect(home: Path, console: Console, *, patient: bool = False) -> Connectio
     server, started = start_server(home)
     enter(home, server, patient=patient)
     if started:
-        stays = f"it stays until nobody has used it for {words(server.idle)}"
-        console.line(f"Prefect server started at {server.address}; {stays}. Stop it with: {stop_command(home)}")
-        console.line(f"Its dashboard asks once for the password that this prints: {password_command(home)}")
-    return Connection(lambda: wait_for_server(home, server), stop_command(home), started)
+        console.line(f"Prefect server started at {server.address}; unused for {words(server.idle)} it ends by itself.")
+        console.line(f"To stop it: {stop_command(home)}")
+    return Connection(lambda: wait_for_server(home, server), stop_command(home), started, password_command(home))
 
 
 def temporary_server() -> Connection:

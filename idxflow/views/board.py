@@ -12,6 +12,8 @@ from rich.text import Text
 from schemas.events import Progress, StageChanged, StageFailed
 from schemas.text import amount, duration, progress_of
 
+WAITS = ": TensorFlow starts, compiles, does the first epoch"
+"""What the row of a training waits for, as long as no epoch is done."""
 LONGEST = 40
 """Columns of a bar, at most."""
 
@@ -30,6 +32,7 @@ class Board:
         self._bars = Bars(*columns, console=terminal)
         self._rows: dict[tuple[str, str], TaskID] = {}
         self._facts: dict[str, str] = {}
+        self._waiting: dict[TaskID, str] = {}
 
     def render(self) -> RenderableType:
         """Return what to draw."""
@@ -38,13 +41,19 @@ class Board:
     def start(self, event: StageChanged) -> None:
         """Add a row."""
         if (event.stage, event.name) not in self._rows:
-            self._rows[event.stage, event.name] = self._add(f"{event.stage} {event.name}".strip())
+            title = f"{event.stage} {event.name}".strip()
+            waits = event.stage == "train"
+            row = self._rows[event.stage, event.name] = self._add(title + (WAITS if waits else ""))
+            if waits:
+                self._waiting[row] = title
 
     def advance(self, event: Progress, facts: str) -> None:
         """Move the bar of the row that the event is about."""
         row = next((row for key, row in self._rows.items() if event.subject in key), None)
         if row is None:
             row = self._rows["", event.subject] = self._add(event.subject)
+        if row in self._waiting:
+            self._bars.update(row, description=self._waiting.pop(row))
         if event.done < next(task.completed for task in self._bars.tasks if task.id == row):
             self._bars.reset(row)  # the next mirror starts from the beginning
         self._bars.update(row, completed=event.done, total=event.total, unit=event.unit)

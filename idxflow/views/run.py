@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from flows.run_record import RunRecord, Score, StudyFacts
 from idxflow.comparing.studies import STAGE, FoundStudy, find_study
 from idxflow.listing.rows import time_taken
 from idxflow.views.console import CAVEAT, Console
-from idxflow.views.layout import below, local_time, present, shown_version, table_lines
+from idxflow.views.layout import below, local_time, present, short_path, shown_version, table_lines
 from idxflow.views.stages import STYLES
 from idxflow.views.study import print_trials, study_rows
 from schemas.counts import counted
@@ -209,44 +209,83 @@ def print_run(console: Console, facts: RunFacts) -> None:
             console.line(Text(f"{counted(trials, 'training')} of trials not listed: --json has them", "dim"))
 
 
-def print_summary(console: Console, record: RunRecord, home: Path, stop_server: str | None = None) -> None:
+def print_summary(
+    console: Console,
+    record: RunRecord,
+    home: Path,
+    stop_server: str | None = None,
+    *,
+    password: str | None = None,
+    whole: bool = False,
+    entered: float | None = None,
+) -> None:
     """
-    Print what a run did, and again the warnings that have scrolled out of view.
+    Print what a run did, its warnings that have scrolled out of view before the figures, its report last.
 
-    Args: stop_server: the command that stops the server which this run started, if it did.
+    Args:
+        stop_server: the command that stops the server which this run started, if it did.
+        password:    the command that prints the password of that server's dashboard.
+        whole:       print also what `idxflow show` has: rows, first labels, model and record.
+        entered:     when the command was started, on the console's clock; None: only the run's own time is told.
     """
     cached = sum(stage.cached for stage in record.stages)
-    what = f"{record.dataset}, {record.profile} profile, seed {record.seed}"
     counts = f"{cached} cached{_from_remote(record.stages)}, {len(record.stages) - cached} computed"
-    rows = labels = None
     folders = {(stage.stage, stage.name): Path(stage.path) for stage in record.stages}
     done = record.state == "completed" and ("evaluate", "") in folders
-    if done:
-        with suppress(OSError, ValidationError):  # deleted since: the run did complete
-            metrics = Metrics.model_validate_json((folders["evaluate", ""] / METRICS).read_bytes())
-            (table, *_) = rows_of(Store(home, create=False), record.stages, PARSE, "train")
-            summary = Manifest.model_validate_json((Path(table.path) / "manifest.json").read_bytes()).summary
-            rows, labels = _rows(metrics, ImageSpec.model_validate(summary["shape"])), _labels(metrics)
     console.line()
-    for label, value in present(
-        ("Run", f"{what}: {record.state} in {duration(record.seconds)}"),
-        ("Artifacts", f"{counted(len(record.stages), 'stage')}: {counts}"),
-        ("Files", done and _files(record)),
-        ("Train rows", rows),
-        ("Held out", done and record.held_out),
-        *(("Corrected", told) for told in _corrected([Path(row.path) for row in _tables(record)])),
-        ("First 3 labels", labels),
-        *(_figures(record) if done or record.promotion else ()),
-        ("Model", record.model and Path(record.model)),
-        ("Report", record.report and Path(record.report)),
-        *(study_rows(record.study) if record.study else ()),
-        ("Record", home / "runs" / f"{record.id}.json"),
-        ("Dashboard", record.dashboard),
-        ("Stop the server", stop_server),
-    ):
-        console.fact(label, value)
     for warning in unsaid(record.warnings, record.caveats):
         console.remind(warning)
+    details = present(
+        ("Artifacts", f"{counted(len(record.stages), 'stage')}: {counts}"),
+        ("Files", done and _files(record)),
+        *(_first_rows(record, folders, home) if done and whole else ()),
+        ("Held out", done and whole and record.held_out),
+        *(("Corrected", told) for told in _corrected([Path(row.path) for row in _tables(record)])),
+    )
+    took = _took(console, record, entered)
+    seed = f", seed {record.seed}" if whole else ""
+    console.told("Run", f"{record.dataset}, {record.profile} profile{seed}: {record.state} {took}")
+    for label, value in details:
+        if whole or label != "Artifacts" or 0 < cached < len(record.stages) or not done:
+            console.told(label, value)
+    for label, value in _figures(record) if done or record.promotion else ():
+        # How many to leave to a person, and what is right of the rest, is in the report.
+        console.told(label, value if whole or label != "Calibration" else value.partition(", ")[0])
+    for label, place in study_rows(record.study) if record.study else ():
+        console.fact(label, place)
+    for label, place in present(
+        ("Model", whole and record.model and Path(record.model)),
+        ("Record", (whole or not done) and home / "runs" / f"{record.id}.json"),
+    ):
+        console.place(label, place)
+    if record.dashboard:
+        console.place("Dashboard", record.dashboard, record.dashboard, f"password: {password}" if password else "")
+    if stop_server and whole:
+        console.fact("Stop the server", stop_server)
+    if record.report:
+        report = Path(record.report)
+        console.place("Report", short_path(report), report.absolute().as_uri())
+
+
+def _took(console: Console, record: RunRecord, entered: float | None) -> str:
+    """Say how long it took: since Enter, and how much of it went before the run began."""
+    when = "in" if record.state == "completed" else "after"
+    if entered is None or console.began is None:
+        return f"{when} {duration(record.seconds)}"
+    starting = duration(console.began - entered)
+    if "min" not in starting:
+        starting = starting.removesuffix(" s")
+    return f"{when} {duration(console.time() - entered)}, {starting} of them starting Prefect"
+
+
+def _first_rows(record: RunRecord, folders: Mapping[tuple[str, str], Path], home: Path) -> Iterator[tuple[str, str]]:
+    """Yield the figures by which the tutorial looks at its data: rows, columns, first labels and predictions."""
+    with suppress(OSError, ValidationError):  # deleted since: the run did complete
+        metrics = Metrics.model_validate_json((folders["evaluate", ""] / METRICS).read_bytes())
+        (table, *_) = rows_of(Store(home, create=False), record.stages, PARSE, "train")
+        summary = Manifest.model_validate_json((Path(table.path) / "manifest.json").read_bytes()).summary
+        yield "Train rows", _rows(metrics, ImageSpec.model_validate(summary["shape"]))
+        yield "First 3 labels", _labels(metrics)
 
 
 def _scored(place: str, scored: Scored) -> str:

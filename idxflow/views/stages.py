@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 INDENT = 11
 """Columns before what stands below the line of a stage."""
 VERSION = 16
+SPLITS = frozenset(("train", "test"))
 STYLES = {"cached": "cyan", "computed": "green", "will run": "green", "depends": "yellow"}
 """Of what became of a stage, or will."""
 
@@ -46,33 +47,45 @@ def stage_line(event: StageChanged, width: int | None = None) -> Text:
     if room is not None and reason and len(version) + len(reason) + 4 > room >= len(reason) + 2:
         version = ""  # at 80 columns there is room for one of the two, and only the version can be seen elsewhere
     line.append(f"  {version}" if version else "", "dim")
-    if reason and (room is None or 2 + len(version) + 2 + len(reason) <= room or not version):
+    if reason and (room is None or (2 + len(version) if version else 0) + 2 + len(reason) <= room):
         line.append(f"  {reason}", "dim")
     elif reason:
         line = Text("\n").join([line, *below(reason, INDENT, width)])
     return line
 
 
-def group_line(events: Sequence[StageChanged], split: str, total: int, width: int | None = None) -> Text:
+def group_line(
+    events: Sequence[StageChanged], split: str, total: int, seconds: float, width: int | None = None
+) -> Text:
     """
-    Return one line for the stages of many parts or files: how many, their time and size together, and why.
+    Return one line for all calls of a stage, as of many files: how many, their time and size together, and why.
 
-    Args: events: of those that have ended; split: what they are of; total: how many there will be; width: as above.
+    Args:
+        events:  of those that have ended; split: what they are of, empty for all; total: how many there will be.
+        seconds: for how long at least one of them was at work.
+        width:   as above.
     """
     stage, cached = events[0].stage, [event for event in events if event.state == "cached"]
     told = [(name_in(event), event.reason) for event in events if event.state != "cached"]
+    names = {event.name for event in events}
+    if len(names) == total and names <= SPLITS:
+        name = ", ".join(sorted(names, reverse=True)) + (f": {len(cached)} cached" if cached and told else "")
+    else:
+        name = words_of(stage, split, len(events), total, len(cached))
+    size = sum(event.bytes for event in events)
+    reason = reasons_of(told) if any(why for _, why in told) else ""
     return stage_line(
-        StageChanged(
-            stage,
-            words_of(stage, split, len(events), total, len(cached)),
-            "computed" if told else "cached",
-            "",
-            sum(event.seconds for event in events),
-            sum(event.bytes for event in events),
-            reasons_of(told) if told else "",
-        ),
+        StageChanged(stage, name, "computed" if told else "cached", "", seconds, size, reason),
         width,
     )
+
+
+def cached_lines(events: Sequence[StageChanged], seconds: float, width: int | None = None) -> Iterator[Text]:
+    """Yield the lines of several stages of which all was found: how many, their time and size, and below, which."""
+    stages = [*dict.fromkeys(event.stage for event in events)]
+    size = sum(event.bytes for event in events)
+    yield stage_line(StageChanged("stages", f"{len(stages)} of them", "cached", "", seconds, size), width)
+    yield from below(", ".join(stages), INDENT, width)
 
 
 def trial_lines(event: TrialEnded, width: int | None = None) -> Iterator[Text]:

@@ -80,7 +80,7 @@ def test_the_command_beside_clean_ups_ends_well(tmp_path: Path) -> None:
                 "-m", "idxflow", "run", *options, cwd=tmp_path, environment=served_environment()
             )
             assert RunRecord.model_validate_json(output).state == "completed"
-            assert "First 3 labels" in errors
+            assert "Test accuracy" in errors
     finally:
         stop.set()
         cleaner.join()

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from prefect import Flow
 from prefect.exceptions import ParameterTypeError
+from pydantic import ValidationError
 
+from flows.job import Job
 from flows.pipeline import pipeline
+from flows.scoring import scoring
+from flows.tuning import tuning
 from schemas.catalog import dataset_names
 from schemas.source import Choices
 from schemas.training import PROFILES, Training
@@ -37,7 +43,7 @@ def test_each_parameter_is_described() -> None:
 def test_the_profile_decides_what_the_form_leaves_empty() -> None:
     """What the form sends untouched, with any profile chosen, is that profile; its help tells what they differ in."""
     decided = {name for values in PROFILES.values() for name in values}
-    assert {name for name, field in fields().items() if "default" not in field} == decided
+    assert {name for name, field in fields().items() if field.get("default", "") in ("", None)} - {"memory"} == decided
     sent = properties()["training"]["default"]
     assert Training.model_validate(sent) == Training()
     assert Training.model_validate({**sent, "profile": "tuned"}) == Training(profile="tuned")
@@ -46,7 +52,40 @@ def test_the_profile_decides_what_the_form_leaves_empty() -> None:
     )
     assert fields()["hidden"]["description"].endswith(" (tutorial: [50, 50], tuned: [800, 400])")
     kept = {name: field["default"] for name, field in fields().items() if "default" in field}
-    assert Training.model_validate(kept | {"profile": "tuned"}) == Training(profile="tuned")
+    assert Job.model_validate({"training": kept | {"profile": "tuned"}}).training == Training(profile="tuned")
+
+
+def switches(schema: Any, where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every part of a schema that the form draws as a switch, which is true or false and never empty."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "boolean":
+            yield where, schema
+        for name, part in schema.items():
+            if name != "anyOf":  # one of several: the form asks first which
+                yield from switches(part, f"{where}/{name}")
+
+
+@pytest.mark.parametrize("flow", [pipeline, scoring, tuning], ids=lambda flow: flow.name)
+def test_no_switch_says_what_nobody_said(flow: Flow[Any, Any]) -> None:
+    """A switch that is left alone is sent as its default, and as false where it has none: so each has one."""
+    schema = flow.parameters.model_dump()
+    found = dict(switches(schema))
+    assert found
+    assert [where for where, part in found.items() if not isinstance(part.get("default"), bool)] == []
+
+
+def test_a_null_leaves_a_field_to_the_profile() -> None:
+    """What the form sends for a switch that was not touched is as the profile has it; true and false stay."""
+    decided = {name for values in PROFILES.values() for name in values}
+    for profile in ("tutorial", "tuned"):
+        sent = {"profile": profile, "calibrate": None}
+        assert Job.model_validate({"training": sent}).training == Training(profile=profile)
+        assert pipeline.validate_parameters({"training": sent})["training"] == Training(profile=profile)
+        for said in (False, True):
+            assert Job.model_validate({"training": sent | {"calibrate": said}}).training.calibrate is said
+        assert Job.model_validate({"training": sent | dict.fromkeys(decided)}).training == Training(profile=profile)
+    with pytest.raises(ValidationError, match="seed"):
+        Job.model_validate({"training": {"seed": None}})
 
 
 def test_a_form_that_is_left_alone_says_nothing_of_a_place() -> None:

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import signal
+from pathlib import Path
 
 import pytest
 from rich.console import Console as Terminal
@@ -15,10 +16,12 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from idxflow.cli.ending import INTERRUPTED, report_error
 from idxflow.cli.output import put, put_json
-from idxflow.views.console import VIEW, Console
+from idxflow.views.console import RESUMED, VIEW, Console
 from idxflow.views.stages import stage_line
 from schemas.events import Event, PartsExpected, PartsSettled, Progress, RunChanged, StageChanged, StageFailed, emit
+from tasks.fitting import course
 from tests.idxflow.conftest import Screen
 
 BAD = "\x1b]0;owned\x07\x9b2J\u202e"
@@ -41,7 +44,7 @@ LINES = """\
 download   train-images-idx3-ubyte.gz  computed     1.5 s    9.9 MB  aaaaaaaaaaaaaaaa
 parse      train                       cached        4 ms    9.9 MB  bbbbbbbbbbbbbbbb
 train                                  computed    14.1 s  312.0 kB  cccccccccccccccc
-           2 epochs: loss 0.5000, accuracy 87.50 %, val loss 0.2500, val accuracy 96.88 %
+           2 epochs: val loss 0.2500, val accuracy 96.88 %
 """
 
 
@@ -68,9 +71,107 @@ def test_many_parts_get_one_line(screen: Screen) -> None:
         emit(StageChanged("parse", PARTS[99], "computed", "c" * 16, 1.0, 1_000, "never run"))
         emit(StageChanged("parse", "test", "cached", "d" * 16, 0.004, 9))
     assert screen.text.getvalue().splitlines() == [
-        "parse      train: 100 parts, 99 cached computed     2.0 s  100.0 kB  99.gz: never run",
+        "parse      train: 100 parts, 99 cached computed     1.0 s  100.0 kB  99.gz: never run",
         "parse      test                        cached        4 ms       9 B  dddddddddddddddd",
     ]
+
+
+FILES = ["a.gz", "b.gz", "c.gz", "d.gz"]
+
+
+def first_run(screen: Screen) -> None:
+    """The files and splits of a first run, as its stages tell of them; two files arrive beside each other."""
+    emit(RunChanged("0123456789ab", "running"))
+    for stage in ("download", "verify"):
+        emit(PartsExpected(stage, "", frozenset(FILES)))
+    emit(PartsExpected("parse", "", frozenset(("train", "test"))))
+    for screen.now, file in zip((1.0, 1.0, 2.0, 3.0), FILES, strict=True):
+        emit(StageChanged("download", file, "computed", file[0] * 16, 1.0, 1_000, "never run on this data set"))
+    for file in FILES:
+        emit(StageChanged("verify", file, "computed", file[0] * 16, 0.5, 10, "never run on this data set"))
+    emit(StageChanged("parse", "test", "computed", "e" * 16, 0.5, 10, "never run on this data set"))
+    emit(StageChanged("parse", "train", "computed", "f" * 16, 0.5, 10, "never run on this data set"))
+
+
+def test_a_stage_is_one_line_once_it_is_complete(screen: Screen) -> None:
+    """Files of a stage are one line, with the time in which any was at work; the reason of a first run is said once."""
+    with screen.watching():
+        emit(PartsExpected("download", "", frozenset(FILES)))
+        emit(StageChanged("download", FILES[0], "computed", "0" * 16, 1.0, 1_000))
+        assert not screen.text.getvalue()
+    screen = Screen()
+    with screen.watching():
+        first_run(screen)
+    assert screen.text.getvalue().splitlines() == [
+        "download   4 files                     computed     3.0 s    4.0 kB  never run on this data set",
+        "verify     4 files                     computed    500 ms      40 B",
+        "parse      train, test                 computed    500 ms      20 B",
+    ]
+
+
+def test_verbose_has_a_line_for_each_file(screen: Screen) -> None:
+    """With `verbose` each file of each stage has its own line, with its version and its reason."""
+    with screen.watching(verbose=True):
+        first_run(screen)
+    lines = screen.text.getvalue().splitlines()
+    assert len(lines) == 10
+    assert all(line.endswith("never run on this data set") for line in lines)
+
+
+def test_a_file_that_was_healed_is_named(screen: Screen) -> None:
+    """Of four files one was damaged: the stage's line says which, and what was wrong; one after it has its own line."""
+    with screen.watching():
+        emit(PartsExpected("download", "", frozenset(FILES)))
+        for file in FILES[:3]:
+            emit(StageChanged("download", file, "cached", file[0] * 16, 0.1, 1_000))
+        emit(StageChanged("download", "d.gz", "computed", "d" * 16, 0.1, 1_000, "damaged: d.gz has 7 bytes of 8"))
+        emit(StageChanged("download", "a.gz", "computed", "9" * 16, 0.1, 1_000, "damaged: a.gz is gone"))
+    first, second = screen.text.getvalue().splitlines()
+    assert first.startswith("download   4 files, 3 cached")
+    assert first.endswith("d.gz: damaged: d.gz has 7 bytes of 8")
+    assert second.startswith("download   a.gz ")
+    assert second.endswith("damaged: a.gz is gone")
+
+
+def test_stages_that_are_found_are_told_as_one(screen: Screen) -> None:
+    """What is cached is told at the next line: before a stage that is computed, before an epoch, and at the end."""
+    with screen.watching():
+        for stage in ("parse", "normalize"):
+            emit(StageChanged(stage, "", "cached", stage[0] * 16, 0.1, 500))
+        assert not screen.text.getvalue()
+        emit(StageChanged("train", "", "started", "1" * 16))
+        emit(Progress("train", "epochs", 1, 2, FACTS))
+        assert "parse, normalize" in screen.text.getvalue()
+        emit(StageChanged("train", "", "computed", "1" * 16, 1.0, 5, "epochs 50 -> 2"))
+        emit(StageChanged("report", "", "cached", "2" * 16, 0.1, 500))
+    assert screen.text.getvalue().splitlines() == [
+        "stages     2 of them                   cached      100 ms    1.0 kB",
+        "           parse, normalize",
+        "train                                  computed     1.0 s       5 B  1111111111111111  epochs 50 -> 2",
+        "           1 epoch: val loss 0.2500, val accuracy 96.88 %",
+        "report                                 cached      100 ms     500 B  2222222222222222",
+    ]
+
+
+def test_a_training_that_goes_on_says_from_where(screen: Screen) -> None:
+    """The line that the training logs is shown, and nothing else of its kind; see `tasks.fitting.course`."""
+    with screen.watching():
+        for line in ("60000 rows to train on", f"{RESUMED} after epoch 17"):
+            logging.getLogger("idxflow.train").info(line)
+    assert screen.text.getvalue() == "train      resuming an interrupted training after epoch 17\n"
+    assert f'log.info("{RESUMED} after epoch %d"' in Path(course.__file__).read_text("utf-8")
+
+
+def test_an_interruption_says_what_is_kept_of_a_training(screen: Screen) -> None:
+    """Ctrl-C during a training: after which epoch it will go on; with no training under way there is nothing of it."""
+    with screen.watching():
+        emit(Progress("train", "epochs", 17, 50, FACTS))
+        assert report_error(screen, KeyboardInterrupt()) == INTERRUPTED
+        emit(StageChanged("train", "", "computed", "1" * 16, 1.0, 5))
+    report_error(other := Screen(), KeyboardInterrupt())
+    assert "stored, and the training after epoch 17 of 50; run again" in screen.errors.getvalue()
+    assert "Finished stages are stored; run again" in other.errors.getvalue()
+    assert screen.trained is None
 
 
 def test_parts_in_bundles_are_not_waited_for(screen: Screen) -> None:
@@ -88,8 +189,8 @@ def test_parts_in_bundles_are_not_waited_for(screen: Screen) -> None:
             emit(StageChanged("parse", name, "cached", "b" * 16, 0.01, 1_000))
         emit(RunChanged("0123456789ab", "completed"))
     assert screen.text.getvalue().splitlines() == [
-        "download   4 files                     cached       40 ms    4.0 kB",
-        "parse      train: 4 parts              cached       40 ms    4.0 kB",
+        "stages     2 of them                   cached       10 ms    8.0 kB",
+        "           download, parse",
     ]
 
 
@@ -102,7 +203,7 @@ def test_parts_of_a_run_that_fails_are_told_as_far_as_they_came(screen: Screen) 
                 emit(StageChanged("parse", name, "computed", "c" * 16, 1.0, 1_000, "never run"))
         emit(RunChanged("0123456789ab", "failed"))
     assert screen.text.getvalue().splitlines() == [
-        "parse      train: 3 of 100 parts       computed     3.0 s    3.0 kB  never run"
+        "parse      train: 3 of 100 parts       computed     1.0 s    3.0 kB  never run"
     ]
 
 
@@ -216,6 +317,12 @@ def test_a_warning_finds_the_person(tty: Tty) -> None:
     assert "look" in tty.getvalue()
 
 
+def test_a_reason_that_has_no_room_stands_below() -> None:
+    """A line without a version, as that of four files, has a reason that is too long for it below, and indented."""
+    event = StageChanged("download", "4 files", "computed", "", 1.0, 1, "never run on this data set")
+    assert stage_line(event, 80).plain.splitlines()[1] == "           never run on this data set"
+
+
 @pytest.mark.parametrize(
     ("reason", "width", "end"),
     [
@@ -224,6 +331,7 @@ def test_a_warning_finds_the_person(tty: Tty) -> None:
         ("never run", None, "1 B  0123456789abcdef  never run"),
         ("never run", 100, "1 B  0123456789abcdef  never run"),
         ("never run", 80, "1 B  never run"),
+        ("never run on this data set", 80, "1 B  01234567"),
         ("training.epochs 50 -> 10, training.hidden [50, 50] -> [100, 50], and 3 more", 80, "1 B  01234567"),
     ],
 )
@@ -241,11 +349,11 @@ def test_a_narrow_terminal_breaks_figures_below_their_row(tty: Tty, monkeypatch:
     """At 60 columns the last figures of training go on below each other, and not in the first column."""
     monkeypatch.setenv("COLUMNS", "60")
     console = Console(tty, tty, plain=True)
-    for event in EVENTS[6:9]:
+    for event in (Progress("train", "epochs", 2, 2, FACTS, "the model is from epoch 1"), EVENTS[8]):
         console.show(event)
     *_, first, second = tty.getvalue().splitlines()
-    assert re.sub(r"\x1b\[[0-9;]*m", "", first) == f"{'':11}2 epochs: loss 0.5000, accuracy 87.50 %, val loss"
-    assert re.sub(r"\x1b\[[0-9;]*m", "", second) == f"{'':11}0.2500, val accuracy 96.88 %"
+    assert re.sub(r"\x1b\[[0-9;]*m", "", first) == f"{'':11}2 epochs: val loss 0.2500, val accuracy 96.88 %;"
+    assert re.sub(r"\x1b\[[0-9;]*m", "", second) == f"{'':11}the model is from epoch 1"
 
 
 def test_a_warning_that_stands_in_view_is_not_repeated(screen: Screen) -> None:

@@ -22,6 +22,7 @@ from idxflow.views.artifact import ArtifactFacts, artifact_facts, print_artifact
 from idxflow.views.console import Terminal
 from idxflow.views.layout import local_time
 from idxflow.views.run import RunFacts, print_run, print_summary, run_facts
+from schemas.events import RunChanged
 from schemas.results import LEAKED, Caveat
 from schemas.training import Training
 from tests.artifacts.archive.history import FIRST, stage_record, write_run
@@ -33,20 +34,30 @@ from tests.idxflow.recording import record_run
 NOW = datetime(2026, 1, 1, 0, 2, tzinfo=UTC)
 RUN = "0123456789ab"
 SUMMARY = """
+WARNING NOT MNIST
+Run:             digits, tutorial profile: completed in 30.0 s
+Artifacts:       3 stages: 1 cached, 2 computed
+Train accuracy:  99.00 % (loss 0.0468)
+Test accuracy:   90.00 % (loss 0.1330), 95 % interval 89.40 to 90.57 %
+Calibration:     probabilities are 0.7 points off on average (ECE)
+Dashboard:       http://127.0.0.1:4200/runs/flow-run/0123456789ab
+Report:          /elsewhere/report.html
+"""
+WHOLE = """
+WARNING NOT MNIST
 Run:             digits, tutorial profile, seed 123: completed in 30.0 s
 Artifacts:       3 stages: 1 cached, 2 computed
 Train rows:      1500, columns: 64 (8 x 8 pixels); test rows: 297
-Held out:        150 of 1,500 train rows, stratified
 First 3 labels:  5, 0, 4; predictions: 5, 0, 9
+Held out:        150 of 1,500 train rows, stratified
 Train accuracy:  99.00 % (loss 0.0468)
 Test accuracy:   90.00 % (loss 0.1330), 95 % interval 89.40 to 90.57 %
 Calibration:     probabilities are 0.7 points off on average (ECE)
 Model:           .idxflow/artifacts/train/{version}/model.keras
-Report:          /elsewhere/report.html
 Record:          .idxflow/runs/0123456789ab.json
 Dashboard:       http://127.0.0.1:4200/runs/flow-run/0123456789ab
 Stop the server: idxflow server stop
-WARNING NOT MNIST
+Report:          /elsewhere/report.html
 """
 
 
@@ -244,11 +255,54 @@ def test_a_running_run_takes_the_time_since_its_start(tmp_path: Path) -> None:
 
 
 def test_the_summary_has_the_tutorials_figures_and_every_place(desk: Path, screen: Screen) -> None:
-    """A completed run: figures, what was cached, where things are, and its warnings once more."""
+    """A completed run: its warnings, then the figures, the report last; with `whole` also what `show` would tell."""
     home = desk / ".idxflow"
     record = record_run(home, warnings=("NOT MNIST",))
     print_summary(screen, record, home, "idxflow server stop")
-    assert screen.text.getvalue() == SUMMARY.format(version=record.stages[1].version)
+    assert screen.text.getvalue() == SUMMARY
+    screen = Screen()
+    print_summary(screen, record, home, "idxflow server stop", whole=True)
+    assert screen.text.getvalue() == WHOLE.format(version=record.stages[1].version)
+
+
+def test_the_time_is_that_since_enter(desk: Path, screen: Screen) -> None:
+    """A command tells the time since it was started, and how much of it went before the run began."""
+    screen.now = 11.0
+    screen.show(RunChanged(RUN, "running"))
+    screen.now = 29.96
+    print_summary(screen, record_run(desk / ".idxflow"), desk / ".idxflow", entered=0.0)
+    assert "completed in 30.0 s, 11.0 of them starting Prefect\n" in screen.text.getvalue()
+
+
+@pytest.mark.parametrize(("no_color", "links"), [(False, 2), (True, 0)])
+def test_the_summary_fits_a_terminal(desk: Path, *, no_color: bool, links: int) -> None:
+    """At 80 columns no line is wider, addresses are whole, report and dashboard are links where there are colours."""
+    screen = Screen()
+    screen.out = Terminal(
+        file=screen.text,
+        force_terminal=True,
+        width=80,
+        soft_wrap=True,
+        color_system="256",
+        no_color=no_color,
+        _environ={},
+    )
+    home, address = desk / ".idxflow", f"http://127.0.0.1:4200/runs/flow-run/{RUN * 3}"
+    words = "probabilities are 0.9 points off on average (ECE), 0.4 by chance alone; leave the least sure to a person"
+    record = record_run(home)
+    score = record.metrics["test"].model_copy(update={"calibration": words})
+    made = {"metrics": record.metrics | {"test": score}, "report": f"{home}/artifacts/a.html", "dashboard": address}
+    record = record.model_copy(update=made)
+    print_summary(screen, record, home, password="idxflow server password")
+    text = screen.text.getvalue()
+    assert len(re.findall(r"\x1b\]8;[^;]*;(?:http|file)://\S+", text)) == links
+    lines = re.sub(r"\x1b\]8;[^\x1b]*\x1b\\|\x1b\[[0-9;]*m", "", text).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[-3:] == [
+        "Dashboard:       (password: idxflow server password)",
+        address,
+        "Report:          .idxflow/artifacts/a.html",
+    ]
 
 
 def test_what_voids_the_accuracy_stands_below_it_in_the_summary(desk: Path, screen: Screen) -> None:
@@ -279,7 +333,7 @@ def test_a_failed_run_has_no_figures(desk: Path, screen: Screen) -> None:
     print_summary(screen, record_run(home, state="failed"), home)
     labels = [line.partition(":")[0] for line in screen.text.getvalue().splitlines() if line]
     assert labels == ["Run", "Artifacts", "Record", "Dashboard"]
-    assert "failed in 30.0 s" in screen.text.getvalue()
+    assert "failed after 30.0 s" in screen.text.getvalue()
 
 
 @pytest.fixture

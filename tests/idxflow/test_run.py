@@ -86,7 +86,7 @@ def test_a_failed_run_is_summed_up_and_recorded_too(
     with pytest.raises(BadIdx):
         run_pipeline(settings, screen, json=True, flow=broken)
     assert RunRecord.model_validate_json(capsys.readouterr().out).error == "it broke"
-    assert "failed in 30.0 s" in screen.text.getvalue()
+    assert "failed after 30.0 s" in screen.text.getvalue()
 
 
 @pytest.mark.parametrize(("bound", "below"), [(None, False), (0.0, False), (0.9, False), (0.9001, True), (1.0, True)])
