@@ -275,7 +275,7 @@ def _took(console: Console, record: RunRecord, entered: float | None) -> str:
     starting = duration(console.began - entered)
     if "min" not in starting:
         starting = starting.removesuffix(" s")
-    return f"{when} {duration(console.time() - entered)}, {starting} of them starting Prefect"
+    return f"{when} {duration(console.time() - entered)}, {starting} of it to start"
 
 
 def _first_rows(record: RunRecord, folders: Mapping[tuple[str, str], Path], home: Path) -> Iterator[tuple[str, str]]:

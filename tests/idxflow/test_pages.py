@@ -271,7 +271,7 @@ def test_the_time_is_that_since_enter(desk: Path, screen: Screen) -> None:
     screen.show(RunChanged(RUN, "running"))
     screen.now = 29.96
     print_summary(screen, record_run(desk / ".idxflow"), desk / ".idxflow", entered=0.0)
-    assert "completed in 30.0 s, 11.0 of them starting Prefect\n" in screen.text.getvalue()
+    assert "completed in 30.0 s, 11.0 of it to start\n" in screen.text.getvalue()
 
 
 @pytest.mark.parametrize(("no_color", "links"), [(False, 2), (True, 0)])
