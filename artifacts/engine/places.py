@@ -41,7 +41,8 @@ class Places:
                 self._changed.notify_all()
 
     def _await(self, mine: tuple[int, int], begin: Callable[[], None]) -> None:
-        self._waiting.add(mine)
+        with self._changed:
+            self._waiting.add(mine)
         try:
             while True:
                 with self._changed:

@@ -96,7 +96,7 @@ class TestCompanion(TurnSuite):
         """After kill -9 of the run in the middle of a trial no process of it is left."""
         environment = served_environment(IDXFLOW_HOME=str(home))
         with ending(open_python(*program("companion", notes, "endless"), environment=environment)) as process:
-            until(lambda: Path(notes).read_text(), 60)
+            until(lambda: Path(notes).read_text(), 180)  # it starts on a busy machine
             mine = below(process.pid)
             process.kill()
             process.communicate(timeout=60)
