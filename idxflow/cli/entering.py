@@ -9,6 +9,8 @@ from pathlib import Path
 STAT = Path("/proc/self/stat")
 _STARTED = 22
 """Which field of that file it is: clock ticks from the machine's start to the process's (man 5 proc_pid_stat)."""
+_LONGEST = 10.0
+"""Seconds that Python takes at the most: an older process was something else first, as a shell that ends in `exec`."""
 _entered: float | None = None
 
 
@@ -20,7 +22,7 @@ def began(stat: Path = STAT) -> float:
         age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[_STARTED - 3]) / os.sysconf("SC_CLK_TCK")
     except (AttributeError, OSError, ValueError, IndexError):
         age = 0.0
-    return now - max(0.0, age)
+    return now - age if 0.0 < age < _LONGEST else now
 
 
 def enter() -> None:

@@ -69,7 +69,7 @@ def connect(home: Path, console: Console, *, patient: bool = False) -> Connectio
     server, started = start_server(home)
     enter(home, server, patient=patient)
     if started:
-        console.line(f"Prefect server started at {server.address}; unused for {words(server.idle)} it ends.")
+        console.line(f"Prefect server started at {server.address}; it ends after {words(server.idle)} unused.")
         console.line(f"To stop it: {stop_command(home)}")
     return Connection(lambda: wait_for_server(home, server), stop_command(home), started, password_command(home))
 

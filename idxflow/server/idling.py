@@ -79,6 +79,9 @@ def leave(home: Path, seconds: float, end: Callable[[], None]) -> bool:
     from idxflow.server.at_work import UP, runs_at_work
     from idxflow.server.local import find_server, state_file
 
+    if not home.is_dir():  # somebody has deleted it: nothing can be at work there
+        end()
+        return True
     try:
         if (lock := try_lock(home.resolve() / "server.lock")) is None:
             return False

@@ -272,10 +272,10 @@ def _took(console: Console, record: RunRecord, entered: float | None) -> str:
     when = "in" if record.state == "completed" else "after"
     if entered is None or console.began is None:
         return f"{when} {duration(record.seconds)}"
-    starting = duration(console.began - entered)
-    if "min" not in starting:
+    whole, starting = duration(console.time() - entered), duration(console.began - entered)
+    if "min" not in whole and "h" not in whole:  # both are in seconds
         starting = starting.removesuffix(" s")
-    return f"{when} {duration(console.time() - entered)}, {starting} of it to start"
+    return f"{when} {whole}, {starting} of it to start"
 
 
 def _first_rows(record: RunRecord, folders: Mapping[tuple[str, str], Path], home: Path) -> Iterator[tuple[str, str]]:

@@ -37,3 +37,11 @@ def test_without_the_systems_word_a_command_began_now(told: str | None, tmp_path
         (tmp_path / "stat").write_text(told)
     before = time.monotonic()
     assert before <= began(tmp_path / "stat") <= time.monotonic()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only /proc says it")
+def test_a_process_that_was_a_shell_for_long_began_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system counts a shell that became this program by `exec`; nobody waited for us meanwhile."""
+    monkeypatch.setattr("idxflow.cli.entering._LONGEST", 0.0)
+    before = time.monotonic()
+    assert before <= began() <= time.monotonic()

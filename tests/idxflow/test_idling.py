@@ -101,6 +101,13 @@ def test_one_that_is_in_use_stays(why: str, store: Store, own: Server) -> None:
         hold.release()
 
 
+def test_one_of_a_deleted_folder_ends(tmp_path: Path) -> None:
+    """Where there is no home folder any more nobody works, and no lock says who does."""
+    ended: list[bool] = []
+    assert leave(tmp_path / "gone", 0.0, lambda: ended.append(True))
+    assert ended == [True]
+
+
 def test_times_are_said_in_hours() -> None:
     """As short as they are."""
     assert (words(8 * 3600), words(5400)) == ("8 h", "1.5 h")
