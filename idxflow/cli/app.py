@@ -89,6 +89,8 @@ def start(
     wait_for_server(folder, found)
     put(f"Prefect server {'started' if started else 'already runs'} at {found.address}")
     put(f"It ends when nobody has used it for {words(found.idle)}." if found.idle else "It runs until it is stopped.")
+    if found.idle != seconds:
+        put(f"It keeps the time it was started with, not {idle}: stop it first, and start it again.")
     put(f"Stop it with: {stop_command(folder)}\nIts password: {password_command(folder)}")
     return DONE
 
